@@ -1,0 +1,1 @@
+"""HOW it runs: pipeline, governor, retry, backend and journal; no DataFrame, no screen."""

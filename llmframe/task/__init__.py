@@ -1,0 +1,1 @@
+"""WHAT is asked: fields, prompt and the reading of replies; no DataFrame, no screen."""

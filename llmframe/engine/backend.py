@@ -1,0 +1,213 @@
+"""One call to the endpoint: no policy, no retry, no time-out of its own.
+
+The request goes through the SDK's ``client.post`` and the raw response is read once:
+``create`` walks the parameters and builds a model of the answer at more than twice the
+CPU, and ``parse`` loses the usage when an answer does not validate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic_core import from_json
+
+from llmframe.engine.results import Usage
+from llmframe.engine.retry import BadReply
+from llmframe.errors import PlanError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import httpx2
+    from openai import AsyncOpenAI
+
+CONNECT_TIMEOUT = 15.0  # seconds; hundreds of connections opened at once need more than 5
+DRAIN_READ_TIMEOUT = 600.0  # seconds; above ours, which ends an attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One completion as it came.
+
+    content: the message's text, None where there is none. refusal: the model's own words.
+    finish_reason: as the endpoint says it. headers: of the response.
+    """
+
+    content: str | None
+    finish_reason: str | None
+    refusal: str | None
+    usage: Usage
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where requests go.
+
+    base_url: root of the API, with its ``/v1``. api_key: kept in memory only.
+    client: an AsyncOpenAI, a callable that returns one, or None for our own.
+    """
+
+    base_url: str
+    api_key: str
+    client: Any = None
+
+    def __repr__(self) -> str:
+        """Without the key."""
+        return f"Endpoint({self.base_url!r})"
+
+
+class Backend:
+    """An open client; made, used and closed on one loop."""
+
+    def __init__(self, client: AsyncOpenAI, *, owned: bool) -> None:
+        import httpx2
+
+        self._client = client
+        self._owned = owned
+        self._response_type = httpx2.Response
+
+    async def send(self, body: dict[str, Any]) -> Reply:
+        """Send one chat completion.
+
+        Raises openai.APIError when the call failed and BadReply when a response with
+        status 200 is no completion.
+        """
+        response = await self._client.post(
+            "/chat/completions", body=body, cast_to=self._response_type
+        )
+        return read_response(response)
+
+    async def close(self) -> None:
+        """Close the client, unless it is the person's own."""
+        if self._owned:
+            await self._client.close()
+
+
+def read_response(response: httpx2.Response) -> Reply:
+    """The completion in a response with status 200; BadReply where there is none."""
+    try:
+        data = from_json(response.content)
+    except ValueError:
+        kind = response.headers.get("content-type", "no content type")
+        raise BadReply(f"the endpoint answered with {kind} instead of JSON") from None
+    if not isinstance(data, dict) or data.get("error"):
+        raise BadReply("the endpoint answered with an error under status 200", data)
+    choices = data.get("choices")
+    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+        raise BadReply("the endpoint answered without a choice", data)
+    choice = choices[0]
+    if choice.get("finish_reason") == "error":
+        raise BadReply("the endpoint ended the answer with an error", choice)
+    message = choice.get("message")
+    message = message if isinstance(message, dict) else {}
+    return Reply(
+        content=_text(message.get("content")),
+        finish_reason=_text(choice.get("finish_reason")),
+        refusal=_text(message.get("refusal")),
+        usage=_read_usage(data.get("usage")),
+        headers=response.headers,
+    )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _read_usage(usage: object) -> Usage:
+    if not isinstance(usage, dict):
+        return Usage()
+    cost = usage.get("cost")
+    return Usage(
+        tokens_in=_count(usage.get("prompt_tokens")),
+        tokens_out=_count(usage.get("completion_tokens")),
+        cost=float(cost) if isinstance(cost, int | float) else None,
+    )
+
+
+def _count(value: object) -> int:
+    return int(value) if isinstance(value, int | float) and value >= 0 else 0
+
+
+def open_backend(endpoint: Endpoint, *, connections: int) -> Backend:
+    """A backend for the running loop.
+
+    connections: how many requests may be in flight; as many connections are kept alive.
+    """
+    given = endpoint.client
+    if given is None:
+        return Backend(_own_client(endpoint, connections), owned=True)
+    if callable(given):
+        made = given()
+        if not _is_client(made):
+            raise PlanError(
+                f"client= returned {type(made).__name__}; it must return an AsyncOpenAI"
+            )
+        return Backend(made.with_options(max_retries=0), owned=True)
+    if has_default_transport(given):
+        ours = given.copy(http_client=_http_client(connections), max_retries=0)
+        return Backend(ours, owned=True)
+    return Backend(given.with_options(max_retries=0), owned=False)
+
+
+def check_client(client: object, *, private_loop: bool) -> None:
+    """PlanError unless the client can be used.
+
+    private_loop: the run uses a loop of its own, where a client with its own transport,
+        which is bound to the loop that first used it, must be made by a callable.
+    """
+    if client is None or (callable(client) and not _is_client(client)):
+        return
+    if not _is_client(client):
+        raise PlanError(
+            f"client= takes an openai.AsyncOpenAI or a callable that returns one, "
+            f"not {type(client).__name__}"
+        )
+    if private_loop and not has_default_transport(client):
+        raise PlanError(
+            "this client has an http_client of its own, which belongs to one event loop; "
+            "pass client=lambda: AsyncOpenAI(http_client=...) so that it is made where it is "
+            'used, or call `await df.llm.atag(...)` or tag(..., runner="nest")'
+        )
+
+
+def _is_client(value: object) -> bool:
+    import openai
+
+    return isinstance(value, openai.AsyncOpenAI)
+
+
+def has_default_transport(client: Any) -> bool:
+    """Whether a client still has the transport that the SDK gave it."""
+    return type(client._client).__name__ == "AsyncHttpxClientWrapper"  # noqa: SLF001 - no public way
+
+
+def _own_client(endpoint: Endpoint, connections: int) -> AsyncOpenAI:
+    import openai
+
+    return openai.AsyncOpenAI(
+        api_key=endpoint.api_key,
+        base_url=endpoint.base_url,
+        max_retries=0,
+        http_client=_http_client(connections),
+    )
+
+
+def _http_client(connections: int) -> Any:
+    """The aiohttp transport where it is installed, else the SDK's default."""
+    import httpx2
+    import openai
+
+    options: dict[str, Any] = {
+        "timeout": httpx2.Timeout(DRAIN_READ_TIMEOUT, connect=CONNECT_TIMEOUT),
+        "limits": httpx2.Limits(
+            max_connections=connections + 10,
+            max_keepalive_connections=connections + 10,
+            keepalive_expiry=60.0,
+        ),
+    }
+    try:
+        return openai.DefaultAioHttpClient(**options)
+    except RuntimeError:  # openai was installed without its aiohttp extra
+        return openai.DefaultAsyncHttpxClient(**options)

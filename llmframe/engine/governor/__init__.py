@@ -1,0 +1,21 @@
+"""How fast: limits found and kept for all runs of one endpoint, key and model."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+
+from llmframe.engine.governor.gate import Binding
+from llmframe.engine.governor.governor import Governor, Lease, Seat
+
+__all__ = ["Binding", "Governor", "Lease", "Seat", "governor_for"]
+
+_governors: dict[tuple[str, bytes, str], Governor] = {}
+_lock = threading.Lock()
+
+
+def governor_for(endpoint: str, api_key: str, model: str) -> Governor:
+    """The process's governor of this endpoint, key and model; the key itself is not kept."""
+    scope = (endpoint, hashlib.blake2b(api_key.encode(), digest_size=16).digest(), model)
+    with _lock:
+        return _governors.setdefault(scope, Governor())

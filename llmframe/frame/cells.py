@@ -1,0 +1,112 @@
+"""One cell of a frame as text or as JSON: the same bytes on every machine and every pandas."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import date, time
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+
+def clean_text(text: str) -> str:
+    """The text with every lone surrogate replaced by U+FFFD.
+
+    A lone surrogate cannot be sent, stored in parquet or held by pandas' text type.
+    """
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def is_missing(cell: Any) -> bool:
+    """Whether a cell is None, NaN, NaT or pd.NA; a list or dict never is."""
+    if cell is None:
+        return True
+    if isinstance(cell, (str, int)):
+        return False
+    return bool(pd.api.types.is_scalar(cell) and pd.isna(cell))
+
+
+def is_blank(cell: Any) -> bool:
+    """Whether a cell is missing, or text of nothing but white space."""
+    if isinstance(cell, str):
+        return not cell or cell.isspace()
+    return is_missing(cell)
+
+
+def cell_text(cell: Any) -> str:
+    """A cell as it stands in a prompt; "" where it is missing.
+
+    Text as it is, numbers and bools by ``str``, dates ISO, lists and dicts JSON,
+    anything else by ``str``. Not cleaned of lone surrogates.
+    """
+    if isinstance(cell, str):
+        return cell if type(cell) is str else str.__str__(cell)
+    if is_missing(cell):
+        return ""
+    plain = json_value(cell)
+    if isinstance(plain, (list, dict)):
+        return json_text(plain)
+    return str(plain)
+
+
+def json_text(plain: Any) -> str:
+    """JSON text of a value that ``json_value`` returned; not ASCII-escaped."""
+    return json.dumps(plain, ensure_ascii=False, allow_nan=False)
+
+
+def json_value(cell: Any) -> Any:
+    """A cell as a plain JSON value; missing is None.
+
+    Numbers and bools stay (infinities become text), dates become ISO text, lists, tuples,
+    arrays and dicts are walked, sets become sorted lists, anything else becomes its ``str``.
+    """
+    try:
+        return _walk(cell)
+    except RecursionError:  # a list that holds itself
+        return str(cell)
+
+
+def _walk(cell: Any) -> Any:
+    if isinstance(cell, (str, bool)):
+        return cell
+    if is_missing(cell):
+        return None
+    if isinstance(cell, Mapping):
+        return {cell_text(name): _walk(value) for name, value in cell.items()}
+    if isinstance(cell, (list, tuple)):
+        return [_walk(value) for value in cell]
+    if isinstance(cell, (set, frozenset)):  # their own order changes from process to process
+        return sorted((_walk(value) for value in cell), key=str)
+    return _scalar(cell)
+
+
+def _scalar(cell: Any) -> Any:
+    if isinstance(cell, int):
+        return int(cell)
+    if isinstance(cell, float):
+        return float(cell) if np.isfinite(cell) else str(float(cell))
+    if isinstance(cell, (date, time)):
+        return cell.isoformat()
+    if isinstance(cell, np.generic):
+        return _numpy_scalar(cell)
+    if isinstance(cell, bytes):
+        return cell.decode("utf-8", "replace")
+    if hasattr(cell, "tolist"):  # arrays, Series, Index
+        return _walk(cell.tolist())
+    return str(cell)
+
+
+def _numpy_scalar(cell: np.generic) -> Any:
+    if isinstance(cell, np.floating):  # by its own digits: a float32 0.1 is 0.1
+        return _scalar(float(str(cell)))
+    if isinstance(cell, (np.bool_, np.integer)):
+        return cell.item()
+    return str(cell)

@@ -1,0 +1,188 @@
+"""A frame's rows as texts to send: every mistake of the caller is found here, unpaid.
+
+Nothing is rendered while planning; texts are made by position, a slice at a time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from llmframe.errors import PlanError
+from llmframe.frame.cells import (
+    cell_text,
+    clean_text,
+    is_blank,
+    is_missing,
+    json_text,
+    json_value,
+)
+from llmframe.frame.lookup import Lookup
+from llmframe.frame.template import Template, parse_template
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+    Render = Callable[[tuple[Any, ...]], str]
+
+SLICE = 512  # rows rendered at once when texts are read one by one
+
+
+class RowPlan:
+    """The rows of a frame, ready to be asked by position.
+
+    n: rows. columns: the input's columns, in the order named. id: the id column or None.
+    Texts are rendered when they are read; the frame's later changes are not seen.
+    """
+
+    def __init__(
+        self,
+        df: pd.DataFrame,
+        columns: tuple[Hashable, ...],
+        render: Render,
+        lookup: Lookup,
+        id: Hashable | None,  # noqa: A002 - the contract's name
+    ) -> None:
+        self.n = len(df)
+        self.columns = columns
+        self.id = id
+        self._render = render
+        self._sources = [_hold(lookup.series(column)) for column in columns]
+        self._id_source = None if id is None else _hold(lookup.series(id))
+        self._slice: tuple[int, list[str | None]] = (-1, [])
+
+    @property
+    def reserved(self) -> tuple[Hashable, ...]:
+        """Columns that no output may be named like: the input's and the id's."""
+        return self.columns if self.id is None else (*self.columns, self.id)
+
+    def texts(self, start: int, stop: int) -> list[str | None]:
+        """The texts of the rows from start to before stop; None for a row to skip.
+
+        A row is skipped when every named cell is missing or blank.
+        """
+        render = self._render
+        rows = zip(*(source.iloc[start:stop].tolist() for source in self._sources), strict=True)
+        return [None if all(map(is_blank, cells)) else clean_text(render(cells)) for cells in rows]
+
+    def text(self, position: int) -> str | None:
+        """The text of one row, None for a row to skip; cheap when read in ascending order."""
+        start, texts = self._slice
+        if not start <= position < start + len(texts):
+            if not 0 <= position < self.n:
+                raise IndexError(f"no row {position}: the frame has {self.n} rows")
+            start = position - position % SLICE
+            texts = self.texts(start, start + SLICE)
+            self._slice = (start, texts)
+        return texts[position - start]
+
+    def ids(self, start: int, stop: int) -> list[object] | None:
+        """The ids of the rows from start to before stop, None where no id column was named.
+
+        An id is text or an int (a whole float counts as one: pandas makes floats of ints
+        where one is missing), anything else its text; None where it is missing.
+        """
+        if self._id_source is None:
+            return None
+        return [_plain_id(cell) for cell in self._id_source.iloc[start:stop].tolist()]
+
+    def check_unique_ids(self) -> None:
+        """Raise PlanError unless every row has an id of its own, compared as text."""
+        ids = self.ids(0, self.n)
+        if ids is None:
+            raise PlanError("no id column was named; give id=<the column that holds the ids>")
+        missing = ids.count(None)
+        if missing:
+            raise PlanError(f"id={self.id!r}: {missing} of {self.n} rows have no id; fill them")
+        texts = pd.Series([str(value) for value in ids], dtype=object)
+        repeated = texts[texts.duplicated()]
+        if len(repeated):
+            raise PlanError(
+                f"id={self.id!r}: {len(repeated)} rows repeat an earlier row's id, the first "
+                f"is {repeated.iloc[0]!r} at row {repeated.index[0]}; ids must be unique here"
+            )
+
+
+def plan_rows(
+    df: pd.DataFrame,
+    input: object,  # noqa: A002 - the contract's name
+    *,
+    id: Hashable | None = None,  # noqa: A002 - the contract's name
+) -> RowPlan:
+    """The rows of df as texts, by position.
+
+    input: a column's exact name, else a template with ``{name}``, or a list of columns
+    (one JSON object a row). id: the column kept in the checkpoint beside each answer.
+    Raises PlanError for an unknown or duplicated column, an unbalanced template, an
+    unsupported input, and cells that have no text (bytes).
+    """
+    if not isinstance(df, pd.DataFrame):
+        raise PlanError(f"a pandas DataFrame is needed, this is a {type(df).__name__}")
+    lookup = Lookup(df)
+    columns, render = _read_input(lookup, input)
+    id_column = None if id is None else lookup.resolve(id, what="id")
+    plan = RowPlan(df, columns, render, lookup, id_column)
+    for column in plan.reserved:
+        lookup.check_cells(column)
+    return plan
+
+
+def _read_input(lookup: Lookup, given: object) -> tuple[tuple[Hashable, ...], Render]:
+    """The columns that an input names and how to render their cells."""
+    if isinstance(given, list):
+        return _read_list(lookup, given)
+    if not lookup.has(given) and isinstance(given, str) and ("{" in given or "}" in given):
+        return _read_template(lookup, parse_template(given))
+    return (lookup.resolve(given, what="input"),), lambda cells: cell_text(cells[0])
+
+
+def _read_template(lookup: Lookup, template: Template) -> tuple[tuple[Hashable, ...], Render]:
+    if not template.names:
+        raise PlanError("input: the template names no column; write {name} where a cell goes")
+    named = [lookup.resolve_text(name) for name in template.names]
+    columns = tuple(dict.fromkeys(named))
+    places = [columns.index(column) for column in named]
+
+    def render(cells: tuple[Any, ...]) -> str:
+        texts = [cell_text(cell) for cell in cells]
+        return template.fill(tuple(texts[place] for place in places))
+
+    return columns, render
+
+
+def _read_list(lookup: Lookup, given: list[object]) -> tuple[tuple[Hashable, ...], Render]:
+    if not given:
+        raise PlanError("input: the list of columns is empty; name at least one column")
+    columns = tuple(lookup.resolve(name, what="input") for name in given)
+    names = [lookup.text_name(column) for column in columns]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise PlanError(f"input: {twice[0]!r} is in the list more than once; name it once")
+
+    def render(cells: tuple[Any, ...]) -> str:
+        return json_text(dict(zip(names, map(json_value, cells), strict=True)))
+
+    return columns, render
+
+
+def _hold(series: pd.Series[Any]) -> pd.Series[Any]:
+    """The column as it is now, whatever is assigned to the frame later.
+
+    pandas 3 copies on write; before it, a copy of the pointers (Arrow: of nothing).
+    """
+    return series if _COPIES_ON_WRITE else series.copy()
+
+
+def _plain_id(cell: Any) -> object:
+    if is_missing(cell):
+        return None
+    plain = json_value(cell)
+    if isinstance(plain, float) and plain.is_integer():
+        return int(plain)
+    if isinstance(plain, int) and not isinstance(plain, bool):
+        return plain
+    return clean_text(cell_text(cell))
+
+
+_COPIES_ON_WRITE = int(pd.__version__.partition(".")[0]) >= 3

@@ -1,0 +1,36 @@
+"""The one place where foreign text is made safe to show: in HTML and on a terminal.
+
+Model names, kinds of error, messages, paths and notes may hold anything: markup, terminal
+escapes, lone surrogates, right-to-left overrides, or TeX, which notebooks typeset inside HTML
+too (and TeX can hold links). All text that is not ours goes through ``html`` or ``plain``.
+"""
+
+from __future__ import annotations
+
+import re
+from html import escape
+
+LIMIT = 400  # characters of one text; a view's message must stay small
+
+_BLANKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")  # control characters too: they drive terminals
+_SURROGATES = re.compile("[\ud800-\udfff]")  # cannot be sent as UTF-8
+_DIRECTIONS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")  # reorder their line
+
+
+def plain(text: str, *, limit: int = LIMIT) -> str:
+    """One line of visible text for a terminal, a log or ``text/plain``.
+
+    limit: characters kept; what is cut is told by "…".
+    """
+    text = _BLANKS.sub(" ", text[: 4 * limit]).strip()
+    text = _DIRECTIONS.sub("", _SURROGATES.sub("\ufffd", text))
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def html(text: str, *, limit: int = LIMIT) -> str:
+    """The same as the content of an HTML element (not of an attribute: it may hold elements).
+
+    "$" and the backslash stand in elements of their own, so that no TeX is ever found in it.
+    """
+    safe = escape(plain(text, limit=limit), quote=True)
+    return safe.replace("$", "<span>$</span>").replace("\\", "<span>\\</span>")

@@ -1,0 +1,68 @@
+"""Where we run, and what must be known of each host.
+
+Jupyter kernels
+    A shell with a ``kernel`` draws rich output. Colab's shell is one of these.
+ipykernel >= 7 (subshells)
+    A click on a widget can reach the kernel while a cell blocks, if the page made a subshell for
+    widgets (JupyterLab >= 4.4 does as soon as a widget exists, unless it is switched off). So a
+    blocking cell shows buttons only once a subshell is seen: no button is ever dead.
+ipykernel 7.4
+    Sends a click to the shell that last published on the widget's comm: for a button made in a
+    cell that is the blocked main shell. ``free_route`` takes the note away. It reads a private
+    name, does nothing where that is missing, and must be called after each change of the button.
+ipykernel 6
+    No subshells: a click waits until the cell has ended. The interrupt button is the Stop.
+VS Code
+    Does not deliver clicks while a cell blocks, whatever the kernel; it makes no subshell, so no
+    button is shown there. Not seen by us.
+Colab
+    ipywidgets' own widgets are drawn; the kernel has no subshells. Not seen by us.
+marimo
+    Has no IPython shell, so it is taken for a script: log lines. Not seen by us.
+nbclient, papermill, ``jupyter execute``
+    A kernel without a page. The view's display handle is what they keep, hence the card.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+
+def shell() -> Any | None:
+    """IPython's running shell, None in plain Python. Never imports IPython."""
+    ipython = sys.modules.get("IPython")
+    return None if ipython is None else ipython.get_ipython()
+
+
+def kernel() -> Any | None:
+    """The Jupyter kernel we run in, None in a terminal or a script."""
+    return getattr(shell(), "kernel", None)
+
+
+def has_ipywidgets() -> bool:
+    """Whether ipywidgets can be imported here."""
+    try:
+        import ipywidgets  # noqa: F401 - only whether it is there
+    except ImportError:
+        return False
+    return True
+
+
+def in_terminal() -> bool:
+    """Whether a text bar can be drawn: IPython in a terminal, or errors shown on one."""
+    if kernel() is not None:
+        return False
+    return shell() is not None or (sys.stderr is not None and sys.stderr.isatty())
+
+
+def has_subshell(kernel: Any) -> bool:
+    """Whether a click can reach this kernel while a cell blocks it."""
+    manager = getattr(getattr(kernel, "shell_channel_thread", None), "manager", None)
+    listing = getattr(manager, "list_subshell", None)
+    return bool(listing()) if callable(listing) else False
+
+
+def free_route(widget: Any) -> None:
+    """Let clicks on this widget go to the page's own subshell (ipykernel 7.4)."""
+    getattr(getattr(widget, "comm", None), "__dict__", {}).pop("_reply_subshell_id", None)

@@ -1,0 +1,52 @@
+"""The live view of a notebook without ipywidgets: one HTML display that is updated in place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from llmframe.notebook.card import card_html, card_text
+from llmframe.notebook.live import BACKGROUND_HINT, INTERRUPT_HINT, live_html, live_text
+
+if TYPE_CHECKING:
+    from llmframe.engine.report import Snapshot
+    from llmframe.notebook.view import Ending
+
+STARTING = "llmframe: starting"
+
+
+def bundle(html: str, text: str) -> dict[str, str]:
+    """What a display handle shows, for viewers with and without HTML."""
+    return {"text/html": html, "text/plain": text}
+
+
+def show(data: dict[str, Any]) -> Any:
+    """Display a bundle in the running cell; returns the handle that updates it."""
+    from IPython import display
+
+    handle = cast("Any", display).DisplayHandle()
+    handle.display(data, raw=True)
+    return handle
+
+
+class HtmlView:
+    """One display handle. blocking: the cell waits for the run, so only an interrupt stops it."""
+
+    def __init__(self, *, blocking: bool, controllable: bool) -> None:
+        self._hint = INTERRUPT_HINT if blocking else BACKGROUND_HINT if controllable else ""
+        self._handle: Any = None
+        self._shown = ""
+
+    def open(self) -> None:
+        """Display the handle in the running cell."""
+        self._handle = show(bundle(STARTING, STARTING))
+
+    def refresh(self, snapshot: Snapshot) -> None:
+        """Update the handle where anything changed."""
+        html = live_html(snapshot, self._hint)
+        if html != self._shown:
+            self._shown = html
+            self._handle.update(bundle(html, live_text(snapshot)), raw=True)
+
+    def close(self, ending: Ending) -> None:
+        """Put the card in its place."""
+        self._handle.update(bundle(card_html(ending), card_text(ending)), raw=True)

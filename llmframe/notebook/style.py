@@ -1,0 +1,107 @@
+"""The pieces of HTML that the live view and the card are made of.
+
+Every style is inline and of the plainest kind, because the card must look right where style
+blocks, scripts and CSS variables are taken away (JupyterLab does so in a notebook that was
+written elsewhere). Text inherits the page's colour, soft text is a little transparent, and the
+colours that are set are readable on white and on black: no theme has to be known.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+OK = "#2e9d6a"
+REUSED = "rgba(46,157,106,0.45)"
+BAD = "#d6493f"
+SKIPPED = "rgba(128,128,128,0.6)"
+WARN = "#b0710f"
+_LINE = "rgba(128,128,128,0.35)"
+_TRACK = "rgba(128,128,128,0.18)"
+
+_FRAME = (
+    f"border:1px solid {_LINE};border-radius:8px;padding:12px 14px;margin:4px 0;max-width:780px;"
+    "box-sizing:border-box;font-size:13px;line-height:1.5;font-variant-numeric:tabular-nums"
+)
+_CHIP = f"background:{_TRACK};border-radius:10px;padding:1px 8px;font-weight:600"
+
+
+def frame(parts: Iterable[str]) -> str:
+    """The box around everything; TeX is not looked for inside."""
+    body = "".join(parts)
+    return f'<div class="llmframe tex2jax_ignore mathjax_ignore" style="{_FRAME}">{body}</div>'
+
+
+def head(left: str, right: str) -> str:
+    """The first line: what there is, and at the right how fast or by whom."""
+    return (
+        '<div style="display:flex;flex-wrap:wrap;align-items:baseline">'
+        f'<div style="margin-right:16px">{left}</div>'
+        f'<div style="margin-left:auto">{right}</div></div>'
+    )
+
+
+def big(text: str) -> str:
+    """The number that is looked at first."""
+    return f'<span style="font-size:20px;font-weight:600">{text}</span>'
+
+
+def soft(text: str) -> str:
+    """Text that steps back."""
+    return f'<span style="opacity:0.7">{text}</span>'
+
+
+def mono(text: str) -> str:
+    """A path or a name to copy."""
+    return (
+        '<span style="font-family:monospace;font-size:12px;opacity:0.8;word-wrap:break-word">'
+        f"{text}</span>"
+    )
+
+
+def chip(text: str, color: str = "inherit") -> str:
+    """A word or two that stand out."""
+    return f'<span style="{_CHIP};color:{color}">{text}</span>'
+
+
+def bar(parts: Sequence[tuple[int, str]], total: int) -> str:
+    """Coloured parts of a whole; a part that is not empty is always seen.
+
+    parts: (count, colour), drawn in order. total: the whole bar; 0 draws an empty one.
+    """
+    cells = "".join(
+        f'<div style="width:{100 * number / total:.2f}%;min-width:3px;height:10px;'
+        f'background:{color}"></div>'
+        for number, color in parts
+        if total and number
+    )
+    return (
+        '<div style="display:flex;height:10px;border-radius:5px;overflow:hidden;'
+        f'background:{_TRACK};margin:8px 0 10px 0">{cells}</div>'
+    )
+
+
+def fact(number: str, words: str, color: str = "") -> str:
+    """A number with its words; ``color`` puts the dot of the bar's part before it."""
+    dot = (
+        f'<span style="display:inline-block;width:8px;height:8px;border-radius:2px;'
+        f'margin-right:5px;background:{color}"></span>'
+        if color
+        else ""
+    )
+    return (
+        '<div style="display:inline-block;min-width:160px;margin-right:18px;vertical-align:top">'
+        f"{dot}<b>{number}</b> {soft(words)}</div>"
+    )
+
+
+def facts(parts: Iterable[str]) -> str:
+    """Numbers side by side; they wrap on a narrow page."""
+    return f"<div>{''.join(parts)}</div>"
+
+
+def line(text: str) -> str:
+    """One more line below."""
+    return f'<div style="margin-top:6px">{text}</div>'

@@ -65,6 +65,11 @@ def money(dollars: float) -> str:
     return f"${dollars:.{digits}f}"
 
 
+def noun(number: int, one: str, many: str = "") -> str:
+    """The noun that fits a count."""
+    return one if number == 1 else many or one + "s"
+
+
 def plural(number: int, one: str, many: str = "") -> str:
     """A count with its noun: ``1 row``, ``2 rows``."""
-    return f"{count(number)} {one if number == 1 else many or one + 's'}"
+    return f"{count(number)} {noun(number, one, many)}"

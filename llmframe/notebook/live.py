@@ -5,69 +5,42 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from llmframe.notebook import style
+from llmframe.notebook.counts import bar_html, kinds, legend_html
 from llmframe.notebook.escape import html, plain
-from llmframe.notebook.format import amount, count, money, plural, rate, span
+from llmframe.notebook.format import amount, count, money, noun, plural, rate, span
 
 if TYPE_CHECKING:
     from llmframe.engine.report import Snapshot
 
-KINDS_SHOWN = 6  # kinds of failure listed, the most frequent first
-_ENOUGH = 20  # rows answered before a cost is projected from them
-
 INTERRUPT_HINT = (
     "To stop, press the interrupt button (the square above); nothing that is answered is lost."
 )
-BACKGROUND_HINT = "run.stop() ends it, run.pause() and run.resume() hold it and let it go on."
+BACKGROUND_HINT = "run.stop() ends it; run.pause() and run.resume() hold it and let it go on."
+_ENOUGH = 20  # rows answered before a cost is projected from them
 
 
 def live_html(snapshot: Snapshot, hint: str = "") -> str:
     """The live view. hint: our own words on how to stop, where there is no button."""
-    return style.frame(
-        (
-            _head(snapshot),
-            style.bar(parts(snapshot), snapshot.rows),
-            style.facts(_row_facts(snapshot)),
-            style.facts(_request_facts(snapshot)),
-            *_lines(snapshot, hint),
-        )
-    )
+    head = style.head(_count_html(snapshot), _speed_html(snapshot))
+    facts = style.facts(_request_facts(snapshot))
+    parts = (head, bar_html(snapshot), legend_html(snapshot), facts, *_lines(snapshot, hint))
+    return style.frame(parts)
 
 
-def parts(snapshot: Snapshot) -> list[tuple[int, str]]:
-    """The bar's parts: (rows, colour)."""
-    return [
-        (snapshot.reused, style.REUSED),
-        (snapshot.ok - snapshot.reused, style.OK),
-        (snapshot.failed, style.BAD),
-        (snapshot.skipped, style.SKIPPED),
-    ]
-
-
-def _head(snapshot: Snapshot) -> str:
+def _count_html(snapshot: Snapshot) -> str:
     at_least = "" if snapshot.planned else style.soft("at least ")
-    left = (
-        f"{at_least}{style.big(count(snapshot.done))} "
-        f"{style.soft('of ' + plural(snapshot.rows, 'row'))}"
-    )
+    of_rows = style.soft(f"of {plural(snapshot.rows, 'row')}")
+    return f"{at_least}{style.big(count(snapshot.done))} {of_rows}"
+
+
+def _speed_html(snapshot: Snapshot) -> str:
     if snapshot.status != "running":
-        return style.head(left, style.chip(html(snapshot.status), style.WARN))
+        return style.chip(html(snapshot.status), "wait")
     speed, unit = rate(snapshot.rate)
-    right = f"<b>{speed}</b> {style.soft(unit)}"
+    left = ""
     if snapshot.eta is not None:
-        right += f" &nbsp; <b>{span(snapshot.eta)}</b> {style.soft('left')}"
-    return style.head(left, right)
-
-
-def _row_facts(snapshot: Snapshot) -> list[str]:
-    facts = [style.fact(count(snapshot.ok), "ok", style.OK)]
-    if snapshot.reused:
-        facts.append(style.fact(count(snapshot.reused), "of them reused", style.REUSED))
-    if snapshot.shared:
-        facts.append(style.fact(count(snapshot.shared), "by an equal row"))
-    facts.append(style.fact(count(snapshot.failed), "failed", style.BAD))
-    if snapshot.skipped:
-        facts.append(style.fact(count(snapshot.skipped), "blank, skipped", style.SKIPPED))
-    return facts
+        left = f" &nbsp; <b>{span(snapshot.eta)}</b> {style.soft('left')}"
+    return f"<b>{speed}</b> {style.soft(unit)}{left}"
 
 
 def _request_facts(snapshot: Snapshot) -> list[str]:
@@ -78,12 +51,11 @@ def _request_facts(snapshot: Snapshot) -> list[str]:
     ]
     if used.cost is not None:
         whole = projected_cost(snapshot)
-        facts.append(
-            style.fact(money(used.cost), "so far" if whole is None else f"of about {money(whole)}")
-        )
-    repeats = plural(snapshot.retries, "retry", "retries").split(" ")
-    words = f"{repeats[1]}, {plural(snapshot.refusals, 'refusal')}"
-    facts.append(style.fact(repeats[0], words))
+        words = "so far" if whole is None else f"of about {money(whole)}"
+        facts.append(style.fact(money(used.cost), words))
+    retries = noun(snapshot.retries, "retry", "retries")
+    words = f"{retries}, {plural(snapshot.refusals, 'refusal')}"
+    facts.append(style.fact(count(snapshot.retries), words))
     return facts
 
 
@@ -99,55 +71,42 @@ def projected_cost(snapshot: Snapshot) -> float | None:
 def _lines(snapshot: Snapshot, hint: str) -> list[str]:
     lines = []
     if snapshot.limited_by:
-        binds = style.chip(html(snapshot.limited_by), style.WARN)
-        lines.append(style.line(f"{style.soft('limited by')} {binds}"))
+        lines.append(f"{style.soft('limited by')} {style.chip(html(snapshot.limited_by), 'wait')}")
     if snapshot.errors_by_kind:
-        lines.append(style.line(kinds_html(snapshot.errors_by_kind)))
+        lines.append(f"{style.soft('failed')} {html(kinds(snapshot.errors_by_kind))}")
     if snapshot.message:
-        lines.append(style.line(html(snapshot.message)))
+        lines.append(html(snapshot.message))
     if hint:
-        lines.append(style.line(style.soft(html(hint))))
-    return lines
-
-
-def kinds_html(errors: dict[str, int]) -> str:
-    """Failures by kind."""
-    return f"{style.soft('failed:')} {html(kinds_text(errors))}"
-
-
-def kinds_text(errors: dict[str, int]) -> str:
-    """Failures by kind, the most frequent first: ``41 context_length, 16 output``."""
-    ranked = sorted(errors.items(), key=lambda item: -item[1])
-    shown = [f"{count(number)} {plain(kind, limit=40)}" for kind, number in ranked[:KINDS_SHOWN]]
-    rest = sum(number for _, number in ranked[KINDS_SHOWN:])
-    return ", ".join([*shown, f"{count(rest)} other"] if rest else shown)
+        lines.append(style.soft(html(hint)))
+    return [style.line(text) for text in lines]
 
 
 def live_text(snapshot: Snapshot) -> str:
     """The run in one line: ``6,214 of 10,000 rows, 48.7 rows/s, 1:18 left, 57 failed``."""
     at_least = "" if snapshot.planned else "at least "
-    words = [f"{at_least}{count(snapshot.done)} of {plural(snapshot.rows, 'row')}"]
-    return ", ".join([*words, *state_words(snapshot)])
+    done = f"{at_least}{count(snapshot.done)} of {plural(snapshot.rows, 'row')}"
+    return ", ".join([done, *state_words(snapshot)])
 
 
 def state_words(snapshot: Snapshot) -> list[str]:
-    """Everything but the count: speed, what went wrong, what binds."""
-    words = []
-    if snapshot.status == "running":
-        words.append(" ".join(rate(snapshot.rate)))
-        if snapshot.eta is not None:
-            words.append(f"{span(snapshot.eta)} left")
-    else:
-        words.append(snapshot.status)
-    words += [
-        f"{count(number)} {name}"
-        for number, name in (
-            (snapshot.reused, "reused"),
-            (snapshot.failed, "failed"),
-            (snapshot.retries, "retried"),
-        )
-        if number
-    ]
+    """Everything but the count of rows: speed, what went wrong, what binds."""
+    words = [*_speed_words(snapshot), *_odd_words(snapshot)]
     if snapshot.limited_by:
         words.append(f"limited by {plain(snapshot.limited_by, limit=60)}")
     return words
+
+
+def _speed_words(snapshot: Snapshot) -> list[str]:
+    if snapshot.status != "running":
+        return [snapshot.status]
+    speed = " ".join(rate(snapshot.rate))
+    return [speed] if snapshot.eta is None else [speed, f"{span(snapshot.eta)} left"]
+
+
+def _odd_words(snapshot: Snapshot) -> list[str]:
+    numbers = (
+        (snapshot.reused, "reused"),
+        (snapshot.failed, "failed"),
+        (snapshot.retries, "retried"),
+    )
+    return [f"{count(number)} {word}" for number, word in numbers if number]

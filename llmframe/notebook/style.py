@@ -3,7 +3,7 @@
 Every style is inline and of the plainest kind, because the card must look right where style
 blocks, scripts and CSS variables are taken away (JupyterLab does so in a notebook that was
 written elsewhere). Text inherits the page's colour, soft text is a little transparent, and the
-colours that are set are readable on white and on black: no theme has to be known.
+colours that are set are tints or readable on white and on black: no theme has to be known.
 """
 
 from __future__ import annotations
@@ -17,15 +17,22 @@ OK = "#2e9d6a"
 REUSED = "rgba(46,157,106,0.45)"
 BAD = "#d6493f"
 SKIPPED = "rgba(128,128,128,0.6)"
-WARN = "#b0710f"
 _LINE = "rgba(128,128,128,0.35)"
-_TRACK = "rgba(128,128,128,0.18)"
+TRACK = "rgba(128,128,128,0.18)"
 
 _FRAME = (
     f"border:1px solid {_LINE};border-radius:8px;padding:12px 14px;margin:4px 0;max-width:780px;"
     "box-sizing:border-box;font-size:13px;line-height:1.5;font-variant-numeric:tabular-nums"
 )
-_CHIP = f"background:{_TRACK};border-radius:10px;padding:1px 8px;font-weight:600"
+_FACT = (
+    "display:inline-block;width:25%;min-width:150px;box-sizing:border-box;padding-right:10px;"
+    "vertical-align:top"
+)
+TINTS = {
+    "good": "rgba(46,157,106,0.25)",
+    "bad": "rgba(214,73,63,0.25)",
+    "wait": "rgba(214,145,20,0.28)",
+}
 
 
 def frame(parts: Iterable[str]) -> str:
@@ -61,9 +68,12 @@ def mono(text: str) -> str:
     )
 
 
-def chip(text: str, color: str = "inherit") -> str:
-    """A word or two that stand out."""
-    return f'<span style="{_CHIP};color:{color}">{text}</span>'
+def chip(text: str, tint: str) -> str:
+    """A word or two that stand out. tint: one of TINTS."""
+    return (
+        '<span style="display:inline-block;border-radius:10px;padding:0 8px;'
+        f'background:{TINTS[tint]}">{text}</span>'
+    )
 
 
 def bar(parts: Sequence[tuple[int, str]], total: int) -> str:
@@ -79,22 +89,22 @@ def bar(parts: Sequence[tuple[int, str]], total: int) -> str:
     )
     return (
         '<div style="display:flex;height:10px;border-radius:5px;overflow:hidden;'
-        f'background:{_TRACK};margin:8px 0 10px 0">{cells}</div>'
+        f'background:{TRACK};margin:8px 0 10px 0">{cells}</div>'
     )
 
 
-def fact(number: str, words: str, color: str = "") -> str:
-    """A number with its words; ``color`` puts the dot of the bar's part before it."""
+def fact(number: str, words: str) -> str:
+    """A number with its words."""
+    return f'<div style="{_FACT}"><b>{number}</b> {soft(words)}</div>'
+
+
+def part(number: str, words: str, color: str) -> str:
+    """The same for a part of the bar, behind a dot of its colour."""
     dot = (
-        f'<span style="display:inline-block;width:8px;height:8px;border-radius:2px;'
+        '<span style="display:inline-block;width:8px;height:8px;border-radius:2px;'
         f'margin-right:5px;background:{color}"></span>'
-        if color
-        else ""
     )
-    return (
-        '<div style="display:inline-block;min-width:160px;margin-right:18px;vertical-align:top">'
-        f"{dot}<b>{number}</b> {soft(words)}</div>"
-    )
+    return f'<div style="{_FACT}">{dot}<b>{number}</b> {soft(words)}</div>'
 
 
 def facts(parts: Iterable[str]) -> str:

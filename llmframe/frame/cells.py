@@ -11,6 +11,10 @@ import numpy as np
 import pandas as pd
 
 
+_NEVER_MISSING = frozenset((str, int, bool, list, dict, tuple))
+_PLAIN = frozenset((str, int, bool, type(None)))
+
+
 def clean_text(text: str) -> str:
     """The text with every lone surrogate replaced by U+FFFD.
 
@@ -25,12 +29,23 @@ def clean_text(text: str) -> str:
     return text
 
 
+def column_cells(column: pd.Series[Any]) -> list[Any]:
+    """A column's cells as Python values, narrow floats by their own digits."""
+    cells = column.tolist()
+    dtype: Any = column.dtype
+    if getattr(dtype, "kind", "") != "f" or getattr(dtype, "itemsize", None) not in (2, 4):
+        return cells
+    narrow = np.dtype(f"f{dtype.itemsize}").type  # a float32 0.1 is 0.1, not 0.10000000149
+    return [cell if is_missing(cell) else narrow(cell) for cell in cells]
+
+
 def is_missing(cell: Any) -> bool:
     """Whether a cell is None, NaN, NaT or pd.NA; a list or dict never is."""
-    if cell is None:
-        return True
-    if isinstance(cell, (str, int)):
+    kind = type(cell)
+    if kind in _NEVER_MISSING:
         return False
+    if kind is float:
+        return bool(cell != cell)
     return bool(pd.api.types.is_scalar(cell) and pd.isna(cell))
 
 
@@ -51,6 +66,8 @@ def cell_text(cell: Any) -> str:
         return cell if type(cell) is str else str.__str__(cell)
     if is_missing(cell):
         return ""
+    if type(cell) in (int, float):
+        return str(cell)
     plain = json_value(cell)
     if isinstance(plain, (list, dict)):
         return json_text(plain)
@@ -75,7 +92,7 @@ def json_value(cell: Any) -> Any:
 
 
 def _walk(cell: Any) -> Any:
-    if isinstance(cell, (str, bool)):
+    if type(cell) in _PLAIN or isinstance(cell, (str, bool)):
         return cell
     if is_missing(cell):
         return None
@@ -105,7 +122,7 @@ def _scalar(cell: Any) -> Any:
 
 
 def _numpy_scalar(cell: np.generic) -> Any:
-    if isinstance(cell, np.floating):  # by its own digits: a float32 0.1 is 0.1
+    if isinstance(cell, np.floating):
         return _scalar(float(str(cell)))
     if isinstance(cell, (np.bool_, np.integer)):
         return cell.item()

@@ -5,7 +5,7 @@ Nothing is rendered while planning; texts are made by position, a slice at a tim
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
 
@@ -13,6 +13,7 @@ from llmframe.errors import PlanError
 from llmframe.frame.cells import (
     cell_text,
     clean_text,
+    column_cells,
     is_blank,
     is_missing,
     json_text,
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
     Render = Callable[[tuple[Any, ...]], str]
+
+Data = TypeVar("Data", pd.DataFrame, "pd.Series[Any]")
 
 SLICE = 512  # rows rendered at once when texts are read one by one
 
@@ -48,8 +51,8 @@ class RowPlan:
         self.columns = columns
         self.id = id
         self._render = render
-        self._sources = [_hold(lookup.series(column)) for column in columns]
-        self._id_source = None if id is None else _hold(lookup.series(id))
+        self._sources = [snapshot(lookup.series(column)) for column in columns]
+        self._id_source = None if id is None else snapshot(lookup.series(id))
         self._slice: tuple[int, list[str | None]] = (-1, [])
 
     @property
@@ -63,7 +66,7 @@ class RowPlan:
         A row is skipped when every named cell is missing or blank.
         """
         render = self._render
-        rows = zip(*(source.iloc[start:stop].tolist() for source in self._sources), strict=True)
+        rows = zip(*(column_cells(held.iloc[start:stop]) for held in self._sources), strict=True)
         return [None if all(map(is_blank, cells)) else clean_text(render(cells)) for cells in rows]
 
     def text(self, position: int) -> str | None:
@@ -85,7 +88,7 @@ class RowPlan:
         """
         if self._id_source is None:
             return None
-        return [_plain_id(cell) for cell in self._id_source.iloc[start:stop].tolist()]
+        return [_plain_id(cell) for cell in column_cells(self._id_source.iloc[start:stop])]
 
     def check_unique_ids(self) -> None:
         """Raise PlanError unless every row has an id of its own, compared as text."""
@@ -166,12 +169,13 @@ def _read_list(lookup: Lookup, given: list[object]) -> tuple[tuple[Hashable, ...
     return columns, render
 
 
-def _hold(series: pd.Series[Any]) -> pd.Series[Any]:
-    """The column as it is now, whatever is assigned to the frame later.
+def snapshot(data: Data) -> Data:
+    """A frame or column as it is now, whatever is assigned to the original later.
 
-    pandas 3 copies on write; before it, a copy of the pointers (Arrow: of nothing).
+    pandas 3 copies on write, so it costs nothing; before it, it is a copy (of Arrow data:
+    of pointers).
     """
-    return series if _COPIES_ON_WRITE else series.copy()
+    return data.copy(deep=not _COPIES_ON_WRITE)
 
 
 def _plain_id(cell: Any) -> object:

@@ -1,0 +1,240 @@
+"""Answers to columns: all clashes found before a call, all columns typed and set at once."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from llmframe.errors import PlanError
+from llmframe.frame import typed
+from llmframe.frame.written import ATTRS_KEY, Written, content_hash, note, read_written
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Mapping, Sequence
+
+    from llmframe.engine.results import RowResult
+    from llmframe.task.fields import FieldSpec
+
+    Results = Sequence["RowResult | None"]
+    Read = Callable[["RowResult | None"], Any]
+
+STATUSES = ("ok", "failed", "skipped", "pending")
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One column to write.
+
+    name: as text, the prefix before it. column: its name in the frame, padded where the
+    columns have levels. is_field: an answer, not a status. read: its value of one result.
+    build: its typed cells from all values.
+    """
+
+    name: str
+    column: Hashable
+    is_field: bool
+    read: Read
+    build: typed.Build
+
+    def series(self, index: pd.Index[Any], results: Results) -> pd.Series[Any]:
+        """The typed column, by position."""
+        cells = self.build([self.read(result) for result in results])
+        return pd.Series(cells, index=index, name=self.name, dtype=cells.dtype)
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnPlan:
+    """The columns that a call writes, in their order.
+
+    task: the hash of the task that they answer.
+    """
+
+    outputs: tuple[Output, ...]
+    task: str
+
+    @property
+    def columns(self) -> list[Hashable]:
+        """The names of the written columns as the frame has them."""
+        return [output.column for output in self.outputs]
+
+
+def plan_columns(
+    df: pd.DataFrame,
+    specs: Sequence[FieldSpec],
+    *,
+    inputs: tuple[Hashable, ...],
+    prefix: str,
+    overwrite: bool,
+    details: bool,
+    task: str,
+) -> ColumnPlan:
+    """What a call will write into df, every clash of names found now.
+
+    specs: the fields in their order. inputs: columns that no output may be named like.
+    task: the task's hash. Raises PlanError for a name that two outputs share, that an
+    input has, or that a column has which no earlier call wrote (or that was changed since)
+    unless ``overwrite``. Warns once when the status columns held another task's status.
+    """
+    if not isinstance(prefix, str):
+        raise PlanError(f"prefix must be text, this is a {type(prefix).__name__}: {prefix!r}")
+    outputs = tuple(
+        replace(output, name=prefix + output.name, column=_in_frame(df, prefix + output.name))
+        for output in [*map(_field, specs), *_STATUS, *(_DETAILS if details else [])]
+    )
+    written = read_written(df)
+    _refuse_twice(outputs)
+    _refuse_inputs(outputs, inputs)
+    if not overwrite:
+        _refuse_existing(df, outputs, written)
+    _warn_of_other_task(df, outputs, written, task)
+    return ColumnPlan(outputs, task)
+
+
+def new_columns(index: pd.Index[Any], plan: ColumnPlan, results: Results) -> pd.DataFrame:
+    """Only the written columns, typed, on this index.
+
+    results: one for each row in its order; None for a row that is pending.
+    """
+    if len(results) != len(index):
+        raise ValueError(f"{len(results)} results for {len(index)} rows")
+    new = pd.concat([output.series(index, results) for output in plan.outputs], axis=1)
+    new.columns = pd.Index(plan.columns)
+    return new
+
+
+def add_columns(
+    df: pd.DataFrame, plan: ColumnPlan, results: Results, *, info: Mapping[str, Any]
+) -> pd.DataFrame:
+    """A new frame: df's other columns, then the written ones; index and order kept.
+
+    df: n rows, any index; never changed. results: n, in row order; None for a row that is
+    pending. info: what ``attrs["llmframe"]`` tells besides (model, checkpoint, counts).
+    """
+    replaced = set(plan.columns)
+    kept = [at for at, name in enumerate(df.columns) if name not in replaced]
+    old = df if len(kept) == df.shape[1] else df.iloc[:, kept]
+    new = new_columns(old.index, plan, results)
+    new.columns.names = df.columns.names
+    out = pd.concat([old, new], axis=1).__finalize__(df)
+    out.attrs[ATTRS_KEY] = note(_written(old, plan, new), task=plan.task, info=info)
+    return out
+
+
+def _written(old: pd.DataFrame, plan: ColumnPlan, new: pd.DataFrame) -> dict[str, Written]:
+    """What the new frame's attrs list: earlier columns that are still there, and the new."""
+    existing = set(old.columns)
+    written = {
+        name: told for name, told in read_written(old).items() if _in_frame(old, name) in existing
+    }
+    for position, output in enumerate(plan.outputs):
+        written[output.name] = Written(content_hash(new.iloc[:, position]), plan.task)
+    return written
+
+
+def _in_frame(df: pd.DataFrame, name: str) -> Hashable:
+    levels = df.columns.nlevels
+    return name if levels == 1 else (name, *[""] * (levels - 1))
+
+
+def _refuse_twice(outputs: Sequence[Output]) -> None:
+    counts = Counter(output.name for output in outputs)
+    twice = [name for name, count in counts.items() if count > 1]
+    if twice:
+        raise PlanError(f"two outputs would be named {_names(twice)}; give the field another name")
+
+
+def _refuse_inputs(outputs: Sequence[Output], inputs: tuple[Hashable, ...]) -> None:
+    clashing = [output.name for output in outputs if output.column in inputs]
+    if clashing:
+        raise PlanError(
+            f"an output would be named like the input column {_names(clashing)}, whose cells "
+            "it would replace; give the field another name or the outputs a prefix="
+        )
+
+
+def _refuse_existing(
+    df: pd.DataFrame, outputs: Sequence[Output], written: Mapping[str, Written]
+) -> None:
+    existing = set(df.columns)
+    foreign, changed = [], []
+    for output in outputs:
+        if output.column not in existing:
+            continue
+        if output.name not in written:
+            foreign.append(output.name)
+        elif output.is_field and not _unchanged(df, output.column, written[output.name]):
+            changed.append(output.name)
+    if foreign or changed:
+        found = [f"{_names(foreign)} in the frame not written by llmframe"] * bool(foreign)
+        found += [f"{_names(changed)} changed since llmframe wrote it"] * bool(changed)
+        raise PlanError(
+            f"the outputs' names are taken: {'; '.join(found)}. Give overwrite=True to replace "
+            "what is there, or prefix='new_' (say) to keep both"
+        )
+
+
+def _unchanged(df: pd.DataFrame, column: Hashable, written: Written) -> bool:
+    same = [at for at, name in enumerate(df.columns) if name == column]
+    return len(same) == 1 and content_hash(df.iloc[:, same[0]]) == written.hash
+
+
+def _warn_of_other_task(
+    df: pd.DataFrame, outputs: Sequence[Output], written: Mapping[str, Written], task: str
+) -> None:
+    existing = set(df.columns)
+    others = [
+        output.name
+        for output in outputs
+        if not output.is_field
+        and output.column in existing
+        and written.get(output.name, Written("", task)).task != task
+    ]
+    if others:
+        warnings.warn(
+            f"{_names(others)} held the status of another task and will describe this call; "
+            "to keep both give one of the calls a prefix= of its own",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def _names(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names))
+
+
+def _field(spec: FieldSpec) -> Output:
+    def read(result: RowResult | None) -> Any:
+        return result.values.get(spec.name) if result is not None and result.values else None
+
+    return Output(spec.name, spec.name, is_field=True, read=read, build=typed.builder(spec))
+
+
+def _service(name: str, get: Callable[[RowResult], Any], build: typed.Build) -> Output:
+    def read(result: RowResult | None) -> Any:
+        return None if result is None else get(result)
+
+    return Output(name, name, is_field=False, read=read, build=build)
+
+
+_STATUS = [
+    Output(
+        "llm_status",
+        "llm_status",
+        is_field=False,
+        read=lambda result: "pending" if result is None else result.status,
+        build=typed.choices(STATUSES),
+    ),
+    _service("llm_error", lambda result: result.error, typed.texts),
+]
+_DETAILS = [
+    _service("llm_attempts", lambda result: result.attempts, typed.integers),
+    _service("llm_tokens_in", lambda result: result.usage.tokens_in, typed.integers),
+    _service("llm_tokens_out", lambda result: result.usage.tokens_out, typed.integers),
+    _service("llm_cost", lambda result: result.usage.cost, typed.floats),
+    _service("llm_seconds", lambda result: result.seconds, typed.floats),
+    _service("llm_raw", lambda result: result.raw, typed.texts),
+]

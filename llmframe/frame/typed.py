@@ -1,0 +1,138 @@
+"""Typed columns from JSON values: one bad value costs its own cell, never the column."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import pandas as pd
+
+from llmframe.frame.cells import cell_text, clean_text
+from llmframe.task.fields import FieldSpec, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pandas.api.extensions import ExtensionArray
+
+    Array = np.ndarray[Any, Any] | ExtensionArray
+    Build = Callable[[Sequence[Any]], Array]
+
+DATE_DTYPE = "datetime64[us]"  # holds the years 1 to 9999, on every pandas
+
+
+def builder(spec: FieldSpec) -> Build:
+    """What turns a field's values (None where a row has none) into its column.
+
+    Closed choices become an unordered categorical in their order, INTEGER ``Int64``,
+    FLOAT ``Float64``, BOOLEAN ``boolean``, TEXT pandas' own text type, DATE
+    ``datetime64[us]`` (a time with an offset becomes UTC), OBJECT copies of lists and dicts.
+    """
+    if spec.kind is Kind.CHOICE:
+        return choices(spec.labels or ())
+    return _BUILDERS[spec.kind]
+
+
+def choices(labels: Sequence[str] | Sequence[int]) -> Build:
+    """A builder of unordered categoricals with these categories."""
+    dtype = pd.CategoricalDtype(
+        [clean_text(label) if isinstance(label, str) else label for label in labels]
+    )
+    code_of = {label: code for code, label in enumerate(labels)}
+
+    def build(values: Sequence[Any]) -> Array:
+        codes = [code_of.get(value, -1) if _is_label(value) else -1 for value in values]
+        return pd.Categorical.from_codes(np.array(codes, dtype=np.int64), dtype=dtype)
+
+    return build
+
+
+def integers(values: Sequence[Any]) -> Array:
+    """``Int64``; missing where a value is not a whole number of 64 bits."""
+    return pd.array([_integer(value) for value in values], dtype="Int64")
+
+
+def floats(values: Sequence[Any]) -> Array:
+    """``Float64``; missing where a value is not a number."""
+    return pd.array([_float(value) for value in values], dtype="Float64")
+
+
+def booleans(values: Sequence[Any]) -> Array:
+    """``boolean``; missing where a value is not a truth value."""
+    return pd.array(
+        [value if isinstance(value, bool) else None for value in values], dtype="boolean"
+    )
+
+
+def texts(values: Sequence[Any]) -> Array:
+    """Pandas' own text type: ``str`` on pandas 3, ``object`` before it or where it is set off."""
+    cells = [None if value is None else clean_text(cell_text(value)) for value in values]
+    dtype = pd.Series(["text"]).dtype
+    return cast("Array", pd.Series(cells, dtype=dtype).array)
+
+
+def dates(values: Sequence[Any]) -> Array:
+    """``datetime64[us]`` from ISO text; missing where a value is not a date."""
+    return np.array([_date(value) for value in values], dtype=DATE_DTYPE)
+
+
+def objects(values: Sequence[Any]) -> Array:
+    """Lists and dicts, each cell its own copy: equal rows share an answer, not its list."""
+    cells = np.empty(len(values), dtype=object)
+    for position, value in enumerate(values):
+        cells[position] = _own(value)
+    return cells
+
+
+def _is_label(value: Any) -> bool:
+    return isinstance(value, (str, int)) and not isinstance(value, bool)
+
+
+def _integer(value: Any) -> int | None:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int) and -(2**63) <= value < 2**63:
+        return int(value)
+    return None
+
+
+def _float(value: Any) -> float | None:
+    if not isinstance(value, (int, float)):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
+
+
+def _date(value: Any) -> datetime | np.datetime64 | None:
+    try:
+        moment = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return None
+    offset = moment.utcoffset()
+    if offset is None:
+        return moment
+    naive = moment.replace(tzinfo=None)
+    return np.datetime64(naive, "us") - np.timedelta64(offset)  # datetime's own range may end here
+
+
+def _own(value: Any) -> Any:
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, list):
+        return [_own(item) for item in value]
+    if isinstance(value, dict):
+        return {_own(name): _own(item) for name, item in value.items()}
+    return value
+
+
+_BUILDERS: dict[Kind, Build] = {
+    Kind.INTEGER: integers,
+    Kind.FLOAT: floats,
+    Kind.BOOLEAN: booleans,
+    Kind.TEXT: texts,
+    Kind.DATE: dates,
+    Kind.OBJECT: objects,
+}

@@ -1,0 +1,186 @@
+"""The journal's line: its format, and nothing else.
+
+``{"k":"<32 hex>","c":"<8 hex>","task":"<12 hex>","v":{...},...}`` and a newline, valid JSON.
+Key, checksum and task stand at fixed places and the first letter of the body tells the sort
+of line, so that finding what is answered needs no JSON parser. The checksum is the crc32 of
+the line without the checksum's eight digits and without the newline.
+
+v         an answer: ``v`` (field -> value), ``id``, ``usage``, ``n`` (requests), ``t`` (unix s)
+e         a failure: ``e`` (kind, status, code) in the place of ``v``
+id        one more row that has the answer of this key: ``id`` only
+settings  a task's readable settings, under the task's digest, before its first row
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from binascii import unhexlify
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+from llmframe.engine.results import RowResult, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FORMAT = 1
+ANSWER, FAILURE, ID, SETTINGS = b"v", b"e", b"i", b"s"
+
+# Offsets in a line. The scan in index.py uses the same numbers in the open, for speed.
+KEY = slice(6, 38)
+BEFORE_CRC = slice(0, 45)
+CRC = slice(45, 53)
+AFTER_CRC = slice(53, None)
+SORT = slice(78, 79)
+
+_HEAD = re.compile(rb'\{"k":"[0-9a-f]{32}","c":"[0-9a-f]{8}","task":"[0-9a-f]{12}","[veis]')
+_CODE = re.compile(r"[\w.:-]{1,64}")
+_readable = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_escaped = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
+
+
+def encode(key: bytes, task: str, body: dict[str, Any]) -> bytes:
+    """One line with its newline.
+
+    key: 16 bytes. task: 12 hex digits. body: not empty; its first name tells the sort.
+    Raises TypeError, ValueError or RecursionError if the body is not JSON.
+    """
+    before = b'{"k":"%b","c":"' % key.hex().encode()
+    after = b'","task":"%b",%b' % (task.encode(), _json(body)[1:])
+    return b"%b%08x%b\n" % (before, crc32(after, crc32(before)), after)
+
+
+def _json(body: dict[str, Any]) -> bytes:
+    try:
+        return _readable(body).encode()
+    except UnicodeEncodeError:  # a lone surrogate has no UTF-8; \ud800 is valid JSON
+        return _escaped(body).encode()
+
+
+def row(
+    result: RowResult,
+    *,
+    now: int,
+    error_info: dict[str, Any] | None = None,
+    row_id: object = None,
+    text: str | None = None,
+) -> dict[str, Any]:
+    """The body of a finished row.
+
+    now: unix seconds. error_info: a failure's kind, status and code; whatever else it holds stays
+    out, as do the provider's words: they may echo the row.
+    """
+    body: dict[str, Any] = (
+        {"v": result.values}
+        if result.status == "ok"
+        else {"e": _plain_error(error_info or {}, (result.error or "output").partition(":")[0])}
+    )
+    if row_id is not None:
+        body["id"] = id_value(row_id)
+    usage: dict[str, Any] = {"in": result.usage.tokens_in, "out": result.usage.tokens_out}
+    if result.usage.cost is not None:
+        usage["cost"] = result.usage.cost
+    body |= {"usage": usage, "n": result.attempts, "t": now}
+    if text is not None:
+        body["text"] = text
+    return body
+
+
+def _plain_error(info: dict[str, Any], kind: str) -> dict[str, Any]:
+    found: dict[str, Any] = {"kind": info.get("kind") or kind}
+    if isinstance(status := info.get("status"), int):
+        found["status"] = status
+    if isinstance(code := info.get("code"), str) and _CODE.fullmatch(code):
+        found["code"] = code
+    return found
+
+
+def adopted(values: dict[str, Any], row_id: object, *, now: int) -> dict[str, Any]:
+    """The body of an answer that was taken over from a plain line."""
+    usage = {"in": 0, "out": 0}
+    return {"v": values, "id": id_value(row_id), "usage": usage, "n": 0, "t": now, "adopted": True}
+
+
+def shared(row_id: object) -> dict[str, Any]:
+    """The body of one more row that has a key's answer."""
+    return {"id": id_value(row_id)}
+
+
+def id_value(row_id: object) -> int | str:
+    """An id as JSON: whole numbers (numpy's, and pandas' 7.0) as numbers, all else as text."""
+    if isinstance(row_id, float) and row_id.is_integer() and abs(row_id) < 2**53:
+        return int(row_id)
+    if isinstance(row_id, bool) or not hasattr(row_id, "__index__"):
+        return str(row_id)
+    return int(row_id.__index__())
+
+
+def id_text(row_id: object) -> str:
+    """An id as it is compared: the frame's 7 and a file's "7" are the same row."""
+    return str(id_value(row_id))
+
+
+def settings(readable: dict[str, Any], *, now: int) -> dict[str, Any]:
+    """The body of a task line."""
+    return {"settings": readable, "format": FORMAT, "t": now}
+
+
+def intact(line: bytes) -> bool:
+    """Whether a line (without newline) carries its right checksum."""
+    try:
+        return crc32(line[AFTER_CRC], crc32(line[BEFORE_CRC])) == int(line[CRC], 16)
+    except ValueError:
+        return False
+
+
+def pieces(line: bytes) -> Iterator[tuple[int, bytes]]:
+    """The intact lines inside a damaged one, each with its offset in it.
+
+    Finds what a byte order mark, CRLF, or a lost newline between two lines has hidden.
+    """
+    starts = heads(line)
+    for start, stop in zip(starts, [*starts[1:], len(line)], strict=False):
+        piece = line[start : line.rfind(b"}", start, stop) + 1]
+        if intact(piece):
+            yield start, piece
+
+
+def heads(line: bytes) -> list[int]:
+    """Where a line of ours seems to begin."""
+    return [found.start() for found in _HEAD.finditer(line)]
+
+
+def is_foreign(line: bytes) -> bool:
+    """Whether a line is whole JSON that somebody else wrote, such as a plain id line."""
+    content = parse(line)
+    return content is not None and len(content.keys() & {"k", "c", "task"}) < 2
+
+
+def parse(line: bytes) -> dict[str, Any] | None:
+    """The JSON object in a line, None if it holds none."""
+    try:
+        content = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def read(line: bytes) -> dict[str, Any] | None:
+    """The content of the line of ours that begins at this line's first byte, None if damaged."""
+    if not intact(line):
+        line = next((piece for start, piece in pieces(line) if start == 0), b"")
+    return parse(line)
+
+
+def to_result(content: dict[str, Any] | None, key: bytes) -> RowResult | None:
+    """The answer in a line's content; None unless it is one, whole, and key's own."""
+    try:
+        values, usage, sent = content["v"], content["usage"], content["n"]  # type: ignore[index]
+        consumed = Usage(usage["in"], usage["out"], usage.get("cost"))
+        own = unhexlify(content["k"]) == key  # type: ignore[index]
+    except (KeyError, TypeError, AttributeError, ValueError):
+        return None
+    if not own or not isinstance(values, dict):
+        return None
+    return RowResult("ok", values, attempts=sent, usage=consumed)

@@ -1,0 +1,212 @@
+"""Journal: one file, its index and its writer; one Journal per real path in a process."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from typing import TYPE_CHECKING
+
+from llmframe.engine.journal import lines
+from llmframe.engine.journal.files import READ, FileOps
+from llmframe.engine.journal.index import Index, whole_lines
+from llmframe.engine.journal.writer import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from llmframe.engine.results import RowResult
+
+_BLOCK = 4096  # bytes; most lines are shorter
+
+
+class Journal:
+    """A journal file that is read and, once start_writing was called, written.
+
+    users: how many hold it. listeners: called when an fsync fails.
+    Opening raises OSError.
+    """
+
+    def __init__(self, path: Path, ops: FileOps) -> None:
+        self.path = path
+        self.index = Index()
+        self.users = 0
+        self.listeners: list[Callable[[OSError], None]] = []
+        self._ops = ops
+        self._writer: Writer | None = None
+        self._ids: set[bytes] | None = None
+        self._changing = threading.RLock()
+        self._fd: int | None = None
+
+    @property
+    def writable(self) -> bool:
+        """Whether this process writes the file."""
+        return self._writer is not None
+
+    @property
+    def locked(self) -> bool:
+        """Whether no other process can write the file meanwhile."""
+        return self._writer is not None and self._writer.locked
+
+    def start_writing(self) -> None:
+        """Become the file's one writer; makes it. Raises OSError, LockHeldError."""
+        with self._changing:
+            if self._writer is None:
+                self._writer = Writer(self.path, self._ops, self._tell)
+
+    def read_on(self) -> None:
+        """Index what the file has and the index has not. Raises OSError."""
+        with self._changing:
+            if self._fd is None:
+                self._fd = self._ops.open(self.path, READ)
+            self.index.read_on(self._ops, self._fd)
+            if self._writer is not None and self.index.end_tail():
+                self._writer.begin_with_newline()
+
+    def get(self, key: bytes) -> RowResult | None:
+        """The newest answer to key, None without one."""
+        at = self.index.answers.get(key)
+        if at is None:
+            return None
+        result = lines.to_result(lines.read(self._line_at(at)), key)
+        if result is None:  # damaged since it was indexed
+            with self._changing:
+                self.index.damaged += 1
+                self.index.answers.pop(key, None)
+        return result
+
+    def append(self, line: bytes, key: bytes, *, is_answer: bool, row_id: str | None) -> None:
+        """Write one line. Raises OSError."""
+        with self._changing:
+            at = self._write(line)
+            if is_answer:
+                self.index.answers[key] = at
+            if row_id is not None and self._ids is not None:
+                self._ids.add(_pair(key, row_id))
+
+    def append_task(self, line: bytes, digest: bytes) -> None:
+        """Write a task's line, unless the file has it. Raises OSError."""
+        with self._changing:
+            if digest not in self.index.tasks:
+                self.index.tasks[digest] = self._write(line)
+
+    def has_id(self, key: bytes, row_id: str) -> bool:
+        """Whether a line says that the row of this id has this key. Raises OSError."""
+        with self._changing:
+            if self._ids is None:
+                self._ids = set(self._find_ids())
+            return _pair(key, row_id) in self._ids
+
+    def all_lines(self) -> Iterator[bytes]:
+        """Every line of the file, damaged and foreign ones too. Raises OSError."""
+        if self._fd is not None:
+            for _, group, _ in whole_lines(self._ops, self._fd, 0):
+                yield from group
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until all lines are on the disk; False if they are not, or not in time."""
+        return self._writer is None or self._writer.flush(timeout)
+
+    def close(self) -> None:
+        """Bring all to the disk and give everything back."""
+        if self._writer is not None:
+            self._writer.close()
+        if self._fd is not None:
+            self._ops.close(self._fd)
+
+    def leave_to_parent(self) -> None:
+        """In a forked child: reading goes on, writing is the parent's."""
+        self._changing = threading.RLock()
+        if self._writer is not None:
+            self._writer.leave_to_parent()
+
+    def _write(self, line: bytes) -> int:
+        if self._writer is None:
+            raise OSError("it was opened for reading only")
+        at = self._writer.write(line)
+        if at == self.index.end:
+            self.index.end += len(line)
+        return at
+
+    def _line_at(self, at: int) -> bytes:
+        if self._fd is None:
+            return b""
+        found, size = b"", _BLOCK
+        while block := self._ops.read_at(self._fd, size, at + len(found)):
+            head, newline, _ = block.partition(b"\n")
+            found += head
+            if newline:
+                break
+            size = 2 * size
+        return found
+
+    def _find_ids(self) -> Iterator[bytes]:
+        for line in self.all_lines():
+            if b'"id":' in line and lines.intact(line):
+                content = lines.parse(line) or {}
+                if "id" in content:
+                    yield _pair(bytes.fromhex(content["k"]), lines.id_text(content["id"]))
+
+    def _tell(self, error: OSError) -> None:
+        for listener in tuple(self.listeners):
+            listener(error)
+
+
+def _pair(key: bytes, row_id: str) -> bytes:
+    return key + row_id.encode(errors="surrogatepass")
+
+
+_open_journals: dict[str, Journal] = {}
+_registry = threading.RLock()
+
+
+def open_journal(path: Path, ops: FileOps, *, write: bool) -> Journal:
+    """The process's Journal of this file, indexed up to its present end.
+
+    path: its folder part may hold links, the file itself may not be one.
+    Raises OSError, and LockHeldError if another process writes the file.
+    """
+    path = path.parent.resolve() / path.name
+    with _registry:
+        journal = _open_journals.get(str(path)) or Journal(path, ops)
+        try:
+            if write:
+                journal.start_writing()
+            journal.read_on()
+        except BaseException:
+            if not journal.users:
+                journal.close()
+            raise
+        journal.users += 1
+        _open_journals[str(path)] = journal
+        return journal
+
+
+def close_journal(journal: Journal) -> None:
+    """Give a Journal back; the last user's close ends it."""
+    with _registry:
+        journal.users -= 1
+        if not journal.users and _open_journals.get(str(journal.path)) is journal:
+            del _open_journals[str(journal.path)]
+            journal.close()
+
+
+def leave_to_parent() -> None:
+    """In a forked child: what was open belongs to the parent; opening again asks for the lock."""
+    global _registry  # another thread of the parent may have held it
+    _registry = threading.RLock()
+    for journal in _open_journals.values():
+        journal.leave_to_parent()
+    _open_journals.clear()
+
+
+@atexit.register
+def flush_all() -> None:
+    """At the end of the process: all that was written reaches the disk."""
+    for journal in tuple(_open_journals.values()):
+        journal.flush(2.0)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=leave_to_parent)

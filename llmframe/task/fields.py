@@ -1,0 +1,216 @@
+"""What is asked of every row: all forms of ``fields`` -> one pydantic model, one strict schema."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pydantic
+
+from llmframe.errors import PlanError
+from llmframe.task.asked import Asked, Kind, classify, read_field
+from llmframe.task.schema import (
+    CONSTRAINTS,
+    Node,
+    is_lenient,
+    root_node,
+    strict_schema,
+    tidy_schema,
+)
+from llmframe.task.text import cut, excerpt
+
+if TYPE_CHECKING:
+    from llmframe.task.choices import Labels
+
+__all__ = ["FieldSet", "FieldSpec", "Kind", "resolve_fields"]
+
+_TYPE_NAMES = frozenset(
+    {"str", "string", "text", "int", "integer", "float", "number", "bool", "boolean", "date"}
+)
+_CANONICAL_KEYS = ("description", "format", *CONSTRAINTS)
+_CONFIG = pydantic.ConfigDict(strict=True, protected_namespaces=())
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSpec:
+    """One field's column.
+
+    labels: the closed choice in the order given, None for other kinds.
+    nullable: whether a null of the model is an answer (missing, with status ok).
+    """
+
+    name: str
+    kind: Kind
+    labels: Labels | None = None
+    nullable: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class FieldSet:
+    """All that is asked of a row.
+
+    specs: one a field, in the order asked. attributes: each field's name in model.
+    model: validates a reply. schema: strict JSON schema, its properties named as the fields.
+    canonical: JSON value that is equal for equal requests, whatever pydantic's version;
+        part of the checkpoint's key.
+    careful: a reply must be compared with the schema even where the model accepts it,
+        because pydantic takes true for a label 1, digits for a date, and fills in defaults.
+    """
+
+    specs: tuple[FieldSpec, ...]
+    attributes: tuple[str, ...]
+    model: type[pydantic.BaseModel]
+    schema: Node
+    canonical: Any
+    careful: bool
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The fields' names in the order asked."""
+        return tuple(spec.name for spec in self.specs)
+
+
+def resolve_fields(fields: object, *, into: str = "label") -> FieldSet:
+    """What fields asks for.
+
+    fields: dict name -> field, a pydantic model class, or a single field, which gets the
+        name into. A dict whose values are all texts is one closed choice, label -> description.
+    Raises PlanError, naming the field, for all that cannot be asked or kept in a column.
+    """
+    if isinstance(fields, type) and issubclass(fields, pydantic.BaseModel):
+        return _of_model(fields)
+    named = fields if isinstance(fields, dict) else {into: fields}
+    if isinstance(fields, dict) and _is_single_choice(fields):
+        named = {into: fields}
+    return _of_asked({_checked_name(name): read_field(name, f) for name, f in named.items()})
+
+
+def _is_single_choice(fields: dict[Any, Any]) -> bool:
+    if not fields:
+        raise PlanError("fields is an empty dict; name at least one field: {'summary': str}")
+    texts = {name: value for name, value in fields.items() if isinstance(value, str)}
+    for name, value in texts.items():
+        if value.strip().lower() in _TYPE_NAMES:
+            raise PlanError(
+                f"field {excerpt(name)} is the text {value!r}; write the type itself, without "
+                "quotes: {" + f"{excerpt(name)}: str" + "}"
+            )
+    if texts and len(texts) < len(fields):
+        name, value = next(iter(texts.items()))
+        raise PlanError(
+            f"fields mixes descriptions and fields: {excerpt(name)} is the text {excerpt(value)}. "
+            "Either all values are texts (one closed choice, label -> description) or none is; "
+            "to describe a field write Annotated[str, Field(description=...)]"
+        )
+    return bool(texts)
+
+
+def _checked_name(name: object) -> str:
+    if not isinstance(name, str) or not name.strip():
+        raise PlanError(
+            f"a field's name is {excerpt(name)} ({type(name).__name__}); "
+            "it must be a text that is not blank"
+        )
+    return str.__str__(name)
+
+
+def _of_asked(asked: dict[str, Asked]) -> FieldSet:
+    definitions: dict[str, Any] = {
+        f"f{i}": (field.annotation, pydantic.Field(alias=name, description=_description(field)))
+        for i, (name, field) in enumerate(asked.items())
+    }
+    try:
+        model = pydantic.create_model("Answer", __config__=_CONFIG, **definitions)
+    except Exception as exc:  # pydantic and the annotations' own code raise what they like
+        reason = cut(str(exc).partition("\n")[0], 200)
+        raise PlanError(f"fields {list(asked)} cannot be asked for: {reason}") from exc
+    specs = tuple(
+        FieldSpec(name, field.kind, field.labels, field.nullable) for name, field in asked.items()
+    )
+    return _field_set(model, specs, _raw_schema(model))
+
+
+def _description(field: Asked) -> str | None:
+    told = [
+        f"{label}: {text}" if text else str(label)
+        for label, text in zip(field.labels or (), field.label_descriptions, strict=False)
+    ]
+    return "\n".join(told) or field.description
+
+
+def _of_model(model: type[pydantic.BaseModel]) -> FieldSet:
+    if issubclass(model, pydantic.RootModel):
+        raise PlanError(f"{model.__name__} is a RootModel; give the type inside it as the field")
+    if not model.model_fields:
+        raise PlanError(f"the model {model.__name__} has no fields; give it at least one")
+    classified = [classify(name, info.annotation) for name, info in model.model_fields.items()]
+    raw = _raw_schema(model)
+    names = [_checked_name(name) for name in root_node(raw)["properties"]]
+    if len(names) < len(classified):
+        raise PlanError(
+            f"the model {model.__name__} has {len(classified)} fields but only the names {names}; "
+            "give every field an alias of its own"
+        )
+    specs = tuple(FieldSpec(name, *found) for name, found in zip(names, classified, strict=True))
+    return _field_set(model, specs, raw)
+
+
+def _raw_schema(model: type[pydantic.BaseModel]) -> Node:
+    try:
+        return model.model_json_schema()
+    except Exception as exc:  # pydantic's and the model's own hooks
+        reason = cut(str(exc).partition("\n")[0], 200)
+        raise PlanError(f"no JSON schema can be made of the fields: {reason}") from exc
+
+
+def _field_set(
+    model: type[pydantic.BaseModel], specs: tuple[FieldSpec, ...], raw: Node
+) -> FieldSet:
+    tidy = tidy_schema(raw)
+    _refuse_unsendable(tidy)
+    return FieldSet(
+        specs=specs,
+        attributes=tuple(model.model_fields),
+        model=model,
+        schema=strict_schema(tidy),
+        canonical=_canonical(specs, tidy),
+        careful=is_lenient(raw),
+    )
+
+
+def _refuse_unsendable(tidy: Node) -> None:
+    try:
+        json.dumps(tidy, ensure_ascii=False).encode()
+    except UnicodeEncodeError as exc:
+        part = excerpt(exc.object[max(0, exc.start - 20) : exc.end])
+        raise PlanError(
+            f"a name, label or description holds half a character (a lone surrogate): {part}; "
+            "remove it"
+        ) from exc
+
+
+def _canonical(specs: tuple[FieldSpec, ...], tidy: Node) -> Any:
+    """What is asked, in our own words; a change here buys every stored answer again."""
+    whole: dict[str, Any] = {
+        "fields": [_canonical_field(spec, tidy["properties"][spec.name]) for spec in specs]
+    }
+    whole.update({key: tidy[key] for key in ("description", "$defs") if key in tidy})
+    return _sorted(whole)
+
+
+def _canonical_field(spec: FieldSpec, node: Node) -> Node:
+    field: Node = {"name": spec.name, "kind": spec.kind.value}
+    if spec.nullable:
+        field["nullable"] = True
+    if spec.labels is not None:
+        field["labels"] = list(spec.labels)
+    if spec.kind is Kind.OBJECT:
+        return field | {"schema": node}
+    return field | {key: node[key] for key in _CANONICAL_KEYS if key in node}
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _sorted(value[key]) for key in sorted(value)}
+    return [_sorted(part) for part in value] if isinstance(value, list) else value

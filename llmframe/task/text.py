@@ -1,0 +1,45 @@
+"""Small things about text that several parts of a task need."""
+
+from __future__ import annotations
+
+import unicodedata
+
+EXCERPT = 80  # characters of a value that a message may show
+
+
+def fold(text: str) -> str:
+    """The form in which labels and names are compared when they do not match exactly."""
+    return unicodedata.normalize("NFKC", text).casefold().strip()
+
+
+def clean_text(text: str) -> str:
+    """The same text with every lone surrogate replaced, so that it can be encoded."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def cut(text: str, limit: int) -> str:
+    """At most limit characters of text, ending in an ellipsis where some are left out."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def excerpt(value: object) -> str:
+    """A value as a message shows it: its repr, at most 80 characters, never an error."""
+    if isinstance(value, str):
+        return cut(repr(value[: EXCERPT + 1]), EXCERPT)
+    try:
+        return cut(repr(value), EXCERPT)
+    except Exception:  # noqa: BLE001 - a stranger's repr, a huge int, a too deep list
+        return f"<{type(value).__name__}>"
+
+
+def listing(labels: tuple[str, ...] | tuple[int, ...], limit: int = 300) -> str:
+    """Labels for a message: as many as fit into about limit characters, then how many more."""
+    shown: list[str] = []
+    length = 0
+    for label in labels:
+        word = excerpt(label)
+        length += len(word) + 2
+        if shown and length > limit:
+            return f"{', '.join(shown)} and {len(labels) - len(shown)} more"
+        shown.append(word)
+    return ", ".join(shown)

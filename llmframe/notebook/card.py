@@ -34,9 +34,15 @@ def _reached(report: RunReport) -> tuple[str, str]:
 
 def _title_html(ending: Ending) -> str:
     number, words = _reached(ending.report)
-    state = style.chip(html(ending.headline), "bad" if ending.report.pending else "good")
+    state = style.chip(html(ending.headline), _tint(ending))
     took = f"<b>{span(ending.report.seconds)}</b>"
     return f"{style.big(number)} {style.soft(words + ' in')} {took} &nbsp; {state}"
+
+
+def _tint(ending: Ending) -> str:
+    if ending.snapshot.status == "aborted":
+        return "bad"
+    return "wait" if ending.report.pending else "good"
 
 
 def _by_html(ending: Ending) -> str:
@@ -47,24 +53,15 @@ def _by_html(ending: Ending) -> str:
 
 def _spent_facts(report: RunReport) -> list[str]:
     retries = noun(report.retries, "retry", "retries")
-    refusals = plural(report.refusals, "refusal")
-    tokens = amount(report.tokens_in + report.tokens_out)
-    facts = []
-    if report.pending:
-        facts.append(style.fact(count(report.pending), "not reached"))
-    facts += [
-        style.fact(count(report.requests), _sent(report)),
-        style.fact(count(report.retries), f"{retries}, {refusals}"),
-        style.fact(tokens, f"tokens, {amount(report.tokens_out)} out"),
+    facts = [
+        (report.pending, count(report.pending), "not reached"),
+        (True, count(report.requests), noun(report.requests, "request")),
+        (True, count(report.retries), f"{retries}, {plural(report.refusals, 'refusal')}"),
+        (True, amount(report.tokens_in + report.tokens_out), "tokens"),
+        (report.cost is not None, money(report.cost or 0.0), "spent"),
+        (report.shared, count(report.shared), "equal rows not sent"),
     ]
-    if report.cost is not None:
-        facts.append(style.fact(money(report.cost), "spent"))
-    return facts
-
-
-def _sent(report: RunReport) -> str:
-    requests = noun(report.requests, "request")
-    return f"{requests}, {count(report.shared)} shared" if report.shared else requests
+    return [style.fact(number, words) for shown, number, words in facts if shown]
 
 
 def _lines(ending: Ending) -> list[str]:
@@ -116,22 +113,21 @@ def _title_text(ending: Ending) -> str:
 
 
 def _rows_text(report: RunReport) -> str:
-    numbers = (
-        (report.ok, "ok"),
-        (report.reused, "of them reused"),
-        (report.failed, "failed"),
-        (report.skipped, "skipped (blank)"),
-        (report.pending, "not reached"),
+    sources = _counted((report.reused, "reused"), (report.shared, "equal rows not sent"))
+    rows = _counted(
+        (report.failed, "failed"), (report.skipped, "blank"), (report.pending, "not reached")
     )
-    always = ("ok", "failed")
-    return ", ".join(
-        f"{count(number)} {words}" for number, words in numbers if number or words in always
-    )
+    ok = f"{count(report.ok)} ok" + (f" ({', '.join(sources)})" if sources else "")
+    return ", ".join([ok, *rows])
+
+
+def _counted(*numbers: tuple[int, str]) -> list[str]:
+    return [f"{count(number)} {words}" for number, words in numbers if number]
 
 
 def _spent_text(report: RunReport) -> str:
     words = [
-        f"{count(report.requests)} {_sent(report)}",
+        plural(report.requests, "request"),
         plural(report.retries, "retry", "retries"),
         plural(report.refusals, "refusal"),
         f"{amount(report.tokens_in)} tokens in, {amount(report.tokens_out)} out",

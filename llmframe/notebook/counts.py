@@ -29,13 +29,13 @@ def legend_html(state: Snapshot | RunReport) -> str:
     """The rows by status, with the colours of the bar."""
     legend = [style.part(count(state.ok), "ok", style.OK)]
     if state.reused:
-        legend.append(style.part(count(state.reused), "of them reused", style.REUSED))
+        legend.append(style.part(count(state.reused), "reused", style.REUSED))
     if state.failed:
         legend.append(style.part(count(state.failed), "failed", style.BAD))
     else:
         legend.append(style.fact("0", "failed"))
     if state.skipped:
-        legend.append(style.part(count(state.skipped), "blank, skipped", style.SKIPPED))
+        legend.append(style.part(count(state.skipped), "blank", style.SKIPPED))
     return style.facts(legend)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from typing import TYPE_CHECKING
 
 from llmframe.notebook.log import LogView
@@ -17,28 +18,38 @@ logger = logging.getLogger("llmframe")
 
 
 class GuardedView:
-    """Passes every call on to a view and takes its failures.
+    """Passes the calls on to a view, one at a time, and takes its failures.
 
     A view that cannot be opened is replaced by log lines; a card that cannot be shown is logged.
+    Once closed it draws nothing more: a late refresh must not replace the card.
     """
 
     def __init__(self, view: View) -> None:
         self.view = view
+        self._lock = threading.Lock()
+        self._closed = False
         self._noted = False
 
     def open(self) -> None:
         """Open the view, or log lines in its stead."""
-        if not self._works(self.view.open):
-            self.view = LogView()
+        with self._lock:
+            if not self._works(self.view.open):
+                self.view = LogView()
 
     def refresh(self, snapshot: Snapshot) -> None:
         """Draw, if that works."""
-        self._works(lambda: self.view.refresh(snapshot))
+        with self._lock:
+            if not self._closed:
+                self._works(lambda: self.view.refresh(snapshot))
 
     def close(self, ending: Ending) -> None:
-        """Show the card, or log it."""
-        if not self._works(lambda: self.view.close(ending)):
-            self._works(lambda: LogView().close(ending))
+        """Show the card, or log it; a second call does nothing."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            if not self._works(lambda: self.view.close(ending)):
+                self._works(lambda: LogView().close(ending))
 
     def _works(self, draw: Callable[[], None]) -> bool:
         try:

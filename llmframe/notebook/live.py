@@ -81,19 +81,29 @@ def _lines(snapshot: Snapshot, hint: str) -> list[str]:
     return [style.line(text) for text in lines]
 
 
-def live_text(snapshot: Snapshot) -> str:
-    """The run in one line: ``6,214 of 10,000 rows, 48.7 rows/s, 1:18 left, 57 failed``."""
+def live_words(snapshot: Snapshot) -> list[str]:
+    """The run in a few words, the most important first.
+
+    ``6,214 of 10,000 rows``, ``48.7 rows/s``, ``1:18 left``, ``57 failed``, ...
+    """
     at_least = "" if snapshot.planned else "at least "
     done = f"{at_least}{count(snapshot.done)} of {plural(snapshot.rows, 'row')}"
-    return ", ".join([done, *state_words(snapshot)])
-
-
-def state_words(snapshot: Snapshot) -> list[str]:
-    """Everything but the count of rows: speed, what went wrong, what binds."""
-    words = [*_speed_words(snapshot), *_odd_words(snapshot)]
+    words = [done, *_speed_words(snapshot)]
+    if snapshot.failed:
+        words.append(f"{count(snapshot.failed)} failed")
     if snapshot.limited_by:
         words.append(f"limited by {plain(snapshot.limited_by, limit=60)}")
+    if snapshot.retries:
+        words.append(f"{count(snapshot.retries)} retried")
+    if snapshot.reused:
+        words.append(f"{count(snapshot.reused)} reused")
     return words
+
+
+def live_text(snapshot: Snapshot) -> str:
+    """The run in one line, with what is to be said to the person."""
+    words = ", ".join(live_words(snapshot))
+    return f"{words}. {plain(snapshot.message)}" if snapshot.message else words
 
 
 def _speed_words(snapshot: Snapshot) -> list[str]:
@@ -101,12 +111,3 @@ def _speed_words(snapshot: Snapshot) -> list[str]:
         return [snapshot.status]
     speed = " ".join(rate(snapshot.rate))
     return [speed] if snapshot.eta is None else [speed, f"{span(snapshot.eta)} left"]
-
-
-def _odd_words(snapshot: Snapshot) -> list[str]:
-    numbers = (
-        (snapshot.reused, "reused"),
-        (snapshot.failed, "failed"),
-        (snapshot.retries, "retried"),
-    )
-    return [f"{count(number)} {word}" for number, word in numbers if number]

@@ -6,6 +6,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from llmframe.engine.events import Event, Planned, RequestRefused, RequestSent, RowsDone, Source
 from llmframe.engine.results import NOTHING_USED, RowResult, Usage
 
 if TYPE_CHECKING:
@@ -119,11 +120,20 @@ class Tally:
     errors_by_kind: Counter[str] = field(default_factory=Counter)
     _recent: deque[tuple[float, int]] = field(default_factory=deque)
 
-    def count(self, result: RowResult, *, rows: int = 1, source: str = "request") -> None:
-        """Count rows that got this result.
+    def __call__(self, event: Event) -> None:
+        """Count one event."""
+        match event:
+            case RequestSent(repeated):
+                self.requests += 1
+                self.retries += repeated
+            case RequestRefused():
+                self.refusals += 1
+            case RowsDone(positions, result, source):
+                self._count(result, len(positions), source)
+            case Planned():
+                self.planned = True
 
-        source: "request", "shared" (an equal row's request) or "checkpoint".
-        """
+    def _count(self, result: RowResult, rows: int, source: Source) -> None:
         if result.status == "ok":
             self.ok += rows
         elif result.status == "failed":
@@ -135,6 +145,8 @@ class Tally:
             self.reused += rows
         elif source == "shared":
             self.shared += rows
+        elif source == "request":
+            self.usage += result.usage
 
     @property
     def done(self) -> int:

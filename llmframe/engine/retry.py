@@ -221,10 +221,20 @@ class RetryPolicy:
             wait=wait_random_exponential(multiplier=0.5, max=wait_max),
         )
 
+    def is_over(self, attempts: int) -> bool:
+        """Whether no attempt is left after so many."""
+        return attempts >= self.max_attempts
+
     def wait(self, attempts: int) -> float | None:
         """Seconds to wait after so many attempts; None when there is none left."""
+        state = self._state(attempts)
+        return None if self._retrying.stop(state) else float(self._retrying.wait(state))
+
+    def backoff(self, attempts: int) -> float:
+        """Seconds to wait after so many attempts, however many are left."""
+        return float(self._retrying.wait(self._state(attempts)))
+
+    def _state(self, attempts: int) -> RetryCallState:
         state = RetryCallState(self._retrying, None, (), {})
         state.attempt_number = attempts
-        if self._retrying.stop(state):
-            return None
-        return float(self._retrying.wait(state))
+        return state

@@ -1,0 +1,129 @@
+"""The legs of a row: what is sent at each, and what a reply means for the row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from llmframe.engine.results import RowResult
+from llmframe.errors import OutputError
+from llmframe.task.parse import parse_reply
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from llmframe.engine.backend import Reply
+    from llmframe.engine.work import Row
+    from llmframe.errors import ErrorKind
+    from llmframe.task.prompt import Prompt
+
+MAX_PAID = 3  # replies paid for one row, at most
+LEAST_LARGER_CAP = 1024  # tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the model is to answer, as the person gave it; None is not given.
+
+    max_output_tokens: tokens. extra_body: further parameters of the request.
+    """
+
+    temperature: float | None = None
+    seed: int | None = None
+    max_output_tokens: int | None = None
+    extra_body: Mapping[str, Any] | None = None
+
+    def asked(self) -> dict[str, Any]:
+        """Its part of the key: only what was given."""
+        given = {
+            "temperature": self.temperature,
+            "seed": self.seed,
+            "max_output_tokens": self.max_output_tokens,
+            "extra_body": dict(self.extra_body) if self.extra_body else None,
+        }
+        return {name: value for name, value in given.items() if value is not None}
+
+
+class Asker:
+    """Turns rows into requests and replies into results.
+
+    nonce: the run's, for the fence round the row's text. keep_raw: keep the last reply.
+    """
+
+    def __init__(
+        self, prompt: Prompt, model: str, sampling: Sampling, *, nonce: str, keep_raw: bool = False
+    ) -> None:
+        self._prompt = prompt
+        self._nonce = nonce
+        self._keep_raw = keep_raw
+        self._cap = sampling.max_output_tokens
+        self._static: dict[str, Any] = {"model": model, **_parameters(sampling)}
+        response_format = prompt.response_format("json_schema")
+        if response_format is not None:
+            self._static["response_format"] = response_format
+
+    def body(self, row: Row) -> dict[str, Any]:
+        """The request of the row's next leg."""
+        messages = self._prompt.messages(row.text, self._nonce) + row.correction
+        body = {**self._static, "messages": messages}
+        cap = row.cap or self._cap
+        if cap is not None:
+            body["max_completion_tokens"] = cap
+        return body
+
+    def read(self, row: Row, reply: Reply, *, final: bool) -> RowResult | None:
+        """The row's result, or None when it needs one more leg, which row now describes.
+
+        final: no attempt is left.
+        """
+        row.paid += 1
+        final = final or row.paid >= MAX_PAID
+        row.usage += reply.usage
+        if self._keep_raw:
+            row.raw = reply.content
+        if reply.refusal and not reply.content:
+            return failed(row, "refusal", "the model refused to answer")
+        if reply.finish_reason == "content_filter":
+            return failed(row, "content_filter", "the provider's filter withheld the answer")
+        if reply.finish_reason == "length":
+            return self._cut(row, reply, final=final)
+        if not (reply.content or "").strip() and not (row.again or final):
+            row.again = True
+            return None
+        try:
+            values = parse_reply(reply.content, self._prompt.fields)
+        except OutputError as error:
+            return self._correct(row, reply.content or "", error, final=final)
+        return RowResult("ok", values, None, row.sent, row.usage, row.elapsed, row.raw)
+
+    def _cut(self, row: Row, reply: Reply, *, final: bool) -> RowResult | None:
+        """The answer met its cap: ask once more with a larger one."""
+        if row.larger or final:
+            return failed(row, "truncated", "the answer was cut off; raise max_output_tokens")
+        row.larger = True
+        row.cap = 2 * max(row.cap or self._cap or 0, reply.usage.tokens_out, LEAST_LARGER_CAP // 2)
+        return None
+
+    def _correct(
+        self, row: Row, content: str, error: OutputError, *, final: bool
+    ) -> RowResult | None:
+        """The answer is not what was asked for: put the error to the model, once."""
+        if row.reasked or final:
+            return failed(row, error.kind, str(error))
+        row.reasked = True
+        row.correction = self._prompt.reask(content, error)
+        return None
+
+
+def failed(row: Row, kind: ErrorKind, message: str) -> RowResult:
+    """The result of a row that failed for good."""
+    return RowResult(
+        "failed", None, f"{kind}: {message}", row.sent, row.usage, row.elapsed, row.raw
+    )
+
+
+def _parameters(sampling: Sampling) -> dict[str, Any]:
+    given: dict[str, Any] = {"temperature": sampling.temperature or 0.0}
+    if sampling.seed is not None:
+        given["seed"] = sampling.seed
+    return given | dict(sampling.extra_body or {})

@@ -1,0 +1,237 @@
+"""One run of the engine: opens the parts on the running loop, runs, closes; told from outside."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from llmframe.engine.asking import Asker
+from llmframe.engine.backend import open_backend
+from llmframe.engine.book import Book
+from llmframe.engine.events import Events
+from llmframe.engine.governor import AUTO_CAP, governor_for
+from llmframe.engine.inflight import in_flight
+from llmframe.engine.pipeline import Parts, Pipeline
+from llmframe.engine.report import RunReport, Snapshot, Tally
+from llmframe.engine.retry import Scrubber
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from llmframe.engine.asking import Sampling
+    from llmframe.engine.backend import Endpoint
+    from llmframe.engine.book import Rows
+    from llmframe.engine.identity import KeyMaker
+    from llmframe.engine.journal import Checkpoint
+    from llmframe.engine.pipeline import Patience
+    from llmframe.engine.report import RunStatus
+    from llmframe.engine.retry import Verdict
+    from llmframe.errors import CheckpointError, RowError
+    from llmframe.task.prompt import Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Everything one run needs to know.
+
+    endpoint_identity: see identity.endpoint_identity. concurrency: requests on the wire
+    at most, "auto" finds its own. The rest: see the options of the same name.
+    """
+
+    rows: Rows
+    keys: KeyMaker
+    prompt: Prompt
+    model: str
+    sampling: Sampling
+    patience: Patience
+    endpoint: Endpoint
+    endpoint_identity: str
+    concurrency: int | Literal["auto"] = "auto"
+    checkpoint: Checkpoint | None = None
+    reuse: bool = True
+    redact: Callable[[str], str] | None = None
+    store_input: bool = False
+    raise_on_failure: bool = False
+    keep_raw: bool = False
+
+    @property
+    def cap(self) -> int | None:
+        """Requests on the wire at most; None finds its own."""
+        return None if self.concurrency == "auto" else self.concurrency
+
+
+class Execution:
+    """A job on its way. ``run`` lives on one loop; all else may be called from any thread."""
+
+    def __init__(self, job: Job, clock: Callable[[], float] = time.monotonic) -> None:
+        self.job = job
+        self.book = Book(job.rows.n)
+        self.tally = Tally(job.rows.n, clock, started=clock())
+        self.stop_requested = False
+        self.held = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pipeline: Pipeline | None = None
+        self._governor = governor_for(job.endpoint_identity, job.endpoint.api_key, job.model)
+        self._task: asyncio.Task[None] | None = None
+        self.verdict: Verdict | None = None
+        self.error: CheckpointError | RowError | None = None
+
+    async def run(self) -> None:
+        """Run to the end; the checkpoint is on the disk and closed afterwards."""
+        self._loop = asyncio.get_running_loop()
+        self._task = asyncio.current_task()
+        try:
+            await self._run()
+        finally:
+            self.tally.ended = self.tally.clock()
+            await self._close_checkpoint()
+
+    async def _run(self) -> None:
+        job = self.job
+        backend = open_backend(job.endpoint, connections=job.cap or AUTO_CAP)
+        seat = self._governor.join(job.cap)
+        nonce = secrets.token_hex(4)
+        parts = Parts(
+            rows=job.rows,
+            keys=job.keys,
+            book=self.book,
+            events=Events(self.tally),
+            asker=Asker(job.prompt, job.model, job.sampling, nonce=nonce, keep_raw=job.keep_raw),
+            seat=seat,
+            governor=self._governor,
+            backend=backend,
+            checkpoint=job.checkpoint,
+            in_flight=in_flight,
+            scrub=Scrubber(job.endpoint.api_key),
+        )
+        self._pipeline = pipeline = Pipeline(
+            parts,
+            job.patience,
+            reuse=job.reuse,
+            redact=job.redact,
+            store_input=job.store_input,
+            raise_on_failure=job.raise_on_failure,
+        )
+        try:
+            self._obey()
+            await pipeline.run()
+        finally:
+            self.verdict, self.error = pipeline.verdict, pipeline.error
+            seat.leave()
+            await backend.close()
+
+    def stop(self) -> None:
+        """Send nothing new; what is in flight goes on to its end."""
+        self.stop_requested = True
+        self._tell(self._obey)
+
+    def hold(self) -> None:
+        """Send nothing new until resume."""
+        self.held = True
+        self._tell(self._obey)
+
+    def resume(self) -> None:
+        """Go on after hold."""
+        self.held = False
+        self._tell(self._obey)
+
+    def cancel(self) -> None:
+        """End now: what is in flight is given up."""
+        self.stop_requested = True
+        if self._task is not None:
+            self._tell(self._task.cancel)
+
+    def snapshot(self, status: RunStatus, message: str = "") -> Snapshot:
+        """The run at this moment."""
+        tally, binding = self.tally, self._governor.binding()
+        ended = tally.ended is not None
+        limit = min(binding.limit, self.job.cap or binding.limit)
+        rate = tally.rate()
+        left = tally.rows - tally.done
+        return Snapshot(
+            status=status,
+            rows=tally.rows,
+            ok=tally.ok,
+            failed=tally.failed,
+            skipped=tally.skipped,
+            reused=tally.reused,
+            shared=tally.shared,
+            planned=tally.planned,
+            requests=tally.requests,
+            retries=tally.retries,
+            refusals=tally.refusals,
+            usage=tally.usage,
+            in_flight=0 if ended else binding.on_wire,
+            limit=limit,
+            waiting=0 if self._pipeline is None or ended else self._pipeline.waiting,
+            seconds=tally.seconds,
+            rate=rate,
+            eta=left / rate if rate > 0 and not ended else None,
+            limited_by=self._limited_by(),
+            errors_by_kind=dict(tally.errors_by_kind),
+            message=message,
+        )
+
+    def report(self) -> RunReport:
+        """What the run did so far."""
+        tally = self.tally
+        answered = tally.done - tally.reused - tally.skipped
+        checkpoint = self.job.checkpoint
+        return RunReport(
+            rows=tally.rows,
+            ok=tally.ok,
+            failed=tally.failed,
+            skipped=tally.skipped,
+            pending=tally.rows - tally.done,
+            done=tally.done,
+            reused=tally.reused,
+            shared=tally.shared,
+            requests=tally.requests,
+            retries=tally.retries,
+            refusals=tally.refusals,
+            tokens_in=tally.usage.tokens_in,
+            tokens_out=tally.usage.tokens_out,
+            cost=tally.usage.cost,
+            seconds=tally.seconds,
+            rows_per_second=answered / tally.seconds if tally.seconds > 0 else 0.0,
+            limited_by=self._limited_by(),
+            errors_by_kind=dict(tally.errors_by_kind),
+            checkpoint=None if checkpoint is None else str(checkpoint.path),
+        )
+
+    def _limited_by(self) -> str:
+        binding = self._governor.binding()
+        if self.held:
+            return "pause by you"
+        if binding.pause > 0:
+            return f"provider pause, {binding.pause:.0f} s left"
+        if self.job.cap is not None and binding.limit >= self.job.cap:
+            return f"concurrency {self.job.cap}"
+        return f"concurrency, {binding.limit} found so far"
+
+    def _obey(self) -> None:
+        """Carry out what was asked from outside, on the run's loop."""
+        if self._pipeline is None:
+            return
+        if self.stop_requested:
+            self._pipeline.stop()
+        self._pipeline.hold(self.held)
+
+    def _tell(self, callback: Callable[[], object]) -> None:
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: the run is over
+                self._loop.call_soon_threadsafe(callback)
+
+    async def _close_checkpoint(self) -> None:
+        """Bring the checkpoint to the disk, off the loop: an fsync may take a while."""
+        checkpoint = self.job.checkpoint
+        if checkpoint is None:
+            return
+        try:
+            await asyncio.shield(asyncio.to_thread(checkpoint.close))
+        except RuntimeError:  # the interpreter is going down and has no threads to give
+            checkpoint.close()

@@ -1,0 +1,206 @@
+"""What is to be sent next: fresh rows in order, and rows that wait to be tried again."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from llmframe.engine.results import NOTHING_USED, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from llmframe.engine.retry import Verdict
+
+
+@dataclass(eq=False, slots=True)
+class Row:
+    """One row on its way, over all its legs.
+
+    sent: requests so far. charged: of them, those that use up attempts. refused: of them,
+    refused by the provider. paid: replies that came back. began: when the first request
+    left; elapsed: seconds from then to the last reply. busy: seconds that count against
+    the row's deadline. correction: messages appended for the one re-ask.
+    cap: a larger cap on the output than asked for. reasked, larger, again: which of the
+    once-only legs are used up. claimed: no other run asks its key. is_last: it has been
+    put behind all others. failure: the last failed request, None after a reply.
+    """
+
+    position: int
+    key: bytes
+    text: str
+    sent: int = 0
+    charged: int = 0
+    refused: int = 0
+    refused_alone: int = 0
+    successes_before: int = 0
+    paid: int = 0
+    usage: Usage = NOTHING_USED
+    began: float | None = None
+    elapsed: float = 0.0
+    busy: float = 0.0
+    correction: list[dict[str, str]] = field(default_factory=list)
+    cap: int | None = None
+    reasked: bool = False
+    larger: bool = False
+    again: bool = False
+    raw: str | None = None
+    claimed: bool = False
+    is_last: bool = False
+    failure: Verdict | None = None
+
+    def note_sent(self, now: float) -> None:
+        """A request leaves."""
+        if self.began is None:
+            self.began = now
+        self.sent += 1
+        self.charged += 1
+
+    def note_back(self, sent_at: float, now: float) -> None:
+        """The request has ended, whatever came of it."""
+        self.busy += now - sent_at
+        self.elapsed = now - (self.began if self.began is not None else sent_at)
+
+    def note_refused(self, *, alone: bool, successes: int) -> None:
+        """The provider refused it; successes: of all requests so far."""
+        self.charged -= 1
+        self.refused += 1
+        self.refused_alone += alone
+        if self.refused == 1:
+            self.successes_before = successes
+
+
+class Work:
+    """Rows for the workers; lives on one loop.
+
+    clock: monotonic seconds. limit: requests that may be on the wire now; no more than
+    twice as many rows wait, beyond that nothing fresh is taken.
+    A row that was taken is out until it is given back or told done.
+    """
+
+    def __init__(self, clock: Callable[[], float], limit: Callable[[], int]) -> None:
+        self._clock = clock
+        self._limit = limit
+        self._fresh: deque[int] = deque()
+        self._waiting: list[tuple[float, int, Row]] = []
+        self._last: deque[Row] = deque()
+        self._order = 0
+        self._out = 0
+        self._planning = True
+        self.closed = False
+        self._idle: deque[asyncio.Future[None]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Rows that wait to be tried again."""
+        return len(self._waiting) + len(self._last)
+
+    @property
+    def unattended(self) -> int:
+        """Fresh rows that no idle worker is about to take."""
+        return max(0, len(self._fresh) - len(self._idle))
+
+    def add(self, position: int) -> None:
+        """A fresh row."""
+        self._fresh.append(position)
+        self._wake_one()
+
+    def planned(self) -> None:
+        """No more fresh rows will come."""
+        self._planning = False
+        self._wake_all_if_over()
+
+    def give_back(self, row: Row, due: float) -> None:
+        """Try a row again, not before this time."""
+        self._order += 1
+        heapq.heappush(self._waiting, (due, self._order, row))
+        self._wake_one()
+
+    def put_last(self, row: Row) -> None:
+        """Try a row again when all others are done."""
+        self._last.append(row)
+        self._wake_one()
+
+    def done(self) -> None:
+        """A row that was taken needs nothing more."""
+        self._out -= 1
+        self._wake_all_if_over()
+
+    def close(self) -> list[Row]:
+        """Give out nothing more; returns the rows that were waiting."""
+        self.closed = True
+        rows = [row for _, _, row in self._waiting] + list(self._last)
+        self._out -= len(rows)
+        self._waiting.clear()
+        self._last.clear()
+        self._fresh.clear()
+        self._wake_all()
+        return rows
+
+    async def next(self) -> Row | int | None:
+        """A waiting row that is due, else the position of a fresh one; None at the end."""
+        while not self._is_over():
+            found = self._take()
+            if found is not None:
+                self._wake_one()  # it takes more, or sets the timer and rests again
+                return found
+            await self._rest()
+        return None
+
+    def _take(self) -> Row | int | None:
+        if self._waiting and self._waiting[0][0] <= self._clock():
+            return heapq.heappop(self._waiting)[2]
+        if len(self._waiting) >= 2 * self._limit():
+            return None
+        if self._fresh:
+            self._out += 1
+            return self._fresh.popleft()
+        if self._last and not self._planning and not self._waiting:
+            return self._last.popleft()
+        return None
+
+    def _is_over(self) -> bool:
+        return self.closed or not (self._planning or self._fresh or self._out)
+
+    async def _rest(self) -> None:
+        """Wait until something may have changed for one worker."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._idle.append(waiter)
+        self._set_timer()
+        try:
+            await waiter
+        finally:
+            if waiter in self._idle:
+                self._idle.remove(waiter)
+
+    def _set_timer(self) -> None:
+        """Wake a worker when the first waiting row is due."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._waiting and self._idle:
+            delay = max(0.0, self._waiting[0][0] - self._clock())
+            self._timer = asyncio.get_running_loop().call_later(delay, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._wake_one()
+
+    def _wake_one(self) -> None:
+        while self._idle:
+            waiter = self._idle.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+
+    def _wake_all(self) -> None:
+        while self._idle:
+            self._wake_one()
+
+    def _wake_all_if_over(self) -> None:
+        if self._is_over():
+            self._wake_all()

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-
 _NEVER_MISSING = frozenset((str, int, bool, list, dict, tuple))
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 _PLAIN = frozenset((str, int, bool, type(None)))
 
 
@@ -76,7 +76,7 @@ def cell_text(cell: Any) -> str:
 
 def json_text(plain: Any) -> str:
     """JSON text of a value that ``json_value`` returned; not ASCII-escaped."""
-    return json.dumps(plain, ensure_ascii=False, allow_nan=False)
+    return _ENCODER.encode(plain)
 
 
 def json_value(cell: Any) -> Any:
@@ -122,8 +122,7 @@ def _scalar(cell: Any) -> Any:
 
 
 def _numpy_scalar(cell: np.generic) -> Any:
-    if isinstance(cell, np.floating):
+    kind = cell.dtype.kind
+    if kind == "f":
         return _scalar(float(str(cell)))
-    if isinstance(cell, (np.bool_, np.integer)):
-        return cell.item()
-    return str(cell)
+    return cell.item() if kind in "biu" else str(cell)

@@ -119,7 +119,8 @@ def add_columns(
     old = df if len(kept) == df.shape[1] else df.iloc[:, kept]
     new = new_columns(old.index, plan, results)
     new.columns.names = df.columns.names
-    out = pd.concat([old, new], axis=1).__finalize__(df)
+    joined: Any = pd.concat([old, new], axis=1)
+    out: pd.DataFrame = joined.__finalize__(df)  # attrs (a copy), flags, a subclass's own
     out.attrs[ATTRS_KEY] = note(_written(old, plan, new), task=plan.task, info=info)
     return out
 

@@ -68,10 +68,10 @@ class Lookup:
     def check_cells(self, column: Hashable) -> None:
         """Raise PlanError when a cell has no text: bytes, objects that only name an address."""
         series = self.series(column)
-        textless = tuple(kind for kind in _cell_types(series) if _textless(kind))
+        textless = {kind for kind in _cell_types(series) if _textless(kind)}
         if not textless:
             return
-        found = ((at, cell) for at, cell in enumerate(series) if isinstance(cell, textless))
+        found = ((at, cell) for at, cell in enumerate(series) if type(cell) in textless)
         for position, cell in found:
             raise PlanError(_textless_message(column, position, cell))
 

@@ -107,9 +107,11 @@ def _float(value: Any) -> float | None:
 
 
 def _date(value: Any) -> datetime | np.datetime64 | None:
+    if not isinstance(value, str):
+        return None
     try:
-        moment = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
+        moment = datetime.fromisoformat(value.upper())  # a small z is valid too
+    except ValueError:
         return None
     offset = moment.utcoffset()
     if offset is None:

@@ -65,5 +65,5 @@ def _holds_text(cells: pd.Series[Any]) -> bool:
 
 
 def _json_lines(cells: Iterable[Any]) -> bytes:
-    lines = (json.dumps(json_value(cell), sort_keys=True) for cell in cells)
-    return "\n".join(lines).encode()
+    encode = json.JSONEncoder(sort_keys=True).encode
+    return "\n".join(encode(json_value(cell)) for cell in cells).encode()

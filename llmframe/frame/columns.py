@@ -94,18 +94,6 @@ def plan_columns(
     return ColumnPlan(outputs, task)
 
 
-def new_columns(index: pd.Index[Any], plan: ColumnPlan, results: Results) -> pd.DataFrame:
-    """Only the written columns, typed, on this index.
-
-    results: one for each row in its order; None for a row that is pending.
-    """
-    if len(results) != len(index):
-        raise ValueError(f"{len(results)} results for {len(index)} rows")
-    new = pd.concat([output.series(index, results) for output in plan.outputs], axis=1)
-    new.columns = pd.Index(plan.columns)
-    return new
-
-
 def add_columns(
     df: pd.DataFrame, plan: ColumnPlan, results: Results, *, info: Mapping[str, Any]
 ) -> pd.DataFrame:
@@ -117,23 +105,44 @@ def add_columns(
     replaced = set(plan.columns)
     kept = [at for at, name in enumerate(df.columns) if name not in replaced]
     old = df if len(kept) == df.shape[1] else df.iloc[:, kept]
-    new = new_columns(old.index, plan, results)
+    new = _typed_columns(old.index, plan, results)
     new.columns.names = df.columns.names
     joined: Any = pd.concat([old, new], axis=1)
     out: pd.DataFrame = joined.__finalize__(df)  # attrs (a copy), flags, a subclass's own
-    out.attrs[ATTRS_KEY] = note(_written(old, plan, new), task=plan.task, info=info)
+    written = {**_still_there(old), **_written(plan, new)}
+    out.attrs[ATTRS_KEY] = note(written, task=plan.task, info=info)
     return out
 
 
-def _written(old: pd.DataFrame, plan: ColumnPlan, new: pd.DataFrame) -> dict[str, Written]:
-    """What the new frame's attrs list: earlier columns that are still there, and the new."""
-    existing = set(old.columns)
-    written = {
-        name: told for name, told in read_written(old).items() if _in_frame(old, name) in existing
+def new_columns(
+    index: pd.Index[Any], plan: ColumnPlan, results: Results, *, info: Mapping[str, Any]
+) -> pd.DataFrame:
+    """Only the written columns, typed, on this index; results and info as in add_columns."""
+    new = _typed_columns(index, plan, results)
+    new.attrs[ATTRS_KEY] = note(_written(plan, new), task=plan.task, info=info)
+    return new
+
+
+def _typed_columns(index: pd.Index[Any], plan: ColumnPlan, results: Results) -> pd.DataFrame:
+    if len(results) != len(index):
+        raise ValueError(f"{len(results)} results for {len(index)} rows")
+    new = pd.concat([output.series(index, results) for output in plan.outputs], axis=1)
+    new.columns = pd.Index(plan.columns)
+    return new
+
+
+def _written(plan: ColumnPlan, new: pd.DataFrame) -> dict[str, Written]:
+    return {
+        output.name: Written(content_hash(new.iloc[:, position]), plan.task)
+        for position, output in enumerate(plan.outputs)
     }
-    for position, output in enumerate(plan.outputs):
-        written[output.name] = Written(content_hash(new.iloc[:, position]), plan.task)
-    return written
+
+
+def _still_there(old: pd.DataFrame) -> dict[str, Written]:
+    """The columns of earlier calls that stay in the frame."""
+    existing = set(old.columns)
+    told = read_written(old)
+    return {name: one for name, one in told.items() if _in_frame(old, name) in existing}
 
 
 def _in_frame(df: pd.DataFrame, name: str) -> Hashable:

@@ -115,11 +115,15 @@ def add_columns(
 
 
 def new_columns(
-    index: pd.Index[Any], plan: ColumnPlan, results: Results, *, info: Mapping[str, Any]
+    index: pd.Index[Any],
+    plan: ColumnPlan,
+    results: Results,
+    *,
+    info: Mapping[str, Any] | None = None,
 ) -> pd.DataFrame:
     """Only the written columns, typed, on this index; results and info as in add_columns."""
     new = _typed_columns(index, plan, results)
-    new.attrs[ATTRS_KEY] = note(_written(plan, new), task=plan.task, info=info)
+    new.attrs[ATTRS_KEY] = note(_written(plan, new), task=plan.task, info=info or {})
     return new
 
 

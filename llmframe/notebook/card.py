@@ -115,7 +115,9 @@ def _title_text(ending: Ending) -> str:
 def _rows_text(report: RunReport) -> str:
     sources = _counted((report.reused, "reused"), (report.shared, "equal rows not sent"))
     rows = _counted(
-        (report.failed, "failed"), (report.skipped, "blank"), (report.pending, "not reached")
+        (report.failed, "failed"),
+        (report.skipped, "skipped (blank)"),
+        (report.pending, "not reached"),
     )
     ok = f"{count(report.ok)} ok" + (f" ({', '.join(sources)})" if sources else "")
     return ", ".join([ok, *rows])

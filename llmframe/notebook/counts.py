@@ -35,7 +35,7 @@ def legend_html(state: Snapshot | RunReport) -> str:
     else:
         legend.append(style.fact("0", "failed"))
     if state.skipped:
-        legend.append(style.part(count(state.skipped), "blank", style.SKIPPED))
+        legend.append(style.part(count(state.skipped), "skipped (blank)", style.SKIPPED))
     return style.facts(legend)
 
 

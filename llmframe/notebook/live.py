@@ -108,6 +108,6 @@ def live_text(snapshot: Snapshot) -> str:
 
 def _speed_words(snapshot: Snapshot) -> list[str]:
     if snapshot.status != "running":
-        return [snapshot.status]
+        return [plain(snapshot.status)]
     speed = " ".join(rate(snapshot.rate))
     return [speed] if snapshot.eta is None else [speed, f"{span(snapshot.eta)} left"]

@@ -39,39 +39,39 @@ class PanelView:
         """Make the widgets and display them in the running cell."""
         import ipywidgets
 
-        self._body = ipywidgets.HTML(STARTING)
-        self._row = ipywidgets.HBox([])
-        self._box = ipywidgets.VBox([self._body, self._row])
-        self._buttons: dict[str, Any] = {}
+        self.body = ipywidgets.HTML(STARTING)
+        self.row = ipywidgets.HBox([])
+        self.box = ipywidgets.VBox([self.body, self.row])
+        self.buttons: dict[str, Any] = {}
         if self._controls is not None:
             for name, action in _actions(self._controls):
-                self._buttons[name] = _button(ipywidgets, name, action)
-        self._handle = show({**bundle(_LEFT_OPEN, _LEFT_OPEN), _WIDGET: _reference(self._box)})
-        for button in self._buttons.values():
+                self.buttons[name] = _button(ipywidgets, name, action)
+        self._handle = show({**bundle(_LEFT_OPEN, _LEFT_OPEN), _WIDGET: _reference(self.box)})
+        for button in self.buttons.values():
             free_route(button)
 
     def refresh(self, snapshot: Snapshot) -> None:
         """Set the HTML and the row of buttons where they changed."""
-        if not self._clickable and self._buttons:
+        if not self._clickable and self.buttons:
             self._clickable = has_subshell(self._kernel)
         self._show_buttons(snapshot.status)
-        waiting_for_buttons = bool(self._buttons) and snapshot.seconds < 1
+        waiting_for_buttons = bool(self.buttons) and snapshot.seconds < 1
         silent = self._clickable or not self._blocking or waiting_for_buttons
         html = live_html(snapshot, "" if silent else INTERRUPT_HINT)
         if html != self._shown:
             self._shown = html
-            self._body.value = html
+            self.body.value = html
 
     def _show_buttons(self, status: str) -> None:
         names = {"running": ("Pause", "Stop"), "paused": ("Resume", "Stop")}.get(status, ())
-        wanted = tuple(self._buttons[name] for name in names if self._clickable and self._buttons)
-        if self._row.children != wanted:
-            self._row.children = wanted
+        wanted = tuple(self.buttons[name] for name in names if self._clickable and self.buttons)
+        if self.row.children != wanted:
+            self.row.children = wanted
 
     def close(self, ending: Ending) -> None:
         """Close every widget and put the card in their place."""
         try:
-            for widget in (self._box, self._row, self._body, *self._buttons.values()):
+            for widget in (self.box, self.row, self.body, *self.buttons.values()):
                 _close(widget)
         finally:
             self._handle.update(bundle(card_html(ending), card_text(ending)), raw=True)

@@ -92,6 +92,13 @@ def test_a_column_may_have_any_hashable_name(name):
     assert plan.columns == (name,)
 
 
+def test_a_column_without_a_name_is_found():
+    df = pd.DataFrame([["x", "y"]], columns=["a", float("nan")])
+    assert texts_of(df, float("nan")) == ["y"]
+    with pytest.raises(PlanError, match="no column nan"):
+        plan_rows(df[["a"]], float("nan"))
+
+
 def test_a_template_names_whole_columns_in_any_order_and_often():
     df = pd.DataFrame({"first name": ["Li"], "a.b": [3], "标题": ["退款"]})
     plan = plan_rows(df, "{{{a.b}}} {标题} of {first name} ({a.b})")

@@ -76,7 +76,9 @@ class Lookup:
             raise PlanError(_textless_message(column, position, cell))
 
     def _exact(self, name: Hashable) -> Hashable:
-        """The name, padded where the columns have levels and only the padded one exists."""
+        """The name as the frame has it: padded to the columns' levels, the frame's own NaN."""
+        if isinstance(name, float) and name != name:
+            return next((column for column in self._names if column != column), name)
         levels = self._df.columns.nlevels
         if levels > 1 and name not in self._positions and not isinstance(name, tuple):
             return (name, *[""] * (levels - 1))
@@ -123,13 +125,13 @@ def _hashable(name: object) -> bool:
     return True
 
 
-def _cell_types(series: pd.Series[Any]) -> Iterable[type]:
+def _cell_types(cells: pd.Series[Any] | pd.Index[Any]) -> Iterable[type]:
     """The types that a column's cells may have, without a look at typed columns' cells."""
-    dtype = series.dtype
+    dtype: Any = cells.dtype
     if isinstance(dtype, pd.CategoricalDtype):
-        return _cell_types(dtype.categories.to_series())
+        return _cell_types(dtype.categories)
     if pd.api.types.is_object_dtype(dtype):
-        return set(map(type, series.to_numpy()))
+        return set(map(type, cells.to_numpy()))
     return (dtype.type,)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, is_dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum, StrEnum
@@ -17,7 +17,6 @@ from typing import (
     Union,
     get_args,
     get_origin,
-    is_typeddict,
 )
 
 import pydantic
@@ -25,7 +24,7 @@ from pydantic.fields import FieldInfo
 
 from llmframe.errors import PlanError
 from llmframe.task.choices import Labels, check_labels
-from llmframe.task.text import cut, excerpt
+from llmframe.task.text import cut, excerpt, reason
 
 
 class Kind(StrEnum):
@@ -65,8 +64,14 @@ _SIMPLE: dict[Any, Kind] = {
     datetime: Kind.DATE,
 }
 
-_BY_JSON_TYPE = {"string": Kind.TEXT, "integer": Kind.INTEGER, "number": Kind.FLOAT}
+_BY_JSON_TYPE = {
+    "string": Kind.TEXT,
+    "integer": Kind.INTEGER,
+    "number": Kind.FLOAT,
+    "object": Kind.OBJECT,
+}
 
+_FIELD_IS = "a list of labels, a type such as str, int, float, bool, date, or a pydantic model"
 _NAMED_KEYS = "name the keys in a pydantic model, or ask for str"
 _CURES: dict[Any, str] = {
     bytes: "use str",
@@ -82,7 +87,8 @@ _CURES: dict[Any, str] = {
     Decimal: "use float",
     complex: "use float",
     type(None): "say what else it may be: str | None",
-    Callable: "a field is a list of labels, a type or a pydantic model",
+    Callable: f"a field is {_FIELD_IS}",
+    pydantic.Json: "use a pydantic model",
     pydantic.SecretStr: "use str; a secret cannot be stored in a column",
     pydantic.SecretBytes: "use str; a secret cannot be stored in a column",
 }
@@ -120,11 +126,11 @@ def classify(name: str, annotation: object) -> tuple[Kind, Labels | None, bool]:
         labels = check_labels(name, (value for value in values if value is not None))
         return Kind.CHOICE, labels, None in values
     if isinstance(core, type) and issubclass(core, Enum):
-        return Kind.CHOICE, check_labels(name, core), False
+        return Kind.CHOICE, check_labels(name, core, source=f"Enum {core.__qualname__}"), False
     if core in _SIMPLE:
         return _SIMPLE[core], None, False
     _refuse_unfit(name, core, set())
-    if get_origin(core) is list or _has_named_keys(core):
+    if get_origin(core) is list or _is_model(core):
         return Kind.OBJECT, None, False
     return _kind_by_json_type(name, core), None, False
 
@@ -146,7 +152,7 @@ def _read_annotation(name: str, annotation: Any) -> Asked:
     try:
         info = FieldInfo.from_annotation(annotation)
     except Exception as exc:  # typing and pydantic raise what they like
-        raise PlanError(f"field {name!r} is {_what(annotation)}: {exc}") from exc
+        raise PlanError(f"field {name!r} is {_what(annotation)}: {reason(exc)}") from exc
     kind, labels, nullable = classify(name, annotation)
     # Only type, constraints and description count: an alias or a default has no place here.
     bare = Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation
@@ -176,18 +182,21 @@ def _classify_union(name: str, union: object) -> tuple[Kind, Labels | None, bool
     return kind, labels, nullable or len(members) < len(get_args(union))
 
 
-def _refuse_unfit(name: str, annotation: Any, seen: set[Any]) -> None:
+def _refuse_unfit(name: str, annotation: Any, seen: set[int]) -> None:
+    """Look for what has no place in a column, through lists and models, however deep."""
     core = _unwrapped(annotation)
+    if id(core) in seen:  # models and aliases may hold themselves
+        return
+    seen.add(id(core))
     origin = get_origin(core)
     cure = None if origin is list else _cure(origin or core)
     if cure is not None:
         raise PlanError(f"field {name!r} has the type {_what(core)}; {cure}")
     if isinstance(core, type) and issubclass(core, Enum):
-        check_labels(name, core)
+        check_labels(name, core, source=f"Enum {core.__qualname__}")
     elif origin is Literal:
         check_labels(name, (value for value in get_args(core) if value is not None))
-    elif _is_model(core) and core not in seen:
-        seen.add(core)
+    elif _is_model(core):
         for part, info in core.model_fields.items():
             _refuse_unfit(f"{name}.{part}", info.annotation, seen)
     else:
@@ -207,18 +216,13 @@ def _is_model(core: object) -> bool:
     return isinstance(core, type) and issubclass(core, pydantic.BaseModel)
 
 
-def _has_named_keys(core: Any) -> bool:
-    return _is_model(core) or is_typeddict(core) or (isinstance(core, type) and is_dataclass(core))
-
-
 def _kind_by_json_type(name: str, core: Any) -> Kind:
     try:
         json_type = pydantic.TypeAdapter(core).json_schema().get("type")
     except Exception as exc:
-        reason = cut(str(exc).partition("\n")[0], 200)
         raise PlanError(
-            f"field {name!r} is {_what(core)}, which cannot be asked for ({reason}); a field is a "
-            "list of labels, a type such as str, int, float, bool, date, or a pydantic model"
+            f"field {name!r} is {_what(core)}, which cannot be asked for; a field is {_FIELD_IS}. "
+            f"pydantic says: {reason(exc)}"
         ) from exc
     kind = _BY_JSON_TYPE.get(str(json_type))
     if kind is None:
@@ -244,6 +248,6 @@ def _cure_for_instance(field: object) -> str:
         return "write Annotated[str, Field(description=...)]"
     if isinstance(field, pydantic.BaseModel):
         return "give the class, not an instance of it"
-    if hasattr(field, "__iter__"):
+    if isinstance(field, Iterable):
         return "for a closed choice give its labels as a list: list(...)"
-    return "a field is a list of labels, a type such as str, int, float, bool, date, or a model"
+    return f"a field is {_FIELD_IS}"

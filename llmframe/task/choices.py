@@ -4,41 +4,43 @@ from __future__ import annotations
 
 from enum import Enum
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from llmframe.errors import PlanError
-from llmframe.task.text import excerpt, fold
+from llmframe.task.text import excerpt, fold, is_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 Labels: TypeAlias = tuple[str, ...] | tuple[int, ...]
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1  # what an Int64 column holds
 
 
-def check_labels(name: str, values: Iterable[object]) -> Labels:
+def check_labels(name: str, values: Iterable[object], *, source: str = "") -> Labels:
     """The labels of the closed choice of field name, as plain str or int, in their order.
 
+    source: where they come from, for the message: "Enum Color".
     Raises PlanError for no labels, blank ones, bools, mixed types, and labels that are
     the same text but for letter case, width and surrounding blanks.
     """
-    plain = [_plain_label(name, value) for value in values]
+    field = f"field {name!r} ({source})" if source else f"field {name!r}"
+    plain = [_plain_label(field, value) for value in values]
     if not plain:
-        raise PlanError(f"field {name!r} has an empty list of labels; give at least one label")
+        raise PlanError(f"{field} has an empty list of labels; give at least one label")
     strings = [label for label in plain if isinstance(label, str)]
     if strings and len(strings) < len(plain):
         raise PlanError(
-            f"field {name!r} mixes text and int labels: {excerpt(plain)}; "
+            f"{field} mixes text and int labels: {excerpt(plain)}; "
             "give all of them as text or all as ints"
         )
-    if not all(strings and fold(label) for label in strings):
-        raise PlanError(f"field {name!r} has a blank label; every label needs a visible text")
-    _refuse_collisions(name, plain)
-    return tuple(strings) if strings else tuple(_ints(name, plain))
+    _refuse_collisions(field, plain)
+    if strings:
+        return _checked_texts(field, strings)
+    return _checked_ints(field, [label for label in plain if isinstance(label, int)])
 
 
-def _plain_label(name: str, value: object) -> str | int:
+def _plain_label(field: str, value: object) -> str | int:
     if isinstance(value, Enum):
         value = value.value
     if isinstance(value, str):
@@ -47,37 +49,47 @@ def _plain_label(name: str, value: object) -> str | int:
         return int(value)  # numpy's too
     if value is None:
         raise PlanError(
-            f"field {name!r} has None among its labels; "
+            f"{field} has None among its labels; "
             "for a choice that may stay empty use Literal['a', 'b'] | None"
         )
     hint = "; for yes or no use bool" if isinstance(value, bool) else ""
     raise PlanError(
-        f"field {name!r} has the label {excerpt(value)} of type {type(value).__name__}; "
+        f"{field} has the label {excerpt(value)} of type {type(value).__name__}; "
         f"labels are text or ints{hint}"
     )
 
 
-def _refuse_collisions(name: str, labels: list[Any]) -> None:
+def _refuse_collisions(field: str, labels: Sequence[str | int]) -> None:
     seen: dict[str, str | int] = {}
     for label in labels:
         folded = fold(str(label))
         if folded in seen:
-            same = seen[folded] == label
+            if seen[folded] == label:
+                raise PlanError(f"{field} has the label {excerpt(label)} twice; give it once")
             raise PlanError(
-                f"field {name!r} has the label {excerpt(label)} twice; give it once"
-                if same
-                else f"field {name!r} has the labels {excerpt(seen[folded])} and "
-                f"{excerpt(label)}, which differ only in letter case, width or surrounding "
-                "blanks; keep one of them"
+                f"{field} has the labels {excerpt(seen[folded])} and {excerpt(label)}, which "
+                "differ only in letter case, width or surrounding blanks; keep one of them"
             )
         seen[folded] = label
 
 
-def _ints(name: str, labels: list[Any]) -> list[int]:
+def _checked_texts(field: str, labels: list[str]) -> tuple[str, ...]:
+    for label in labels:
+        if not fold(label):
+            raise PlanError(f"{field} has a blank label; every label needs a visible text")
+        if not is_whole(label):
+            raise PlanError(
+                f"{field} has the label {excerpt(label)} with half a character (a lone "
+                "surrogate); write it anew"
+            )
+    return tuple(labels)
+
+
+def _checked_ints(field: str, labels: list[int]) -> tuple[int, ...]:
     for label in labels:
         if not INT64_MIN <= label <= INT64_MAX:
             raise PlanError(
-                f"field {name!r} has the label {excerpt(label)}, which does not fit into "
-                "64 bits; give it as text"
+                f"{field} has the label {excerpt(label)}, which does not fit into 64 bits; "
+                "give it as text"
             )
-    return labels
+    return tuple(labels)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pydantic
@@ -14,13 +15,14 @@ from llmframe.task.schema import (
     CONSTRAINTS,
     Node,
     is_lenient,
-    root_node,
     strict_schema,
     tidy_schema,
 )
-from llmframe.task.text import cut, excerpt
+from llmframe.task.text import excerpt, is_whole, reason
 
 if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
     from llmframe.task.choices import Labels
 
 __all__ = ["FieldSet", "FieldSpec", "Kind", "resolve_fields"]
@@ -65,7 +67,7 @@ class FieldSet:
     canonical: Any
     careful: bool
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The fields' names in the order asked."""
         return tuple(spec.name for spec in self.specs)
@@ -90,12 +92,12 @@ def _is_single_choice(fields: dict[Any, Any]) -> bool:
     if not fields:
         raise PlanError("fields is an empty dict; name at least one field: {'summary': str}")
     texts = {name: value for name, value in fields.items() if isinstance(value, str)}
-    for name, value in texts.items():
-        if value.strip().lower() in _TYPE_NAMES:
-            raise PlanError(
-                f"field {excerpt(name)} is the text {value!r}; write the type itself, without "
-                "quotes: {" + f"{excerpt(name)}: str" + "}"
-            )
+    if texts and all(value.strip().lower() in _TYPE_NAMES for value in texts.values()):
+        name, value = next(iter(texts.items()))
+        raise PlanError(
+            f"field {excerpt(name)} is the text {value!r}; write the type itself, without quotes: "
+            f"{{{excerpt(name)}: str}}"
+        )
     if texts and len(texts) < len(fields):
         name, value = next(iter(texts.items()))
         raise PlanError(
@@ -112,23 +114,34 @@ def _checked_name(name: object) -> str:
             f"a field's name is {excerpt(name)} ({type(name).__name__}); "
             "it must be a text that is not blank"
         )
+    if not is_whole(name):
+        raise PlanError(
+            f"the field name {excerpt(name)} holds half a character (a lone surrogate); "
+            "write it anew"
+        )
     return str.__str__(name)
 
 
 def _of_asked(asked: dict[str, Asked]) -> FieldSet:
+    specs = tuple(
+        FieldSpec(name, field.kind, field.labels, field.nullable) for name, field in asked.items()
+    )
+    return _field_set(*_built(asked), specs)
+
+
+def _built(asked: dict[str, Asked]) -> tuple[type[pydantic.BaseModel], Node]:
+    """A model with safe names, the person's as aliases, and its JSON schema."""
     definitions: dict[str, Any] = {
         f"f{i}": (field.annotation, pydantic.Field(alias=name, description=_description(field)))
         for i, (name, field) in enumerate(asked.items())
     }
     try:
         model = pydantic.create_model("Answer", __config__=_CONFIG, **definitions)
+        return model, model.model_json_schema()
     except Exception as exc:  # pydantic and the annotations' own code raise what they like
-        reason = cut(str(exc).partition("\n")[0], 200)
-        raise PlanError(f"fields {list(asked)} cannot be asked for: {reason}") from exc
-    specs = tuple(
-        FieldSpec(name, field.kind, field.labels, field.nullable) for name, field in asked.items()
-    )
-    return _field_set(model, specs, _raw_schema(model))
+        for name, field in asked.items() if len(asked) > 1 else ():
+            _built({name: field})  # raises for the one that is to blame
+        raise PlanError(f"field {next(iter(asked))!r} cannot be asked for: {reason(exc)}") from exc
 
 
 def _description(field: Asked) -> str | None:
@@ -144,30 +157,40 @@ def _of_model(model: type[pydantic.BaseModel]) -> FieldSet:
         raise PlanError(f"{model.__name__} is a RootModel; give the type inside it as the field")
     if not model.model_fields:
         raise PlanError(f"the model {model.__name__} has no fields; give it at least one")
+    names = [_property_name(model, name, info) for name, info in model.model_fields.items()]
     classified = [classify(name, info.annotation) for name, info in model.model_fields.items()]
-    raw = _raw_schema(model)
-    names = [_checked_name(name) for name in root_node(raw)["properties"]]
-    if len(names) < len(classified):
-        raise PlanError(
-            f"the model {model.__name__} has {len(classified)} fields but only the names {names}; "
-            "give every field an alias of its own"
-        )
+    for name in names:
+        if names.count(name) > 1:
+            raise PlanError(f"two fields of the model {model.__name__} have the name {name!r}")
     specs = tuple(FieldSpec(name, *found) for name, found in zip(names, classified, strict=True))
-    return _field_set(model, specs, raw)
-
-
-def _raw_schema(model: type[pydantic.BaseModel]) -> Node:
     try:
-        return model.model_json_schema()
+        raw = model.model_json_schema()
     except Exception as exc:  # pydantic's and the model's own hooks
-        reason = cut(str(exc).partition("\n")[0], 200)
-        raise PlanError(f"no JSON schema can be made of the fields: {reason}") from exc
+        text = f"the model {model.__name__} cannot be asked for: {reason(exc)}"
+        raise PlanError(text) from exc
+    return _field_set(model, raw, specs)
+
+
+def _property_name(model: type[pydantic.BaseModel], name: str, info: FieldInfo) -> str:
+    """The name under which the model expects the field in a reply."""
+    alias = info.validation_alias or info.alias or name
+    if not isinstance(alias, str):
+        raise PlanError(
+            f"field {name!r} of the model {model.__name__} has the validation alias "
+            f"{excerpt(alias)}; give it one plain alias, a text"
+        )
+    return _checked_name(alias)
 
 
 def _field_set(
-    model: type[pydantic.BaseModel], specs: tuple[FieldSpec, ...], raw: Node
+    model: type[pydantic.BaseModel], raw: Node, specs: tuple[FieldSpec, ...]
 ) -> FieldSet:
     tidy = tidy_schema(raw)
+    if list(tidy.get("properties", ())) != [spec.name for spec in specs]:
+        raise PlanError(
+            f"the JSON schema of the model {model.__name__} does not have the model's fields; "
+            "leave the schema to pydantic"
+        )
     _refuse_unsendable(tidy)
     return FieldSet(
         specs=specs,
@@ -180,14 +203,11 @@ def _field_set(
 
 
 def _refuse_unsendable(tidy: Node) -> None:
-    try:
-        json.dumps(tidy, ensure_ascii=False).encode()
-    except UnicodeEncodeError as exc:
-        part = excerpt(exc.object[max(0, exc.start - 20) : exc.end])
+    if not is_whole(json.dumps(tidy, ensure_ascii=False)):
         raise PlanError(
-            f"a name, label or description holds half a character (a lone surrogate): {part}; "
-            "remove it"
-        ) from exc
+            "a description among the fields holds half a character (a lone surrogate); "
+            "write it anew"
+        )
 
 
 def _canonical(specs: tuple[FieldSpec, ...], tidy: Node) -> Any:

@@ -88,7 +88,7 @@ class Prompt:
 
     def reask(self, reply: str, error: OutputError) -> list[Message]:
         """The two messages that follow those of a row whose reply cannot be used."""
-        shown = cut(clean_text(reply[:REPLY_SHOWN]), REPLY_SHOWN).strip() or "(a blank answer)"
+        shown = clean_text(cut(reply.strip(), REPLY_SHOWN)) or "(a blank answer)"
         return [
             {"role": "assistant", "content": shown},
             {"role": "user", "content": _REASK.format(error=clean_text(str(error)))},
@@ -106,11 +106,12 @@ class Prompt:
 
     @cached_property
     def _listing(self) -> str:
-        lines = [
-            f"- {_quoted(name)}: {_told(node)}"
-            for name, node in self.fields.schema["properties"].items()
-        ]
-        return f"{self._head}{_BY_LIST}" + "\n".join(lines)
+        schema = self.fields.schema
+        if "$defs" in schema:  # a recursive model cannot be told in lines
+            return self._with_schema
+        lines = [f"- {_quoted(name)}: {_told(node)}" for name, node in schema["properties"].items()]
+        about = f"{schema['description']}\n" if "description" in schema else ""
+        return f"{self._head}{about}{_BY_LIST}" + "\n".join(lines)
 
     @cached_property
     def _with_schema(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any, TypeAlias
 
 from llmframe.errors import PlanError
@@ -9,9 +10,16 @@ from llmframe.errors import PlanError
 Node: TypeAlias = dict[str, Any]
 
 _NUMBERS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
-_COUNTS = ("minLength", "maxLength", "minItems", "maxItems")
-CONSTRAINTS = (*_NUMBERS, *_COUNTS, "pattern")
+_BOUNDS = {
+    "integer": _NUMBERS,
+    "number": _NUMBERS,
+    "string": ("minLength", "maxLength", "pattern"),
+    "array": ("minItems", "maxItems"),
+}
+CONSTRAINTS = (*_NUMBERS, *_BOUNDS["string"], *_BOUNDS["array"])
 _KEPT = ("description", "type", "format", *CONSTRAINTS)
+
+_NO_BOUND = (None, inf, -inf)
 
 # Strict mode refuses other formats and the two lengths: they are told in words instead.
 _STRICT_FORMATS = frozenset(
@@ -117,7 +125,8 @@ class _Tidier:
         raw = self._resolved(raw)
         if "$ref" in raw:
             return {"$ref": raw["$ref"]}
-        tidy = {key: _plain_number(raw[key]) for key in _KEPT if key in raw}
+        tidy = {key: _plain_number(raw[key]) for key in _KEPT if raw.get(key) not in _NO_BOUND}
+        _check_bounds(tidy, path)
         if "const" in raw or "enum" in raw:
             return tidy | _enum(raw.get("enum", [raw.get("const")]), path)
         branches = raw.get("anyOf", raw.get("oneOf"))
@@ -193,6 +202,14 @@ def _references(node: Any) -> list[str]:
 
 def _target(node: Node) -> str:
     return str(node["$ref"]).removeprefix("#/$defs/").replace("~1", "/").replace("~0", "~")
+
+
+def _check_bounds(node: Node, path: str) -> None:
+    """A bound that the type does not know: pydantic would fail on every single reply."""
+    known = {key for kind in json_types(node) for key in _BOUNDS.get(kind, ())}
+    for key in CONSTRAINTS:
+        if key in node and "type" in node and key not in known:
+            raise PlanError(f"{_at(path)} is of type {node['type']}, which has no {key}")
 
 
 def _enum(values: list[Any], path: str) -> Node:

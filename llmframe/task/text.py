@@ -17,6 +17,15 @@ def clean_text(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
+def is_whole(text: str) -> bool:
+    """Whether text can be encoded: it holds no lone surrogate."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def cut(text: str, limit: int) -> str:
     """At most limit characters of text, ending in an ellipsis where some are left out."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
@@ -30,6 +39,11 @@ def excerpt(value: object) -> str:
         return cut(repr(value), EXCERPT)
     except Exception:  # noqa: BLE001 - a stranger's repr, a huge int, a too deep list
         return f"<{type(value).__name__}>"
+
+
+def reason(error: Exception) -> str:
+    """A foreign error's message on one line of at most 300 characters."""
+    return cut(" ".join(str(error).split()), 300)
 
 
 def listing(labels: tuple[str, ...] | tuple[int, ...], limit: int = 300) -> str:

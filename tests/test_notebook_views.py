@@ -11,7 +11,7 @@ import pytest
 from notebook_cases import BEGIN, FINISHED, RUNNING
 
 from llmframe.errors import PlanError
-from llmframe.notebook import make_view
+from llmframe.notebook import hosts, make_view
 from llmframe.notebook.bar import TextBar, fitting
 from llmframe.notebook.card import card_text
 from llmframe.notebook.guard import GuardedView
@@ -81,9 +81,15 @@ def test_without_standard_error_there_are_log_lines_that_go_nowhere(monkeypatch)
     run(view, RUNNING)
 
 
+def test_without_ipython_there_is_no_kernel(monkeypatch):
+    monkeypatch.delitem(sys.modules, "IPython", raising=False)
+    assert hosts.shell() is None
+    assert hosts.kernel() is None
+
+
 def test_making_a_view_for_a_script_loads_no_notebook_package():
     code = (
-        "import sys; from llmframe.notebook import make_view\n"
+        "import sys; from llmframe.notebook import hosts, make_view\n"
         "view = make_view('log', controls=None, blocking=True)\n"
         "print({'IPython', 'ipywidgets', 'tqdm', 'pandas', 'openai'} & set(sys.modules))"
     )

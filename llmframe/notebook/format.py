@@ -16,10 +16,8 @@ def amount(number: int) -> str:
     """A large number in three digits: ``9,999``, then ``41.2 k``, ``1.94 M``, ``3.10 B``."""
     if number < 10_000:
         return count(number)
-    for size, letter in ((1e3, "k"), (1e6, "M"), (1e9, "B")):
-        scaled = number / size
-        if scaled < 999.5 or letter == "B":
-            break
+    smaller = ((number / size, letter) for size, letter in ((1e3, "k"), (1e6, "M")))
+    scaled, letter = next((pair for pair in smaller if pair[0] < 999.5), (number / 1e9, "B"))
     return f"{_three(scaled)} {letter}"
 
 

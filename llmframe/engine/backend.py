@@ -17,7 +17,7 @@ from llmframe.engine.retry import BadReply
 from llmframe.errors import PlanError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import httpx2
     from openai import AsyncOpenAI
@@ -46,12 +46,13 @@ class Endpoint:
     """Where requests go.
 
     base_url: root of the API, with its ``/v1``. api_key: kept in memory only.
-    client: an AsyncOpenAI, a callable that returns one, or None for our own.
+    client: the person's AsyncOpenAI, None for our own. owned: ours to close.
     """
 
     base_url: str
     api_key: str
     client: Any = None
+    owned: bool = True
 
     def __repr__(self) -> str:
         """Without the key."""
@@ -138,17 +139,25 @@ def open_backend(endpoint: Endpoint, *, connections: int) -> Backend:
     given = endpoint.client
     if given is None:
         return Backend(_own_client(endpoint, connections), owned=True)
-    if callable(given):
-        made = given()
-        if not _is_client(made):
-            raise PlanError(
-                f"client= returned {type(made).__name__}; it must return an AsyncOpenAI"
-            )
-        return Backend(made.with_options(max_retries=0), owned=True)
+    if endpoint.owned:
+        return Backend(given.with_options(max_retries=0), owned=True)
     if has_default_transport(given):
         ours = given.copy(http_client=_http_client(connections), max_retries=0)
         return Backend(ours, owned=True)
     return Backend(given.with_options(max_retries=0), owned=False)
+
+
+def make_client(given: Any, call: Callable[[Callable[[], Any]], Any] | None) -> Any:
+    """The person's client, made if it is a callable.
+
+    call: calls a function on the loop that will use the client; None if we are on it.
+    """
+    if _is_client(given):
+        return given
+    made = given() if call is None else call(given)
+    if not _is_client(made):
+        raise PlanError(f"client= returned {type(made).__name__}; it must return an AsyncOpenAI")
+    return made
 
 
 def check_client(client: object, *, private_loop: bool) -> None:

@@ -77,6 +77,7 @@ class Execution:
         self._pipeline: Pipeline | None = None
         self._governor = governor_for(job.endpoint_identity, job.endpoint.api_key, job.model)
         self._task: asyncio.Task[None] | None = None
+        self._bound_by = ""
         self.verdict: Verdict | None = None
         self.error: CheckpointError | RowError | None = None
 
@@ -121,6 +122,7 @@ class Execution:
             await pipeline.run()
         finally:
             self.verdict, self.error = pipeline.verdict, pipeline.error
+            self._bound_by = self._binds_now()
             seat.leave()
             await backend.close()
 
@@ -204,6 +206,9 @@ class Execution:
         )
 
     def _limited_by(self) -> str:
+        return self._bound_by if self.tally.ended is not None else self._binds_now()
+
+    def _binds_now(self) -> str:
         binding = self._governor.binding()
         if self.held:
             return "pause by you"

@@ -37,6 +37,11 @@ class InFlight:
             answer = self._asked.pop(key)
         answer.set_result(result)
 
+    def forget_all(self) -> None:
+        """A forked child asks none of what its parent asks."""
+        self._lock = threading.Lock()
+        self._asked = {}
+
 
 in_flight = InFlight()
 """The process's own."""

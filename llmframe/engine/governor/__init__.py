@@ -6,9 +6,9 @@ import hashlib
 import threading
 
 from llmframe.engine.governor.gate import Binding
-from llmframe.engine.governor.governor import Governor, Lease, Seat
+from llmframe.engine.governor.governor import AUTO_CAP, Governor, Lease, Seat
 
-__all__ = ["Binding", "Governor", "Lease", "Seat", "governor_for"]
+__all__ = ["AUTO_CAP", "Binding", "Governor", "Lease", "Seat", "forget_governors", "governor_for"]
 
 _governors: dict[tuple[str, bytes, str], Governor] = {}
 _lock = threading.Lock()
@@ -19,3 +19,10 @@ def governor_for(endpoint: str, api_key: str, model: str) -> Governor:
     scope = (endpoint, hashlib.blake2b(api_key.encode(), digest_size=16).digest(), model)
     with _lock:
         return _governors.setdefault(scope, Governor())
+
+
+def forget_governors() -> None:
+    """A forked child has none of its parent's loops: it begins with fresh governors."""
+    global _lock
+    _lock = threading.Lock()
+    _governors.clear()

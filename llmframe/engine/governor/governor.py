@@ -79,7 +79,8 @@ class Governor:
             for lease in seat.leases:
                 self._gate.take_off(lease.ticket)
             seat.leases.clear()
-            self._gate.expect(1, self._wanted())
+            if self._seats:
+                self._gate.expect(1, self._wanted())
             self.pump()
 
     def grant(self, seat: Seat) -> Lease | None:

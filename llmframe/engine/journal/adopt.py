@@ -83,7 +83,7 @@ def _plain_lines(checkpoint: Checkpoint) -> dict[str, list[dict[str, Any]]]:
         return found
     try:
         for line in journal.all_lines():
-            content = lines.parse(line) if line and not lines.heads(line) else None
+            content = None if lines.heads(line) else lines.foreign(line)
             if content is not None and "id" in content:
                 answers = found.setdefault(lines.id_text(content.pop("id")), [])
                 if content not in answers:

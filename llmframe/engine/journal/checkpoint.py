@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import errno
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from llmframe.engine.journal import lines, places
-from llmframe.engine.journal.files import SYSTEM, FileOps
-from llmframe.engine.journal.lock import LockHeldError
-from llmframe.engine.journal.store import Journal, close_journal, open_journal
-from llmframe.errors import CheckpointError, OutputError, PlanError
+from llmframe.engine.journal import lines
+from llmframe.engine.journal.store import Journal, close_journal
+from llmframe.errors import CheckpointError, OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +38,9 @@ class Checkpoint:
     """One task's answers: read from its files, written to one of them.
 
     Thread-safe and synchronous. path: the file that is written (that would be, if read only).
-    notes: sentences for the person, made while opening.
+    notes: sentences for the person, made while opening. journal: the file that is written, None
+    if read only. read: the other files with answers to the task.
+    Raises TypeError or ValueError if the task's settings are not JSON.
     """
 
     def __init__(
@@ -49,6 +49,9 @@ class Checkpoint:
         self.path = path
         self.task = task
         self.notes: list[str] = []
+        self._task_line = lines.encode(
+            task.digest, task.short, lines.settings(task.settings, now=int(time.time()))
+        )
         self._journal = journal
         self._all = read if journal is None else [journal, *read]
         self._durable = True
@@ -151,17 +154,12 @@ class Checkpoint:
             raise CheckpointError(f"the checkpoint {self.path} was opened for reading only")
         try:
             if self.task.digest not in journal.index.tasks:
-                self._append_task(journal)
+                journal.append_task(self._task_line, self.task.digest)
             id_text = None if row_id is None else lines.id_text(row_id)
             journal.append(line, key, is_answer=is_answer, row_id=id_text)
         except OSError as exc:
             self._durable = False
             raise self._cannot("write", exc, self.path) from exc
-
-    def _append_task(self, journal: Journal) -> None:
-        body = lines.settings(self.task.settings, now=int(time.time()))
-        line = lines.encode(self.task.digest, self.task.short, body)
-        journal.append_task(line, self.task.digest)
 
     def _sync_failed(self, error: OSError) -> None:
         self._durable = False
@@ -170,154 +168,13 @@ class Checkpoint:
             listener(failure)
 
     def _cannot(self, do: str, error: OSError, path: Path) -> CheckpointError:
+        if error.errno == errno.ENOENT:
+            return CheckpointError(
+                f"the checkpoint {path} was deleted or replaced while this run used it. What it "
+                "answered is in the returned frame: save that, then run the cell again."
+            )
         return CheckpointError(
             f"cannot {do} the checkpoint {path}: {error.strerror or error}. {self.answers} answers "
-            "are in it and safe; the newest may be only in the returned frame. Cure the cause "
-            "(free space? folder still there?) and run the cell again, or pass checkpoint=<path "
-            "on another disk>."
+            "are in it; the newest may be only in the returned frame. Cure the cause (is the disk "
+            "full?) and run the cell again, or pass checkpoint=<path on another disk>."
         )
-
-
-def open_checkpoint(
-    where: bool | str | os.PathLike[str],
-    task: TaskInfo,
-    *,
-    folder: Path = places.DEFAULT_FOLDER,
-    read_only: bool = False,
-    ops: FileOps = SYSTEM,
-) -> Checkpoint | None:
-    """Open a task's checkpoint; ``.notes`` says what the person should know.
-
-    where: True for the default file, a path (written; the default files are read too),
-        False for none. folder: the default folder. read_only: nothing is made or locked.
-    Raises PlanError if the place cannot be used, CheckpointError if another process writes a
-    person's own path or a file cannot be read.
-    """
-    if where is False:
-        return None
-    if where is not True and not isinstance(where, (str, os.PathLike)):
-        raise PlanError(f"checkpoint must be True, False or a path, not {where!r}")
-    return _Opening(task, places.default_folders(folder), ops).open(where, read_only=read_only)
-
-
-class _Opening:
-    """The steps of opening."""
-
-    def __init__(self, task: TaskInfo, folders: list[Path], ops: FileOps) -> None:
-        self.task = task
-        self.stem = task.digest.hex()
-        self.folders = folders
-        self.ops = ops
-        self.notes: list[str] = []
-
-    def open(self, where: bool | str | os.PathLike[str], *, read_only: bool) -> Checkpoint:
-        own = None if isinstance(where, bool) else places.explicit_path(where)
-        journal = None
-        if not read_only:
-            journal = self.write_default() if own is None else self.write_own(own)
-        path = own or self.folders[0] / f"{self.stem}.jsonl"
-        path = path if journal is None else journal.path
-        read = self.read_others([] if own is None else [own], journal)
-        checkpoint = Checkpoint(self.task, path, journal, read)
-        checkpoint.notes += self.notes + _about_lines(checkpoint)
-        return checkpoint
-
-    def write_own(self, path: Path) -> Journal:
-        """A person's own path, or an error."""
-        try:
-            places.make_parents(path, self.ops)
-            journal = open_journal(path, self.ops, write=True)
-        except LockHeldError as exc:
-            raise CheckpointError(
-                f"the checkpoint {path} is being written by {_process(exc.pid)}. Nothing was "
-                "sent. Wait until it ends (or restart that kernel), pass another path, or "
-                "checkpoint=False."
-            ) from exc
-        except OSError as exc:
-            raise PlanError(
-                f"the checkpoint {path} cannot be written: {exc.strerror or exc}. Nothing was "
-                "sent. Pass a path in a folder of yours, or checkpoint=False."
-            ) from exc
-        self.check_is_ours(journal)
-        if not journal.locked:
-            self.notes.append(_no_lock(path))
-        return journal
-
-    def check_is_ours(self, journal: Journal) -> None:
-        """A person's table must not get our lines only because its path was mistyped."""
-        index = journal.index
-        if index.damaged and not (index.answers or index.tasks or index.foreign):
-            close_journal(journal)
-            raise PlanError(
-                f"{journal.path} exists and is no checkpoint: it holds no line of JSON. Nothing "
-                "was sent and the file is as it was. Pass a new path."
-            )
-
-    def write_default(self) -> Journal:
-        """The default file; another name where it is held; the cache folder as the last."""
-        reasons = []
-        for folder in self.folders:
-            try:
-                journal = self.write_in(folder)
-            except OSError as exc:
-                reasons.append(f"{folder} cannot be written ({exc.strerror or exc})")
-                continue
-            if reasons:
-                self.notes.append(f"{reasons[0]}; answers are kept in {journal.path} instead.")
-            if not journal.locked:
-                self.notes.append(_no_lock(journal.path))
-            return journal
-        raise PlanError(
-            f"no checkpoint can be kept: {'; '.join(reasons)}. Nothing was sent. Pass "
-            "checkpoint=<path in a folder of yours>, or checkpoint=False."
-        )
-
-    def write_in(self, folder: Path) -> Journal:
-        """Raises OSError if the folder cannot be used."""
-        places.make_folder(folder, self.ops)
-        held: list[LockHeldError] = []
-        for path in places.default_files(folder, self.stem):
-            try:
-                journal = open_journal(path, self.ops, write=True)
-            except LockHeldError as exc:
-                held.append(exc)
-                continue
-            if held:
-                self.notes.append(
-                    f"{held[0].path} is being written by {_process(held[0].pid)}; this run writes "
-                    f"{path.name} beside it and reads both."
-                )
-            return journal
-        raise OSError(f"all files of the task are held, the first by {_process(held[0].pid)}")
-
-    def read_others(self, own: list[Path], journal: Journal | None) -> list[Journal]:
-        """Every other file that may hold answers to this task."""
-        others = []
-        for path in [*own, *places.task_files(self.folders, self.stem)]:
-            if journal is not None and path.parent.resolve() / path.name == journal.path:
-                continue
-            try:
-                others.append(open_journal(path, self.ops, write=False))
-            except FileNotFoundError:
-                continue
-            except OSError as exc:
-                self.notes.append(f"{path} cannot be read ({exc.strerror or exc}) and is left out.")
-        return others
-
-
-def _process(pid: int | None) -> str:
-    return "another process" if pid is None else f"process {pid}"
-
-
-def _no_lock(path: Path) -> str:
-    return f"{path.parent} knows no file locks: do not run two notebooks on {path.name} at once."
-
-
-def _about_lines(checkpoint: Checkpoint) -> list[str]:
-    notes = []
-    if checkpoint.damaged:
-        notes.append(
-            f"{checkpoint.damaged} damaged lines of {checkpoint.path} were skipped; their rows are "
-            f"asked again. {checkpoint.answers} answers are whole."
-        )
-    return notes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import sys
@@ -16,6 +17,15 @@ if sys.platform == "win32":  # pragma: no cover
 else:
     import fcntl
 
+# Some systems cannot bring a folder to the disk; a disk's own failure is not among these.
+_NO_FOLDER_SYNC = {
+    errno.EACCES,
+    errno.EBADF,
+    errno.EINVAL,
+    errno.EISDIR,
+    errno.ENOTSUP,
+    errno.EPERM,
+}
 # Never inherited by a program we start; never through a planted symlink; no newline translation.
 _SAFE = (
     getattr(os, "O_CLOEXEC", 0)
@@ -92,6 +102,23 @@ class FileOps:
 
 _SEEKING = threading.Lock()
 SYSTEM = FileOps()
+
+
+def sync_folder(folder: Path, ops: FileOps) -> None:
+    """Bring a folder's list of names to the disk, where the system can. Raises OSError."""
+    try:
+        fd = ops.open(folder, READ)
+    except OSError as exc:
+        if exc.errno in _NO_FOLDER_SYNC:
+            return
+        raise
+    try:
+        ops.fsync(fd)
+    except OSError as exc:
+        if exc.errno not in _NO_FOLDER_SYNC:
+            raise
+    finally:
+        ops.close(fd)
 
 
 def is_odd_file(path: Path) -> bool:

@@ -88,7 +88,7 @@ class Index:
         """A line that is not simply ours: blank, somebody else's, or damaged."""
         starts = lines.heads(line)
         if not starts:
-            if lines.is_foreign(line):
+            if lines.foreign(line) is not None:
                 self.foreign += 1
             elif line.strip(_BLANK):
                 self.damaged += 1

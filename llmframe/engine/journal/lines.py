@@ -38,6 +38,7 @@ _HEAD = re.compile(rb'\{"k":"[0-9a-f]{32}","c":"[0-9a-f]{8}","task":"[0-9a-f]{12
 _CODE = re.compile(r"[\w.:-]{1,64}")
 _readable = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _escaped = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
+_decode = json.JSONDecoder().raw_decode
 
 
 def encode(key: bytes, task: str, body: dict[str, Any]) -> bytes:
@@ -151,36 +152,43 @@ def heads(line: bytes) -> list[int]:
     return [found.start() for found in _HEAD.finditer(line)]
 
 
-def is_foreign(line: bytes) -> bool:
-    """Whether a line is whole JSON that somebody else wrote, such as a plain id line."""
-    content = parse(line)
-    return content is not None and len(content.keys() & {"k", "c", "task"}) < 2
-
-
-def parse(line: bytes) -> dict[str, Any] | None:
-    """The JSON object in a line, None if it holds none."""
+def foreign(line: bytes) -> dict[str, Any] | None:
+    """The JSON object in a line that somebody else wrote, such as a plain id line; else None."""
     try:
         content = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    return content if isinstance(content, dict) else None
+    ours = isinstance(content, dict) and len(content.keys() & {"k", "c", "task"}) > 1
+    return content if isinstance(content, dict) and not ours else None
 
 
 def read(line: bytes) -> dict[str, Any] | None:
     """The content of the line of ours that begins at this line's first byte, None if damaged."""
     if not intact(line):
         line = next((piece for start, piece in pieces(line) if start == 0), b"")
-    return parse(line)
+    try:
+        content, _ = _decode(line.decode())
+    except (ValueError, RecursionError):
+        return None
+    return content if isinstance(content, dict) else None
 
 
 def to_result(content: dict[str, Any] | None, key: bytes) -> RowResult | None:
     """The answer in a line's content; None unless it is one, whole, and key's own."""
     try:
-        values, usage, sent = content["v"], content["usage"], content["n"]  # type: ignore[index]
-        consumed = Usage(usage["in"], usage["out"], usage.get("cost"))
+        values, used, sent = content["v"], content["usage"], content["n"]  # type: ignore[index]
+        usage = Usage(used["in"], used["out"], used.get("cost"))
         own = unhexlify(content["k"]) == key  # type: ignore[index]
     except (KeyError, TypeError, AttributeError, ValueError):
         return None
-    if not own or not isinstance(values, dict):
-        return None
-    return RowResult("ok", values, attempts=sent, usage=consumed)
+    if own and isinstance(values, dict) and isinstance(sent, int) and _is_number(usage):
+        return RowResult("ok", values, attempts=sent, usage=usage)
+    return None
+
+
+def _is_number(usage: Usage) -> bool:
+    return (
+        isinstance(usage.tokens_in, int)
+        and isinstance(usage.tokens_out, int)
+        and (usage.cost is None or isinstance(usage.cost, (int, float)))
+    )

@@ -27,6 +27,11 @@ class LockHeldError(Exception):
         self.path = path
         self.pid = pid
 
+    @property
+    def holder(self) -> str:
+        """The other process in words."""
+        return "another process" if self.pid is None else f"process {self.pid}"
+
 
 @dataclass(frozen=True, slots=True)
 class FileLock:

@@ -9,7 +9,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llmframe.engine.journal.files import NEW, FileOps, is_odd_file
+from llmframe.engine.journal.files import NEW, FileOps, is_odd_file, sync_folder
 from llmframe.errors import PlanError
 
 if TYPE_CHECKING:
@@ -44,17 +44,22 @@ def make_parents(path: Path, ops: FileOps) -> None:
     missing = [folder for folder in path.parents if not folder.exists()]
     for folder in reversed(missing):
         ops.mkdir(folder)
+        sync_folder(folder.parent, ops)
 
 
 def make_folder(folder: Path, ops: FileOps) -> None:
     """Make a folder of ours, which no version control takes in. Raises OSError."""
     make_parents(folder / "file", ops)
+    ignore = folder / ".gitignore"
     try:
-        fd = ops.open(folder / ".gitignore", NEW)
+        fd = ops.open(ignore, NEW)
     except FileExistsError:
         return
     try:
         ops.write(fd, b"*\n")
+    except OSError:
+        ignore.unlink()  # an empty one would hide nothing, and stay
+        raise
     finally:
         ops.close(fd)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import threading
 from typing import TYPE_CHECKING
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
     from llmframe.engine.results import RowResult
 
-_BLOCK = 4096  # bytes; most lines are shorter
+_BEGIN = b'{"k":"'
+_BLOCK = 1024  # bytes; most lines are shorter
 
 
 class Journal:
@@ -38,6 +40,10 @@ class Journal:
         self._ids: set[bytes] | None = None
         self._changing = threading.RLock()
         self._fd: int | None = None
+
+    def is_current(self) -> bool:
+        """Whether the file is still the one at its path; it may have been deleted or replaced."""
+        return self._fd is None or self._ops.is_at(self._fd, self.path)
 
     @property
     def writable(self) -> bool:
@@ -61,8 +67,18 @@ class Journal:
             if self._fd is None:
                 self._fd = self._ops.open(self.path, READ)
             self.index.read_on(self._ops, self._fd)
+            self._ids = None
             if self._writer is not None and self.index.end_tail():
                 self._writer.begin_with_newline()
+
+    def is_strange(self) -> bool:
+        """Whether the file holds something, but no line of ours or of JSON. Raises OSError."""
+        index, tail = self.index, self.index.tail
+        if index.answers or index.tasks or index.foreign or not (index.damaged or tail):
+            return False
+        begin = self._line_at(0)[: len(_BEGIN)]
+        torn_at_once = not index.damaged and _BEGIN.startswith(begin)
+        return begin != _BEGIN and not torn_at_once and lines.foreign(tail) is None
 
     def get(self, key: bytes) -> RowResult | None:
         """The newest answer to key, None without one."""
@@ -113,7 +129,8 @@ class Journal:
         if self._writer is not None:
             self._writer.close()
         if self._fd is not None:
-            self._ops.close(self._fd)
+            with contextlib.suppress(OSError):  # nothing was written through it
+                self._ops.close(self._fd)
 
     def leave_to_parent(self) -> None:
         """In a forked child: reading goes on, writing is the parent's."""
@@ -144,8 +161,8 @@ class Journal:
     def _find_ids(self) -> Iterator[bytes]:
         for line in self.all_lines():
             if b'"id":' in line and lines.intact(line):
-                content = lines.parse(line) or {}
-                if "id" in content:
+                content = lines.read(line)
+                if content is not None and "id" in content:
                     yield _pair(bytes.fromhex(content["k"]), lines.id_text(content["id"]))
 
     def _tell(self, error: OSError) -> None:
@@ -169,7 +186,9 @@ def open_journal(path: Path, ops: FileOps, *, write: bool) -> Journal:
     """
     path = path.parent.resolve() / path.name
     with _registry:
-        journal = _open_journals.get(str(path)) or Journal(path, ops)
+        journal = _open_journals.get(str(path))
+        if journal is None or not journal.is_current():
+            journal = Journal(path, ops)
         try:
             if write:
                 journal.start_writing()
@@ -183,13 +202,20 @@ def open_journal(path: Path, ops: FileOps, *, write: bool) -> Journal:
         return journal
 
 
+def open_journals() -> list[Path]:
+    """The files that this process holds now."""
+    return [journal.path for journal in tuple(_open_journals.values())]
+
+
 def close_journal(journal: Journal) -> None:
     """Give a Journal back; the last user's close ends it."""
     with _registry:
         journal.users -= 1
-        if not journal.users and _open_journals.get(str(journal.path)) is journal:
+        if journal.users:
+            return
+        if _open_journals.get(str(journal.path)) is journal:
             del _open_journals[str(journal.path)]
-            journal.close()
+        journal.close()
 
 
 def leave_to_parent() -> None:

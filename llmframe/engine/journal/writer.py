@@ -6,13 +6,14 @@ calls fsync, at most SYNC_DELAY after a write and one at a time.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import threading
 import time
 from typing import TYPE_CHECKING
 
-from llmframe.engine.journal.files import APPEND, READ, FileOps
+from llmframe.engine.journal.files import APPEND, FileOps, sync_folder
 from llmframe.engine.journal.lock import take_lock
 
 if TYPE_CHECKING:
@@ -22,14 +23,6 @@ if TYPE_CHECKING:
 SYNC_DELAY = 0.05  # seconds from a write to the start of its fsync; more writes join meanwhile
 CLOSE_TIMEOUT = 10.0  # seconds that close waits for the last fsync of a hanging disk
 
-_no_folder_sync = {
-    errno.EACCES,
-    errno.EBADF,
-    errno.EINVAL,
-    errno.EISDIR,
-    errno.ENOTSUP,
-    errno.EPERM,
-}
 _log = logging.getLogger("llmframe")
 
 
@@ -47,11 +40,6 @@ class Writer:
         self._on_error = on_error
         self._lock = take_lock(path, ops)
         self.locked = self._lock.sure
-        try:
-            self._fd = _create(path, ops)
-        except BaseException:
-            ops.close(self._lock.fd)
-            raise
         self._torn = False  # the file ends within a line
         self._changed = threading.Condition()
         self._written = 0  # writes so far
@@ -61,7 +49,12 @@ class Writer:
         self._ended = ""  # why nothing more can be written
         self._failed = False
         self._thread = threading.Thread(target=self._run, name="llmframe-fsync", daemon=True)
-        self._thread.start()
+        try:
+            self._fd = _create(path, ops)
+            self._thread.start()
+        except BaseException:
+            ops.close(self._lock.fd)
+            raise
 
     def begin_with_newline(self) -> None:
         """Say that the file's last line has no newline yet."""
@@ -76,7 +69,9 @@ class Writer:
             left = memoryview(b"\n" + line if self._torn else line)
             self._torn = True
             while left:
-                left = left[self._ops.write(self._fd, left) :]
+                if not (count := self._ops.write(self._fd, left)):
+                    raise OSError(errno.EIO, "the system wrote nothing")
+                left = left[count:]
             self._torn = False
             self._written += 1
             if not self._dirty:
@@ -149,8 +144,10 @@ class Writer:
             _log.exception("could not tell the run that its checkpoint fails")
 
     def _release(self) -> None:
-        self._ops.close(self._fd)
-        self._ops.close(self._lock.fd)
+        with contextlib.suppress(OSError):  # all is on the disk, and the fd is gone all the same
+            self._ops.close(self._fd)
+        with contextlib.suppress(OSError):
+            self._ops.close(self._lock.fd)
 
 
 def _create(path: Path, ops: FileOps) -> int:
@@ -164,20 +161,3 @@ def _create(path: Path, ops: FileOps) -> int:
         ops.close(fd)
         raise
     return fd
-
-
-def sync_folder(folder: Path, ops: FileOps) -> None:
-    """Bring a folder's list of names to the disk, where the system can. Raises OSError."""
-    try:
-        fd = ops.open(folder, READ)
-    except OSError as exc:
-        if exc.errno in _no_folder_sync:
-            return
-        raise
-    try:
-        ops.fsync(fd)
-    except OSError as exc:
-        if exc.errno not in _no_folder_sync:
-            raise
-    finally:
-        ops.close(fd)

@@ -1,0 +1,29 @@
+"""Tag a DataFrame of texts with an LLM from one notebook cell.
+
+>>> import llmframe as lf  # doctest: +SKIP
+>>> df.llm.tag("text", {"intent": ["refund", "delivery", "other"]}, model="...")  # doctest: +SKIP
+"""
+
+from llmframe import errors
+from llmframe._version import __version__
+from llmframe.accessor import llm, register
+from llmframe.api import atag, start, tag
+from llmframe.config import configure
+from llmframe.engine.report import RunReport
+from llmframe.run import Run, last_run
+
+__all__ = [
+    "Run",
+    "RunReport",
+    "__version__",
+    "atag",
+    "configure",
+    "errors",
+    "last_run",
+    "llm",
+    "start",
+    "tag",
+]
+
+register()
+del register

@@ -1,0 +1,176 @@
+"""The calls: plan, hand over to a runner, show. What they need is loaded at the first call."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, Unpack
+
+from llmframe import runner
+from llmframe.config import Options, settle
+from llmframe.engine.advice import how_to_go_on
+from llmframe.run import Run, registry
+from llmframe.signature import with_options
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from llmframe.config import Settings
+    from llmframe.planning import Call
+
+
+@with_options()
+def tag(
+    df: pd.DataFrame,
+    input: object,  # noqa: A002 - the contract's name
+    fields: object,
+    **options: Unpack[Options],
+) -> pd.DataFrame:
+    """Fill new columns of a frame by asking a model about every row; blocks, shows progress.
+
+    df: n rows, any index; it is not changed.
+    input: a column's name, a template such as ``"{subject}: {body}"``, or a list of columns.
+    fields: what to ask for: a dict of name -> field, a pydantic model class, or one field
+        (it fills the column ``into``). A field is a list of labels, an Enum, a dict
+        label -> description, or a type such as ``str``, ``int``, ``bool``, ``date``,
+        ``list[Literal["a", "b"]]``, ``float | None``.
+
+    Returns a new frame of n rows, index and order kept: the old columns, the fields, then
+    ``llm_status`` (ok, failed, skipped, pending) and ``llm_error``. Rows that ask the same
+    are asked once; blank rows are skipped; a failed row says why and costs no other row.
+    Run it again to go on where it stopped: answers in the checkpoint are never paid again.
+
+    Raises PlanError for a mistake in the call, before anything is sent; RunAborted when no
+    row can succeed (wrong key, no credit, unknown model); CheckpointError when answers can
+    no longer be kept. KeyboardInterrupt stops it within two seconds; then
+    ``llmframe.last_run().partial()`` holds the frame.
+    """
+    return _block(_plan(df, input, fields, settle(options)))
+
+
+@with_options(without=["runner"])
+async def atag(
+    df: pd.DataFrame,
+    input: object,  # noqa: A002 - the contract's name
+    fields: object,
+    **options: Unpack[Options],
+) -> pd.DataFrame:
+    """Like ``tag``, as a coroutine on the caller's own event loop.
+
+    A cancel stops it: what is in flight has a second to come back into the checkpoint.
+    """
+    call = _plan(df, input, fields, settle(options), own_loop=False)
+    shown = _Shown(call, blocking=False)
+    try:
+        await runner.run_here(call.run, shown.refresh)
+    finally:
+        shown.close()
+    return call.run.outcome()
+
+
+@with_options(without=["runner"])
+def start(
+    df: pd.DataFrame,
+    input: object,  # noqa: A002 - the contract's name
+    fields: object,
+    **options: Unpack[Options],
+) -> Run:
+    """Like ``tag``, in the background: returns a Run at once, other cells can be run.
+
+    While a run of the same plan over an equal frame is alive, that Run is returned.
+    """
+    call = _plan(df, input, fields, settle(options))
+    alive = _join(call)
+    if alive is not None:
+        return alive
+    shown = _Shown(call, blocking=False)
+    runner.begin(call.run)
+    threading.Thread(target=shown.watch, name="llmframe-view", daemon=True).start()
+    return call.run
+
+
+@with_options(without=["overwrite", "id", "adopt"])
+def tag_series(series: pd.Series[Any], fields: object, **options: Unpack[Options]) -> pd.DataFrame:
+    """Like ``tag`` for one column of text: returns only the new columns, on its index."""
+    frame = series.to_frame("text" if series.name is None else series.name)
+    return _block(_plan(frame, frame.columns[0], fields, settle(options), only_new=True))
+
+
+def _block(call: Call) -> pd.DataFrame:
+    """Wait for a run in the cell, or for one of the same plan that is alive already."""
+    runner.refuse_own_thread()
+    alive = _join(call)
+    if alive is not None:
+        runner.wait_in_cell(alive, lambda: None)
+        return alive.outcome()
+    run = call.run
+    shown = _Shown(call, blocking=True)
+    try:
+        if call.settings.runner != "nest" or not runner.run_nested(run, shown.refresh):
+            runner.begin(run)
+            runner.wait_in_cell(run, shown.refresh)
+    except KeyboardInterrupt:
+        shown.headline = "interrupted"
+        raise
+    finally:
+        shown.close()
+    return run.outcome()
+
+
+def _join(call: Call) -> Run | None:
+    """A run of the same plan that is alive; the new one is then given up unsent."""
+    alive = registry.find(call.run)
+    if alive is not None and call.run.execution.job.checkpoint is not None:
+        call.run.execution.job.checkpoint.close()
+    return alive
+
+
+class _Shown:
+    """A run's view, from the cell that starts it to the card that stays."""
+
+    def __init__(self, call: Call, *, blocking: bool) -> None:
+        from llmframe.notebook import make_view
+
+        self._call = call
+        self.headline = ""
+        self._view = make_view(call.settings.progress, controls=call.run, blocking=blocking)
+        self._view.open()
+
+    def refresh(self) -> None:
+        """Draw the run as it is."""
+        self._view.refresh(self._call.run.snapshot())
+
+    def watch(self) -> None:
+        """Draw a background run until it ends."""
+        while not self._call.run.wait(runner.TICK):
+            self.refresh()
+        self.close()
+
+    def close(self) -> None:
+        """Leave the card."""
+        from llmframe.notebook.view import Ending
+
+        run = self._call.run
+        failure = run.failure_message
+        ending = Ending(
+            snapshot=run.snapshot(failure),
+            report=run.report,
+            model=run.execution.job.model,
+            headline=self.headline or run.status,
+            next_step=how_to_go_on(run.report),
+            notes=self._call.notes,
+        )
+        self._view.close(ending)
+
+
+def _plan(
+    df: pd.DataFrame,
+    input: object,  # noqa: A002
+    fields: object,
+    settings: Settings,
+    *,
+    own_loop: bool = True,
+    only_new: bool = False,
+) -> Call:
+    from llmframe.planning import plan
+
+    return plan(df, input, fields, settings, own_loop=own_loop, only_new=only_new)

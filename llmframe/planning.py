@@ -1,0 +1,179 @@
+"""Choosing the parts of a call and wiring them: every mistake of the caller is found here.
+
+The one place that knows what each option does.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from llmframe.config import Settings, default_url, find_key
+from llmframe.engine.asking import Sampling
+from llmframe.engine.backend import Endpoint, check_client, make_client
+from llmframe.engine.execution import Execution, Job
+from llmframe.engine.identity import KeyMaker, endpoint_identity, is_loopback
+from llmframe.engine.journal import TaskInfo, adopt_plain, open_checkpoint
+from llmframe.engine.pipeline import Patience
+from llmframe.errors import PlanError
+from llmframe.frame.columns import plan_columns
+from llmframe.frame.rows import plan_rows, snapshot
+from llmframe.run import Run, Target
+from llmframe.runner import loop_thread
+from llmframe.task.fields import resolve_fields
+from llmframe.task.parse import parse_reply
+from llmframe.task.prompt import PROMPT_VERSION, Prompt
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from llmframe.engine.journal import Checkpoint
+    from llmframe.frame.rows import RowPlan
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call, planned: nothing is sent yet.
+
+    notes: what the person should know about the checkpoint.
+    """
+
+    run: Run
+    settings: Settings
+    notes: tuple[str, ...]
+
+
+def plan(
+    df: pd.DataFrame,
+    input: object,  # noqa: A002
+    fields: object,
+    settings: Settings,
+    *,
+    own_loop: bool = True,
+    only_new: bool = False,
+) -> Call:
+    """A call, wired and ready to send.
+
+    own_loop: it will run on llmframe's loop, else on the caller's.
+    """
+    _check_model(settings)
+    prompt = Prompt(settings.instructions, resolve_fields(fields, into=settings.into))
+    rows = plan_rows(df, input, id=settings.id)
+    endpoint = _endpoint(settings, own_loop=own_loop and settings.runner != "nest")
+    asked = _asked(prompt, settings, endpoint)
+    keys = KeyMaker(asked)
+    columns = plan_columns(
+        df.iloc[:, :0] if only_new else df,
+        prompt.fields.specs,
+        inputs=() if only_new else rows.reserved,
+        prefix=settings.prefix,
+        overwrite=settings.overwrite,
+        details=settings.details,
+        task=keys.digest.hex()[:12],
+    )
+    checkpoint = open_checkpoint(settings.checkpoint, TaskInfo(keys.digest, asked))
+    try:
+        notes = _adopt(checkpoint, rows, keys, prompt, settings)
+    except BaseException:
+        if checkpoint is not None:
+            checkpoint.close()
+        raise
+    job = Job(
+        rows=rows,
+        keys=keys,
+        prompt=prompt,
+        model=str(settings.model),
+        sampling=_sampling(settings),
+        patience=Patience(settings.timeout, settings.deadline, settings.max_attempts),
+        endpoint=endpoint,
+        endpoint_identity=asked["endpoint"],
+        concurrency=settings.concurrency,
+        checkpoint=checkpoint,
+        reuse=settings.reuse,
+        redact=settings.redact,
+        store_input=settings.store_input,
+        raise_on_failure=settings.on_error == "raise",
+        keep_raw=settings.details,
+    )
+    target = Target(
+        df=snapshot(df),
+        inputs=rows.columns,
+        columns=columns,
+        only_new=only_new,
+        raise_incomplete=settings.on_incomplete == "raise",
+    )
+    return Call(Run(Execution(job), target, url=endpoint.base_url), settings, notes)
+
+
+def _check_model(settings: Settings) -> None:
+    if settings.model is None:
+        raise PlanError(
+            'no model is named: give model="..." in the call, or once for all with '
+            'llmframe.configure(model="...")'
+        )
+
+
+def _sampling(settings: Settings) -> Sampling:
+    return Sampling(
+        temperature=settings.temperature,
+        seed=settings.seed,
+        max_output_tokens=settings.max_output_tokens,
+        extra_body=settings.extra_body,
+    )
+
+
+def _asked(prompt: Prompt, settings: Settings, endpoint: Endpoint) -> dict[str, Any]:
+    """What is asked of every row: it makes the keys, and stands readable in the checkpoint."""
+    asked: dict[str, Any] = {
+        "version": PROMPT_VERSION,
+        "model": settings.model,
+        "endpoint": endpoint_identity(endpoint.base_url),
+        "instructions": prompt.instructions,
+        "fields": prompt.fields.canonical,
+    }
+    sampling = _sampling(settings).asked()
+    return asked | {"sampling": sampling} if sampling else asked
+
+
+def _endpoint(settings: Settings, *, own_loop: bool) -> Endpoint:
+    """Where requests go, with which key; PlanError where no key is found."""
+    client = settings.client
+    if client is not None:
+        check_client(client, private_loop=own_loop)
+        made = make_client(client, loop_thread().call if own_loop else None)
+        return Endpoint(str(made.base_url), str(made.api_key), made, owned=made is not client)
+    url = settings.base_url or default_url()
+    host = urlsplit(url).hostname or ""
+    needed = not is_loopback(host)
+    key = settings.api_key or find_key(url, needed=needed)
+    if needed and urlsplit(url).scheme == "http" and not settings.allow_http:
+        warnings.warn(
+            f"the API key goes to {host} over plain http, readable on the way; use https, or "
+            "give allow_http=True if that network is yours",
+            UserWarning,
+            stacklevel=5,
+        )
+    return Endpoint(url, key)
+
+
+def _adopt(
+    checkpoint: Checkpoint | None, rows: RowPlan, keys: KeyMaker, prompt: Prompt, settings: Settings
+) -> tuple[str, ...]:
+    """Take over a plain file if asked to; returns the checkpoint's notes for the person."""
+    if not settings.adopt:
+        return () if checkpoint is None else tuple(checkpoint.notes)
+    if checkpoint is None or settings.id is None:
+        raise PlanError(
+            "adopt=True takes over a file by ids: give checkpoint=<path> and id=<column>"
+        )
+    rows.check_unique_ids()
+    redact = settings.redact or (lambda text: text)
+    texts = zip(rows.ids(0, rows.n) or [], rows.texts(0, rows.n), strict=True)
+    key_of = {str(row_id): keys.key(redact(text)) for row_id, text in texts if text is not None}
+    report = adopt_plain(
+        checkpoint, key_of, lambda values: parse_reply(json.dumps(values), prompt.fields)
+    )
+    return (*checkpoint.notes, f"{checkpoint.path.name}: {report.sentence}")

@@ -1,0 +1,260 @@
+"""A run: its handle, its results, its report."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import warnings
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from llmframe.engine import advice
+from llmframe.errors import CheckpointError, IncompleteWarning, LLMFrameError, RowError, RunAborted
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Hashable
+
+    from llmframe.engine.execution import Execution
+    from llmframe.engine.report import RunReport, RunStatus, Snapshot
+    from llmframe.frame.columns import ColumnPlan
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where answers go.
+
+    df: the frame as it was at the call. inputs: its columns that are asked about.
+    only_new: give back only the new columns. raise_incomplete: pending rows are an error.
+    """
+
+    df: pd.DataFrame
+    inputs: tuple[Hashable, ...]
+    columns: ColumnPlan
+    only_new: bool = False
+    raise_incomplete: bool = False
+
+
+class Run:
+    """A run of rows through a model; every method may be called from any thread.
+
+    ``status``: running, paused, stopping, stopped, finished or aborted.
+    """
+
+    def __init__(self, execution: Execution, target: Target, *, url: str) -> None:
+        self._execution = execution
+        self._target = target
+        self._url = url
+        self._over: Future[None] = Future()
+        self._crash: BaseException | None = None
+        self._told = False
+
+    def __repr__(self) -> str:
+        report = self.report
+        return (
+            f"<Run {self.status}: {report.done:,} of {report.rows:,} rows done, "
+            f"{report.failed:,} failed, {report.pending:,} pending>"
+        )
+
+    @property
+    def status(self) -> RunStatus:
+        """running | paused | stopping | stopped | finished | aborted."""
+        execution = self._execution
+        if not self._over.done():
+            if execution.stop_requested:
+                return "stopping"
+            return "paused" if execution.held else "running"
+        if self._crash is not None or execution.verdict or execution.error:
+            return "aborted"
+        return "stopped" if execution.report().pending else "finished"
+
+    @property
+    def report(self) -> RunReport:
+        """Counts, tokens, cost and speed so far."""
+        return self._execution.report()
+
+    @property
+    def errors(self) -> pd.DataFrame:
+        """The rows that failed so far, on the frame's index: the input beside llm_error."""
+        failed = [
+            (position, result.error)
+            for position, result in enumerate(self._execution.book.results)
+            if result is not None and result.status == "failed"
+        ]
+        rows = self._target.df[list(self._target.inputs)].iloc[[position for position, _ in failed]]
+        return rows.assign(llm_error=pd.array([error for _, error in failed], dtype="string"))
+
+    def pause(self) -> None:
+        """Send nothing new until resume; what is in flight comes back."""
+        self._execution.hold()
+
+    def resume(self) -> None:
+        """Go on after pause."""
+        self._execution.resume()
+
+    def stop(self) -> None:
+        """Send nothing new and end; what is in flight comes back into the checkpoint.
+
+        A second stop gives up what is in flight.
+        """
+        if self._execution.stop_requested:
+            self._execution.cancel()
+        self._execution.stop()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the end, at most timeout seconds; whether it has come."""
+        try:
+            self._over.exception(timeout)
+        except TimeoutError:
+            return False
+        return True
+
+    def result(self) -> pd.DataFrame:
+        """Wait for the end and return the frame.
+
+        Raises RunAborted when the run was hopeless, CheckpointError when answers could not
+        be kept, RowError with ``on_error="raise"``. A run that was stopped gives the frame
+        with pending rows and one IncompleteWarning.
+        """
+        self.wait()
+        return self.outcome()
+
+    def partial(self) -> pd.DataFrame:
+        """The frame as it is now; rows that are not done are pending."""
+        from llmframe.frame.columns import add_columns, new_columns
+
+        target, results = self._target, list(self._execution.book.results)
+        if target.only_new:
+            return new_columns(target.df.index, target.columns, results)
+        return add_columns(target.df, target.columns, results, info=self._info())
+
+    def outcome(self) -> pd.DataFrame:
+        """The frame as far as it is, or the error that ended the run; does not wait."""
+        error = self._failure()
+        if error is not None:
+            raise error
+        frame = self.partial()
+        if self.report.pending:
+            self._tell_incomplete()
+        return frame
+
+    def snapshot(self, message: str = "") -> Snapshot:
+        """The run at this moment, for the views."""
+        return self._execution.snapshot(self.status, message)
+
+    def __await__(self) -> Generator[Any, None, pd.DataFrame]:
+        """Wait on the caller's loop; the result as ``result()`` gives it."""
+        yield from asyncio.shield(asyncio.wrap_future(self._over)).__await__()
+        return self.outcome()
+
+    def is_same(self, other: Run) -> bool:
+        """Whether the other run was called with the same plan over an equal frame."""
+        mine, its = self._target, other._target
+        return (
+            mine.columns.task == its.columns.task
+            and mine.columns.columns == its.columns.columns
+            and (mine.inputs, mine.only_new) == (its.inputs, its.only_new)
+            and mine.df.index.equals(its.df.index)
+            and mine.df.equals(its.df)
+        )
+
+    @property
+    def execution(self) -> Execution:
+        """The engine's side; for the runner."""
+        return self._execution
+
+    def ended(self, crash: BaseException | None = None) -> None:
+        """Told by the runner when the engine is done; crash: what it ended with, if anything."""
+        if not isinstance(crash, asyncio.CancelledError):
+            self._crash = crash
+        if not self._over.done():
+            self._over.set_result(None)
+
+    @property
+    def failure_message(self) -> str:
+        """Why the run was aborted; empty if it was not."""
+        error = self._failure()
+        return "" if error is None else str(error)
+
+    def _failure(self) -> BaseException | None:
+        execution = self._execution
+        if self._crash is not None:
+            return self._crash
+        error: LLMFrameError | None = None
+        if execution.verdict is not None:
+            message = advice.aborted(
+                execution.verdict, self.report, url=self._url, model=execution.job.model
+            )
+            error = RunAborted(message)
+        elif isinstance(execution.error, CheckpointError):
+            error = CheckpointError(advice.not_durable(str(execution.error), self.report))
+            error.__cause__ = execution.error
+        elif isinstance(execution.error, RowError):
+            error = execution.error
+            error.index = self._target.df.index[error.position or 0]
+        if error is not None:
+            error.run = self  # type: ignore[attr-defined]
+        return error
+
+    def _tell_incomplete(self) -> None:
+        warning = IncompleteWarning(advice.incomplete(self.report))
+        if self._target.raise_incomplete:
+            raise warning
+        if not self._told:
+            self._told = True
+            warnings.warn(warning, stacklevel=4)
+
+    def _info(self) -> dict[str, Any]:
+        report = self.report
+        counts = ("rows", "ok", "failed", "skipped", "pending")
+        return {
+            "model": self._execution.job.model,
+            "checkpoint": report.checkpoint,
+            "counts": {name: getattr(report, name) for name in counts},
+        }
+
+
+class Registry:
+    """The runs of this process: the newest, and those that are alive."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._newest: Run | None = None
+        self._alive: list[Run] = []
+
+    def add(self, run: Run) -> None:
+        """A run begins."""
+        with self._lock:
+            self._newest = run
+            self._alive = [*self.alive(), run]
+
+    def alive(self) -> list[Run]:
+        """Runs that have not ended."""
+        return [run for run in self._alive if not run.wait(0)]
+
+    def find(self, wanted: Run) -> Run | None:
+        """A run of the same plan that is alive and was not told to stop."""
+        running = (run for run in self.alive() if run.status in ("running", "paused"))
+        return next((run for run in running if run.is_same(wanted)), None)
+
+    def forget_all(self) -> None:
+        """A forked child: the parent's runs are not its own."""
+        self._lock = threading.Lock()
+        self._newest, self._alive = None, []
+
+    def newest(self) -> Run:
+        """The newest run; LLMFrameError when there is none."""
+        if self._newest is None:
+            raise LLMFrameError("no run yet in this process; call df.llm.tag(...) first")
+        return self._newest
+
+
+registry = Registry()
+"""The process's own."""
+
+
+def last_run() -> Run:
+    """The newest run of this process; LLMFrameError when there is none."""
+    return registry.newest()

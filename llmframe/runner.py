@@ -1,0 +1,271 @@
+"""Who owns the loop: a thread of ours, the notebook's loop re-entered, or the caller's."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from llmframe.engine.governor import forget_governors
+from llmframe.engine.inflight import in_flight
+from llmframe.errors import PlanError
+from llmframe.run import registry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterator
+
+    from llmframe.run import Run
+
+POLL = 0.1  # seconds between two looks of the waiting cell
+TICK = 0.2  # seconds between two refreshes of the view
+DRAIN = 1.5  # seconds that a cell waits after a stop for what is in flight
+GRACE = 1.0  # seconds for the same on the caller's loop, which ends with the call
+EXIT_DRAIN = 2.0  # seconds for the same when the interpreter ends
+
+
+class LoopThread:
+    """One daemon thread with its own event loop, for all runs of the process."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self._live, name="llmframe", daemon=True)
+        self.thread.start()
+
+    def _live(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.run_forever()
+
+    def submit(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        """Run a coroutine there."""
+        asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+
+    def call(self, function: Callable[[], Any]) -> Any:
+        """Call a function there and wait for what it returns."""
+
+        async def on_loop() -> Any:
+            return function()
+
+        return asyncio.run_coroutine_threadsafe(on_loop(), self.loop).result()
+
+
+_thread: LoopThread | None = None
+_thread_lock = threading.Lock()
+
+
+def loop_thread() -> LoopThread:
+    """The process's loop thread, begun when first needed."""
+    global _thread
+    with _thread_lock:
+        if _thread is None or not _thread.thread.is_alive():
+            _thread = LoopThread()
+        return _thread
+
+
+def _after_fork() -> None:
+    """A child has the parent's objects but not its threads: begin anew."""
+    global _thread, _thread_lock
+    _thread, _thread_lock = None, threading.Lock()
+    registry.forget_all()
+    forget_governors()
+    in_flight.forget_all()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+@atexit.register
+def _at_exit() -> None:
+    """Stop what is still running; what comes back within two seconds is kept."""
+    runs = registry.alive()
+    for run in runs:
+        run.stop()
+    end = time.monotonic() + EXIT_DRAIN
+    for run in runs:
+        run.wait(max(0.0, end - time.monotonic()))
+
+
+def refuse_own_thread() -> None:
+    """PlanError for a blocking call on the loop thread: it would wait for itself."""
+    if _thread is not None and threading.current_thread() is _thread.thread:
+        raise PlanError(
+            "a blocking call cannot be made on llmframe's own loop; use `await df.llm.atag(...)`"
+        )
+
+
+async def live(run: Run) -> None:
+    """Run the engine on the running loop, to whatever end."""
+    crash: BaseException | None = None
+    try:
+        await run.execution.run()
+    except BaseException as exc:
+        crash = exc
+        if isinstance(exc, asyncio.CancelledError):
+            raise
+    finally:
+        run.ended(crash)
+
+
+def begin(run: Run) -> None:
+    """Start a run in the background, on the loop thread."""
+    registry.add(run)
+    loop_thread().submit(live(run))
+
+
+# -- waiting in a cell ---------------------------------------------------------------
+
+
+def wait_in_cell(run: Run, tick: Callable[[], None]) -> None:
+    """Wait for a run on the loop thread: to its end, or a little while after a stop.
+
+    tick: refreshes the view, five times a second. Raises KeyboardInterrupt after an
+    interrupt, when what was in flight is back or is left to drain in the background.
+    """
+    with _interrupts(run) as interrupts:
+        stopped_at: float | None = None
+        ticked = 0.0
+        while not run.wait(POLL):
+            now = time.monotonic()
+            if now - ticked >= TICK:
+                tick()
+                ticked = now
+            if run.status == "stopping":
+                stopped_at = stopped_at or now
+                if now - stopped_at >= DRAIN or interrupts.count > 1:
+                    break
+    if interrupts.count:
+        raise KeyboardInterrupt
+
+
+class _Interrupts:
+    """How often the person has interrupted."""
+
+    count = 0
+
+
+@contextlib.contextmanager
+def _interrupts(run: Run) -> Iterator[_Interrupts]:
+    """Turn SIGINT into a stop of the run, so that no interrupt lands inside anything.
+
+    Only the main thread gets signals; elsewhere nothing is changed.
+    """
+    seen = _Interrupts()
+    if threading.current_thread() is not threading.main_thread():
+        yield seen
+        return
+
+    def on_interrupt(signum: int, frame: object) -> None:  # noqa: ARG001 - the signal's shape
+        seen.count += 1
+        run.stop()
+
+    before = signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield seen
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+# -- on a loop that is somebody's own --------------------------------------------------
+
+
+async def run_here(run: Run, tick: Callable[[], None]) -> None:
+    """Run on the running loop. After a stop or a cancel: a second of grace, then the end."""
+    registry.add(run)
+    engine = asyncio.ensure_future(live(run))
+    ticker = asyncio.ensure_future(_keep_ticking(tick))
+    try:
+        await _with_grace(run, engine)
+    except asyncio.CancelledError:
+        run.stop()
+        await _give_grace(engine)
+        raise
+    finally:
+        ticker.cancel()
+
+
+async def _with_grace(run: Run, engine: asyncio.Future[None]) -> None:
+    while not engine.done():
+        await asyncio.wait({engine}, timeout=POLL)
+        if run.status == "stopping":
+            await _give_grace(engine)
+
+
+async def _give_grace(engine: asyncio.Future[None]) -> None:
+    await asyncio.wait({engine}, timeout=GRACE)
+    if not engine.done():
+        engine.cancel()
+        await asyncio.wait({engine})
+
+
+async def _keep_ticking(tick: Callable[[], None]) -> None:
+    while True:
+        await asyncio.sleep(TICK)
+        tick()
+
+
+def run_nested(run: Run, tick: Callable[[], None]) -> bool:
+    """Run on the kernel's own loop, re-entered; False where that would not be sound.
+
+    An outer time-out cannot end it, and the process is patched by nest-asyncio for good.
+    Raises KeyboardInterrupt after an interrupt, when the run has ended.
+    """
+    try:
+        loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
+    except RuntimeError:
+        loop = None
+    with _interrupts(run) as interrupts:
+        if loop is None:
+            asyncio.run(run_here(run, tick))
+        elif _patch(loop):
+            loop.run_until_complete(run_here(run, tick))
+        else:
+            return False
+    if interrupts.count:
+        raise KeyboardInterrupt
+    return True
+
+
+def _patch(loop: asyncio.AbstractEventLoop) -> bool:
+    """Make a running loop re-entrant, if that is sound here; one warning if it is not."""
+    nest, reason = _nest_asyncio()
+    if not isinstance(loop, asyncio.BaseEventLoop):
+        reason = f"a {type(loop).__module__} loop cannot be re-entered"
+    elif threading.current_thread() is not threading.main_thread():
+        reason = "this is not the main thread"
+    if reason:
+        warnings.warn(
+            f'runner="nest" is not possible here ({reason}); the thread runner is used',
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return False
+    nest.apply(loop)
+    return True
+
+
+def _nest_asyncio() -> tuple[Any, str]:
+    """nest-asyncio2 where it is installed, else nest-asyncio, and what speaks against it."""
+    try:
+        import nest_asyncio2
+    except ImportError:
+        import nest_asyncio
+
+        return nest_asyncio, _unsound()
+    return nest_asyncio2, ""
+
+
+def _unsound() -> str:
+    """Where nest-asyncio 1.6 loses queued cells or breaks tasks."""
+    if sys.version_info >= (3, 14):
+        return "nest-asyncio does not know Python 3.14; install nest-asyncio2"
+    ipykernel = sys.modules.get("ipykernel")
+    if ipykernel is not None and int(ipykernel.__version__.partition(".")[0]) >= 7:
+        return "nest-asyncio loses queued cells on ipykernel 7; install nest-asyncio2"
+    return ""

@@ -1,0 +1,58 @@
+"""Real signatures for calls that take all options, so that Shift-Tab and help() show them."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from llmframe.config import DEFAULTS, Options, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_TABLE = inspect.cleandoc(Settings.__doc__ or "").split("\n\n", 1)[1]
+
+
+def with_options(
+    *, without: Iterable[str] = (), doc: Callable[..., object] | None = None
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Spell out ``**options`` in a function's signature and docstring.
+
+    without: options that make no sense for this call. doc: a function that was spelled out,
+    whose docstring and options are taken instead.
+    """
+    left_out = frozenset(without)
+
+    def spell_out(function: Callable[P, R]) -> Callable[P, R]:
+        signature = inspect.signature(function)
+        own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        annotations = Options.__annotations__
+        options = [
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=default,
+                annotation=_shown(annotations[name]),
+            )
+            for name, default in DEFAULTS.items()
+            if name not in left_out
+        ]
+        if doc is not None:
+            taken = inspect.signature(doc).parameters.values()
+            options = [p for p in taken if p.kind is p.KEYWORD_ONLY]
+        function.__signature__ = signature.replace(parameters=[*own, *options])  # type: ignore[attr-defined]
+        own_doc = f"{inspect.cleandoc(function.__doc__ or '')}\n\n{_TABLE}\n"
+        function.__doc__ = own_doc if doc is None else doc.__doc__
+        return function
+
+    return spell_out
+
+
+def _shown(annotation: object) -> str:
+    """An annotation as short text."""
+    text = getattr(annotation, "__forward_arg__", str(annotation))
+    return re.sub(r"\b(?:os|typing|collections\.abc)\.", "", text)

@@ -1,0 +1,199 @@
+"""Opening a checkpoint: which file is written, which are read, and what to tell the person."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from llmframe.engine.journal import places
+from llmframe.engine.journal.checkpoint import Checkpoint, TaskInfo
+from llmframe.engine.journal.files import SYSTEM, FileOps
+from llmframe.engine.journal.lock import LockHeldError
+from llmframe.engine.journal.store import Journal, close_journal, open_journal
+from llmframe.errors import CheckpointError, PlanError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def open_checkpoint(
+    where: bool | str | os.PathLike[str],
+    task: TaskInfo,
+    *,
+    folder: Path = places.DEFAULT_FOLDER,
+    adopt: bool = False,
+    read_only: bool = False,
+    ops: FileOps = SYSTEM,
+) -> Checkpoint | None:
+    """Open a task's checkpoint; ``.notes`` says what the person should know.
+
+    where: True for the default file, a path (written; the default files are read too),
+        False for none.
+    folder: the default folder. adopt: plain lines are going to be taken over, so that no note
+        says that they could be. read_only: nothing is made or locked.
+    Raises PlanError if the place cannot be used, CheckpointError if another process writes a
+    person's own path or a file that must be read cannot be.
+    """
+    if where is False:
+        return None
+    if where is not True and not isinstance(where, (str, os.PathLike)):
+        raise PlanError(f"checkpoint must be True, False or a path, not {where!r}")
+    own = None if where is True else places.explicit_path(where)
+    opening = _Opening(task, places.default_folders(folder), ops)
+    try:
+        return opening.open(own, adopt=adopt, read_only=read_only)
+    except BaseException:
+        opening.give_up()
+        raise
+
+
+class _Opening:
+    """The steps, with what they have opened and noted so far."""
+
+    def __init__(self, task: TaskInfo, folders: list[Path], ops: FileOps) -> None:
+        self.task = task
+        self.stem = task.digest.hex()
+        self.folders = folders
+        self.ops = ops
+        self.notes: list[str] = []
+        self.opened: list[Journal] = []
+
+    def open(self, own: Path | None, *, adopt: bool, read_only: bool) -> Checkpoint:
+        """own: the person's path, None for the default file."""
+        peeked = None if own is None else self.peek(own)
+        written = None
+        if not read_only:
+            written = self.write_default() if own is None else self.write_own(own)
+            if not written.locked:
+                self.notes.append(
+                    f"{written.path.parent} knows no file locks: do not run two notebooks on "
+                    f"{written.path.name} at once."
+                )
+        path = own or self.folders[0] / f"{self.stem}.jsonl"
+        read = self.read_others(own, written)
+        if peeked is not None:
+            self.give_back(peeked)
+        checkpoint = Checkpoint(self.task, path if written is None else written.path, written, read)
+        for journal in self.opened:
+            self.note_lines(journal, adopt=adopt)
+        checkpoint.notes += self.notes
+        return checkpoint
+
+    def give_up(self) -> None:
+        """Give back all that was opened."""
+        for journal in self.opened:
+            close_journal(journal)
+
+    def give_back(self, journal: Journal) -> None:
+        """Give back what was opened once too often."""
+        self.opened.remove(journal)
+        close_journal(journal)
+
+    def use(self, path: Path, *, write: bool) -> Journal:
+        """Raises OSError, LockHeldError."""
+        journal = open_journal(path, self.ops, write=write)
+        self.opened.append(journal)
+        return journal
+
+    def peek(self, path: Path) -> Journal | None:
+        """A person's table must not get our lines only because a path was mistyped."""
+        try:
+            journal = self.use(path, write=False)
+        except FileNotFoundError:
+            return None
+        except OSError as exc:
+            raise PlanError(
+                f"the checkpoint {path} cannot be used: {exc.strerror or exc}. Nothing was sent. "
+                "Pass another path, or checkpoint=False."
+            ) from exc
+        if journal.is_strange():
+            raise PlanError(
+                f"{path} exists and is no checkpoint: it does not hold lines of JSON. Nothing was "
+                "sent and the file is as it was. Pass a new path."
+            )
+        return journal
+
+    def write_own(self, path: Path) -> Journal:
+        """A person's own path, or an error."""
+        try:
+            if path.parent == self.folders[0]:
+                places.make_folder(path.parent, self.ops)
+            places.make_parents(path, self.ops)
+            return self.use(path, write=True)
+        except LockHeldError as exc:
+            raise CheckpointError(
+                f"the checkpoint {path} is being written by {exc.holder}. Nothing was sent. Wait "
+                "until it ends (or restart that kernel), pass another path, or checkpoint=False."
+            ) from exc
+        except OSError as exc:
+            raise PlanError(
+                f"the checkpoint {path} cannot be written: {exc.strerror or exc}. Nothing was "
+                "sent. Pass a path in a folder of yours, or checkpoint=False."
+            ) from exc
+
+    def write_default(self) -> Journal:
+        """The default file; another name where it is held; the cache folder as the last."""
+        reasons: list[str] = []
+        for folder in self.folders:
+            try:
+                journal = self.write_in(folder)
+            except OSError as exc:
+                reasons.append(f"{folder} cannot be written ({exc.strerror or exc})")
+                continue
+            self.notes += [f"{reason}; answers are kept in {journal.path}." for reason in reasons]
+            return journal
+        raise PlanError(
+            f"no checkpoint can be kept: {'; '.join(reasons)}. Nothing was sent. Pass "
+            "checkpoint=<path in a folder of yours>, or checkpoint=False."
+        )
+
+    def write_in(self, folder: Path) -> Journal:
+        """Raises OSError if the folder cannot be used."""
+        places.make_folder(folder, self.ops)
+        held: list[LockHeldError] = []
+        for path in places.default_files(folder, self.stem):
+            try:
+                journal = self.use(path, write=True)
+            except LockHeldError as exc:
+                held.append(exc)
+                continue
+            if held:
+                self.notes.append(
+                    f"{held[0].path} is being written by {held[0].holder}; this run writes "
+                    f"{path.name} beside it and reads both."
+                )
+            return journal
+        raise OSError(f"all files of the task are held, the first by {held[0].holder}")
+
+    def read_others(self, own: Path | None, written: Journal | None) -> list[Journal]:
+        """Every other file that may hold answers to this task."""
+        others = []
+        paths = places.task_files(self.folders, self.stem)
+        for path in paths if own is None else [own, *paths]:
+            try:
+                journal = self.use(path, write=False)
+            except FileNotFoundError:
+                continue
+            except OSError as exc:
+                self.notes.append(f"{path} cannot be read ({exc.strerror or exc}) and is left out.")
+                continue
+            if journal is written:
+                self.give_back(journal)
+            else:
+                others.append(journal)
+        return others
+
+    def note_lines(self, journal: Journal, *, adopt: bool) -> None:
+        """What a file holds beside whole lines of ours."""
+        index = journal.index
+        if index.damaged:
+            self.notes.append(
+                f"{index.damaged} damaged lines of {journal.path} were skipped, their rows are "
+                f"asked again; {len(index.answers)} answers in it are whole."
+            )
+        if index.foreign and not index.tasks and not adopt:
+            self.notes.append(
+                f"{journal.path} holds {index.foreign} lines that llmframe did not write; they "
+                "are not used. adopt=True with id=<column> takes over lines of "
+                '{"id": ..., "<field>": ...}.'
+            )

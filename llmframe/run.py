@@ -9,13 +9,13 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from llmframe.engine import advice
 from llmframe.errors import CheckpointError, IncompleteWarning, LLMFrameError, RowError, RunAborted
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Hashable
+
+    import pandas as pd
 
     from llmframe.engine.execution import Execution
     from llmframe.engine.report import RunReport, RunStatus, Snapshot
@@ -78,13 +78,15 @@ class Run:
     @property
     def errors(self) -> pd.DataFrame:
         """The rows that failed so far, on the frame's index: the input beside llm_error."""
+        from llmframe.frame.typed import texts
+
         failed = [
             (position, result.error)
             for position, result in enumerate(self._execution.book.results)
             if result is not None and result.status == "failed"
         ]
         rows = self._target.df[list(self._target.inputs)].iloc[[position for position, _ in failed]]
-        return rows.assign(llm_error=pd.array([error for _, error in failed], dtype="string"))
+        return rows.assign(llm_error=texts([error for _, error in failed]))
 
     def pause(self) -> None:
         """Send nothing new until resume; what is in flight comes back."""
@@ -127,7 +129,7 @@ class Run:
 
         target, results = self._target, list(self._execution.book.results)
         if target.only_new:
-            return new_columns(target.df.index, target.columns, results)
+            return new_columns(target.df.index, target.columns, results, info=self._info())
         return add_columns(target.df, target.columns, results, info=self._info())
 
     def outcome(self) -> pd.DataFrame:

@@ -287,7 +287,9 @@ class Pipeline:
             self._retry(row, verdict)
 
     def _retry(self, row: Row, verdict: Verdict) -> None:
-        wait = self._policy.wait(row.charged)
+        if verdict.kind == "connection" and not self._responded:
+            row.charged = 0  # nobody has answered yet: that is no fault of the row
+        wait = self._policy.wait(max(row.charged, 1))
         if self._patience.is_over(row, wait or 0.0):
             message = f"{self._patience.deadline:g} s are over; last: {verdict.message}"
             self._finish(row, failed(row, "deadline", message))

@@ -107,7 +107,8 @@ def classify_status(
 ) -> Verdict:
     """What an HTTP status with an error body means."""
     code = str(error.get("code") or error.get("type") or "") or None
-    said = scrub(str(error.get("message") or "")) or f"the endpoint answered HTTP {status}"
+    said = scrub(str(error.get("message") or "")).rstrip(". ")
+    said = said or f"the endpoint answered HTTP {status}"
     wait = retry_after(headers)
     if status == 402 or {str(error.get("code")), str(error.get("type"))} & BILLING_CODES:
         action: Action = "end_run"

@@ -104,8 +104,15 @@ def test_the_text_of_a_stopped_run_names_what_is_left():
 
 def test_many_notes_are_cut_and_counted():
     many = replace(FINISHED, notes=tuple(f"note {i}" for i in range(20)))
-    assert "and 12 more notes" in text(many)
-    assert "note 8" not in card_text(many)
+    assert "and 14 more notes" in text(many)
+    assert "note 6" not in card_text(many)
+
+
+def test_the_card_of_an_aborted_run_says_why():
+    why = "the key was refused (401). 0 of 10,000 rows are answered. Set another key."
+    aborted = replace(FINISHED, snapshot=replace(RUNNING, status="aborted", message=why))
+    assert why in text(aborted)
+    assert f"\n  {why}\n" in card_text(aborted)
 
 
 def test_a_run_of_no_rows_has_a_card():

@@ -78,5 +78,10 @@ def test_ordinary_text_is_left_alone():
     assert html("a < b & c") == "a &lt; b &amp; c"
 
 
+def test_a_text_of_nothing_but_markup_is_cut_shorter():
+    assert Seen(html("$" * 1_000, limit=70)).text == "$" * 9 + "…"
+    assert Seen(html("<" * 30, limit=70)).text == "<" * 30
+
+
 def test_a_cut_text_says_that_it_was_cut():
     assert plain("abcdefgh", limit=5) == "abcd…"

@@ -91,7 +91,7 @@ def test_making_a_view_for_a_script_loads_no_notebook_package():
     code = (
         "import sys; from llmframe.notebook import hosts, make_view\n"
         "view = make_view('log', controls=None, blocking=True)\n"
-        "print({'IPython', 'ipywidgets', 'tqdm', 'pandas', 'openai'} & set(sys.modules))"
+        "print({'IPython', 'ipywidgets', 'tqdm'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

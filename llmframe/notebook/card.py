@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from llmframe.engine.report import RunReport
     from llmframe.notebook.view import Ending
 
-NOTES_SHOWN = 8
+NOTES_SHOWN = 6
+_SENTENCES = 800  # characters of what is said to the person
 
 
 def card_html(ending: Ending) -> str:
@@ -34,7 +35,7 @@ def _reached(report: RunReport) -> tuple[str, str]:
 
 def _title_html(ending: Ending) -> str:
     number, words = _reached(ending.report)
-    state = style.chip(html(ending.headline), _tint(ending))
+    state = style.chip(html(ending.headline, limit=40), _tint(ending))
     took = f"<b>{span(ending.report.seconds)}</b>"
     return f"{style.big(number)} {style.soft(words + ' in')} {took} &nbsp; {state}"
 
@@ -67,13 +68,15 @@ def _spent_facts(report: RunReport) -> list[str]:
 def _lines(ending: Ending) -> list[str]:
     report = ending.report
     lines = []
+    if ending.snapshot.message:
+        lines.append(html(ending.snapshot.message, limit=_SENTENCES))
     if report.errors_by_kind:
         lines.append(f"{style.soft('failed')} {html(kinds(report.errors_by_kind))}")
     if report.limited_by:
         lines.append(f"{style.soft('limited by')} {html(report.limited_by)}")
     lines += [f"{style.chip('note', 'wait')} {html(note)}" for note in _notes(ending)]
     if ending.next_step:
-        lines.append(html(ending.next_step))
+        lines.append(html(ending.next_step, limit=_SENTENCES))
     if report.checkpoint:
         lines.append(f"{style.soft('checkpoint')} {style.mono(html(report.checkpoint))}")
     return lines
@@ -98,8 +101,9 @@ def card_text(ending: Ending) -> str:
         _title_text(ending),
         _rows_text(report),
         _spent_text(report),
+        plain(ending.snapshot.message, limit=_SENTENCES),
         *(f"{name}: {text}" for name, text in details if text),
-        plain(ending.next_step),
+        plain(ending.next_step, limit=_SENTENCES),
     ]
     return "\n  ".join(line for line in lines if line)
 
@@ -109,7 +113,7 @@ def _title_text(ending: Ending) -> str:
     rows, speed = " ".join(_reached(report)), " ".join(rate(report.rows_per_second))
     model = f", {plain(ending.model, limit=80)}" if ending.model else ""
     took = span(report.seconds)
-    return f"llmframe: {plain(ending.headline)}, {rows} in {took} ({speed}){model}"
+    return f"llmframe: {plain(ending.headline, limit=40)}, {rows} in {took} ({speed}){model}"
 
 
 def _rows_text(report: RunReport) -> str:

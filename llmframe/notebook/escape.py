@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from html import escape
 
-LIMIT = 400  # characters of one text; a view's message must stay small
+LIMIT = 400  # characters of one text; a view's message to the page must stay small
+_BULK = 2  # HTML characters for each character of the limit; markup is up to 14 times its text
 
 _BLANKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")  # control characters too: they drive terminals
 _SURROGATES = re.compile("[\ud800-\udfff]")  # cannot be sent as UTF-8
@@ -30,7 +31,14 @@ def plain(text: str, *, limit: int = LIMIT) -> str:
 def html(text: str, *, limit: int = LIMIT) -> str:
     """The same as the content of an HTML element (not of an attribute: it may hold elements).
 
+    limit: characters kept; less of a text that is little but markup, so that it stays small.
     "$" and the backslash stand in elements of their own, so that no TeX is ever found in it.
     """
-    safe = escape(plain(text, limit=limit), quote=True)
+    line = plain(text, limit=limit)
+    source = _source(line)
+    return source if len(source) <= _BULK * limit else _source(plain(line, limit=limit // 7))
+
+
+def _source(line: str) -> str:
+    safe = escape(line, quote=True)
     return safe.replace("$", "<span>$</span>").replace("\\", "<span>\\</span>")

@@ -75,7 +75,7 @@ def _lines(snapshot: Snapshot, hint: str) -> list[str]:
     if snapshot.errors_by_kind:
         lines.append(f"{style.soft('failed')} {html(kinds(snapshot.errors_by_kind))}")
     if snapshot.message:
-        lines.append(html(snapshot.message))
+        lines.append(html(snapshot.message, limit=800))
     if hint:
         lines.append(style.soft(html(hint)))
     return [style.line(text) for text in lines]

@@ -26,7 +26,8 @@ class Controls(Protocol):
 class Ending:
     """A run's end, for the card that stays.
 
-    snapshot, report: the last counts. model: as the person named it.
+    snapshot, report: the last counts; the snapshot's message says why a run was given up.
+    model: as the person named it.
     headline: one or two words, such as "finished", "stopped", "interrupted", "aborted".
     next_step: one or two sentences: how to go on; empty when nothing is left to do.
     notes: warnings, such as damaged lines in the checkpoint.

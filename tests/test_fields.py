@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum, IntEnum, StrEnum
+from types import GenericAlias
 from typing import Annotated, Any, ClassVar, Literal, NewType, Optional, TypeVar
 
 import numpy as np
@@ -88,7 +89,6 @@ Alias = TypeAliasType("Alias", Literal["a", "b"] | None)
         (Literal["a", "b"], Kind.CHOICE, ("a", "b"), False),
         (Literal["a", None], Kind.CHOICE, ("a",), True),
         (Literal["a", "b"] | None, Kind.CHOICE, ("a", "b"), True),
-        (Literal[Color.RED, Color.BLUE], Kind.CHOICE, ("red", "blue"), False),
         (Alias, Kind.CHOICE, ("a", "b"), True),
         (list(np.array(["a", "b"])), Kind.CHOICE, ("a", "b"), False),
         (list(np.array([0, 1])), Kind.CHOICE, (0, 1), False),
@@ -265,6 +265,10 @@ def test_mistakes_in_fields_are_named(fields, said):
         (list[Literal["a", "A"]], "'a' and 'A'"),
         (Literal[None], "empty list of labels"),
         (Literal[True, False], "use bool"),
+        (Literal[Color.RED, Color.BLUE], "the Enum itself"),
+        (list[Literal[Color.RED]], "the Enum itself"),
+        (GenericAlias(list, (["a", "b"],)), "list[Literal['a', 'b']]"),
+        (GenericAlias(list, ({"a": "b"},)), "list[Literal['a', 'b']]"),
         ({"a": "d", "b": ["x"]}, "['x'] for 'b'"),
         ({"a": None}, "None for 'a'"),
         ({"a": {"b": "c"}}, "pydantic model"),

@@ -26,6 +26,8 @@ from llmframe.errors import PlanError
 from llmframe.task.choices import Labels, check_labels
 from llmframe.task.text import cut, excerpt, reason
 
+T = TypeVar("T")
+
 
 class Kind(StrEnum):
     """What a field's column holds."""
@@ -122,13 +124,12 @@ def classify(name: str, annotation: object) -> tuple[Kind, Labels | None, bool]:
     if get_origin(core) in (Union, types.UnionType):
         return _classify_union(name, core)
     if get_origin(core) is Literal:
-        values = get_args(core)
-        labels = check_labels(name, (value for value in values if value is not None))
-        return Kind.CHOICE, labels, None in values
+        return Kind.CHOICE, _literal_labels(name, core), None in get_args(core)
     if isinstance(core, type) and issubclass(core, Enum):
         return Kind.CHOICE, check_labels(name, core, source=f"Enum {core.__qualname__}"), False
-    if core in _SIMPLE:
-        return _SIMPLE[core], None, False
+    simple = _entry(_SIMPLE, core)
+    if simple is not None:
+        return simple, None, False
     _refuse_unfit(name, core, set())
     if get_origin(core) is list or _is_model(core):
         return Kind.OBJECT, None, False
@@ -149,10 +150,7 @@ def _described_choice(name: str, field: dict[Any, Any]) -> Asked:
 
 
 def _read_annotation(name: str, annotation: Any) -> Asked:
-    try:
-        info = FieldInfo.from_annotation(annotation)
-    except Exception as exc:  # typing and pydantic raise what they like
-        raise PlanError(f"field {name!r} is {_what(annotation)}: {reason(exc)}") from exc
+    info = FieldInfo.from_annotation(annotation)
     kind, labels, nullable = classify(name, annotation)
     # Only type, constraints and description count: an alias or a default has no place here.
     bare = Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation
@@ -189,13 +187,15 @@ def _refuse_unfit(name: str, annotation: Any, seen: set[int]) -> None:
         return
     seen.add(id(core))
     origin = get_origin(core)
-    cure = None if origin is list else _cure(origin or core)
+    cure = None if origin is list else _entry(_CURES, origin or core)
+    if isinstance(core, list | tuple | dict):
+        cure = "for several labels a row write list[Literal['a', 'b']]"
     if cure is not None:
         raise PlanError(f"field {name!r} has the type {_what(core)}; {cure}")
     if isinstance(core, type) and issubclass(core, Enum):
         check_labels(name, core, source=f"Enum {core.__qualname__}")
     elif origin is Literal:
-        check_labels(name, (value for value in get_args(core) if value is not None))
+        _literal_labels(name, core)
     elif _is_model(core):
         for part, info in core.model_fields.items():
             _refuse_unfit(f"{name}.{part}", info.annotation, seen)
@@ -205,9 +205,18 @@ def _refuse_unfit(name: str, annotation: Any, seen: set[int]) -> None:
                 _refuse_unfit(name, part, seen)
 
 
-def _cure(core: Any) -> str | None:
+def _literal_labels(name: str, literal: object) -> Labels:
+    values = [value for value in get_args(literal) if value is not None]
+    if any(isinstance(value, Enum) for value in values):  # pydantic reads them from no JSON
+        raise PlanError(
+            f"field {name!r} is {_what(literal)}; give the Enum itself, or the members' values"
+        )
+    return check_labels(name, values)
+
+
+def _entry(table: Mapping[Any, T], core: Any) -> T | None:
     try:
-        return _CURES.get(core)
+        return table.get(core)
     except TypeError:  # what cannot be hashed is no type of ours
         return None
 

@@ -107,10 +107,9 @@ def _refused_keys(node: Node) -> list[str]:
 
 
 def _told(key: str, value: Any) -> str:
-    if key == "minLength":
-        return f"At least {value} characters."
-    if key == "maxLength":
-        return f"At most {value} characters."
+    if key in ("minLength", "maxLength"):
+        bound = "least" if key == "minLength" else "most"
+        return f"At {bound} {value} character{'' if value == 1 else 's'}."
     return f"In the format {value}." if key == "format" else f"Matching {value}"
 
 

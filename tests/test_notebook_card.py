@@ -53,7 +53,7 @@ def text(ending):
         "81 failed",
         "39 skipped (blank)",
         "8,761 requests",
-        "310 equal rows not sent",
+        "310 equal rows",
         "152 retries, 9 refusals",
         "3.10 M tokens",
         "$0.66 spent",
@@ -110,7 +110,12 @@ def test_many_notes_are_cut_and_counted():
 
 def test_the_card_of_an_aborted_run_says_why():
     why = "the key was refused (401). 0 of 10,000 rows are answered. Set another key."
-    aborted = replace(FINISHED, snapshot=replace(RUNNING, status="aborted", message=why))
+    aborted = replace(
+        FINISHED,
+        snapshot=replace(RUNNING, status="aborted", message=why),
+        report=replace(REPORT, rows_per_second=0.0),
+    )
+    assert "rows/s" not in text(aborted)
     assert why in text(aborted)
     assert f"\n  {why}\n" in card_text(aborted)
 

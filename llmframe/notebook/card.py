@@ -47,9 +47,11 @@ def _tint(ending: Ending) -> str:
 
 
 def _by_html(ending: Ending) -> str:
+    model = style.mono(html(ending.model, limit=80))
+    if not ending.report.rows_per_second:
+        return model
     speed, unit = rate(ending.report.rows_per_second)
-    model = f" &nbsp; {style.mono(html(ending.model, limit=80))}" if ending.model else ""
-    return f"<b>{speed}</b> {style.soft(unit)}{model}"
+    return f"<b>{speed}</b> {style.soft(unit)} &nbsp; {model}"
 
 
 def _spent_facts(report: RunReport) -> list[str]:
@@ -60,7 +62,7 @@ def _spent_facts(report: RunReport) -> list[str]:
         (True, count(report.retries), f"{retries}, {plural(report.refusals, 'refusal')}"),
         (True, amount(report.tokens_in + report.tokens_out), "tokens"),
         (report.cost is not None, money(report.cost or 0.0), "spent"),
-        (report.shared, count(report.shared), "equal rows not sent"),
+        (report.shared, count(report.shared), "equal rows"),
     ]
     return [style.fact(number, words) for shown, number, words in facts if shown]
 

@@ -50,9 +50,7 @@ def has_ipywidgets() -> bool:
 
 
 def in_terminal() -> bool:
-    """Whether a text bar can be drawn: IPython in a terminal, or errors shown on one."""
-    if kernel() is not None:
-        return False
+    """Whether, without a kernel, a text bar can be drawn: IPython's terminal, or any other."""
     return shell() is not None or (sys.stderr is not None and sys.stderr.isatty())
 
 

@@ -1,0 +1,125 @@
+"""Options, their precedence, and whose key goes where."""
+
+from __future__ import annotations
+
+import pytest
+
+import llmframe as lf
+from llmframe.config import KEYLESS, Settings, find_key, settle
+from llmframe.errors import PlanError
+
+KEY = "sk-canary-0123456789"
+
+
+def test_the_call_wins_over_configure_which_wins_over_the_default():
+    assert settle({}).timeout == 60.0
+    lf.configure(timeout=5)
+    assert settle({}).timeout == 5
+    assert settle({"timeout": 7}).timeout == 7
+
+
+def test_a_call_may_ask_for_the_default_again():
+    lf.configure(concurrency=50)
+    assert settle({"concurrency": "auto"}).concurrency == "auto"
+
+
+def test_configure_adds_up_and_reset_forgets():
+    lf.configure(model="a")
+    assert dict(lf.configure(timeout=5)) == {"model": "a", "timeout": 5}
+    assert dict(lf.configure(reset=True, model="b")) == {"model": "b"}
+
+
+def test_printing_the_configuration_masks_the_key():
+    shown = repr(lf.configure(model="m", api_key=KEY))
+    assert KEY not in shown
+    assert shown == "llmframe.configure(model='m', api_key='***')".replace("'***'", "***")
+
+
+def test_printing_settings_masks_the_key():
+    assert KEY not in repr(Settings(api_key=KEY, client=object()))
+
+
+def test_a_wrong_value_does_not_change_the_configuration():
+    lf.configure(timeout=5)
+    with pytest.raises(PlanError):
+        lf.configure(timeout=-1)
+    assert settle({}).timeout == 5
+
+
+def test_an_unknown_option_names_the_nearest():
+    with pytest.raises(PlanError, match="did you mean concurrency"):
+        settle({"concurency": 5})
+
+
+def test_an_option_that_resembles_nothing_lists_all():
+    with pytest.raises(PlanError, match="there are model, base_url"):
+        lf.configure(zzz=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("model", ""), ("model", 3), ("base_url", "localhost:8000"), ("base_url", "ftp://x"),
+        ("api_key", ""), ("api_key", 5), ("allow_http", "yes"), ("instructions", None),
+        ("temperature", -1), ("temperature", True), ("seed", 1.5), ("max_output_tokens", 0),
+        ("extra_body", [1]), ("redact", "x"), ("concurrency", 0), ("concurrency", True),
+        ("concurrency", "many"), ("concurrency", 2.5), ("timeout", 0), ("timeout", None),
+        ("deadline", 0), ("max_attempts", 0), ("checkpoint", None), ("checkpoint", 3),
+        ("reuse", 1), ("adopt", None), ("prefix", None), ("into", " "), ("overwrite", "no"),
+        ("progress", "bar"), ("progress", None), ("runner", "process"), ("on_error", "ignore"),
+        ("on_incomplete", "warn"),
+    ],
+)  # fmt: skip
+def test_a_value_that_cannot_be_right_is_named_with_what_would_be(name, value):
+    with pytest.raises(PlanError, match=f"^{name}=.* cannot be; it takes "):
+        settle({name: value})
+
+
+def test_a_wrong_key_is_not_echoed():
+    with pytest.raises(PlanError) as caught:
+        settle({"api_key": KEY.encode()})
+    assert KEY not in str(caught.value)
+
+
+def test_the_configured_key_belongs_to_the_configured_endpoint():
+    lf.configure(base_url="https://a.example/v1", api_key=KEY)
+    assert settle({}).api_key == KEY
+    assert settle({"base_url": "https://a.example/v1/"}).api_key == KEY
+    assert settle({"base_url": "https://b.example/v1"}).api_key is None
+    assert settle({"base_url": "https://b.example/v1", "api_key": "other"}).api_key == "other"
+
+
+def test_a_key_configured_alone_belongs_to_the_default_endpoint(monkeypatch):
+    lf.configure(api_key=KEY)
+    assert settle({"base_url": "https://api.openai.com/v1"}).api_key == KEY
+    assert settle({"base_url": "https://b.example/v1"}).api_key is None
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://b.example/v1")
+    assert settle({"base_url": "https://b.example/v1"}).api_key == KEY
+
+
+def test_configuring_another_endpoint_forgets_the_key_of_the_first():
+    lf.configure(base_url="https://a.example/v1", api_key=KEY)
+    lf.configure(base_url="https://b.example/v1")
+    assert settle({}).api_key is None
+
+
+def test_a_known_endpoint_takes_only_its_own_variable(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    with pytest.raises(PlanError, match="DEEPSEEK_API_KEY"):
+        find_key("https://api.deepseek.com/v1", needed=True)
+    monkeypatch.setenv("DEEPSEEK_API_KEY", "theirs")
+    assert find_key("https://api.deepseek.com/v1", needed=True) == "theirs"
+
+
+def test_an_unknown_endpoint_takes_the_variable_that_the_sdk_takes(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    assert find_key("https://gateway.example/v1", needed=True) == KEY
+
+
+def test_without_a_key_the_variable_and_the_cure_are_named():
+    with pytest.raises(PlanError, match=r"OPENAI_API_KEY(.|\n)*getpass"):
+        find_key("https://api.openai.com/v1", needed=True)
+
+
+def test_a_server_on_this_machine_needs_no_key():
+    assert find_key("http://localhost:8000/v1", needed=False) == KEYLESS

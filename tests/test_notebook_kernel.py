@@ -1,7 +1,7 @@
 """The views in a real Jupyter kernel: what is saved, and that a click reaches a blocked cell."""
 
+import os
 import queue
-import sys
 from pathlib import Path
 
 import nbformat
@@ -63,7 +63,7 @@ print(clicks.asked)
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
     """A kernel that finds this package and writes nowhere else."""
-    monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{ROOT / 'tests'}")
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{ROOT / 'tests'}")
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "runtime"))
 
@@ -138,7 +138,6 @@ def messages(client, until):
             return
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="the paths are joined as on Unix")
 def test_a_click_on_stop_reaches_a_blocked_cell_through_a_subshell(client):
     client.execute_interactive(BEGIN, timeout=TIMEOUT)
     subshell = new_subshell(client)

@@ -1,0 +1,256 @@
+"""The HTTP side of the server: one request in, one answer (or fault) out, all of it entered."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import itertools
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from llmframe.testing import faults, wire
+from llmframe.testing.answers import asked_schema, content_text, make_answer, row_text
+from llmframe.testing.ledger import Ledger
+from llmframe.testing.limits import Limits, Slots
+from llmframe.testing.wire import Reply
+
+if TYPE_CHECKING:
+    from llmframe.testing.ledger import Call
+    from llmframe.testing.options import Options
+
+STREAMING = faults.ApiError(
+    400, "This server does not stream.", "invalid_request_error", "unsupported_value", "stream"
+)
+NOT_JSON = faults.ApiError(
+    400, "We could not parse the JSON body of your request.", "invalid_request_error"
+)
+NO_ROUTE = faults.ApiError(404, "Unknown request URL.", "invalid_request_error", "unknown_url")
+GONE_CHECK = 0.05  # seconds between two looks whether a client that gets no answer has left
+TRICKLE = 0.5  # seconds between two blank bytes
+
+
+class Ask:
+    """One parsed request for a chat completion."""
+
+    def __init__(self, body: dict[str, Any], authorization: str) -> None:
+        self.body = body
+        self.authorization = authorization
+        self.model = str(body.get("model"))
+        self.row = row_text(body["messages"])
+        self.prompt_tokens = sum(wire.tokens(content_text(m["content"])) for m in body["messages"])
+        self.cap: int = body.get("max_completion_tokens") or body.get("max_tokens") or 0
+
+
+def parse(raw: bytes, authorization: str) -> Ask | None:
+    """The request, None where the body is no chat completion request."""
+    try:
+        return Ask(json.loads(raw), authorization)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def unsupported(body: dict[str, Any], names: tuple[str, ...]) -> faults.ApiError | None:
+    """The error for the first parameter of a request that this model does not know."""
+    form = (body.get("response_format") or {}).get("type")
+    for name in names:
+        param = "response_format" if form == name else name
+        if form == name or body.get(name) is not None:
+            return faults.ApiError(
+                400,
+                f"Unsupported parameter: '{name}' is not supported with this model.",
+                "invalid_request_error",
+                "unsupported_parameter",
+                param,
+            )
+    return None
+
+
+class Endpoint:
+    """Answers requests by its options, and enters them in its ledger. Lives on one loop."""
+
+    def __init__(self, options: Options) -> None:
+        self.ledger = Ledger()
+        self.in_flight = 0
+        self.options = options
+        self._numbers = itertools.count(1)
+        self._limits = Limits(*options.limits())
+        self._answer = make_answer(options.answer)
+        self._slots = Slots(options.slots)
+
+    def apply(self, options: Options) -> None:
+        """Take other options from the next request on; limits that stay keep their state."""
+        if options.limits() != self.options.limits():
+            self._limits = Limits(*options.limits())
+        if options.answer != self.options.answer:
+            self._answer = make_answer(options.answer)
+        self._slots.resize(options.slots)
+        self.options = options
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request."""
+        if request.method == "POST" and request.path.endswith("/chat/completions"):
+            return await self._chat(request)
+        if request.method == "GET" and request.path.endswith("/models"):
+            return self._send(self._models(request))
+        return self._send(wire.error(NO_ROUTE))
+
+    async def _chat(self, request: web.BaseRequest) -> web.StreamResponse:
+        raw = await request.content.read()
+        ask = parse(raw, request.headers.get("Authorization", ""))
+        if ask is None:
+            return self._send(wire.error(NOT_JSON))
+        self.in_flight += 1
+        call = self.ledger.arrive(ask.row, self.in_flight)
+        try:
+            return await self._answered(request, ask, call)
+        finally:
+            self.in_flight -= 1
+
+    async def _answered(self, request: web.BaseRequest, ask: Ask, call: Call) -> web.StreamResponse:
+        reply = self._refused(ask, call)
+        if reply is None:
+            call.fault = self._fault(call)
+            reply = self._at_once(ask, call)
+        if reply is None:
+            await self._work(call)
+            if call.fault in faults.WIRE:
+                return await self._broken(request, call.fault)
+            reply = self._made(ask, call)
+        call.answered, call.status, call.billed = time.monotonic(), reply.status, reply.billed
+        return self._send(reply)
+
+    def _refused(self, ask: Ask, call: Call) -> Reply | None:
+        """The answer to a request that is not let in."""
+        if not self._may_enter(ask.authorization):
+            call.fault = "401"
+            return self._error("401", ask)
+        problem = STREAMING if ask.body.get("stream") else None
+        problem = problem or unsupported(ask.body, self.options.unsupported)
+        if problem:
+            call.fault = "unsupported"
+            return wire.error(problem, suffix=self._echo(ask))
+        now, most = time.monotonic(), self.options.max_in_flight
+        if most is not None and self.in_flight > most:
+            refused: tuple[str, float] | None = ("requests in flight", 1.0)
+        else:
+            refused = self._limits.admit(now, ask.prompt_tokens + ask.cap)
+        if refused is None:
+            return None
+        call.fault = "limit"
+        return self._over(ask, *refused)
+
+    def _over(self, ask: Ask, limit: str, wait: float) -> Reply:
+        """The 429 of a limit."""
+        problem = faults.ApiError(
+            429,
+            f"Rate limit reached for {ask.model} on {limit}. Please try again later.",
+            "tokens" if limit == "tokens" else "requests",
+            "rate_limit_exceeded",
+        )
+        headers = wire.retry_headers(self.options.retry_after, wait) | self._limit_headers()
+        return wire.error(problem, suffix=self._echo(ask), headers=headers)
+
+    def _fault(self, call: Call) -> str | None:
+        options = self.options
+        for part, name in options.fault_rows.items():
+            if part in call.row:
+                return name
+        return faults.choose_fault(options.faults, options.seed, call.row, call.attempt)
+
+    def _at_once(self, ask: Ask, call: Call) -> Reply | None:
+        """A fault that comes before any work is done on the row: all of status 4xx."""
+        problem = faults.ERRORS.get(call.fault or "")
+        if problem is None or not 400 <= problem.status < 500:
+            return None
+        return self._error(call.fault or "", ask)
+
+    async def _work(self, call: Call) -> None:
+        """Wait for a slot, and then for the latency."""
+        options = self.options
+        seconds = faults.choose_latency(options.latency, options.seed, call.row, call.attempt)
+        if options.slots is None:
+            seconds += call.at - time.monotonic()
+        await self._slots.take()
+        try:
+            if seconds > 0:
+                await asyncio.sleep(seconds)
+        finally:
+            self._slots.leave()
+
+    def _made(self, ask: Ask, call: Call) -> Reply:
+        """The answer when the work is done."""
+        fault = call.fault
+        if fault in faults.ERRORS:
+            return self._error(fault, ask)
+        if fault == "html":
+            return Reply(200, faults.HTML, content_type="text/html")
+        choice = None if fault == "empty_choices" else self._choice(ask, fault)
+        if choice and not ask.cap:
+            self._limits.spend(time.monotonic(), wire.answer_tokens(choice))
+        number, headers = next(self._numbers), self._limit_headers()
+        return wire.completion(number, ask.model, ask.prompt_tokens, choice, headers)
+
+    def _choice(self, ask: Ask, fault: str | None) -> faults.Completion:
+        """The completion's choice, spoilt by the fault if there is one."""
+        answer = self._answer(ask.row, ask.body)
+        if fault == "off_list" and isinstance(answer, dict):
+            answer = faults.off_list(answer, asked_schema(ask.body) or {})
+        content = answer if isinstance(answer, str) else wire.dump(answer).decode()
+        return faults.SPOILT.get(fault or "", faults.Completion)(content)
+
+    def _error(self, name: str, ask: Ask) -> Reply:
+        """The answer of an error by name."""
+        problem = faults.ERRORS[name]
+        message = problem.message.replace("{model}", ask.model)
+        problem = dataclasses.replace(problem, message=message)
+        headers = wire.retry_headers(self.options.retry_after) if problem.after else {}
+        return wire.error(problem, suffix=self._echo(ask), headers=headers | self._limit_headers())
+
+    def _models(self, request: web.BaseRequest) -> Reply:
+        if not self._may_enter(request.headers.get("Authorization", "")):
+            return wire.error(faults.ERRORS["401"])
+        models = [
+            {"id": name, "object": "model", "created": wire.started(), "owned_by": "testing"}
+            for name in self.options.models
+        ]
+        return Reply(200, wire.dump({"object": "list", "data": models}))
+
+    def _may_enter(self, authorization: str) -> bool:
+        return self.options.key is None or authorization == f"Bearer {self.options.key}"
+
+    def _echo(self, ask: Ask) -> str:
+        return f" (Authorization: {ask.authorization})" if self.options.echo_key else ""
+
+    def _limit_headers(self) -> dict[str, str]:
+        return self._limits.headers(time.monotonic()) if self.options.headers else {}
+
+    @staticmethod
+    def _send(reply: Reply) -> web.Response:
+        return web.Response(
+            body=reply.body,
+            status=reply.status,
+            headers={"Content-Type": reply.content_type, **reply.headers},
+        )
+
+    async def _broken(self, request: web.BaseRequest, fault: str) -> web.StreamResponse:
+        """End a request without an answer: at once, never, or byte by byte."""
+        response = web.StreamResponse(headers={"Content-Type": wire.JSON})
+        trickle = fault == "trickle"
+        with contextlib.suppress(ConnectionError):  # the client has left
+            if trickle:
+                await response.prepare(request)
+            while fault != "drop" and _connected(request):
+                if trickle:
+                    await response.write(b" ")
+                await asyncio.sleep(TRICKLE if trickle else GONE_CHECK)
+        if request.transport is not None:
+            request.transport.close()
+        return response
+
+
+def _connected(request: web.BaseRequest) -> bool:
+    return request.transport is not None and not request.transport.is_closing()

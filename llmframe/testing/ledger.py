@@ -1,0 +1,81 @@
+"""What a server was asked and what it answered, so that tests can count what was paid."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Call:
+    """One request for a chat completion.
+
+    row: the row's text as the server read it (see ``answers.row_text``).
+    attempt: how many requests for this row came before this one.
+    at: ``time.monotonic()`` of its arrival; answered: of its answer, None where none was sent.
+    status: the HTTP status, 0 where no answer was sent (yet).
+    fault: the fault it got; ``"limit"`` when a limit refused it; None for a good answer.
+    billed: a completion was produced, even if the client had gone away by then.
+    in_flight: requests inside the server at its arrival, this one included.
+
+    A call under way is filled in when it ends.
+    """
+
+    row: str
+    attempt: int
+    at: float
+    answered: float | None = None
+    status: int = 0
+    fault: str | None = None
+    billed: bool = False
+    in_flight: int = 0
+
+
+class Ledger:
+    """Every request for a chat completion since the start or the last ``clear()``.
+
+    It may be read from any thread while the server writes it.
+    """
+
+    def __init__(self) -> None:
+        self._calls: list[Call] = []
+        self._asked: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    @property
+    def calls(self) -> list[Call]:
+        """All calls in order of arrival."""
+        return list(self._calls)
+
+    @property
+    def peak_in_flight(self) -> int:
+        """The most requests that were inside the server at one time."""
+        return max((call.in_flight for call in self.calls), default=0)
+
+    def rows(self) -> Counter[str]:
+        """How many requests came for each row."""
+        return Counter(call.row for call in self.calls)
+
+    def billed_twice(self) -> list[str]:
+        """The rows whose good answer was produced, and so paid, more than once."""
+        good = Counter(call.row for call in self.calls if call.billed and call.fault is None)
+        return [row for row, times in good.items() if times > 1]
+
+    def since(self, at: float) -> list[Call]:
+        """The calls that arrived at or after ``at`` (``time.monotonic()``)."""
+        return [call for call in self.calls if call.at >= at]
+
+    def clear(self) -> None:
+        """Forget all calls; attempts count from 0 again."""
+        self._calls, self._asked = [], {}
+
+    def arrive(self, row: str, in_flight: int) -> Call:
+        """Enter a request that has just arrived. For the server."""
+        attempt = self._asked.get(row, 0)
+        self._asked[row] = attempt + 1
+        call = Call(row, attempt, time.monotonic(), in_flight=in_flight)
+        self._calls.append(call)
+        return call

@@ -1,0 +1,117 @@
+"""Replies as bytes: completions, errors and pages as a provider writes them."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from llmframe.testing.faults import ApiError, Completion
+
+JSON = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One HTTP answer. billed: it holds a completion, tokens of which were paid."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str] = field(default_factory=dict)
+    content_type: str = JSON
+    billed: bool = False
+
+
+def dump(value: object) -> bytes:
+    """A JSON value as UTF-8. Lone surrogates are escaped."""
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, separators=(",", ":")).encode()
+
+
+@lru_cache(maxsize=1)
+def started() -> int:
+    """The Unix time that stands in every answer."""
+    return int(time.time())
+
+
+def tokens(text: str) -> int:
+    """About as many tokens as a text has: its UTF-8 bytes / 4."""
+    size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+    return (size + 3) // 4
+
+
+def answer_tokens(choice: Completion) -> int:
+    """The completion tokens of a choice."""
+    return tokens(choice.content or choice.refusal or "")
+
+
+def completion(
+    number: int,
+    model: str,
+    prompt_tokens: int,
+    choice: Completion | None,
+    headers: dict[str, str],
+) -> Reply:
+    """A chat completion; without a choice its list is empty."""
+    used = answer_tokens(choice) if choice else 0
+    body: dict[str, Any] = {
+        "id": f"chatcmpl-{number}",
+        "object": "chat.completion",
+        "created": started(),
+        "model": model,
+        "choices": [],
+        "usage": {
+            "prompt_tokens": prompt_tokens,
+            "completion_tokens": used,
+            "total_tokens": prompt_tokens + used,
+        },
+    }
+    if choice:
+        message = {"role": "assistant", "content": choice.content, "refusal": choice.refusal}
+        body["choices"] = [
+            {
+                "index": 0,
+                "message": message,
+                "logprobs": None,
+                "finish_reason": choice.finish_reason,
+            }
+        ]
+    return Reply(200, dump(body), headers, billed=choice is not None)
+
+
+def error(problem: ApiError, *, suffix: str = "", headers: dict[str, str] | None = None) -> Reply:
+    """An error answer; ``suffix`` is put behind its message."""
+    told = {
+        "message": problem.message + suffix,
+        "type": problem.type,
+        "param": problem.param,
+        "code": problem.code,
+    }
+    return Reply(problem.status, dump({"error": told}), headers or {})
+
+
+def retry_headers(retry_after: float | str | None, wait: float = 1.0) -> dict[str, str]:
+    """The headers that ask to wait.
+
+    retry_after: seconds (both headers); ``"wait"``: as long as it really takes (``wait``
+    seconds); ``"date:2"``: an HTTP date 2 s ahead; ``"ms:1500"``: ``retry-after-ms`` alone;
+    any other text is sent as ``Retry-After``; None for no header.
+    """
+    if retry_after is None:
+        return {}
+    if retry_after == "wait":
+        retry_after = wait
+    if isinstance(retry_after, str):
+        form, _, value = retry_after.partition(":")
+        if form == "date":
+            return {"Retry-After": formatdate(math.ceil(time.time() + float(value)), usegmt=True)}
+        return {"retry-after-ms": value} if form == "ms" else {"Retry-After": retry_after}
+    whole = math.ceil(retry_after)
+    return {"Retry-After": f"{whole}", "retry-after-ms": f"{math.ceil(retry_after * 1000)}"}

@@ -329,6 +329,7 @@ def test_a_long_value_and_a_long_list_are_cut():
         ([0, 1], '"one"'),
         ([0, 1], '"01"'),
         (Stars, "true"),
+        (Literal[1, None], "true"),
         (list[Stars], "[true]"),
         (Literal["null"], "null"),
         (int, "true"),

@@ -253,6 +253,12 @@ def test_a_lone_allof_is_its_only_part():
     }
 
 
+def test_a_recursive_root_is_found_in_every_form_pydantic_writes_it_in():
+    node = {"type": "object", "properties": {"n": {"$ref": "#/$defs/N"}}, "required": ["n"]}
+    for root in ({"$ref": "#/$defs/N"}, {"allOf": [{"$ref": "#/$defs/N"}]}):
+        assert list(tidy_schema({"$defs": {"N": node}, **root})["properties"]) == ["n"]
+
+
 @pytest.mark.parametrize(
     "part",
     [
@@ -296,6 +302,9 @@ def test_a_tidy_schema_stays_as_it_is():
         ([1, 2], True),
         (Stars, True),
         (Literal[7], True),
+        (Literal[1, None], True),
+        (Literal["a", None], False),
+        (create_model("Words", enum=(str, ...), const=(str, ...)), False),
         (list[Literal[1]], True),
         (datetime, True),
         (Cat, False),

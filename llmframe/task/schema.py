@@ -44,8 +44,8 @@ def tidy_schema(raw: Node) -> Node:
 def root_node(raw: Node) -> Node:
     """The outermost object, which a recursive model hides behind a reference."""
     root = raw
-    while "$ref" in root:
-        root = raw["$defs"][_target(root)]
+    while "$ref" in root or "allOf" in root:
+        root = raw["$defs"][_target(root)] if "$ref" in root else root["allOf"][0]
     return root
 
 
@@ -58,7 +58,7 @@ def is_lenient(raw: Any) -> bool:
         return any(is_lenient(part) for part in raw)
     if not isinstance(raw, dict):
         return False
-    if raw.get("format") == "date-time" or (raw.get("type") == "integer" and _is_closed(raw)):
+    if raw.get("format") == "date-time" or any(isinstance(v, int) for v in _closed_values(raw)):
         return True
     properties = raw.get("properties")
     if isinstance(properties, dict) and len(properties) != len(raw.get("required", ())):
@@ -66,8 +66,9 @@ def is_lenient(raw: Any) -> bool:
     return any(is_lenient(part) for part in raw.values())
 
 
-def _is_closed(raw: Node) -> bool:
-    return "enum" in raw or "const" in raw
+def _closed_values(raw: Node) -> list[Any]:
+    values = raw.get("enum", [raw.get("const")])
+    return values if isinstance(values, list) else []  # a property may have the name "enum"
 
 
 def strict_schema(tidy: Node) -> Node:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any, Unpack
 
 import pandas as pd
 
 from llmframe import api
 from llmframe.config import Options
+from llmframe.errors import warn
 from llmframe.signature import with_options
 
 if TYPE_CHECKING:
@@ -60,11 +60,9 @@ def register() -> None:
         if holder is None:
             decorate("llm")(accessor)
         elif not holder.startswith("llmframe."):
-            warnings.warn(
+            warn(
                 f"{owner.__name__}.llm belongs to {holder}; llmframe leaves it alone. These always "
                 "work: llmframe.tag(df, ...), llmframe.start(df, ...), llmframe.llm(df)",
-                UserWarning,
-                stacklevel=3,
             )
         else:  # this module was reloaded: ours takes the place of ours, without pandas' warning
             delattr(owner, "llm")

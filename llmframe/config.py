@@ -31,7 +31,7 @@ KEY_VARIABLES = {
 class Options(TypedDict, total=False):
     """The options of every call, as type checkers see them; see Settings for their meaning."""
 
-    model: str
+    model: str | None
     base_url: str | None
     api_key: str | None
     client: Any

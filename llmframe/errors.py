@@ -12,6 +12,9 @@ LLMFrameError
 
 from __future__ import annotations
 
+import sys
+import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -112,3 +115,14 @@ class OutputError(RowError):
 
 class IncompleteWarning(LLMFrameError, UserWarning):  # noqa: N818 - the contract's name
     """A run ended early; some rows are pending. Run the cell again to go on."""
+
+
+_HERE = str(Path(__file__).parent)
+
+
+def warn(message: str | Warning, category: type[Warning] = UserWarning) -> None:
+    """Warn, pointing at the person's own line: the nearest one outside this package."""
+    level, frame = 2, sys._getframe(1)  # noqa: SLF001 - what the warnings module itself reads
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)

@@ -6,7 +6,6 @@ The one place that knows what each option does.
 from __future__ import annotations
 
 import json
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -18,7 +17,7 @@ from llmframe.engine.execution import Execution, Job
 from llmframe.engine.identity import KeyMaker, endpoint_identity, is_loopback
 from llmframe.engine.journal import TaskInfo, adopt_plain, open_checkpoint
 from llmframe.engine.pipeline import Patience
-from llmframe.errors import PlanError
+from llmframe.errors import PlanError, warn
 from llmframe.frame.columns import plan_columns
 from llmframe.frame.rows import plan_rows, snapshot
 from llmframe.run import Run, Target
@@ -150,11 +149,9 @@ def _endpoint(settings: Settings, *, own_loop: bool) -> Endpoint:
     needed = not is_loopback(host)
     key = settings.api_key or find_key(url, needed=needed)
     if needed and urlsplit(url).scheme == "http" and not settings.allow_http:
-        warnings.warn(
+        warn(
             f"the API key goes to {host} over plain http, readable on the way; use https, or "
             "give allow_http=True if that network is yours",
-            UserWarning,
-            stacklevel=5,
         )
     return Endpoint(url, key)
 

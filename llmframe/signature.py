@@ -29,7 +29,11 @@ def with_options(
 
     def spell_out(function: Callable[P, R]) -> Callable[P, R]:
         signature = inspect.signature(function)
-        own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        own = [
+            parameter.replace(annotation=_shown(parameter.annotation))
+            for parameter in signature.parameters.values()
+            if parameter.kind is not parameter.VAR_KEYWORD
+        ]
         annotations = Options.__annotations__
         options = [
             inspect.Parameter(
@@ -44,7 +48,10 @@ def with_options(
         if doc is not None:
             taken = inspect.signature(doc).parameters.values()
             options = [p for p in taken if p.kind is p.KEYWORD_ONLY]
-        function.__signature__ = signature.replace(parameters=[*own, *options])  # type: ignore[attr-defined]
+        spelled_out = signature.replace(
+            parameters=[*own, *options], return_annotation=_shown(signature.return_annotation)
+        )
+        setattr(function, "__signature__", spelled_out)  # noqa: B010 - typed as a plain callable
         own_doc = f"{inspect.cleandoc(function.__doc__ or '')}\n\n{_TABLE}\n"
         function.__doc__ = own_doc if doc is None else doc.__doc__
         return function
@@ -52,7 +59,18 @@ def with_options(
     return spell_out
 
 
-def _shown(annotation: object) -> str:
-    """An annotation as short text."""
+class _Words(str):
+    """An annotation that is shown as it is written, without quotes."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def _shown(annotation: object) -> object:
+    """An annotation as short text; no annotation stays none."""
+    if annotation is inspect.Parameter.empty:
+        return annotation
     text = getattr(annotation, "__forward_arg__", str(annotation))
-    return re.sub(r"\b(?:os|typing|collections\.abc)\.", "", text)
+    return _Words(re.sub(r"\b(?:os|typing|collections\.abc|pd)\.", "", text))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from llmframe.errors import PlanError
+from llmframe.errors import PlanError, warn
 from llmframe.frame import typed
 from llmframe.frame.written import ATTRS_KEY, Written, content_hash, note, read_written
 
@@ -208,11 +207,9 @@ def _warn_of_other_task(
         and written.get(output.name, Written("", task)).task != task
     ]
     if others:
-        warnings.warn(
+        warn(
             f"{_names(others)} held the status of another task and will describe this call; "
             "to keep both give one of the calls a prefix= of its own",
-            UserWarning,
-            stacklevel=3,
         )
 
 

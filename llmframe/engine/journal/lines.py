@@ -33,6 +33,7 @@ BEFORE_CRC = slice(0, 45)
 CRC = slice(45, 53)
 AFTER_CRC = slice(53, None)
 SORT = slice(78, 79)
+_ONLY_ID = slice(82, -1)  # the value in a line that holds nothing else
 
 _HEAD = re.compile(rb'\{"k":"[0-9a-f]{32}","c":"[0-9a-f]{8}","task":"[0-9a-f]{12}","[veis]')
 _CODE = re.compile(r"[\w.:-]{1,64}")
@@ -120,6 +121,24 @@ def id_value(row_id: object) -> int | str:
 def id_text(row_id: object) -> str:
     """An id as it is compared: the frame's 7 and a file's "7" are the same row."""
     return str(id_value(row_id))
+
+
+def id_bytes(line: bytes) -> bytes | None:
+    """The id in an intact line of ours, as UTF-8 text; None without one. No JSON is parsed.
+
+    Quotes within JSON text are escaped, so that the marks below cannot come from a value; an
+    "id" deep in an answer is followed by the answer's closing brace and taken for none.
+    """
+    if line[SORT] == ID:
+        raw = line[_ONLY_ID]
+    else:
+        end = line.rfind(b',"usage":{')
+        begin = line.rfind(b',"id":', 0, end) + 6
+        raw = line[begin:end] if begin > 5 else b""
+    if raw[:1] == b'"' == raw[-1:]:
+        text = raw[1:-1]
+        return text if b"\\" not in text else json.loads(raw).encode(errors="surrogatepass")
+    return raw if raw.lstrip(b"-").isdigit() else None
 
 
 def settings(readable: dict[str, Any], *, now: int) -> dict[str, Any]:

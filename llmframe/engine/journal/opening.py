@@ -21,6 +21,7 @@ def open_checkpoint(
     task: TaskInfo,
     *,
     folder: Path = places.DEFAULT_FOLDER,
+    ids: bool = False,
     adopt: bool = False,
     read_only: bool = False,
     ops: FileOps = SYSTEM,
@@ -29,8 +30,9 @@ def open_checkpoint(
 
     where: True for the default file, a path (written; the default files are read too),
         False for none.
-    folder: the default folder. adopt: plain lines are going to be taken over, so that no note
-        says that they could be. read_only: nothing is made or locked.
+    folder: the default folder. ids: has_id is going to be asked; what it needs is read now.
+    adopt: plain lines are going to be taken over, so that no note says that they could be.
+    read_only: nothing is made or locked.
     Raises PlanError if the place cannot be used, CheckpointError if another process writes a
     person's own path or a file that must be read cannot be.
     """
@@ -41,10 +43,13 @@ def open_checkpoint(
     own = None if where is True else places.explicit_path(where)
     opening = _Opening(task, places.default_folders(folder), ops)
     try:
-        return opening.open(own, adopt=adopt, read_only=read_only)
+        checkpoint = opening.open(own, adopt=adopt, read_only=read_only)
+        if ids:
+            checkpoint.load_ids()
     except BaseException:
         opening.give_up()
         raise
+    return checkpoint
 
 
 class _Opening:

@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import os
 import threading
+from binascii import unhexlify
 from typing import TYPE_CHECKING
 
 from llmframe.engine.journal import lines
@@ -109,10 +110,14 @@ class Journal:
 
     def has_id(self, key: bytes, row_id: str) -> bool:
         """Whether a line says that the row of this id has this key. Raises OSError."""
+        return _pair(key, row_id) in self.load_ids()
+
+    def load_ids(self) -> set[bytes]:
+        """Read which row has which key, once. Raises OSError."""
         with self._changing:
             if self._ids is None:
                 self._ids = set(self._find_ids())
-            return _pair(key, row_id) in self._ids
+            return self._ids
 
     def all_lines(self) -> Iterator[bytes]:
         """Every line of the file, damaged and foreign ones too. Raises OSError."""
@@ -161,9 +166,9 @@ class Journal:
     def _find_ids(self) -> Iterator[bytes]:
         for line in self.all_lines():
             if b'"id":' in line and lines.intact(line):
-                content = lines.read(line)
-                if content is not None and "id" in content:
-                    yield _pair(bytes.fromhex(content["k"]), lines.id_text(content["id"]))
+                found = lines.id_bytes(line)
+                if found is not None:
+                    yield unhexlify(line[lines.KEY]) + found
 
     def _tell(self, error: OSError) -> None:
         for listener in tuple(self.listeners):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Unpack
 
 from llmframe import runner
@@ -44,7 +45,7 @@ def tag(
     no longer be kept. KeyboardInterrupt stops it within two seconds; then
     ``llmframe.last_run().partial()`` holds the frame.
     """
-    return _block(_plan(df, input, fields, settle(options)))
+    return _block(df, input, fields, settle(options))
 
 
 @with_options(without=["runner"])
@@ -78,12 +79,11 @@ def start(
 
     While a run of the same plan over an equal frame is alive, that Run is returned.
     """
-    call = _plan(df, input, fields, settle(options))
-    alive = _join(call)
-    if alive is not None:
-        return alive
+    runner.refuse_own_thread()
+    call = _join(_plan(df, input, fields, settle(options)))
     shown = _Shown(call, blocking=False)
-    runner.begin(call.run)
+    if call.run.loop is None:
+        runner.begin(call.run)
     threading.Thread(target=shown.watch, name="llmframe-view", daemon=True).start()
     return call.run
 
@@ -92,36 +92,46 @@ def start(
 def tag_series(series: pd.Series[Any], fields: object, **options: Unpack[Options]) -> pd.DataFrame:
     """Like ``tag`` for one column of text: returns only the new columns, on its index."""
     frame = series.to_frame("text" if series.name is None else series.name)
-    return _block(_plan(frame, frame.columns[0], fields, settle(options), only_new=True))
+    return _block(frame, frame.columns[0], fields, settle(options), only_new=True)
 
 
-def _block(call: Call) -> pd.DataFrame:
-    """Wait for a run in the cell, or for one of the same plan that is alive already."""
+def _block(
+    df: pd.DataFrame,
+    input: object,  # noqa: A002
+    fields: object,
+    settings: Settings,
+    *,
+    only_new: bool = False,
+) -> pd.DataFrame:
+    """Wait in the cell for a run, or for one of the same plan that is alive already."""
     runner.refuse_own_thread()
-    alive = _join(call)
-    if alive is not None:
-        runner.wait_in_cell(alive, lambda: None)
-        return alive.outcome()
-    run = call.run
+    nested = settings.runner == "nest" and runner.can_nest()
+    if not nested:
+        settings = replace(settings, runner="thread")
+        runner.refuse_to_hold_up()
+    call = _plan(df, input, fields, settings, only_new=only_new)
+    if not nested:
+        call = _join(call)
     shown = _Shown(call, blocking=True)
+    wait = runner.run_nested if nested else runner.wait_in_cell
     try:
-        if call.settings.runner != "nest" or not runner.run_nested(run, shown.refresh):
-            runner.begin(run)
-            runner.wait_in_cell(run, shown.refresh)
+        wait(call.run, shown.refresh)
     except KeyboardInterrupt:
         shown.headline = "interrupted"
         raise
     finally:
         shown.close()
-    return run.outcome()
+    return call.run.outcome()
 
 
-def _join(call: Call) -> Run | None:
-    """A run of the same plan that is alive; the new one is then given up unsent."""
+def _join(call: Call) -> Call:
+    """The call with the run of the same plan that is alive, if one is; its own is given up."""
     alive = registry.find(call.run)
-    if alive is not None and call.run.execution.job.checkpoint is not None:
+    if alive is None:
+        return call
+    if call.run.execution.job.checkpoint is not None:
         call.run.execution.job.checkpoint.close()
-    return alive
+    return replace(call, run=alive)
 
 
 class _Shown:

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import warnings
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from llmframe.engine import advice
-from llmframe.errors import CheckpointError, IncompleteWarning, LLMFrameError, RowError, RunAborted
+from llmframe.errors import (
+    CheckpointError,
+    IncompleteWarning,
+    LLMFrameError,
+    PlanError,
+    RowError,
+    RunAborted,
+    warn,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Hashable
@@ -41,13 +48,16 @@ class Run:
     """A run of rows through a model; every method may be called from any thread.
 
     ``status``: running, paused, stopping, stopped, finished or aborted.
+    loop: the event loop it lives on, None before it begins.
     """
 
     def __init__(self, execution: Execution, target: Target, *, url: str) -> None:
         self._execution = execution
         self._target = target
         self._url = url
+        self.loop: asyncio.AbstractEventLoop | None = None
         self._over: Future[None] = Future()
+        self._over.set_running_or_notify_cancel()  # who awaits it cannot cancel it
         self._crash: BaseException | None = None
         self._told = False
 
@@ -106,7 +116,16 @@ class Run:
         self._execution.stop()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait for the end, at most timeout seconds; whether it has come."""
+        """Wait for the end, at most timeout seconds; whether it has come.
+
+        An interrupt ends the waiting, not the run. PlanError on the event loop that the run
+        lives on, which the waiting would hold up for good.
+        """
+        if timeout != 0 and not self._over.done() and self.lives_here:
+            raise PlanError(
+                "this run lives on the event loop that a blocking wait would hold up; "
+                "use `await run`, or start it with llmframe.start(...)"
+            )
         try:
             self._over.exception(timeout)
         except TimeoutError:
@@ -148,19 +167,38 @@ class Run:
 
     def __await__(self) -> Generator[Any, None, pd.DataFrame]:
         """Wait on the caller's loop; the result as ``result()`` gives it."""
-        yield from asyncio.shield(asyncio.wrap_future(self._over)).__await__()
+        yield from asyncio.wrap_future(self._over).__await__()
         return self.outcome()
 
     def is_same(self, other: Run) -> bool:
         """Whether the other run was called with the same plan over an equal frame."""
         mine, its = self._target, other._target
         return (
-            mine.columns.task == its.columns.task
-            and mine.columns.columns == its.columns.columns
-            and (mine.inputs, mine.only_new) == (its.inputs, its.only_new)
+            self._plan() == other._plan()
             and mine.df.index.equals(its.df.index)
             and mine.df.equals(its.df)
+            and self._rows() == other._rows()
         )
+
+    def _plan(self) -> tuple[object, ...]:
+        """What makes two calls over one frame the same, but for how rows become texts."""
+        job, target = self._execution.job, self._target
+        return (
+            target.columns.task,
+            target.columns.columns,
+            (target.inputs, target.only_new, target.raise_incomplete),
+            (job.raise_on_failure, job.reuse, job.redact, job.store_input),
+            None if job.checkpoint is None else job.checkpoint.path,
+        )
+
+    def _rows(self) -> tuple[object, object]:
+        rows = self._execution.job.rows
+        return rows.texts(0, rows.n), rows.ids(0, rows.n)
+
+    @property
+    def lives_here(self) -> bool:
+        """Whether the run lives on the event loop that is running in this thread."""
+        return self.loop is not None and self.loop is running_loop()
 
     @property
     def execution(self) -> Execution:
@@ -203,10 +241,11 @@ class Run:
     def _tell_incomplete(self) -> None:
         warning = IncompleteWarning(advice.incomplete(self.report))
         if self._target.raise_incomplete:
+            warning.run = self  # type: ignore[attr-defined]
             raise warning
         if not self._told:
             self._told = True
-            warnings.warn(warning, stacklevel=4)
+            warn(warning)
 
     def _info(self) -> dict[str, Any]:
         report = self.report
@@ -216,6 +255,14 @@ class Run:
             "checkpoint": report.checkpoint,
             "counts": {name: getattr(report, name) for name in counts},
         }
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """The event loop that is running in this thread, if one is."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 class Registry:

@@ -10,13 +10,12 @@ import signal
 import sys
 import threading
 import time
-import warnings
 from typing import TYPE_CHECKING, Any
 
 from llmframe.engine.governor import forget_governors
 from llmframe.engine.inflight import in_flight
-from llmframe.errors import PlanError
-from llmframe.run import registry
+from llmframe.errors import PlanError, warn
+from llmframe.run import registry, running_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -28,6 +27,7 @@ TICK = 0.2  # seconds between two refreshes of the view
 DRAIN = 1.5  # seconds that a cell waits after a stop for what is in flight
 GRACE = 1.0  # seconds for the same on the caller's loop, which ends with the call
 EXIT_DRAIN = 2.0  # seconds for the same when the interpreter ends
+EXIT_CLOSE = 0.5  # seconds more to give up what is not back, and to close the checkpoints
 
 
 class LoopThread:
@@ -84,19 +84,32 @@ if hasattr(os, "register_at_fork"):
 @atexit.register
 def _at_exit() -> None:
     """Stop what is still running; what comes back within two seconds is kept."""
-    runs = registry.alive()
-    for run in runs:
-        run.stop()
-    end = time.monotonic() + EXIT_DRAIN
-    for run in runs:
-        run.wait(max(0.0, end - time.monotonic()))
+    for seconds in (EXIT_DRAIN, EXIT_CLOSE):  # the second stop gives up what is in flight
+        end = time.monotonic() + seconds
+        runs = [run for run in registry.alive() if run.loop and run.loop.is_running()]
+        for run in runs:
+            run.stop()
+        for run in runs:
+            run.wait(max(0.0, end - time.monotonic()))
 
 
 def refuse_own_thread() -> None:
-    """PlanError for a blocking call on the loop thread: it would wait for itself."""
+    """PlanError for a call on the loop thread: it would wait for itself."""
     if _thread is not None and threading.current_thread() is _thread.thread:
         raise PlanError(
             "a blocking call cannot be made on llmframe's own loop; use `await df.llm.atag(...)`"
+        )
+
+
+def refuse_to_hold_up() -> None:
+    """PlanError for a blocking call that would hold up the loop of a run that is alive.
+
+    That run's requests would stay on the wire, and both would wait for each other.
+    """
+    if any(run.lives_here for run in registry.alive()):
+        raise PlanError(
+            "a run lives on this thread's event loop, and a blocking call would hold it up; await "
+            'it first, or use `await df.llm.atag(...)`, df.llm.start(...) or runner="nest"'
         )
 
 
@@ -115,8 +128,10 @@ async def live(run: Run) -> None:
 
 def begin(run: Run) -> None:
     """Start a run in the background, on the loop thread."""
+    thread = loop_thread()
+    run.loop = thread.loop
     registry.add(run)
-    loop_thread().submit(live(run))
+    thread.submit(live(run))
 
 
 # -- waiting in a cell ---------------------------------------------------------------
@@ -125,10 +140,13 @@ def begin(run: Run) -> None:
 def wait_in_cell(run: Run, tick: Callable[[], None]) -> None:
     """Wait for a run on the loop thread: to its end, or a little while after a stop.
 
-    tick: refreshes the view, five times a second. Raises KeyboardInterrupt after an
-    interrupt, when what was in flight is back or is left to drain in the background.
+    A run that nobody has begun is begun. tick: refreshes the view, five times a second.
+    Raises KeyboardInterrupt after an interrupt, when what was in flight is back or is left
+    to drain in the background.
     """
     with _interrupts(run) as interrupts:
+        if run.loop is None:
+            begin(run)
         stopped_at: float | None = None
         ticked = 0.0
         while not run.wait(POLL):
@@ -154,10 +172,12 @@ class _Interrupts:
 def _interrupts(run: Run) -> Iterator[_Interrupts]:
     """Turn SIGINT into a stop of the run, so that no interrupt lands inside anything.
 
-    Only the main thread gets signals; elsewhere nothing is changed.
+    Only the main thread gets signals; elsewhere nothing is changed, nor where interrupts are
+    ignored (a job in a shell's background) or handled outside of Python.
     """
     seen = _Interrupts()
-    if threading.current_thread() is not threading.main_thread():
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or signal.getsignal(signal.SIGINT) in (signal.SIG_IGN, None):
         yield seen
         return
 
@@ -177,6 +197,7 @@ def _interrupts(run: Run) -> Iterator[_Interrupts]:
 
 async def run_here(run: Run, tick: Callable[[], None]) -> None:
     """Run on the running loop. After a stop or a cancel: a second of grace, then the end."""
+    run.loop = asyncio.get_running_loop()
     registry.add(run)
     engine = asyncio.ensure_future(live(run))
     ticker = asyncio.ensure_future(_keep_ticking(tick))
@@ -198,8 +219,10 @@ async def _with_grace(run: Run, engine: asyncio.Future[None]) -> None:
 
 
 async def _give_grace(engine: asyncio.Future[None]) -> None:
-    await asyncio.wait({engine}, timeout=GRACE)
-    if not engine.done():
+    """Let what is in flight come back; a cancel meanwhile ends the grace."""
+    try:
+        await asyncio.wait({engine}, timeout=GRACE)
+    finally:
         engine.cancel()
         await asyncio.wait({engine})
 
@@ -210,44 +233,41 @@ async def _keep_ticking(tick: Callable[[], None]) -> None:
         tick()
 
 
-def run_nested(run: Run, tick: Callable[[], None]) -> bool:
-    """Run on the kernel's own loop, re-entered; False where that would not be sound.
+def run_nested(run: Run, tick: Callable[[], None]) -> None:
+    """Run on the loop of this thread, re-entered, or on a new one where none is running.
 
-    An outer time-out cannot end it, and the process is patched by nest-asyncio for good.
-    Raises KeyboardInterrupt after an interrupt, when the run has ended.
+    Only where ``can_nest``. An outer time-out cannot end it, and the process is patched by
+    nest-asyncio for good. Raises KeyboardInterrupt after an interrupt, when the run has ended.
     """
-    try:
-        loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
-    except RuntimeError:
-        loop = None
+    loop = running_loop()
     with _interrupts(run) as interrupts:
         if loop is None:
-            asyncio.run(run_here(run, tick))
-        elif _patch(loop):
-            loop.run_until_complete(run_here(run, tick))
+            with asyncio.Runner() as runner:
+                runner.run(run_here(run, tick))
         else:
-            return False
+            _nest_asyncio()[0].apply(loop)
+            loop.run_until_complete(run_here(run, tick))
     if interrupts.count:
         raise KeyboardInterrupt
-    return True
 
 
-def _patch(loop: asyncio.AbstractEventLoop) -> bool:
-    """Make a running loop re-entrant, if that is sound here; one warning if it is not."""
-    nest, reason = _nest_asyncio()
+def can_nest() -> bool:
+    """Whether the loop of this thread, if one is running, can be re-entered; warns if not."""
+    loop = running_loop()
+    if loop is None:
+        return True
     if not isinstance(loop, asyncio.BaseEventLoop):
         reason = f"a {type(loop).__module__} loop cannot be re-entered"
     elif threading.current_thread() is not threading.main_thread():
         reason = "this is not the main thread"
+    else:
+        reason = _nest_asyncio()[1]
     if reason:
-        warnings.warn(
+        warn(
             f'runner="nest" is not possible here ({reason}); the thread runner is used',
             RuntimeWarning,
-            stacklevel=2,
         )
-        return False
-    nest.apply(loop)
-    return True
+    return not reason
 
 
 def _nest_asyncio() -> tuple[Any, str]:

@@ -526,6 +526,15 @@ def test_the_ledger_counts_rows_attempts_and_what_was_paid_twice():
         assert [call.attempt for call in ledger.calls] == [0]
 
 
+def test_the_ledger_counts_connections():
+    with serve(latency=0.05) as server:
+        ask_all(server, ["a"] * 4)
+        assert server.ledger.connections == 1
+        server.ledger.clear()
+        ask_all(server, ["a"] * 4, at_once=True)
+        assert server.ledger.connections == 4
+
+
 def test_an_answer_is_billed_even_if_the_client_has_left():
     with serve(latency=0.2) as server:
         (error,) = ask_all(server, ["a"], at_once=True, timeout=0.05)

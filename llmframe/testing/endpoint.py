@@ -104,7 +104,7 @@ class Endpoint:
         if ask is None:
             return self._send(wire.error(NOT_JSON))
         self.in_flight += 1
-        call = self.ledger.arrive(ask.row, self.in_flight)
+        call = self.ledger.arrive(ask.row, self.in_flight, _peer(request))
         try:
             return await self._answered(request, ask, call)
         finally:
@@ -250,6 +250,12 @@ class Endpoint:
         if request.transport is not None:
             request.transport.close()
         return response
+
+
+def _peer(request: web.BaseRequest) -> int:
+    """The client's port, 0 when it has left already."""
+    address = request.transport.get_extra_info("peername") if request.transport else None
+    return int(address[1]) if address else 0
 
 
 def _connected(request: web.BaseRequest) -> bool:

@@ -18,6 +18,7 @@ class Call:
     fault: the fault it got; ``"limit"`` when a limit refused it; None for a good answer.
     billed: a completion was produced, even if the client had gone away by then.
     in_flight: requests inside the server at its arrival, this one included.
+    peer: the client's port; the same for requests on one connection.
 
     A call under way is filled in when it ends.
     """
@@ -30,6 +31,7 @@ class Call:
     fault: str | None = None
     billed: bool = False
     in_flight: int = 0
+    peer: int = 0
 
 
 class Ledger:
@@ -55,6 +57,11 @@ class Ledger:
         """The most requests that were inside the server at one time."""
         return max((call.in_flight for call in self.calls), default=0)
 
+    @property
+    def connections(self) -> int:
+        """How many connections the requests came on."""
+        return len({call.peer for call in self.calls})
+
     def rows(self) -> Counter[str]:
         """How many requests came for each row."""
         return Counter(call.row for call in self.calls)
@@ -72,10 +79,10 @@ class Ledger:
         """Forget all calls; attempts count from 0 again."""
         self._calls, self._asked = [], {}
 
-    def arrive(self, row: str, in_flight: int) -> Call:
+    def arrive(self, row: str, in_flight: int, peer: int) -> Call:
         """Enter a request that has just arrived. For the server."""
         attempt = self._asked.get(row, 0)
         self._asked[row] = attempt + 1
-        call = Call(row, attempt, time.monotonic(), in_flight=in_flight)
+        call = Call(row, attempt, time.monotonic(), in_flight=in_flight, peer=peer)
         self._calls.append(call)
         return call

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from journal_kit import (
@@ -92,8 +92,10 @@ def test_a_failed_row_is_kept_but_is_no_answer(folder: Path) -> None:
         info = {"kind": "server", "status": 500, "code": "overloaded", "message": "my secret row"}
         checkpoint.append(key(1), FAILED, error_info=info, id="a")
         checkpoint.append(key(2), FAILED, error_info={"code": "bad code: my secret row"})
+        checkpoint.append(key(3), RowResult("failed", None, "my secret row"))
         assert checkpoint.get(key(1)) is None
-    _, first, second = file_lines(checkpoint.path)
+    _, first, second, third = file_lines(checkpoint.path)
+    assert third["e"] == {"kind": "output"}
     assert first["e"] == {"kind": "server", "status": 500, "code": "overloaded"}
     assert second["e"] == {"kind": "server"}
     assert "secret" not in checkpoint.path.read_text()
@@ -155,6 +157,7 @@ any_text = st.text(
 )  # lone surrogates too
 
 
+@settings(deadline=None)
 @given(st.dictionaries(any_text, json_values | any_text, max_size=4), any_text)
 def test_any_json_comes_back_as_it_went(
     tmp_path_factory: pytest.TempPathFactory, values: dict[str, object], row_id: str
@@ -329,6 +332,14 @@ def test_a_closed_checkpoint_takes_no_more_rows(folder: Path) -> None:
         pass
     with pytest.raises(CheckpointError, match="closed"):
         checkpoint.append(key(1), answer(1))
+
+
+def test_a_closed_checkpoint_reads_no_other_file_by_mistake(folder: Path) -> None:
+    write_answers(True, folder, range(1))
+    with opened(True, folder) as checkpoint:
+        pass
+    with pytest.raises(CheckpointError, match="cannot read"):
+        checkpoint.get(key(0))
 
 
 def test_reading_only_makes_nothing_and_locks_nothing(folder: Path) -> None:

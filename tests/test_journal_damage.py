@@ -70,7 +70,9 @@ def test_a_file_cut_at_any_byte_keeps_all_before_the_cut_and_takes_new_rows(
         assert path.read_bytes().startswith(whole[:cut])
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None
+)
 @given(st.data())
 def test_flipped_bytes_cost_at_most_their_own_rows_and_never_give_a_wrong_answer(
     folder: Path, data: st.DataObject
@@ -163,6 +165,25 @@ def test_an_answer_damaged_while_the_file_is_open_counts_as_none(folder: Path, p
         assert checkpoint.get(key(4)) is None
 
 
+def test_an_answer_renewed_while_its_old_line_is_found_damaged_is_kept(folder: Path) -> None:
+    class Renewing(QuickOps):
+        renew = False
+
+        def read_at(self, fd: int, size: int, offset: int) -> bytes:
+            if not self.renew:
+                return super().read_at(fd, size, offset)
+            self.renew = False
+            checkpoint.append(key(1), answer(2))
+            return b"garbage\n"
+
+    ops = Renewing()
+    with opened(True, folder, ops=ops) as checkpoint:
+        checkpoint.append(key(1), answer(1))
+        ops.renew = True
+        assert checkpoint.get(key(1)) is None
+        assert checkpoint.get(key(1)) == answer(2)
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -220,6 +241,7 @@ def test_a_line_that_is_no_object_is_not_read() -> None:
     assert lines.read(forge(number, b" " * 30)) is None
 
 
+@settings(deadline=None)
 @given(st.binary())
 def test_reading_any_bytes_never_raises(content: bytes) -> None:
     lines.to_result(lines.read(content), key(1))

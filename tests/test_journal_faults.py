@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,7 +25,6 @@ from llmframe.errors import CheckpointError, PlanError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 @pytest.fixture(autouse=True)
@@ -55,6 +55,11 @@ def run_under_faults(where: bool | Path, folder: Path, ops: FailingOps) -> list[
     return accepted
 
 
+def open_files() -> int:
+    """How many files this process has open; 0 where the system does not tell."""
+    return len(list(Path("/proc/self/fd").iterdir())) if Path("/proc/self/fd").exists() else 0
+
+
 @pytest.mark.parametrize("kind", ["default", "own"])
 @pytest.mark.parametrize("fresh", [True, False], ids=["fresh", "resumed"])
 @pytest.mark.parametrize("operation", OPERATIONS)
@@ -68,8 +73,10 @@ def test_the_nth_failure_of_any_operation_loses_nothing_kept(
         if not fresh:
             path = write_answers(where, folder, range(3))
             before = path.read_bytes()
+        open_before = open_files()
         ops = FailingOps(operation, nth)
         accepted = run_under_faults(where, folder, ops)
+        assert open_files() == open_before
         if not fresh:
             assert path.read_bytes().startswith(before)
         with opened(where, folder, ops=QuickOps()) as checkpoint:
@@ -149,14 +156,17 @@ def test_a_listener_that_raises_does_not_stop_the_saving(
         raise RuntimeError("Event loop is closed")
 
     ops = FailingOps("fsync")
+    told: list[CheckpointError] = []
     with opened(True, folder, ops=ops) as checkpoint:
         checkpoint.on_error(closed_loop)
+        checkpoint.on_error(told.append)
         ops.broken = True
         checkpoint.append(key(1), answer(1))
         checkpoint.flush(30)
         checkpoint.append(key(2), answer(2))
         checkpoint.flush(30)
     assert "Event loop is closed" in caplog.text
+    assert len(told) == 2
 
 
 @pytest.mark.parametrize("replaced", [False, True])
@@ -170,6 +180,19 @@ def test_a_file_deleted_or_replaced_under_a_run_is_told(folder: Path, replaced: 
         checkpoint.append(key(1), answer(1))
         checkpoint.flush(30)
     assert "deleted or replaced" in str(told[0])
+
+
+def test_a_drive_that_numbers_its_files_anew_is_not_taken_for_a_deletion(folder: Path) -> None:
+    class NewNumbers(QuickOps):
+        def is_at(self, fd: int, path: Path) -> bool:
+            return False
+
+    ops = NewNumbers()
+    with opened(True, folder, ops=ops) as first, opened(True, folder, ops=ops) as second:
+        first.append(key(1), answer(1))
+        assert second.path == first.path
+        assert first.flush(30)
+        assert first.durable
 
 
 def test_after_a_deletion_a_new_run_begins_a_new_file(folder: Path) -> None:

@@ -177,11 +177,13 @@ def test_a_forked_child_does_not_think_it_holds_the_lock(folder: Path) -> None:
 
 
 def test_told_that_it_was_forked_a_process_reads_on_but_writes_nothing(folder: Path) -> None:
-    write_answers(True, folder, range(1))
-    with opened(True, folder) as checkpoint, opened("mine", folder, read_only=True):
+    own = write_answers(folder.parent / "mine.jsonl", folder, range(1))
+    with opened(True, folder) as checkpoint, opened(own, folder, read_only=True) as reader:
+        checkpoint.append(key(0), answer(0))
+        assert checkpoint.flush(30)
         leave_to_parent()
         assert open_journals() == []
-        assert checkpoint.get(key(0)) == answer(0)
+        assert checkpoint.get(key(0)) == reader.get(key(0)) == answer(0)
         with pytest.raises(CheckpointError, match="forked"):
             checkpoint.append(key(1), answer(1))
         assert checkpoint.flush(30)

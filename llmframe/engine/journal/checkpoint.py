@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from llmframe.engine.results import RowResult
+
+_log = logging.getLogger("llmframe")
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +179,10 @@ class Checkpoint:
         self._durable = False
         failure = self._cannot("save", error, self.path)
         for listener in tuple(self._listeners):
-            listener(failure)
+            try:
+                listener(failure)
+            except Exception:  # noqa: BLE001 - a listener's fault must not end the saving thread
+                _log.exception("could not tell the run that its checkpoint fails")
 
     def _cannot(self, do: str, error: OSError, path: Path) -> CheckpointError:
         if error.errno == errno.ENOENT:
@@ -184,8 +190,9 @@ class Checkpoint:
                 f"the checkpoint {path} was deleted or replaced while this run used it. What it "
                 "answered is in the returned frame: save that, then run the cell again."
             )
+        kept = sum(len(journal.index.answers) for journal in self._all if journal.path == path)
         return CheckpointError(
-            f"cannot {do} the checkpoint {path}: {error.strerror or error}. {self.answers} answers "
+            f"cannot {do} the checkpoint {path}: {error.strerror or error}. {kept} answers "
             "are in it; the newest may be only in the returned frame. Cure the cause (is the disk "
             "full?) and run the cell again, or pass checkpoint=<path on another disk>."
         )

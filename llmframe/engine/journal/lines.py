@@ -36,7 +36,8 @@ SORT = slice(78, 79)
 _ONLY_ID = slice(82, -1)  # the value in a line that holds nothing else
 
 _HEAD = re.compile(rb'\{"k":"[0-9a-f]{32}","c":"[0-9a-f]{8}","task":"[0-9a-f]{12}","[veis]')
-_CODE = re.compile(r"[\w.:-]{1,64}")
+_KIND = re.compile(r"[a-z_]{1,32}")
+_CODE = re.compile(r"[\w.:-]{1,64}", re.ASCII)
 _readable = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _escaped = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 _decode = json.JSONDecoder().raw_decode
@@ -76,7 +77,7 @@ def row(
     body: dict[str, Any] = (
         {"v": result.values}
         if result.status == "ok"
-        else {"e": _plain_error(error_info or {}, (result.error or "output").partition(":")[0])}
+        else {"e": _plain_error(error_info or {}, result.error or "")}
     )
     if row_id is not None:
         body["id"] = id_value(row_id)
@@ -89,8 +90,9 @@ def row(
     return body
 
 
-def _plain_error(info: dict[str, Any], kind: str) -> dict[str, Any]:
-    found: dict[str, Any] = {"kind": info.get("kind") or kind}
+def _plain_error(info: dict[str, Any], told: str) -> dict[str, Any]:
+    kind = str(info.get("kind") or told.partition(":")[0])
+    found: dict[str, Any] = {"kind": kind if _KIND.fullmatch(kind) else "output"}
     if isinstance(status := info.get("status"), int):
         found["status"] = status
     if isinstance(code := info.get("code"), str) and _CODE.fullmatch(code):

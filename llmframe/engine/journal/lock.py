@@ -16,7 +16,7 @@ from llmframe.engine.journal.files import UPDATE, FileOps
 if TYPE_CHECKING:
     from pathlib import Path
 
-_NO_LOCKS_HERE = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
+_NO_LOCKS_HERE = {errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
 
 
 class LockHeldError(Exception):

@@ -21,35 +21,37 @@ if TYPE_CHECKING:
     from llmframe.engine.results import RowResult
 
 _BEGIN = b'{"k":"'
+_NO_FILE = -1
 _BLOCK = 1024  # bytes; most lines are shorter
 
 
 class Journal:
-    """A journal file that is read and, once start_writing was called, written.
+    """A journal file that is read and, if asked, written.
 
     users: how many hold it. listeners: called when an fsync fails.
-    Opening raises OSError.
+    Opening raises OSError, and LockHeldError if it shall be written and another process does.
     """
 
-    def __init__(self, path: Path, ops: FileOps) -> None:
+    def __init__(self, path: Path, ops: FileOps, *, write: bool) -> None:
         self.path = path
         self.index = Index()
         self.users = 0
         self.listeners: list[Callable[[OSError], None]] = []
         self._ops = ops
-        self._writer: Writer | None = None
         self._ids: set[bytes] | None = None
         self._changing = threading.RLock()
-        self._fd: int | None = None
+        self._writer = Writer(path, ops, self._tell) if write else None
+        self._fd = _NO_FILE
+        try:
+            self._fd = ops.open(path, READ)
+            self._is_named = ops.is_at(self._fd, path)  # some mounted drives number files anew
+        except BaseException:
+            self.close()
+            raise
 
     def is_current(self) -> bool:
         """Whether the file is still the one at its path; it may have been deleted or replaced."""
-        return self._fd is None or self._ops.is_at(self._fd, self.path)
-
-    @property
-    def writable(self) -> bool:
-        """Whether this process writes the file."""
-        return self._writer is not None
+        return not self._is_named or self._ops.is_at(self._fd, self.path)
 
     @property
     def locked(self) -> bool:
@@ -57,7 +59,7 @@ class Journal:
         return self._writer is not None and self._writer.locked
 
     def start_writing(self) -> None:
-        """Become the file's one writer; makes it. Raises OSError, LockHeldError."""
+        """Become the file's one writer. Raises OSError, LockHeldError."""
         with self._changing:
             if self._writer is None:
                 self._writer = Writer(self.path, self._ops, self._tell)
@@ -65,8 +67,6 @@ class Journal:
     def read_on(self) -> None:
         """Index what the file has and the index has not. Raises OSError."""
         with self._changing:
-            if self._fd is None:
-                self._fd = self._ops.open(self.path, READ)
             self.index.read_on(self._ops, self._fd)
             self._ids = None
             if self._writer is not None and self.index.end_tail():
@@ -90,7 +90,8 @@ class Journal:
         if result is None:  # damaged since it was indexed
             with self._changing:
                 self.index.damaged += 1
-                self.index.answers.pop(key, None)
+                if self.index.answers.get(key) == at:
+                    del self.index.answers[key]
         return result
 
     def append(self, line: bytes, key: bytes, *, is_answer: bool, row_id: str | None) -> None:
@@ -121,9 +122,8 @@ class Journal:
 
     def all_lines(self) -> Iterator[bytes]:
         """Every line of the file, damaged and foreign ones too. Raises OSError."""
-        if self._fd is not None:
-            for _, group, _ in whole_lines(self._ops, self._fd, 0):
-                yield from group
+        for _, group, _ in whole_lines(self._ops, self._fd, 0):
+            yield from group
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until all lines are on the disk; False if they are not, or not in time."""
@@ -133,9 +133,9 @@ class Journal:
         """Bring all to the disk and give everything back."""
         if self._writer is not None:
             self._writer.close()
-        if self._fd is not None:
-            with contextlib.suppress(OSError):  # nothing was written through it
-                self._ops.close(self._fd)
+        with contextlib.suppress(OSError):  # nothing was written through it
+            self._ops.close(self._fd)
+        self._fd = _NO_FILE  # its number may soon be another file's
 
     def leave_to_parent(self) -> None:
         """In a forked child: reading goes on, writing is the parent's."""
@@ -144,16 +144,13 @@ class Journal:
             self._writer.leave_to_parent()
 
     def _write(self, line: bytes) -> int:
-        if self._writer is None:
-            raise OSError("it was opened for reading only")
+        assert self._writer is not None
         at = self._writer.write(line)
         if at == self.index.end:
             self.index.end += len(line)
         return at
 
     def _line_at(self, at: int) -> bytes:
-        if self._fd is None:
-            return b""
         found, size = b"", _BLOCK
         while block := self._ops.read_at(self._fd, size, at + len(found)):
             head, newline, _ = block.partition(b"\n")
@@ -193,7 +190,7 @@ def open_journal(path: Path, ops: FileOps, *, write: bool) -> Journal:
     with _registry:
         journal = _open_journals.get(str(path))
         if journal is None or not journal.is_current():
-            journal = Journal(path, ops)
+            journal = Journal(path, ops, write=write)
         try:
             if write:
                 journal.start_writing()
@@ -239,5 +236,5 @@ def flush_all() -> None:
         journal.flush(2.0)
 
 
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has no forks
     os.register_at_fork(after_in_child=leave_to_parent)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import logging
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
 SYNC_DELAY = 0.05  # seconds from a write to the start of its fsync; more writes join meanwhile
 CLOSE_TIMEOUT = 10.0  # seconds that close waits for the last fsync of a hanging disk
 
-_log = logging.getLogger("llmframe")
-
 
 class Writer:
     """The one writer of a file; used by any number of threads.
@@ -38,8 +35,9 @@ class Writer:
         self._path = path
         self._ops = ops
         self._on_error = on_error
-        self._lock = take_lock(path, ops)
-        self.locked = self._lock.sure
+        lock = take_lock(path, ops)
+        self.locked = lock.sure
+        self._open = [lock.fd]
         self._torn = False  # the file ends within a line
         self._changed = threading.Condition()
         self._written = 0  # writes so far
@@ -50,11 +48,21 @@ class Writer:
         self._failed = False
         self._thread = threading.Thread(target=self._run, name="llmframe-fsync", daemon=True)
         try:
-            self._fd = _create(path, ops)
+            self._fd = self._create()
+            self._is_named = ops.is_at(self._fd, path)  # some mounted drives number files anew
             self._thread.start()
         except BaseException:
-            ops.close(self._lock.fd)
+            self._release()
             raise
+
+    def _create(self) -> int:
+        """Open for appending; a new file's name is on the disk before anything relies on it."""
+        is_new = not self._path.exists()
+        fd = self._ops.open(self._path, APPEND)
+        self._open.append(fd)
+        if is_new:
+            sync_folder(self._path.parent, self._ops)
+        return fd
 
     def begin_with_newline(self) -> None:
         """Say that the file's last line has no newline yet."""
@@ -92,6 +100,8 @@ class Writer:
     def close(self) -> None:
         """Bring all to the disk, give the lock back."""
         with self._changed:
+            if self._ended:
+                return
             self._ended = "it is closed"
             self._changed.notify_all()
         self._thread.join(CLOSE_TIMEOUT)
@@ -126,38 +136,19 @@ class Writer:
             self._failed = self._failed or error is not None
             self._changed.notify_all()
         if error is not None:
-            self._tell(error)
+            self._on_error(error)
 
     def _try_sync(self) -> OSError | None:
         try:
             self._ops.fsync(self._fd)
-            if not self._ops.is_at(self._fd, self._path):
+            if self._is_named and not self._ops.is_at(self._fd, self._path):
                 raise FileNotFoundError(errno.ENOENT, "it was deleted or replaced meanwhile")
         except OSError as exc:
             return exc
         return None
 
-    def _tell(self, error: OSError) -> None:
-        try:
-            self._on_error(error)
-        except Exception:  # noqa: BLE001 - a listener's fault must not end the thread that saves
-            _log.exception("could not tell the run that its checkpoint fails")
-
     def _release(self) -> None:
-        with contextlib.suppress(OSError):  # all is on the disk, and the fd is gone all the same
-            self._ops.close(self._fd)
-        with contextlib.suppress(OSError):
-            self._ops.close(self._lock.fd)
-
-
-def _create(path: Path, ops: FileOps) -> int:
-    """Open for appending; a new file's name is on the disk before anything relies on it."""
-    is_new = not path.exists()
-    fd = ops.open(path, APPEND)
-    try:
-        if is_new:
-            sync_folder(path.parent, ops)
-    except BaseException:
-        ops.close(fd)
-        raise
-    return fd
+        while self._open:
+            # all is on the disk, and the system gives the fd back even if it reports an error
+            with contextlib.suppress(OSError):
+                self._ops.close(self._open.pop())

@@ -147,7 +147,7 @@ json_values = st.recursive(
     st.none()
     | st.booleans()
     | st.integers()
-    | st.floats(allow_nan=False)
+    | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(st.characters(), max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
@@ -184,7 +184,9 @@ def test_a_long_answer_comes_back_whole(folder: Path) -> None:
         assert again.get(key(2)) == answer(2)
 
 
-@pytest.mark.parametrize("value", [object(), 10**5000], ids=["object", "huge int"])
+@pytest.mark.parametrize(
+    "value", [object(), 10**5000, float("nan")], ids=["object", "huge int", "NaN"]
+)
 def test_values_that_are_no_json_fail_their_row_and_write_nothing(
     folder: Path, value: object
 ) -> None:

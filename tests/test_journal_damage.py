@@ -98,8 +98,7 @@ def test_a_damaged_line_is_told_and_counted(folder: Path, path: Path) -> None:
     with opened(True, folder) as checkpoint:
         assert checkpoint.damaged == 1
         assert checkpoint.notes == [
-            f"1 damaged lines of {path} were skipped, their rows are asked again; "
-            "5 answers in it are whole."
+            f"damaged lines in {path}: 1, skipped, their rows are asked again; whole answers: 5."
         ]
     assert kept(folder) == [0, 1, 2, 4, 5]
 

@@ -2,6 +2,7 @@
 
 from llmframe.engine.journal.adopt import AdoptReport, adopt_plain
 from llmframe.engine.journal.checkpoint import Checkpoint, TaskInfo
+from llmframe.engine.journal.lines import id_text
 from llmframe.engine.journal.opening import open_checkpoint
 
-__all__ = ["AdoptReport", "Checkpoint", "TaskInfo", "adopt_plain", "open_checkpoint"]
+__all__ = ["AdoptReport", "Checkpoint", "TaskInfo", "adopt_plain", "id_text", "open_checkpoint"]

@@ -55,7 +55,7 @@ def adopt_plain(
 ) -> AdoptReport:
     """Make answers of this task out of the plain lines of the checkpoint's own file.
 
-    key_of: the key of each row, by its id as text. validate: a plain line's values -> the
+    key_of: the key of each row, by its id_text. validate: a plain line's values -> the
     answer's values, or OutputError.
     The file's bytes stay; each accepted row is appended as a keyed line. Only the first task of
     a file may do so: a changed prompt must not get another's answers.

@@ -38,8 +38,9 @@ _ONLY_ID = slice(82, -1)  # the value in a line that holds nothing else
 _HEAD = re.compile(rb'\{"k":"[0-9a-f]{32}","c":"[0-9a-f]{8}","task":"[0-9a-f]{12}","[veis]')
 _KIND = re.compile(r"[a-z_]{1,32}")
 _CODE = re.compile(r"[\w.:-]{1,64}", re.ASCII)
-_readable = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-_escaped = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
+_STRICT: dict[str, Any] = {"allow_nan": False, "separators": (",", ":")}
+_readable = json.JSONEncoder(ensure_ascii=False, **_STRICT).encode
+_escaped = json.JSONEncoder(ensure_ascii=True, **_STRICT).encode
 _decode = json.JSONDecoder().raw_decode
 
 

@@ -193,8 +193,8 @@ class _Opening:
         index = journal.index
         if index.damaged:
             self.notes.append(
-                f"{index.damaged} damaged lines of {journal.path} were skipped, their rows are "
-                f"asked again; {len(index.answers)} answers in it are whole."
+                f"damaged lines in {journal.path}: {index.damaged}, skipped, their rows are "
+                f"asked again; whole answers: {len(index.answers)}."
             )
         if index.foreign and not index.tasks and not adopt:
             self.notes.append(

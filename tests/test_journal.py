@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import json
-import tempfile
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from journal_kit import (
     FAILED,
     OTHER_TASK,
@@ -27,7 +22,7 @@ from journal_kit import (
 
 from llmframe.engine.journal import TaskInfo, open_checkpoint
 from llmframe.engine.journal.store import flush_all, open_journals
-from llmframe.engine.results import RowResult, Usage
+from llmframe.engine.results import RowResult
 from llmframe.errors import CheckpointError, OutputError
 
 if TYPE_CHECKING:
@@ -143,37 +138,6 @@ def test_settings_that_are_no_json_are_refused_at_once(folder: Path) -> None:
         open_checkpoint(True, TaskInfo(TASK.digest, {"model": object()}), folder=folder)
 
 
-json_values = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(st.characters(), max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=8,
-)
-any_text = st.text(
-    st.characters(categories=["Lu", "Lo", "Po", "Cc", "Cs"]), max_size=20
-)  # lone surrogates too
-
-
-@settings(deadline=None)
-@given(st.dictionaries(any_text, json_values | any_text, max_size=4), any_text)
-def test_any_json_comes_back_as_it_went(
-    tmp_path_factory: pytest.TempPathFactory, values: dict[str, object], row_id: str
-) -> None:
-    folder = tmp_path_factory.mktemp("any")
-    result = RowResult("ok", values, attempts=3, usage=Usage(1, 2))
-    with opened(True, folder, ops=QuickOps()) as checkpoint:
-        checkpoint.append(key(1), result, id=row_id)
-        checkpoint.append_id(key(2), row_id)
-    with opened(True, folder, ops=QuickOps()) as again:
-        assert again.get(key(1)) == result
-        assert again.has_id(key(1), row_id)
-        assert again.has_id(key(2), row_id)
-        assert again.damaged == 0
-
-
 def test_a_long_answer_comes_back_whole(folder: Path) -> None:
     long = RowResult("ok", {"text": "长" * 2_000_000})
     with opened(True, folder) as checkpoint:
@@ -195,54 +159,6 @@ def test_values_that_are_no_json_fail_their_row_and_write_nothing(
             checkpoint.append(key(1), RowResult("ok", {"x": value}))
         assert checkpoint.path.read_bytes() == b""
         assert checkpoint.durable
-
-
-@pytest.mark.parametrize(
-    ("written", "asked"),
-    [("a", "a"), (7, "7"), ("7", 7), (np.int64(7), 7), (7.0, 7), (2.5, "2.5"), (True, "True")],
-)
-def test_ids_are_compared_as_text(folder: Path, written: object, asked: object) -> None:
-    with opened(True, folder) as checkpoint:
-        assert not checkpoint.has_id(key(1), asked)
-        checkpoint.append(key(1), answer(1), id=written)
-        assert checkpoint.has_id(key(1), asked)
-        assert not checkpoint.has_id(key(2), asked)
-    with opened(True, folder) as again:
-        assert again.has_id(key(1), asked)
-
-
-def test_rows_that_share_an_answer_each_leave_their_id(folder: Path) -> None:
-    with opened(True, folder) as checkpoint:
-        checkpoint.append(key(1), answer(1), id=1)
-        checkpoint.append_id(key(1), 2)
-        checkpoint.append(key(2), answer(2), id=None)
-    assert list(file_lines(checkpoint.path)[2]) == ["k", "c", "task", "id"]
-    with opened(True, folder) as again:
-        assert again.has_id(key(1), 1)
-        assert again.has_id(key(1), 2)
-        assert not again.has_id(key(2), None)
-        assert again.get(key(1)) == answer(1)
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"id": 5},
-        {"a": 1, "id": 5},
-        {"a": {"b": 1, "id": 5}},
-        {"a": ',"id":5'},
-        {"a": [1], "id": "5"},
-    ],
-)
-def test_an_id_within_the_answer_is_no_row_id(folder: Path, values: dict[str, object]) -> None:
-    with opened(True, folder) as checkpoint:
-        checkpoint.append(key(1), RowResult("ok", values))
-        assert not checkpoint.has_id(key(1), 5)
-        checkpoint.append(key(2), RowResult("ok", values), id=-6, text=',"id":7,"usage":{')
-    with opened(True, folder, ids=True) as checkpoint:
-        assert checkpoint.has_id(key(2), -6)
-        assert not checkpoint.has_id(key(2), 5)
-        assert not checkpoint.has_id(key(2), 7)
 
 
 def test_short_writes_still_make_whole_lines(folder: Path) -> None:
@@ -369,58 +285,3 @@ def test_a_reader_sees_what_was_added_when_it_opens_again(folder: Path) -> None:
                 assert second.has_id(key(1), 1)
                 assert second.get(key(1)) == answer(1)
         assert early.get(key(0)) is None
-
-
-class Machine(RuleBasedStateMachine):
-    """Any order of runs, crashes and changed prompts against a plain dict."""
-
-    @initialize()
-    def start(self) -> None:
-        self.temporary = tempfile.TemporaryDirectory()
-        self.path = Path(self.temporary.name) / "file.jsonl"
-        self.model: dict[bytes, RowResult] = {}
-        self.torn = 0
-        self.open(TASK)
-
-    def open(self, task: TaskInfo) -> None:
-        folder = self.path.parent / "default"
-        checkpoint = open_checkpoint(self.path, task, folder=folder, ops=QuickOps())
-        assert checkpoint is not None
-        self.checkpoint = checkpoint
-
-    @rule(n=st.integers(0, 9), variant=st.integers(0, 3))
-    def answer(self, n: int, variant: int) -> None:
-        self.checkpoint.append(key(n), answer(variant), id=n)
-        self.model[key(n)] = answer(variant)
-
-    @rule(n=st.integers(0, 9))
-    def fail(self, n: int) -> None:
-        self.checkpoint.append(key(n), FAILED)
-
-    @rule(task=st.sampled_from([TASK, OTHER_TASK]))
-    def run_again(self, task: TaskInfo) -> None:
-        self.checkpoint.close()
-        self.open(task)
-
-    @rule(size=st.integers(2, 200), task=st.sampled_from([TASK, OTHER_TASK]))
-    def crash_within_a_line(self, size: int, task: TaskInfo) -> None:
-        self.checkpoint.append(key(99), RowResult("ok", {"never": "seen" * 60}))
-        self.checkpoint.close()
-        with self.path.open("rb+") as file:
-            file.truncate(self.path.stat().st_size - size)
-        self.torn += 1
-        self.open(task)
-
-    @invariant()
-    def everything_answered_is_there(self) -> None:
-        for n in range(10):
-            assert self.checkpoint.get(key(n)) == self.model.get(key(n))
-        assert self.checkpoint.get(key(99)) is None
-        assert self.checkpoint.damaged <= self.torn
-
-    def teardown(self) -> None:
-        self.checkpoint.close()
-        self.temporary.cleanup()
-
-
-TestAnyHistory = Machine.TestCase

@@ -167,8 +167,7 @@ class Checkpoint:
         if journal is None:
             raise CheckpointError(f"the checkpoint {self.path} was opened for reading only")
         try:
-            if self.task.digest not in journal.index.tasks:
-                journal.append_task(self._task_line, self.task.digest)
+            journal.append_task(self._task_line, self.task.digest)
             id_text = None if row_id is None else lines.id_text(row_id)
             journal.append(line, key, is_answer=is_answer, row_id=id_text)
         except OSError as exc:

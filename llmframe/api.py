@@ -9,14 +9,20 @@ from typing import TYPE_CHECKING, Any, Unpack
 from llmframe import runner
 from llmframe.config import Options, settle
 from llmframe.engine.advice import how_to_go_on
+from llmframe.errors import PlanError
 from llmframe.run import Run, registry
 from llmframe.signature import with_options
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
 
     from llmframe.config import Settings
     from llmframe.planning import Call
+
+OWN_RUNNER = ("runner",)  # what a call that has its own runner does not take
+OF_FRAMES = ("overwrite", "id", "adopt")  # what one column does not take
 
 
 @with_options()
@@ -48,7 +54,7 @@ def tag(
     return _block(df, input, fields, settle(options))
 
 
-@with_options(without=["runner"])
+@with_options(without=OWN_RUNNER)
 async def atag(
     df: pd.DataFrame,
     input: object,  # noqa: A002 - the contract's name
@@ -59,7 +65,7 @@ async def atag(
 
     A cancel stops it: what is in flight has a second to come back into the checkpoint.
     """
-    call = _plan(df, input, fields, settle(options), own_loop=False)
+    call = _plan(df, input, fields, _settle(options, OWN_RUNNER), own_loop=False)
     shown = _Shown(call, blocking=False)
     try:
         await runner.run_here(call.run, shown.refresh)
@@ -68,7 +74,7 @@ async def atag(
     return call.run.outcome()
 
 
-@with_options(without=["runner"])
+@with_options(without=OWN_RUNNER)
 def start(
     df: pd.DataFrame,
     input: object,  # noqa: A002 - the contract's name
@@ -80,7 +86,7 @@ def start(
     While a run of the same plan over an equal frame is alive, that Run is returned.
     """
     runner.refuse_own_thread()
-    call = _join(_plan(df, input, fields, settle(options)))
+    call = _join(_plan(df, input, fields, _settle(options, OWN_RUNNER)))
     shown = _Shown(call, blocking=False)
     if call.run.loop is None:
         runner.begin(call.run)
@@ -88,11 +94,20 @@ def start(
     return call.run
 
 
-@with_options(without=["overwrite", "id", "adopt"])
+@with_options(without=OF_FRAMES)
 def tag_series(series: pd.Series[Any], fields: object, **options: Unpack[Options]) -> pd.DataFrame:
     """Like ``tag`` for one column of text: returns only the new columns, on its index."""
     frame = series.to_frame("text" if series.name is None else series.name)
-    return _block(frame, frame.columns[0], fields, settle(options), only_new=True)
+    settings = _settle(options, OF_FRAMES)
+    return _block(frame, frame.columns[0], fields, settings, only_new=True)
+
+
+def _settle(options: Mapping[str, Any], without: tuple[str, ...]) -> Settings:
+    """The options of a call that does not take all of them."""
+    for name in without:
+        if name in options:
+            raise PlanError(f"{name}= has no meaning for this call; leave it out")
+    return settle(options)
 
 
 def _block(

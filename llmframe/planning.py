@@ -15,7 +15,7 @@ from llmframe.engine.asking import Sampling
 from llmframe.engine.backend import Endpoint, check_client, make_client
 from llmframe.engine.execution import Execution, Job
 from llmframe.engine.identity import KeyMaker, endpoint_identity, is_loopback
-from llmframe.engine.journal import TaskInfo, adopt_plain, open_checkpoint
+from llmframe.engine.journal import TaskInfo, adopt_plain, id_text, open_checkpoint
 from llmframe.engine.pipeline import Patience
 from llmframe.errors import PlanError, warn
 from llmframe.frame.columns import plan_columns
@@ -73,7 +73,12 @@ def plan(
         details=settings.details,
         task=keys.digest.hex()[:12],
     )
-    checkpoint = open_checkpoint(settings.checkpoint, TaskInfo(keys.digest, asked))
+    checkpoint = open_checkpoint(
+        settings.checkpoint,
+        TaskInfo(keys.digest, asked),
+        ids=settings.id is not None,
+        adopt=settings.adopt,
+    )
     try:
         notes = _adopt(checkpoint, rows, keys, prompt, settings)
     except BaseException:
@@ -160,6 +165,8 @@ def _adopt(
     checkpoint: Checkpoint | None, rows: RowPlan, keys: KeyMaker, prompt: Prompt, settings: Settings
 ) -> tuple[str, ...]:
     """Take over a plain file if asked to; returns the checkpoint's notes for the person."""
+    if checkpoint is not None and checkpoint.notes:
+        warn(" ".join(checkpoint.notes))
     if not settings.adopt:
         return () if checkpoint is None else tuple(checkpoint.notes)
     if checkpoint is None or settings.id is None:
@@ -169,7 +176,7 @@ def _adopt(
     rows.check_unique_ids()
     redact = settings.redact or (lambda text: text)
     texts = zip(rows.ids(0, rows.n) or [], rows.texts(0, rows.n), strict=True)
-    key_of = {str(row_id): keys.key(redact(text)) for row_id, text in texts if text is not None}
+    key_of = {id_text(row_id): keys.key(redact(text)) for row_id, text in texts if text is not None}
     report = adopt_plain(
         checkpoint, key_of, lambda values: parse_reply(json.dumps(values), prompt.fields)
     )

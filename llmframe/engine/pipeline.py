@@ -226,8 +226,14 @@ class Pipeline:
         if result is None or result.status != "ok":
             self._work.give_back(row, self._clock())
         else:
-            self._write(row, result)
+            if not self._is_kept(row):
+                self._write(row, result)
             self._settle(row, result, "shared")
+
+    def _is_kept(self, row: Row) -> bool:
+        """Whether the checkpoint has the row's line already: two runs may share one file."""
+        checkpoint = self._parts.checkpoint
+        return checkpoint is not None and checkpoint.get(row.key) is not None
 
     async def _lease(self, row: Row) -> Lease | None:
         try:

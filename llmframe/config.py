@@ -6,6 +6,7 @@ Precedence: the call, then ``configure``, then the environment.
 from __future__ import annotations
 
 import difflib
+import json
 import os
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, fields
@@ -253,6 +254,14 @@ def _is_number(value: object, above: float) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value > above
 
 
+def _is_json_object(value: object) -> bool:
+    try:
+        json.dumps(dict(value) if isinstance(value, Mapping) else object(), allow_nan=False)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
 def _is_url(value: object) -> bool:
     return (
         isinstance(value, str)
@@ -277,7 +286,7 @@ _CHECKS: dict[str, _Check] = {
     "temperature": (lambda v: v is None or v == 0 or _is_number(v, 0), "a number from 0, or None"),
     "seed": (lambda v: v is None or isinstance(v, int), "a whole number, or None"),
     "max_output_tokens": (lambda v: v is None or _is_int(v, 1), "a number of tokens, or None"),
-    "extra_body": (lambda v: v is None or isinstance(v, Mapping), "a dict, or None"),
+    "extra_body": (lambda v: v is None or _is_json_object(v), "a dict that JSON can hold, or None"),
     "redact": (lambda v: v is None or callable(v), "a function of one text, or None"),
     "concurrency": (lambda v: v == "auto" or _is_int(v, 1), 'a number from 1, or "auto"'),
     "timeout": (lambda v: _is_number(v, 0), "seconds above 0"),

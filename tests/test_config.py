@@ -62,7 +62,7 @@ def test_an_option_that_resembles_nothing_lists_all():
         ("model", ""), ("model", 3), ("base_url", "localhost:8000"), ("base_url", "ftp://x"),
         ("api_key", ""), ("api_key", 5), ("allow_http", "yes"), ("instructions", None),
         ("temperature", -1), ("temperature", True), ("seed", 1.5), ("max_output_tokens", 0),
-        ("extra_body", [1]), ("redact", "x"), ("concurrency", 0), ("concurrency", True),
+        ("extra_body", [1]), ("extra_body", {"a": object()}), ("redact", "x"), ("concurrency", 0), ("concurrency", True),
         ("concurrency", "many"), ("concurrency", 2.5), ("timeout", 0), ("timeout", None),
         ("deadline", 0), ("max_attempts", 0), ("checkpoint", None), ("checkpoint", 3),
         ("reuse", 1), ("adopt", None), ("prefix", None), ("into", " "), ("overwrite", "no"),

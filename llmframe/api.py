@@ -86,11 +86,13 @@ def start(
     While a run of the same plan over an equal frame is alive, that Run is returned.
     """
     runner.refuse_own_thread()
-    call = _join(_plan(df, input, fields, _settle(options, OWN_RUNNER)))
-    shown = _Shown(call, blocking=False)
-    if call.run.loop is None:
-        runner.begin(call.run)
-    threading.Thread(target=shown.watch, name="llmframe-view", daemon=True).start()
+    with runner.interruptible() as interrupts:
+        call = _join(_plan(df, input, fields, _settle(options, OWN_RUNNER)))
+        interrupts.stop(call.run)
+        shown = _Shown(call, blocking=False)
+        if call.run.loop is None:
+            runner.begin(call.run)
+        threading.Thread(target=shown.watch, name="llmframe-view", daemon=True).start()
     return call.run
 
 
@@ -124,18 +126,19 @@ def _block(
     if not nested:
         settings = replace(settings, runner="thread")
         runner.refuse_to_hold_up()
-    call = _plan(df, input, fields, settings, only_new=only_new)
-    if not nested:
-        call = _join(call)
-    shown = _Shown(call, blocking=True)
-    wait = runner.run_nested if nested else runner.wait_in_cell
-    try:
-        wait(call.run, shown.refresh)
-    except KeyboardInterrupt:
-        shown.headline = "interrupted"
-        raise
-    finally:
-        shown.close()
+    with runner.interruptible() as interrupts:
+        call = _plan(df, input, fields, settings, only_new=only_new)
+        if not nested:
+            call = _join(call)
+        interrupts.stop(call.run)
+        shown = _Shown(call, blocking=True)
+        try:
+            if nested:
+                runner.run_nested(call.run, shown.refresh)
+            else:
+                runner.wait_in_cell(call.run, shown.refresh, interrupts)
+        finally:
+            shown.close("interrupted" if interrupts.count else "")
     return call.run.outcome()
 
 
@@ -156,7 +159,6 @@ class _Shown:
         from llmframe.notebook import make_view
 
         self._call = call
-        self.headline = ""
         self._view = make_view(call.settings.progress, controls=call.run, blocking=blocking)
         self._view.open()
 
@@ -170,8 +172,8 @@ class _Shown:
             self.refresh()
         self.close()
 
-    def close(self) -> None:
-        """Leave the card."""
+    def close(self, headline: str = "") -> None:
+        """Leave the card. headline: the run's status if empty."""
         from llmframe.notebook.view import Ending
 
         run = self._call.run
@@ -180,7 +182,7 @@ class _Shown:
             snapshot=run.snapshot(failure),
             report=run.report,
             model=run.execution.job.model,
-            headline=self.headline or run.status,
+            headline=headline or run.status,
             next_step=how_to_go_on(run.report),
             notes=self._call.notes,
         )

@@ -137,59 +137,69 @@ def begin(run: Run) -> None:
 # -- waiting in a cell ---------------------------------------------------------------
 
 
-def wait_in_cell(run: Run, tick: Callable[[], None]) -> None:
-    """Wait for a run on the loop thread: to its end, or a little while after a stop.
+class Interrupts:
+    """How often the person has interrupted, and the run that this stops."""
 
-    A run that nobody has begun is begun. tick: refreshes the view, five times a second.
-    Raises KeyboardInterrupt after an interrupt, when what was in flight is back or is left
-    to drain in the background.
-    """
-    with _interrupts(run) as interrupts:
-        if run.loop is None:
-            begin(run)
-        stopped_at: float | None = None
-        ticked = 0.0
-        while not run.wait(POLL):
-            now = time.monotonic()
-            if now - ticked >= TICK:
-                tick()
-                ticked = now
-            if run.status == "stopping":
-                stopped_at = stopped_at or now
-                if now - stopped_at >= DRAIN or interrupts.count > 1:
-                    break
-    if interrupts.count:
-        raise KeyboardInterrupt
+    def __init__(self) -> None:
+        self.count = 0
+        self._run: Run | None = None
 
+    def stop(self, run: Run) -> None:
+        """From now on an interrupt stops this run; so does one that came before and was lost."""
+        self._run = run
+        if self.count:
+            run.stop()
 
-class _Interrupts:
-    """How often the person has interrupted."""
-
-    count = 0
+    def note(self) -> None:
+        """An interrupt, in the signal's handler."""
+        self.count += 1
+        if self._run is None:
+            raise KeyboardInterrupt
+        self._run.stop()
 
 
 @contextlib.contextmanager
-def _interrupts(run: Run) -> Iterator[_Interrupts]:
+def interruptible() -> Iterator[Interrupts]:
     """Turn SIGINT into a stop of the run, so that no interrupt lands inside anything.
 
-    Only the main thread gets signals; elsewhere nothing is changed, nor where interrupts are
-    ignored (a job in a shell's background) or handled outside of Python.
+    Raises KeyboardInterrupt at the end of the block if there was one; at once while there is
+    no run. Only the main thread gets signals; elsewhere nothing is changed, nor where
+    interrupts are ignored (a job in a shell's background) or handled outside of Python.
     """
-    seen = _Interrupts()
+    seen = Interrupts()
     in_main = threading.current_thread() is threading.main_thread()
     if not in_main or signal.getsignal(signal.SIGINT) in (signal.SIG_IGN, None):
         yield seen
         return
 
-    def on_interrupt(signum: int, frame: object) -> None:  # noqa: ARG001 - the signal's shape
-        seen.count += 1
-        run.stop()
-
-    before = signal.signal(signal.SIGINT, on_interrupt)
+    before = signal.signal(signal.SIGINT, lambda *_: seen.note())
     try:
         yield seen
     finally:
         signal.signal(signal.SIGINT, before)
+    if seen.count:
+        raise KeyboardInterrupt
+
+
+def wait_in_cell(run: Run, tick: Callable[[], None], interrupts: Interrupts) -> None:
+    """Wait for a run on the loop thread: to its end, or a little while after a stop.
+
+    A run that nobody has begun is begun. tick: refreshes the view, five times a second.
+    What is not back after the little while is left to drain in the background.
+    """
+    if run.loop is None:
+        begin(run)
+    stopped_at: float | None = None
+    ticked = 0.0
+    while not run.wait(POLL):
+        now = time.monotonic()
+        if now - ticked >= TICK:
+            tick()
+            ticked = now
+        if run.status == "stopping":
+            stopped_at = stopped_at or now
+            if now - stopped_at >= DRAIN or interrupts.count > 1:
+                return
 
 
 # -- on a loop that is somebody's own --------------------------------------------------
@@ -237,18 +247,15 @@ def run_nested(run: Run, tick: Callable[[], None]) -> None:
     """Run on the loop of this thread, re-entered, or on a new one where none is running.
 
     Only where ``can_nest``. An outer time-out cannot end it, and the process is patched by
-    nest-asyncio for good. Raises KeyboardInterrupt after an interrupt, when the run has ended.
+    nest-asyncio for good.
     """
     loop = running_loop()
-    with _interrupts(run) as interrupts:
-        if loop is None:
-            with asyncio.Runner() as runner:
-                runner.run(run_here(run, tick))
-        else:
-            _nest_asyncio()[0].apply(loop)
-            loop.run_until_complete(run_here(run, tick))
-    if interrupts.count:
-        raise KeyboardInterrupt
+    if loop is None:
+        with asyncio.Runner() as runner:
+            runner.run(run_here(run, tick))
+    else:
+        _nest_asyncio()[0].apply(loop)
+        loop.run_until_complete(run_here(run, tick))
 
 
 def can_nest() -> bool:

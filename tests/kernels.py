@@ -72,13 +72,14 @@ class Cell:
 class Kernel:
     """A running kernel; leaving the ``with`` block ends it.
 
+    which: "7" or "6". place: its working directory, ours if None.
     widgets: of the widgets that live, the state by comm id.
     """
 
-    def __init__(self, which: str, environment: dict[str, str]) -> None:
+    def __init__(self, which: str, environment: dict[str, str], place: str | None = None) -> None:
         self._manager = KernelManager(kernel_name="python3")
         self._manager.start_kernel(
-            env={**os.environ, **environment, "PYTHONPATH": search_path(which)}
+            env={**os.environ, **environment, "PYTHONPATH": search_path(which)}, cwd=place
         )
         self._client = self._manager.blocking_client()
         self._client.start_channels()

@@ -388,6 +388,23 @@ tell(ok=counts(frame(100).llm.tag("text", FIELDS)))
         assert program.end() == ""
 
 
+def test_an_interrupt_while_the_call_is_still_planned_sends_nothing(configured):
+    code = """
+import openai
+handler = signal.getsignal(signal.SIGINT)
+def client():
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(0.3)
+    return openai.AsyncOpenAI(api_key="k", base_url=os.environ["LOOPBACK"])
+try:
+    frame(20).llm.tag("text", FIELDS, client=client)
+except KeyboardInterrupt:
+    tell(restored=signal.getsignal(signal.SIGINT) is handler)
+"""
+    assert scripts.run(configured, code) == {"restored": True}
+    assert len(configured.ledger) == 0
+
+
 def test_the_handler_is_restored_after_a_call_that_was_not_interrupted(configured):
     before = signal.getsignal(signal.SIGINT)
     frame().llm.tag("text", FIELDS)

@@ -36,7 +36,7 @@ class Sampling:
     def asked(self) -> dict[str, Any]:
         """Its part of the key: only what was given."""
         given = {
-            "temperature": self.temperature,
+            "temperature": None if self.temperature is None else float(self.temperature),
             "seed": self.seed,
             "max_output_tokens": self.max_output_tokens,
             "extra_body": dict(self.extra_body) if self.extra_body else None,
@@ -81,7 +81,7 @@ class Asker:
         row.usage += reply.usage
         if self._keep_raw:
             row.raw = reply.content
-        if reply.refusal and not reply.content:
+        if reply.refusal and not (reply.content or "").strip():
             return failed(row, "refusal", "the model refused to answer")
         if reply.finish_reason == "content_filter":
             return failed(row, "content_filter", "the provider's filter withheld the answer")

@@ -7,6 +7,8 @@ CPU, and ``parse`` loses the usage when an answer does not validate.
 
 from __future__ import annotations
 
+import functools
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +19,14 @@ from llmframe.engine.retry import BadReply
 from llmframe.errors import PlanError
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Mapping
 
     import httpx2
     from openai import AsyncOpenAI
 
 CONNECT_TIMEOUT = 15.0  # seconds; hundreds of connections opened at once need more than 5
-DRAIN_READ_TIMEOUT = 600.0  # seconds; above ours, which ends an attempt
+TOO_MUCH = 1e15  # tokens or money; what is above is junk
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,47 +103,65 @@ def _completions_url(client: AsyncOpenAI) -> str:
 
 def read_response(response: httpx2.Response) -> Reply:
     """The completion in a response with status 200; BadReply where there is none."""
-    try:
-        data = from_json(response.content)
-    except ValueError:
-        kind = response.headers.get("content-type", "no content type")
-        raise BadReply(f"the endpoint answered with {kind} instead of JSON") from None
-    if not isinstance(data, dict) or data.get("error"):
-        raise BadReply("the endpoint answered with an error under status 200", data)
+    data = _read_json(response)
+    error = data.get("error") if isinstance(data, dict) else data
+    usage = _read_usage(data.get("usage")) if isinstance(data, dict) else Usage()
+    if error or not isinstance(data, dict):
+        raise BadReply("the endpoint answered with no completion", error=error, usage=usage)
     choices = data.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-        raise BadReply("the endpoint answered without a choice", data)
+        raise BadReply("the endpoint answered without a choice", usage=usage)
     choice = choices[0]
     if choice.get("finish_reason") == "error":
-        raise BadReply("the endpoint ended the answer with an error", choice)
+        said = "the endpoint ended the answer with an error"
+        raise BadReply(said, error=choice.get("error"), usage=usage)
     message = choice.get("message")
     message = message if isinstance(message, dict) else {}
     return Reply(
         content=_text(message.get("content")),
         finish_reason=_text(choice.get("finish_reason")),
         refusal=_text(message.get("refusal")),
-        usage=_read_usage(data.get("usage")),
+        usage=usage,
         headers=response.headers,
     )
 
 
+def _read_json(response: httpx2.Response) -> Any:
+    try:
+        return from_json(response.content)
+    except ValueError:
+        pass
+    try:
+        return json.loads(response.content)  # knows lone surrogates and byte order marks, too
+    except (ValueError, RecursionError):
+        kind = response.headers.get("content-type", "no content type")
+        raise BadReply(f"the endpoint answered with {kind} instead of JSON") from None
+
+
 def _text(value: object) -> str | None:
+    """A text, or the text parts of a list joined, as some endpoints send them."""
+    if isinstance(value, list):
+        parts = [part.get("text") for part in value if isinstance(part, dict)]
+        return "".join(part for part in parts if isinstance(part, str))
     return value if isinstance(value, str) else None
 
 
 def _read_usage(usage: object) -> Usage:
     if not isinstance(usage, dict):
         return Usage()
-    cost = usage.get("cost")
+    cost = _amount(usage.get("cost"))
     return Usage(
-        tokens_in=_count(usage.get("prompt_tokens")),
-        tokens_out=_count(usage.get("completion_tokens")),
-        cost=float(cost) if isinstance(cost, int | float) else None,
+        tokens_in=int(_amount(usage.get("prompt_tokens")) or 0),
+        tokens_out=int(_amount(usage.get("completion_tokens")) or 0),
+        cost=None if cost is None else float(cost),
     )
 
 
-def _count(value: object) -> int:
-    return int(value) if isinstance(value, int | float) and value >= 0 else 0
+def _amount(value: object) -> int | float | None:
+    """A number from 0; None for all else, infinity and not-a-number included."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if 0 <= value < TOO_MUCH else None
 
 
 def open_backend(endpoint: Endpoint, *, connections: int) -> Backend:
@@ -154,7 +175,8 @@ def open_backend(endpoint: Endpoint, *, connections: int) -> Backend:
     if endpoint.owned:
         return Backend(given.with_options(max_retries=0), owned=True)
     if has_default_transport(given):
-        ours = given.copy(http_client=_http_client(connections), max_retries=0)
+        http_client = _http_client(connections)
+        ours = given.copy(http_client=http_client, timeout=http_client.timeout, max_retries=0)
         return Backend(ours, owned=True)
     return Backend(given.with_options(max_retries=0), owned=False)
 
@@ -216,19 +238,31 @@ def _own_client(endpoint: Endpoint, connections: int) -> AsyncOpenAI:
 
 
 def _http_client(connections: int) -> Any:
-    """The aiohttp transport where it is installed, else the SDK's default."""
+    """The aiohttp transport where it is installed, else the SDK's default.
+
+    Only connecting has a time-out here: the pipeline ends an attempt as a whole.
+    """
     import httpx2
     import openai
 
     options: dict[str, Any] = {
-        "timeout": httpx2.Timeout(DRAIN_READ_TIMEOUT, connect=CONNECT_TIMEOUT),
+        "timeout": httpx2.Timeout(None, connect=CONNECT_TIMEOUT),
         "limits": httpx2.Limits(
             max_connections=connections + 10,
             max_keepalive_connections=connections + 10,
             keepalive_expiry=60.0,
         ),
+        "verify": _ssl_context(),
     }
     try:
         return openai.DefaultAioHttpClient(**options)
     except RuntimeError:  # openai was installed without its aiohttp extra
         return openai.DefaultAsyncHttpxClient(**options)
+
+
+@functools.cache
+def _ssl_context() -> ssl.SSLContext:
+    """One for all runs: reading the trusted certificates takes tens of milliseconds."""
+    import httpx2
+
+    return httpx2.create_ssl_context()

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from llmframe.engine.asking import Sampling
     from llmframe.engine.backend import Endpoint
     from llmframe.engine.book import Rows
+    from llmframe.engine.governor import Seat
     from llmframe.engine.identity import KeyMaker
     from llmframe.engine.journal import Checkpoint
     from llmframe.engine.pipeline import Patience
@@ -33,13 +34,15 @@ if TYPE_CHECKING:
     from llmframe.errors import CheckpointError, RowError
     from llmframe.task.prompt import Prompt
 
+LAST_SYNC = 10.0  # seconds that the end of a run waits for a hanging disk
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """Everything one run needs to know.
 
-    endpoint_identity: see identity.endpoint_identity. concurrency: requests on the wire
-    at most, "auto" finds its own. The rest: see the options of the same name.
+    concurrency: requests on the wire at most, "auto" finds its own. The rest: see the
+    options of the same name.
     """
 
     rows: Rows
@@ -75,7 +78,8 @@ class Execution:
         self.held = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pipeline: Pipeline | None = None
-        self._governor = governor_for(job.endpoint_identity, job.endpoint.api_key, job.model)
+        self._governor = governor_for(job.endpoint.base_url, job.endpoint.api_key, job.model)
+        self._seat: Seat | None = None
         self._task: asyncio.Task[None] | None = None
         self._bound_by = ""
         self.verdict: Verdict | None = None
@@ -90,11 +94,13 @@ class Execution:
         finally:
             self.tally.ended = self.tally.clock()
             await self._close_checkpoint()
+            if self._pipeline is not None:  # the last fsync may have failed
+                self.error = self._pipeline.error
 
     async def _run(self) -> None:
         job = self.job
         backend = open_backend(job.endpoint, connections=job.cap or AUTO_CAP)
-        seat = self._governor.join(job.cap)
+        self._seat = seat = self._governor.join(job.cap)
         nonce = secrets.token_hex(4)
         parts = Parts(
             rows=job.rows,
@@ -167,7 +173,7 @@ class Execution:
             retries=tally.retries,
             refusals=tally.refusals,
             usage=tally.usage,
-            in_flight=0 if ended else binding.on_wire,
+            in_flight=0 if self._seat is None else self._seat.on_wire,
             limit=limit,
             waiting=0 if self._pipeline is None or ended else self._pipeline.waiting,
             seconds=tally.seconds,
@@ -236,7 +242,14 @@ class Execution:
         checkpoint = self.job.checkpoint
         if checkpoint is None:
             return
-        try:
-            await asyncio.shield(asyncio.to_thread(checkpoint.close))
-        except RuntimeError:  # the interpreter is going down and has no threads to give
+
+        def close() -> None:
+            checkpoint.flush(
+                LAST_SYNC
+            )  # another run may use the file on: then close waits for none
             checkpoint.close()
+
+        try:
+            await asyncio.shield(asyncio.to_thread(close))
+        except RuntimeError:  # the interpreter is going down and has no threads to give
+            close()

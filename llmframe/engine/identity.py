@@ -13,14 +13,18 @@ import json
 from typing import Any
 from urllib.parse import urlsplit
 
+from llmframe.errors import PlanError
+
 KEY_BYTES = 16
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class KeyMaker:
     """Keys of one task.
 
     asked: JSON-able description of all that is asked of every row: the prompt's version,
-        fields, instructions, model, endpoint and the sampling parameters as given.
+        fields, instructions, model, endpoint and the sampling parameters as given. Raises
+        PlanError if it is no JSON.
     """
 
     def __init__(self, asked: dict[str, Any]) -> None:
@@ -36,15 +40,28 @@ class KeyMaker:
 
 
 def _canonical(value: dict[str, Any]) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+    try:
+        text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise PlanError(f"what is asked must be plain JSON values; in the options: {exc}") from exc
+    return text.encode()
 
 
 def endpoint_identity(base_url: str) -> str:
-    """Scheme, host and path in lower case; on loopback the port, which changes, is dropped."""
+    """Scheme, host and path in lower case; on loopback the port, which changes, is dropped.
+
+    Raises PlanError for a URL whose port is none.
+    """
     parts = urlsplit(base_url.lower())
     host = parts.hostname or ""
-    port = f":{parts.port}" if parts.port and not is_loopback(host) else ""
-    return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
+    try:
+        port = parts.port
+    except ValueError as exc:
+        raise PlanError(f"base_url={base_url!r}: {exc}") from exc
+    shown = f"[{host}]" if ":" in host else host
+    if port and port != _DEFAULT_PORTS.get(parts.scheme) and not is_loopback(host):
+        shown += f":{port}"
+    return f"{parts.scheme}://{shown}{parts.path.rstrip('/')}"
 
 
 def is_loopback(host: str) -> bool:
@@ -52,6 +69,7 @@ def is_loopback(host: str) -> bool:
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:
         return False
+    return address.is_loopback or address.is_unspecified

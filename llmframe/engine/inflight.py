@@ -32,10 +32,14 @@ class InFlight:
             return None
 
     def resolve(self, key: bytes, result: RowResult | None) -> None:
-        """The asker is done with the key; None means that a waiter has to take over."""
+        """The asker is done with the key; None means that a waiter has to take over.
+
+        A key that nobody asks is left alone: after a fork the child knows none.
+        """
         with self._lock:
-            answer = self._asked.pop(key)
-        answer.set_result(result)
+            answer = self._asked.pop(key, None)
+        if answer is not None:
+            answer.set_result(result)
 
     def forget_all(self) -> None:
         """A forked child asks none of what its parent asks."""

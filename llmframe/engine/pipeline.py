@@ -12,10 +12,10 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from llmframe.engine.asking import failed
+from llmframe.engine.asking import MAX_PAID, failed
 from llmframe.engine.events import RequestRefused, RequestSent, RowsDone
 from llmframe.engine.planner import Planner
-from llmframe.engine.retry import RetryPolicy, Verdict, classify
+from llmframe.engine.retry import BadReply, RetryPolicy, Verdict, classify
 from llmframe.engine.work import Row, Work
 from llmframe.errors import CallError, CheckpointError, OutputError, RowError
 
@@ -38,7 +38,10 @@ if TYPE_CHECKING:
 STUBBORN_AFTER = 3  # refusals of one row while others succeed: it goes last
 HOPELESS_AFTER = 10  # refusals of such a row: it fails
 REFUSED_ALONE = 2  # refusals of a row that was alone on the wire: it fails
+TELLING = 10  # successes for each refusal: then it is the row that is refused, not the rate
+LONGEST_WINDOW = 60.0  # seconds after which no limit a minute can be the reason
 NEVER_CONNECTED = 8.0  # seconds of failing connections, and never a response: the run ends
+LONGEST_KNOCK = 1.0  # seconds between two attempts of a row while nobody has ever answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +62,9 @@ class Patience:
             self.timeout if self.deadline is None else min(self.timeout, self.deadline - row.busy)
         )
 
-    def is_over(self, row: Row, wait: float = 0.0) -> bool:
-        """Whether the row's deadline is over, or would be after a wait."""
-        return self.deadline is not None and row.busy + wait >= self.deadline
+    def is_over(self, row: Row) -> bool:
+        """Whether the row's deadline is over."""
+        return self.deadline is not None and row.busy >= self.deadline
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +112,13 @@ class Pipeline:
         self._work = Work(self._clock, lambda: parts.seat.limit)
         self._planner = Planner(
             parts.rows, parts.keys, parts.book, self._work, parts.events,
-            checkpoint=parts.checkpoint, reuse=reuse, redact=redact,
+            checkpoint=parts.checkpoint, reuse=reuse, redact=redact, on_unsent=self._on_failed,
         )  # fmt: skip
         self._workers: set[asyncio.Task[None]] = set()
         self._nobody_left = asyncio.Event()
         self._crash: BaseException | None = None
         self._responded = False
-        self._unconnected_since: float | None = None
+        self._first_sent: float | None = None
         self.verdict: Verdict | None = None
         self.error: CheckpointError | RowError | None = None
         parts.seat.on_doom = self._on_doom
@@ -143,8 +146,7 @@ class Pipeline:
         """Send nothing new; what is in flight goes on to its end."""
         self._parts.seat.close()
         for row in self._work.close():
-            if row.claimed:
-                self._parts.in_flight.resolve(row.key, None)
+            self._unclaim(row)
 
     def hold(self, held: bool) -> None:
         """The person's pause: send nothing new while held."""
@@ -163,6 +165,9 @@ class Pipeline:
             await self._planner.run(self._hire)
         except CheckpointError as error:
             self.fail(error)
+        except Exception as exc:  # noqa: BLE001 - raised when what is in flight is back
+            self._crash = exc
+            self.stop()
 
     async def _dismiss(self) -> None:
         """Cancel whoever is left; a normal end leaves nobody."""
@@ -194,13 +199,12 @@ class Pipeline:
         """One worker: row after row, until there are no more."""
         while (taken := await self._work.next()) is not None:
             row = self._render(taken) if isinstance(taken, int) else taken
-            if not (row.claimed or self._claim(row)):
-                continue
-            lease = await self._lease(row)
-            if lease is None:
-                return
-            await self._attempt(row, lease)
-            self._hire()
+            try:
+                if row.claimed or self._claim(row):
+                    await self._send(row)
+            except BaseException:
+                self._unclaim(row)  # whoever waits for its key takes over
+                raise
 
     def _render(self, position: int) -> Row:
         text = self._planner.text(position)
@@ -213,10 +217,24 @@ class Pipeline:
             asked.add_done_callback(lambda answer: self._from_outside(self._on_answer, row, answer))
             return False
         row.claimed = True
-        answer = self._planner.recall(row.key)  # another run may just have written it
+        answer = self._recall(row)  # another run may just have written it
         if answer is not None:
+            self._note_ids(row.key, [row.position])
             self._finish(row, answer, "checkpoint")
         return answer is None
+
+    def _unclaim(self, row: Row, result: RowResult | None = None) -> None:
+        """The key is nobody's again; without a result whoever waits for it takes over."""
+        if row.claimed:
+            row.claimed = False
+            self._parts.in_flight.resolve(row.key, result)
+
+    def _recall(self, row: Row) -> RowResult | None:
+        try:
+            return self._planner.recall(row.key)
+        except CheckpointError as error:
+            self.fail(error)
+            return None
 
     def _on_answer(self, row: Row, answer: Future[RowResult | None]) -> None:
         """Another run is done with this row's key; take over where it has no answer."""
@@ -225,15 +243,18 @@ class Pipeline:
             return
         if result is None or result.status != "ok":
             self._work.give_back(row, self._clock())
-        else:
-            if not self._is_kept(row):
-                self._write(row, result)
-            self._settle(row, result, "shared")
+            return
+        if self._recall(row) is None:  # it has another checkpoint, or none
+            self._keep(row, result)
+        self._note_ids(row.key, [row.position])
+        self._settle(row, result, "shared")
 
-    def _is_kept(self, row: Row) -> bool:
-        """Whether the checkpoint has the row's line already: two runs may share one file."""
-        checkpoint = self._parts.checkpoint
-        return checkpoint is not None and checkpoint.get(row.key) is not None
+    async def _send(self, row: Row) -> None:
+        """Wait in turn and send the row once."""
+        lease = await self._lease(row)
+        if lease is not None:
+            await self._attempt(row, lease)
+            self._hire()
 
     async def _lease(self, row: Row) -> Lease | None:
         try:
@@ -248,6 +269,8 @@ class Pipeline:
     async def _attempt(self, row: Row, lease: Lease) -> None:
         """One request, and what it means for the row."""
         began = self._clock()
+        if self._first_sent is None:
+            self._first_sent = began
         row.note_sent(began)
         self._parts.events.emit(RequestSent(row.sent > 1))
         timeout = self._patience.left(row)
@@ -260,6 +283,8 @@ class Pipeline:
             raise
         except Exception as exc:  # noqa: BLE001 - one row must never end the run
             row.note_back(began, self._clock())
+            if isinstance(exc, BadReply):
+                row.note_paid(exc.usage)
             self._judge(row, lease, classify(exc, timeout=timeout, scrub=self._parts.scrub))
         else:
             row.note_back(began, self._clock())
@@ -286,87 +311,102 @@ class Pipeline:
         self._parts.seat.release(lease, answered=verdict.action == "fail_row")
         if verdict.action == "fail_row":
             self._finish(row, failed(row, verdict.kind, verdict.message))
-        elif verdict.action == "end_run" or self._never_connects(verdict):
+        elif self._is_hopeless(verdict):
             self._drop(row)
-            self._parts.governor.doom(verdict)
+            self._give_up(verdict)
         else:
             self._retry(row, verdict)
 
-    def _retry(self, row: Row, verdict: Verdict) -> None:
-        if verdict.kind == "connection" and not self._responded:
-            row.charged = 0  # nobody has answered yet: that is no fault of the row
-        wait = self._policy.wait(max(row.charged, 1))
-        if self._patience.is_over(row, wait or 0.0):
-            message = f"{self._patience.deadline:g} s are over; last: {verdict.message}"
-            self._finish(row, failed(row, "deadline", message))
-        elif wait is None:
-            after = (
-                f"{verdict.message} (after {row.sent} attempts)"
-                if row.sent > 1
-                else verdict.message
-            )
-            self._finish(row, failed(row, verdict.kind, after))
+    def _is_hopeless(self, verdict: Verdict) -> bool:
+        """Whether no row of this run can succeed."""
+        if verdict.kind != "connection":
+            return verdict.action == "end_run"
+        if self._responded:
+            return False  # the address is right: a connection was lost
+        knocking = self._clock() - (self._first_sent or 0.0)
+        return verdict.action == "end_run" or knocking > NEVER_CONNECTED
+
+    def _give_up(self, verdict: Verdict) -> None:
+        if verdict.kind == "connection":
+            self._on_doom(verdict)  # other runs may have got through
         else:
-            row.busy += wait
-            self._try_again(row, wait)
+            self._parts.governor.doom(verdict)
+
+    def _retry(self, row: Row, verdict: Verdict) -> None:
+        wait = self._wait(row, verdict)
+        if wait is None and not self._patience.is_over(row):
+            often = f" (after {row.sent} attempts)" if row.sent > 1 else ""
+            self._finish(row, failed(row, verdict.kind, verdict.message + often))
+        else:
+            row.busy += wait or 0.0
+            self._try_again(row, wait or 0.0)
+
+    def _wait(self, row: Row, verdict: Verdict) -> float | None:
+        """Seconds until the row's next attempt, None when none is left."""
+        if verdict.kind == "connection" and not self._responded:
+            row.charged, row.busy = 0, 0.0  # nobody has answered yet: no fault of the row
+            return min(self._policy.backoff(row.sent), LONGEST_KNOCK)
+        return None if row.paid >= MAX_PAID else self._policy.wait(row.charged)
 
     def _defer(self, row: Row, lease: Lease, verdict: Verdict) -> None:
         """The provider refused the row: it waits without using up attempts."""
         governor = self._parts.governor
         self._parts.events.emit(RequestRefused(verdict))
-        row.note_refused(alone=lease.alone, successes=governor.successes)
-        others_succeed = governor.successes > row.successes_before
-        stubborn = others_succeed and row.refused >= STUBBORN_AFTER
+        row.note_refused(
+            alone=lease.alone, successes=governor.successes, refusals=governor.refusals
+        )
+        stubborn = row.refused >= STUBBORN_AFTER and self._is_singled_out(row)
         self._parts.seat.refuse(lease, verdict.retry_after, counts=not stubborn)
-        alone = others_succeed and row.refused_alone >= REFUSED_ALONE
-        if alone or (stubborn and row.refused >= HOPELESS_AFTER):
+        if self._is_refused_for_good(row, stubborn=stubborn):
             message = f"{verdict.message} (refused {row.refused} times while other rows passed)"
             self._finish(row, failed(row, "rate_limit", message))
-        elif stubborn and not row.is_last:
-            row.is_last = True
-            self._try_last(row)
-        else:
-            wait = verdict.retry_after
-            self._try_again(row, self._policy.backoff(row.refused) if wait is None else wait)
+            return
+        row.is_last = row.is_last or stubborn
+        wait = verdict.retry_after
+        self._try_again(row, self._policy.backoff(row.refused) if wait is None else wait)
 
-    def _never_connects(self, verdict: Verdict) -> bool:
-        """Whether no request has ever reached the endpoint, for too long to hope."""
-        if self._responded or verdict.kind != "connection":
-            return False
-        if self._unconnected_since is None:
-            self._unconnected_since = self._clock()
-        return self._clock() - self._unconnected_since > NEVER_CONNECTED
+    def _is_singled_out(self, row: Row) -> bool:
+        """Whether others pass so well since its first refusal that no rate can be the reason."""
+        governor = self._parts.governor
+        passed = governor.successes - row.successes_before
+        return passed >= TELLING * (governor.refusals - row.refusals_before + 1)
+
+    def _is_refused_for_good(self, row: Row, *, stubborn: bool) -> bool:
+        governor = self._parts.governor
+        alone = row.refused_alone >= REFUSED_ALONE
+        if stubborn:
+            return alone or row.refused >= HOPELESS_AFTER
+        others_passed = governor.successes > row.successes_before
+        return alone and others_passed and governor.quiet >= LONGEST_WINDOW
 
     def _try_again(self, row: Row, wait: float) -> None:
-        if self._work.closed:
+        if self._patience.is_over(row):
+            last = "" if row.failure is None else f"; last: {row.failure.message}"
+            message = f"{self._patience.deadline:g} s are over{last}"
+            self._finish(row, failed(row, "deadline", message))
+        elif self._work.closed:
             self._drop(row)
         else:
             self._work.give_back(row, self._clock() + wait)
 
-    def _try_last(self, row: Row) -> None:
-        if self._work.closed:
-            self._drop(row)
-        else:
-            self._work.put_last(row)
-
     def _drop(self, row: Row) -> None:
         """The row stays pending; who waits for its key takes over."""
-        self._parts.in_flight.resolve(row.key, None)
+        self._unclaim(row)
         self._work.done()
 
     def _finish(self, row: Row, result: RowResult, source: Source = "request") -> None:
         if source == "request":
-            self._write(row, result)
+            result = self._keep(row, result)
         self._settle(row, result, source)
-        self._parts.in_flight.resolve(row.key, result)
-        if result.status == "failed" and self._raise_on_failure:
-            self.fail(_row_error(row, result))
+        self._unclaim(row, result)
+        if result.status == "failed":
+            self._on_failed(row.position, result, row.failure)
 
-    def _write(self, row: Row, result: RowResult) -> None:
-        """The row's line; where it cannot be written the answer is kept in memory."""
+    def _keep(self, row: Row, result: RowResult) -> RowResult:
+        """Write the row's line; where it cannot be written the answer is kept in memory."""
         checkpoint = self._parts.checkpoint
         if checkpoint is None:
-            return
+            return result
         try:
             checkpoint.append(
                 row.key, result, error_info=_error_info(row, result), id=self._id(row.position),
@@ -374,19 +414,22 @@ class Pipeline:
             )  # fmt: skip
         except CheckpointError as error:
             self.fail(error)
+        except OutputError as error:  # values that are no JSON
+            return failed(row, "output", str(error))
+        return result
 
     def _settle(self, row: Row, result: RowResult, source: Source) -> None:
         followers = self._parts.book.settle(row.position, result)
         self._parts.events.emit(RowsDone((row.position,), result, source))
         if followers:
-            self._note_ids(row.key, followers, result)
+            if result.status == "ok":
+                self._note_ids(row.key, followers)
             shared: Source = "checkpoint" if source == "checkpoint" else "shared"
             self._parts.events.emit(RowsDone(followers, result, shared))
         self._work.done()
 
-    def _note_ids(self, key: bytes, positions: list[int], result: RowResult) -> None:
-        if result.status != "ok" or self._parts.checkpoint is None:
-            return
+    def _note_ids(self, key: bytes, positions: list[int]) -> None:
+        """The checkpoint knows that these rows have the key's answer."""
         try:
             for position in positions:
                 self._planner.note_id(key, self._id(position))
@@ -403,6 +446,11 @@ class Pipeline:
         self.verdict = self.verdict or verdict
         self.stop()
 
+    def _on_failed(self, position: int, result: RowResult, failure: Verdict | None = None) -> None:
+        """A row has failed for good."""
+        if self._raise_on_failure:
+            self.fail(_row_error(position, result, failure))
+
     def _on_checkpoint_error(self, error: CheckpointError) -> None:
         self._from_outside(self.fail, error)
 
@@ -412,18 +460,17 @@ class Pipeline:
             self._loop.call_soon_threadsafe(callback, *args)
 
 
-def _row_error(row: Row, result: RowResult) -> RowError:
+def _row_error(position: int, result: RowResult, failure: Verdict | None) -> RowError:
     kind, _, _ = (result.error or "").partition(":")
-    message = f"row {row.position}: {result.error}"
-    if row.failure is None:
+    message = f"row {position}: {result.error}"
+    if failure is None:
         error: RowError = OutputError(message, kind=cast("ErrorKind", kind))
     else:
-        failure = row.failure
         error = CallError(
-            message, kind=failure.kind, status=failure.status, code=failure.code,
+            message, kind=cast("ErrorKind", kind), status=failure.status, code=failure.code,
             retry_after=failure.retry_after,
         )  # fmt: skip
-    error.position = row.position
+    error.position = position
     return error
 
 

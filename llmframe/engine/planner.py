@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, cast
 
 from llmframe.engine.events import Planned, RowsDone
 from llmframe.engine.results import SKIPPED, RowResult
@@ -17,14 +18,17 @@ if TYPE_CHECKING:
     from llmframe.engine.journal import Checkpoint
     from llmframe.engine.work import Work
 
-SLICE = 256  # rows looked at in one go: about 1 ms
+SLICE = 256  # rows looked at in one go, at most: about 1 ms
+FIRST_REDACTED = 16  # the same at first where each must be redacted, at a speed not known
+LONGEST_SLICE = 0.004  # seconds; rows of long texts go in smaller slices
 
 
 class Planner:
     """Enters every row into the book and the fresh ones into the work.
 
     redact: the person's function over every text, run in a thread, never on the loop.
-    reuse: whether answers are taken from the checkpoint.
+    reuse: whether answers are taken from the checkpoint. on_unsent: told of each row that
+    fails without being sent.
     """
 
     def __init__(
@@ -38,6 +42,7 @@ class Planner:
         checkpoint: Checkpoint | None,
         reuse: bool = True,
         redact: Callable[[str], str] | None = None,
+        on_unsent: Callable[[int, RowResult], None] | None = None,
     ) -> None:
         self._rows = rows
         self._keys = keys
@@ -47,16 +52,28 @@ class Planner:
         self._checkpoint = checkpoint
         self._reuse = reuse
         self._redact = redact
+        self._on_unsent = on_unsent
         self._redacted: dict[int, str] = {}
 
     async def run(self, after_slice: Callable[[], None]) -> None:
-        """Look at all rows; calls after_slice now and then, so that workers can be hired."""
-        for start in range(0, self._rows.n, SLICE):
-            await self._plan(start, min(start + SLICE, self._rows.n))
+        """Look at all rows; calls after_slice now and then, so that workers can be hired.
+
+        After a stop it goes on, for the answers that are in the checkpoint; but what must
+        be redacted first is left, for that may take any time.
+        """
+        start, size = 0, SLICE if self._redact is None else FIRST_REDACTED
+        while start < self._rows.n and not self._gives_up():
+            stop = min(start + size, self._rows.n)
+            took = await self._plan(start, stop)
             after_slice()
             await asyncio.sleep(0)
+            start, size = stop, _next_size(size, took)
         self._work.planned()
-        self._events.emit(Planned())
+        if not self._gives_up():
+            self._events.emit(Planned())
+
+    def _gives_up(self) -> bool:
+        return self._work.closed and self._redact is not None
 
     def text(self, position: int) -> str:
         """The text to send for a fresh row, rendered again so that none is kept meanwhile."""
@@ -64,14 +81,27 @@ class Planner:
             return self._redacted.pop(position)
         return self._rows.text(position) or ""
 
-    async def _plan(self, start: int, stop: int) -> None:
+    async def _plan(self, start: int, stop: int) -> float:
+        """Plan a slice; the seconds it took."""
+        began = time.perf_counter()
         rendered = self._rows.texts(start, stop)
         texts: Sequence[str | Exception | None] = rendered
         if self._redact is not None:
-            texts = await asyncio.to_thread(_redact_all, self._redact, rendered)
+            texts = await asyncio.to_thread(self._redact_all, rendered)
         ids = self._rows.ids(start, stop)
         for offset, text in enumerate(texts):
             self._place(start + offset, text, ids[offset] if ids is not None else None)
+        return time.perf_counter() - began
+
+    def _redact_all(self, texts: Sequence[str | None]) -> list[str | Exception | None]:
+        """In a thread: as many as are redacted before the run is told to stop."""
+        redact = cast("Callable[[str], str]", self._redact)
+        redacted: list[str | Exception | None] = []
+        for text in texts:
+            if self._work.closed:
+                break
+            redacted.append(None if text is None else _redact_one(redact, text))
+        return redacted
 
     def _place(self, position: int, text: str | Exception | None, row_id: object) -> None:
         if not isinstance(text, str):
@@ -117,6 +147,14 @@ class Planner:
     def _close(self, position: int, result: RowResult, source: Source) -> None:
         self._book.results[position] = result
         self._events.emit(RowsDone((position,), result, source))
+        if result.status == "failed" and self._on_unsent is not None:
+            self._on_unsent(position, result)
+
+
+def _next_size(size: int, took: float) -> int:
+    """Rows of the next slice, after one that took so many seconds."""
+    fitting = int(size * LONGEST_SLICE / max(took, 1e-6))
+    return max(1, min(fitting, 2 * size, SLICE))
 
 
 def _unsent(reason: Exception | None) -> RowResult:
@@ -126,12 +164,6 @@ def _unsent(reason: Exception | None) -> RowResult:
     return RowResult(
         "failed", error=f"redact: {type(reason).__name__} in redact=; nothing was sent"
     )
-
-
-def _redact_all(
-    redact: Callable[[str], str], texts: Sequence[str | None]
-) -> list[str | Exception | None]:
-    return [None if text is None else _redact_one(redact, text) for text in texts]
 
 
 def _redact_one(redact: Callable[[str], str], text: str) -> str | Exception | None:

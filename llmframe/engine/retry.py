@@ -5,11 +5,14 @@ from __future__ import annotations
 import email.utils
 import math
 import re
+import ssl
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from tenacity import RetryCallState, Retrying, stop_after_attempt, wait_random_exponential
+
+from llmframe.engine.results import NOTHING_USED, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,14 +34,19 @@ LOST_MODEL_CODES = frozenset({"model_not_found", "deploymentnotfound", "model_no
 CONTEXT_CODES = frozenset({"context_length_exceeded", "string_above_max_length"})
 FILTER_CODES = frozenset({"content_filter", "content_policy_violation", "moderation_blocked"})
 _CONTEXT_WORDS = re.compile(
-    r"context (length|size|window)|too (many|long).{0,20}tokens|maximum context", re.I
+    r"context (length|size|window)|too (many|long).{0,20}tokens|maximum (context|input|prompt)"
+    r"|reduce the length",
+    re.I,
 )
 _FILTER_WORDS = re.compile(r"content.?(filter|policy|management)|moderation|flagged", re.I)
-_MODEL_WORDS = re.compile(r"\bmodel\b|deployment", re.I)
-_TOO_LARGE = re.compile(r"request too large|limit \d+, requested \d+", re.I)
+_TOO_LARGE = re.compile(r"request too large", re.I)
+_AMOUNTS = re.compile(r"limit:? ([\d,]+)\b.{0,60}?\brequested:? ([\d,]+)", re.I | re.S)
+_TRANSPORTS = {"aiohttp", "httpx2", "httpcore2", "httpx", "httpcore", "h11", "anyio", "ssl"}
 
 _SECRETS = re.compile(r"(?i)\b(?:bearer\s+\S+|(?:sk|pk|rk|gsk|key|xai)[-_][A-Za-z0-9_\-*.]{6,})")
 MESSAGE_LIMIT = 200  # characters of a provider's message that are kept
+UNIX_TIME = 1e9  # a Retry-After above is a moment, not a number of seconds
+LONGEST_WAIT = 366 * 86400.0  # seconds; what asks for more is junk
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +68,13 @@ class Verdict:
 class BadReply(Exception):  # noqa: N818 - it is the reply that is bad
     """A response with status 200 that is no completion.
 
-    body: the decoded JSON, or None where it is not JSON.
+    error: what the endpoint says went wrong, None where it says nothing. usage: paid all the same.
     """
 
-    def __init__(self, message: str, body: object = None) -> None:
+    def __init__(self, message: str, *, error: object = None, usage: Usage = NOTHING_USED) -> None:
         super().__init__(message)
-        self.body = body
+        self.error = error
+        self.usage = usage
 
 
 class Scrubber:
@@ -92,14 +101,14 @@ def classify(exc: BaseException, *, timeout: float, scrub: Scrubber) -> Verdict:
 
     if isinstance(exc, BadReply):
         return _classify_bad_reply(exc, scrub)
-    if isinstance(exc, TimeoutError):
-        return Verdict("retry", "timeout", f"no complete reply within {timeout:g} s")
     if isinstance(exc, openai.APIStatusError):
         headers = exc.response.headers
         return classify_status(exc.status_code, _error_body(exc.body), headers, scrub)
-    if isinstance(exc, openai.APIConnectionError):
+    if isinstance(exc, TimeoutError):
+        return Verdict("retry", "timeout", f"no complete reply within {timeout:g} s")
+    if isinstance(exc, openai.APIConnectionError) or _is_of_transport(exc):
         return _classify_connection(exc, timeout, scrub)
-    return Verdict("fail_row", "connection", scrub(f"{type(exc).__name__}: {exc}"))
+    return Verdict("fail_row", "bad_request", scrub(f"{type(exc).__name__}: {exc}"))
 
 
 def classify_status(
@@ -107,105 +116,152 @@ def classify_status(
 ) -> Verdict:
     """What an HTTP status with an error body means."""
     code = str(error.get("code") or error.get("type") or "") or None
-    said = scrub(str(error.get("message") or "")).rstrip(". ")
-    said = said or f"the endpoint answered HTTP {status}"
+    told = str(error.get("message") or error.get("detail") or "")
     wait = retry_after(headers)
-    if status == 402 or {str(error.get("code")), str(error.get("type"))} & BILLING_CODES:
+    if _is_billing(status, error, wait):
         action: Action = "end_run"
         kind: ErrorKind = "rate_limit"
-    elif status == 429 or (status == 503 and wait is not None):
-        too_large = status == 429 and wait is None and _TOO_LARGE.search(said)
+    elif status in (402, 429) or (status == 503 and wait is not None):
+        too_large = status == 429 and _is_too_large(told)
         action, kind = ("fail_row" if too_large else "refused"), "rate_limit"
     else:
-        action, kind = _judge_status(status, (code or "").lower(), said)
+        action, kind = _judge_status(status, (code or "").lower(), told)
+    said = scrub(told).rstrip(". ") or f"the endpoint answered HTTP {status}"
     return Verdict(action, kind, said, status, scrub(code) if code else None, wait)
 
 
-def _judge_status(status: int, code: str, said: str) -> tuple[Action, ErrorKind]:
+def _is_billing(status: int, error: Mapping[str, Any], wait: float | None) -> bool:
+    """No credit: waiting does not help, unless the endpoint itself says until when."""
+    named = {str(error.get("code")), str(error.get("type"))} & BILLING_CODES
+    return bool(named) or (status == 402 and wait is None)
+
+
+def _is_too_large(told: str) -> bool:
+    """Whether one request asks for more than the whole limit: it can never pass."""
+    amounts = _AMOUNTS.search(told)
+    if amounts is None:
+        return _TOO_LARGE.search(told) is not None
+    limit, requested = (float(amount.replace(",", "") or 0) for amount in amounts.groups())
+    return requested > limit
+
+
+def _judge_status(status: int, code: str, told: str) -> tuple[Action, ErrorKind]:
     """Action and kind for a status that is neither billing nor a refusal."""
     if status in (408, 409) or status >= 500:
         return "retry", "timeout" if status == 408 else "server"
-    if status in (400, 403) and (code in FILTER_CODES or _FILTER_WORDS.search(said)):
+    if status in (400, 403) and (code in FILTER_CODES or _FILTER_WORDS.search(told)):
         return "fail_row", "content_filter"
     if status in (401, 403, 404) or code in LOST_MODEL_CODES:
         return "end_run", "bad_request"
-    if status == 413 or code in CONTEXT_CODES or _CONTEXT_WORDS.search(said):
+    if status == 413 or code in CONTEXT_CODES or _CONTEXT_WORDS.search(told):
         return "fail_row", "context_length"
     return "fail_row", "bad_request"
 
 
 def _error_body(body: object) -> Mapping[str, Any]:
-    """The error object, whether or not it is wrapped in ``{"error": ...}``."""
+    """The error object, however it is wrapped; a text is its message, a page of HTML is none."""
+    if isinstance(body, list):
+        body = body[0] if body else None
     if isinstance(body, dict):
         inner = body.get("error", body)
-        return inner if isinstance(inner, dict) else {"message": str(inner)}
+        return inner if isinstance(inner, dict) else _error_body(inner)
+    if isinstance(body, str) and not body.lstrip().startswith("<"):
+        return {"message": body}
     return {}
 
 
 def _classify_bad_reply(exc: BadReply, scrub: Scrubber) -> Verdict:
-    error = _error_body(exc.body) if isinstance(exc.body, dict) and "error" in exc.body else None
-    if error is None:
+    if not exc.error:
         return Verdict("retry", "server", scrub(str(exc)), 200)
+    error = _error_body(exc.error)
     code = str(error.get("code"))
     status = int(code) if re.fullmatch("[45][0-9][0-9]", code) else 500
     return classify_status(status, error, {}, scrub)
 
 
-def _classify_connection(exc: Exception, timeout: float, scrub: Scrubber) -> Verdict:
+def _is_of_transport(exc: BaseException) -> bool:
+    """Whether a transport let one of its own errors through, as aiohttp does with junk."""
+    module = type(exc).__module__.partition(".")[0]
+    return module in _TRANSPORTS or isinstance(exc, OSError | EOFError)
+
+
+def _classify_connection(exc: BaseException, timeout: float, scrub: Scrubber) -> Verdict:
     """The aiohttp transport calls a refused connection a time-out; its cause tells."""
-    causes = list(_causes(exc))
+    causes = _causes(exc)
     names = {type(cause).__name__ for cause in causes}
-    reason = scrub(str(causes[-1]) or type(causes[-1]).__name__)
+    reason = scrub(str(causes[-1])) or type(causes[-1]).__name__
     if "ReadTimeout" in names or "WriteTimeout" in names:
         return Verdict("retry", "timeout", f"no complete reply within {timeout:g} s")
-    if any("Certificate" in name or "SSL" in name for name in names):
+    if any(_is_insecure(cause) for cause in causes):
         return Verdict("end_run", "connection", f"no secure connection: {reason}")
     return Verdict("retry", "connection", f"the connection failed: {reason}")
 
 
-def _causes(exc: BaseException | None) -> list[BaseException]:
-    chain: list[BaseException] = []
-    while exc is not None and exc not in chain:
-        chain.append(exc)
-        exc = exc.__cause__ or exc.__context__
+def _is_insecure(cause: BaseException) -> bool:
+    """A certificate that is not trusted, or no TLS at all; a lost connection is a subclass."""
+    return type(cause) is ssl.SSLError or isinstance(cause, ssl.SSLCertVerificationError)
+
+
+def _causes(exc: BaseException) -> list[BaseException]:
+    """The exception and what led to it, the first cause last."""
+    chain = [exc]
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) and cause not in chain:
+        chain.append(cause)
     return chain
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds to wait as the headers ask, None where they do not say it sanely.
 
-    Read are ``retry-after-ms``, then ``retry-after`` in seconds or as a date (RFC 9110,
-    section 10.2.3), then the same under a gateway's prefix. Negative is 0; inf and junk
-    are None.
+    Read are ``retry-after-ms``, then ``retry-after`` in seconds, as a date (RFC 9110, section
+    10.2.3) or as Unix time, then the same under a gateway's prefix. Negative is 0; inf, junk
+    and more than a year are None.
     """
-    seconds = _number(headers.get("retry-after-ms"), scale=1e-3)
-    if seconds is None:
-        seconds = _seconds_or_date(headers.get("retry-after"))
-    if seconds is None:
-        prefixed = (
-            value for name, value in headers.items() if name.lower().endswith("-retry-after")
-        )
-        seconds = _seconds_or_date(next(prefixed, None))
-    return seconds
+    named = {name.lower(): value for name, value in headers.items()}
+    for end in ("retry-after-ms", "retry-after"):
+        read = _milliseconds if end.endswith("-ms") else _seconds_or_date
+        if (seconds := read(named.get(end))) is not None:
+            return seconds
+    for name, value in named.items():
+        if name.endswith("-retry-after") and (seconds := _seconds_or_date(value)) is not None:
+            return seconds
+    return None
+
+
+def _milliseconds(value: str | None) -> float | None:
+    number = _number(value)
+    return None if number is None else _sane(number / 1000)
 
 
 def _seconds_or_date(value: str | None) -> float | None:
-    seconds = _number(value)
-    if seconds is not None or value is None:
-        return seconds
-    try:
-        moment = email.utils.parsedate_to_datetime(value).timestamp()
-    except (ValueError, OverflowError):
-        return None
-    return max(0.0, moment - time.time())  # a date is wall-clock time by its nature
+    number = _number(value)
+    if number is None:
+        number = _date(value or "")
+    if number is None or number < UNIX_TIME:
+        return _sane(number)
+    milliseconds = 1000 if number > 1000 * UNIX_TIME else 1
+    return _sane(number / milliseconds - time.time())  # wall-clock time by its nature
 
 
-def _number(value: str | None, *, scale: float = 1.0) -> float | None:
+def _number(value: str | None) -> float | None:
     try:
-        number = float(value or "") * scale
+        return float(value or "")
     except ValueError:
         return None
-    return max(0.0, number) if math.isfinite(number) else None
+
+
+def _date(value: str) -> float | None:
+    """An HTTP date as Unix time."""
+    try:
+        return max(UNIX_TIME, email.utils.parsedate_to_datetime(value).timestamp())
+    except (ValueError, OverflowError):
+        return None
+
+
+def _sane(seconds: float | None) -> float | None:
+    if seconds is None or not (math.isfinite(seconds) and seconds <= LONGEST_WAIT):
+        return None
+    return max(0.0, seconds)
 
 
 class RetryPolicy:

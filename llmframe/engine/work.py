@@ -25,8 +25,10 @@ class Row:
     left; elapsed: seconds from then to the last reply. busy: seconds that count against
     the row's deadline. correction: messages appended for the one re-ask.
     cap: a larger cap on the output than asked for. reasked, larger, again: which of the
-    once-only legs are used up. claimed: no other run asks its key. is_last: it has been
-    put behind all others. failure: the last failed request, None after a reply.
+    once-only legs are used up. claimed: no other run asks its key. is_last: it goes behind
+    all others. failure: the last failed request, None after a reply.
+    refused_alone: refusals while nothing else was on the wire. successes_before,
+    refusals_before: of all requests, at its first refusal.
     """
 
     position: int
@@ -37,6 +39,7 @@ class Row:
     refused: int = 0
     refused_alone: int = 0
     successes_before: int = 0
+    refusals_before: int = 0
     paid: int = 0
     usage: Usage = NOTHING_USED
     began: float | None = None
@@ -64,13 +67,19 @@ class Row:
         self.busy += now - sent_at
         self.elapsed = now - (self.began if self.began is not None else sent_at)
 
-    def note_refused(self, *, alone: bool, successes: int) -> None:
-        """The provider refused it; successes: of all requests so far."""
+    def note_paid(self, usage: Usage) -> None:
+        """A reply came back that is paid; without output it costs next to nothing."""
+        self.usage += usage
+        self.paid += usage.tokens_out > 0
+
+    def note_refused(self, *, alone: bool, successes: int, refusals: int) -> None:
+        """The provider refused it; successes, refusals: of all requests so far."""
         self.charged -= 1
         self.refused += 1
         self.refused_alone += alone
         if self.refused == 1:
             self.successes_before = successes
+            self.refusals_before = refusals
 
 
 class Work:
@@ -78,7 +87,7 @@ class Work:
 
     clock: monotonic seconds. limit: requests that may be on the wire now; no more than
     twice as many rows wait, beyond that nothing fresh is taken.
-    A row that was taken is out until it is given back or told done.
+    A row that was taken is out until it is told done; meanwhile it may be given back to wait.
     """
 
     def __init__(self, clock: Callable[[], float], limit: Callable[[], int]) -> None:
@@ -101,34 +110,33 @@ class Work:
 
     @property
     def unattended(self) -> int:
-        """Fresh rows that no idle worker is about to take."""
-        return max(0, len(self._fresh) - len(self._idle))
+        """Rows that no idle worker is about to take."""
+        return max(0, len(self._fresh) + len(self._waiting) - len(self._idle))
 
     def add(self, position: int) -> None:
-        """A fresh row."""
-        self._fresh.append(position)
-        self._wake_one()
+        """A fresh row; once closed nobody wants it any more."""
+        if not self.closed:
+            self._fresh.append(position)
+            self._wake_one()
 
     def planned(self) -> None:
         """No more fresh rows will come."""
         self._planning = False
-        self._wake_all_if_over()
+        self._wake_all()
 
     def give_back(self, row: Row, due: float) -> None:
-        """Try a row again, not before this time."""
+        """Try a row again, not before this time; one that is last, alone after all others."""
         self._order += 1
         heapq.heappush(self._waiting, (due, self._order, row))
-        self._wake_one()
-
-    def put_last(self, row: Row) -> None:
-        """Try a row again when all others are done."""
-        self._last.append(row)
         self._wake_one()
 
     def done(self) -> None:
         """A row that was taken needs nothing more."""
         self._out -= 1
-        self._wake_all_if_over()
+        if self._is_over():
+            self._wake_all()
+        elif self._last:
+            self._wake_one()  # perhaps all others are done now
 
     def close(self) -> list[Row]:
         """Give out nothing more; returns the rows that were waiting."""
@@ -152,14 +160,17 @@ class Work:
         return None
 
     def _take(self) -> Row | int | None:
-        if self._waiting and self._waiting[0][0] <= self._clock():
-            return heapq.heappop(self._waiting)[2]
+        while self._waiting and self._waiting[0][0] <= self._clock():
+            row = heapq.heappop(self._waiting)[2]
+            if not row.is_last:
+                return row
+            self._last.append(row)
         if len(self._waiting) >= 2 * self._limit():
             return None
         if self._fresh:
             self._out += 1
             return self._fresh.popleft()
-        if self._last and not self._planning and not self._waiting:
+        if self._last and not self._planning and self._out == len(self._last):
             return self._last.popleft()
         return None
 
@@ -173,9 +184,12 @@ class Work:
         self._set_timer()
         try:
             await waiter
-        finally:
+        except asyncio.CancelledError:
             if waiter in self._idle:
                 self._idle.remove(waiter)
+            else:
+                self._wake_one()  # pass on what woke this one
+            raise
 
     def _set_timer(self) -> None:
         """Wake a worker when the first waiting row is due."""
@@ -200,7 +214,3 @@ class Work:
     def _wake_all(self) -> None:
         while self._idle:
             self._wake_one()
-
-    def _wake_all_if_over(self) -> None:
-        if self._is_over():
-            self._wake_all()

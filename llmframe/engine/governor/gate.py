@@ -51,6 +51,8 @@ class Gate:
         self.limiter = Limiter(1, 1)
         self.pause = Pause(jitter)
         self.successes = 0
+        self.refusals = 0
+        self.succeeded_at = float("-inf")
         self._on_wire = 0
         self._of_epoch = 0
 
@@ -77,16 +79,22 @@ class Gate:
         if ticket.epoch == self.pause.epoch:
             self._of_epoch -= 1
 
-    def succeeded(self, ticket: Ticket, *, clean: bool) -> None:
+    def succeeded(self, ticket: Ticket, now: float, *, clean: bool) -> None:
         """A request was answered; clean: at the row's first attempt."""
         self.successes += 1
+        self.succeeded_at = now
         self.pause.succeeded(ticket.epoch, self.limiter.limit)
         if clean:
             self.limiter.succeeded(ticket.sent_at)
 
     def refused(self, ticket: Ticket, now: float, retry_after: float | None) -> None:
-        """The provider refused a request; retry_after: seconds it asks to wait, if it says."""
-        self.limiter.refused(now, ticket.sent_at)
+        """The provider refused a request; retry_after: seconds it asks to wait, if it says.
+
+        One that was sent before the last pause began tells nothing new about the limit.
+        """
+        self.refusals += 1
+        if ticket.epoch == self.pause.epoch:
+            self.limiter.refused(now, ticket.sent_at)
         if self.pause.refused(now, ticket.epoch, retry_after):
             self._of_epoch = 0
 

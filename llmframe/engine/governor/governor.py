@@ -9,6 +9,7 @@ waiting.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections import deque
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 FIRST_LIMIT_AUTO = 20  # requests at once while nothing is known
 FIRST_LIMIT = 50  # the same when the person asked for more
 AUTO_CAP = 512
+WATCH = 1.0  # seconds between two looks whether another run's loop was closed with its leases
 
 
 @dataclass(eq=False, slots=True)
@@ -59,6 +61,21 @@ class Governor:
         """Requests answered so far, over all runs."""
         return self._gate.successes
 
+    @property
+    def refusals(self) -> int:
+        """Requests refused so far, over all runs; those that count for nobody left out."""
+        return self._gate.refusals
+
+    @property
+    def quiet(self) -> float:
+        """Seconds since a request was answered."""
+        return self.clock() - self._gate.succeeded_at
+
+    @property
+    def has_many_loops(self) -> bool:
+        """Whether runs of several loops are seated. Under the lock."""
+        return len({id(seat.loop) for seat in self._seats}) > 1
+
     def join(self, cap: int | None) -> Seat:
         """A seat for a run on the running loop.
 
@@ -74,13 +91,7 @@ class Governor:
     def leave(self, seat: Seat) -> None:
         """Take a seat away with all its leases."""
         with self.lock:
-            if seat in self._seats:
-                self._seats.remove(seat)
-            for lease in seat.leases:
-                self._gate.take_off(lease.ticket)
-            seat.leases.clear()
-            if self._seats:
-                self._gate.expect(1, self._wanted())
+            self._remove(seat)
             self.pump()
 
     def grant(self, seat: Seat) -> Lease | None:
@@ -99,7 +110,7 @@ class Governor:
         """
         with self.lock:
             if self._take_back(lease) and answered:
-                self._gate.succeeded(lease.ticket, clean=clean)
+                self._gate.succeeded(lease.ticket, self.clock(), clean=clean)
             self.pump()
 
     def refuse(self, lease: Lease, retry_after: float | None, *, counts: bool = True) -> None:
@@ -122,21 +133,29 @@ class Governor:
 
     def pump(self) -> None:
         """Grant what can be granted: one lease a seat in turn. Under the lock."""
+        for seat in [seat for seat in self._seats if seat.loop.is_closed()]:
+            self._remove(seat)
         idle = 0
         while idle < len(self._seats):
             seat = self._seats[0]
             self._seats.rotate(-1)
             idle = 0 if seat.serve() else idle + 1
-        for seat in list(self._seats):
-            if seat.loop.is_closed():
-                self.leave(seat)
-            else:
-                seat.arm()
+        for seat in self._seats:
+            seat.arm()
 
     def binding(self) -> Binding:
         """What binds right now."""
         with self.lock:
             return self._gate.binding(self.clock())
+
+    def _remove(self, seat: Seat) -> None:
+        if seat in self._seats:
+            self._seats.remove(seat)
+        for lease in seat.leases:
+            self._gate.take_off(lease.ticket)
+        seat.leases.clear()
+        if self._seats:
+            self._gate.expect(1, self._wanted())
 
     def _take_back(self, lease: Lease) -> bool:
         if lease not in lease.seat.leases:
@@ -167,6 +186,11 @@ class Seat:
         self._timer: asyncio.TimerHandle | None = None
 
     @property
+    def on_wire(self) -> int:
+        """Requests of this run that are on the wire."""
+        return len(self.leases)
+
+    @property
     def limit(self) -> int:
         """Requests this run may have on the wire now."""
         limit = self._governor.binding().limit
@@ -181,17 +205,15 @@ class Seat:
         with self._governor.lock:
             if self.closed:
                 return None
-            lease = None if self._queue else self._governor.grant(self)
-            if lease is not None:
-                return lease
             waiter: asyncio.Future[Lease | None] = self.loop.create_future()
             self._queue.append(waiter)
-            self.arm()
+            self._governor.pump()
         try:
-            return await waiter
+            lease = await waiter
         except asyncio.CancelledError:
             self._abandon(waiter)
             raise
+        return None if lease is None else self._unless_closed(lease)
 
     def release(self, lease: Lease, *, answered: bool = False, clean: bool = False) -> None:
         """See Governor.release."""
@@ -234,9 +256,9 @@ class Seat:
 
     def serve(self) -> bool:
         """Grant one lease to the first in the queue, if that can be. Under the lock."""
-        if not self._queue:
-            return False
-        lease = self._governor.grant(self)
+        while self._queue and self._queue[0].done():  # cancelled
+            self._queue.popleft()
+        lease = self._governor.grant(self) if self._queue else None
         if lease is None:
             return False
         self._on_loop(self._deliver, self._queue.popleft(), lease)
@@ -244,15 +266,22 @@ class Seat:
 
     def arm(self) -> None:
         """See to it that the queue is looked at when the provider's pause ends. Under the lock."""
-        if self._queue and self._governor.binding().pause > 0:
-            self._on_loop(self._set_timer)
+        if not self._queue:
+            return
+        wait = self._governor.binding().pause
+        if self._governor.has_many_loops:
+            wait = min(wait or WATCH, WATCH)
+        due = self.loop.time() + wait
+        if wait > 0 and (self._timer is None or self._timer.when() > due):
+            self._on_loop(self._set_timer, wait)
 
-    def _set_timer(self) -> None:
+    def _set_timer(self, wait: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self.loop.call_later(self._governor.binding().pause, self._on_timer)
+        self._timer = self.loop.call_later(wait, self._on_timer)
 
     def _on_timer(self) -> None:
+        self._timer = None
         with self._governor.lock:
             self._governor.pump()
 
@@ -261,6 +290,13 @@ class Seat:
             waiter.set_result(lease)
         elif lease is not None:
             self._governor.release(lease)
+
+    def _unless_closed(self, lease: Lease) -> Lease | None:
+        """The lease, unless the seat was closed between its grant and now."""
+        if self.closed:
+            self._governor.release(lease)
+            return None
+        return lease
 
     def _abandon(self, waiter: asyncio.Future[Lease | None]) -> None:
         """A cancelled waiter: give back what it was granted, or leave the queue."""
@@ -275,10 +311,10 @@ class Seat:
 
     def _on_loop(self, callback: Callable[..., object], *args: object) -> None:
         """Call on this seat's loop: at once when we are on it, else from outside."""
-        if threading.get_ident() == self._thread:
+        if self.loop.is_closed():
+            self.closed = True  # pump finds that out and takes the seat away
+        elif threading.get_ident() == self._thread:
             callback(*args)
-            return
-        try:
-            self.loop.call_soon_threadsafe(callback, *args)
-        except RuntimeError:  # the loop is closed; pump finds that out and takes the seat away
-            self.closed = True
+        else:
+            with contextlib.suppress(RuntimeError):  # closed in this very moment
+                self.loop.call_soon_threadsafe(callback, *args)

@@ -51,9 +51,12 @@ class Pause:
 
         retry_after: seconds the provider asks for. Without it the first refusal of an
         epoch only warns, the next without a success between begins a growing pause.
-        A refusal of a request sent before the epoch began can only prolong the pause.
+        A refusal of a request sent before the epoch began can only prolong the pause, or
+        begin one more that ends half-open like any other.
         """
         if retry_after is not None:
+            if now >= self.until:
+                self._ramp = 1
             self.until = max(self.until, now + retry_after)
         if epoch != self.epoch:
             return False

@@ -26,7 +26,7 @@ def test_the_first_two_bash_blocks_are_one_line_each():
 
 
 def test_the_python_blocks_run(monkeypatch):
-    """With a loopback server in the place of the provider; ``await`` lines are left to atag's tests."""
+    """With a loopback server as the provider; ``await`` is left to the tests of atag."""
     with testing.serve() as server:
         given = lf.configure
         monkeypatch.setattr(lf, "configure", lambda **_: given(model="m", base_url=server.url))

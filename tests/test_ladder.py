@@ -1,0 +1,69 @@
+"""What an endpoint does not understand is found out once, and never from a row's own words."""
+
+from __future__ import annotations
+
+import pytest
+
+from llmframe.engine.governor.ladder import STREAK, Ladder, Rung
+
+TOP = Rung()
+
+
+@pytest.mark.parametrize(
+    ("param", "said", "lower"),
+    [
+        ("response_format", "", Rung("json_object")),
+        (None, "'response_format' of type 'json_schema' is not supported", Rung("json_object")),
+        ("max_tokens", "Unsupported parameter", None),
+        ("max_completion_tokens", "", Rung(cap="max_tokens")),
+        (None, "Unknown parameter: max_completion_tokens", Rung(cap="max_tokens")),
+        ("temperature", "only the default (1) value is supported",
+         Rung(dropped=frozenset({"temperature"}))),
+        ("seed", "", Rung(dropped=frozenset({"seed"}))),
+        (None, "the weather is bad", None),
+        ("messages", "too long", None),
+    ],
+)  # fmt: skip
+def test_a_refused_parameter_leads_to_the_rung_without_it(param, said, lower):
+    assert TOP.below(param, said) == lower
+
+
+def test_response_formats_end_at_plain_text():
+    assert TOP.simpler().simpler() == Rung("plain")
+    assert TOP.simpler().simpler().simpler() is None
+
+
+def test_a_refusal_moves_down_once_and_older_requests_are_sent_again():
+    ladder = Ladder()
+    assert ladder.refused(TOP, "response_format", "")
+    assert ladder.rung == Rung("json_object")
+    assert ladder.refused(TOP, "response_format", "")
+    assert ladder.rung == Rung("json_object")
+
+
+def test_a_400_about_something_else_is_not_sent_again():
+    assert not Ladder().refused(TOP, None, "invalid message")
+
+
+def test_what_has_worked_is_given_up_only_after_a_streak():
+    ladder = Ladder()
+    ladder.succeeded(TOP)
+    for _ in range(STREAK - 1):
+        assert not ladder.refused(TOP, "response_format", "")
+    assert ladder.refused(TOP, "response_format", "")
+    assert ladder.rung == Rung("json_object")
+
+
+def test_a_success_ends_the_streak():
+    ladder = Ladder()
+    for _ in range(3 * STREAK):
+        ladder.succeeded(TOP)
+        assert not ladder.refused(TOP, "response_format", "")
+
+
+def test_two_server_errors_of_the_probe_under_a_schema_try_without():
+    ladder = Ladder()
+    ladder.broke(TOP)
+    assert ladder.rung == TOP
+    ladder.broke(TOP)
+    assert ladder.rung == Rung("json_object")

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from llmframe.engine.backend import Reply
+    from llmframe.engine.governor.ladder import Rung
     from llmframe.engine.work import Row
     from llmframe.errors import ErrorKind
     from llmframe.task.prompt import Prompt
@@ -57,19 +58,45 @@ class Asker:
         self._nonce = nonce
         self._keep_raw = keep_raw
         self._cap = sampling.max_output_tokens
-        self._static: dict[str, Any] = {"model": model, **_parameters(sampling)}
-        response_format = prompt.response_format("json_schema")
-        if response_format is not None:
-            self._static["response_format"] = response_format
+        self._model = model
+        self._sampling = sampling
+        self._static: dict[Rung, dict[str, Any]] = {}
+        self._frame = len(prompt.system().encode()) + len(
+            str(prompt.response_format("json_schema"))
+        )
+        self.given = frozenset(sampling.asked())
 
-    def body(self, row: Row) -> dict[str, Any]:
-        """The request of the row's next leg."""
-        messages = self._prompt.messages(row.text, self._nonce) + row.correction
-        body = {**self._static, "messages": messages}
-        cap = row.cap or self._cap
+    def body(self, row: Row, rung: Rung) -> dict[str, Any]:
+        """The request of the row's next leg, written so that the endpoint understands it."""
+        static = self._static.get(rung)
+        if static is None:
+            static = self._static[rung] = self._parameters(rung)
+        messages = self._prompt.messages(row.text, self._nonce, rung.response_format)
+        body = {**static, "messages": messages + row.correction}
+        cap = self.cap(row)
         if cap is not None:
-            body["max_completion_tokens"] = cap
+            body[rung.cap] = cap
         return body
+
+    def cap(self, row: Row) -> int | None:
+        """Tokens of the answer at most, None where nothing is said."""
+        return row.cap or self._cap
+
+    def size(self, row: Row) -> int:
+        """UTF-8 bytes of the row's prompt, about: what its tokens are reckoned from."""
+        return self._frame + len(row.text.encode())
+
+    def _parameters(self, rung: Rung) -> dict[str, Any]:
+        """All that is the same for every row."""
+        sampling = self._sampling
+        given: dict[str, Any] = {"model": self._model, "temperature": sampling.temperature or 0.0}
+        if sampling.seed is not None:
+            given["seed"] = sampling.seed
+        kept = {name: value for name, value in given.items() if name not in rung.dropped}
+        response_format = self._prompt.response_format(rung.response_format)
+        if response_format is not None:
+            kept["response_format"] = response_format
+        return kept | dict(sampling.extra_body or {})
 
     def read(self, row: Row, reply: Reply, *, final: bool) -> RowResult | None:
         """The row's result, or None when it needs one more leg, which row now describes.
@@ -120,10 +147,3 @@ def failed(row: Row, kind: ErrorKind, message: str) -> RowResult:
     return RowResult(
         "failed", None, f"{kind}: {message}", row.sent, row.usage, row.elapsed, row.raw
     )
-
-
-def _parameters(sampling: Sampling) -> dict[str, Any]:
-    given: dict[str, Any] = {"temperature": sampling.temperature or 0.0}
-    if sampling.seed is not None:
-        given["seed"] = sampling.seed
-    return given | dict(sampling.extra_body or {})

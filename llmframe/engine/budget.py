@@ -78,10 +78,5 @@ class Budget:
 
     def settle(self, expected: Usage, used: Usage) -> None:
         """The request is back: what it took instead of what was set aside."""
-        self._reserved = _minus(self._reserved, self.priced(expected))
+        self._reserved -= self.priced(expected)
         self._spent += self.priced(used)
-
-
-def _minus(a: Usage, b: Usage) -> Usage:
-    cost = (a.cost or 0.0) - (b.cost or 0.0)
-    return Usage(a.tokens_in - b.tokens_in, a.tokens_out - b.tokens_out, cost)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from llmframe.engine.results import RowResult
+    from llmframe.engine.results import RowResult, Usage
     from llmframe.engine.retry import Verdict
 
 Source = Literal["request", "shared", "checkpoint", "blank"]
@@ -44,11 +44,18 @@ class RowsDone:
 
 
 @dataclass(frozen=True, slots=True)
+class Spent:
+    """Replies were paid for a row that stays pending."""
+
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
 class Planned:
     """Every row has been looked at: the counts are exact from here on."""
 
 
-Event = RequestSent | RequestRefused | RowsDone | Planned
+Event = RequestSent | RequestRefused | RowsDone | Spent | Planned
 
 
 class Observer(Protocol):

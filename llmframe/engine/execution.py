@@ -6,16 +6,19 @@ import asyncio
 import contextlib
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from llmframe.engine.asking import Asker
 from llmframe.engine.backend import open_backend
 from llmframe.engine.book import Book
+from llmframe.engine.bound import BoundBy, cause, words
+from llmframe.engine.budget import Budget
+from llmframe.engine.course import Parts
 from llmframe.engine.events import Events
-from llmframe.engine.governor import AUTO_CAP, governor_for
+from llmframe.engine.governor import auto_cap, governor_for
 from llmframe.engine.inflight import in_flight
-from llmframe.engine.pipeline import Parts, Pipeline
+from llmframe.engine.pipeline import Pipeline
 from llmframe.engine.report import RunReport, Snapshot, Tally
 from llmframe.engine.retry import Scrubber
 
@@ -25,15 +28,16 @@ if TYPE_CHECKING:
     from llmframe.engine.asking import Sampling
     from llmframe.engine.backend import Endpoint
     from llmframe.engine.book import Rows
+    from llmframe.engine.course import Patience
     from llmframe.engine.governor import Seat
     from llmframe.engine.identity import KeyMaker
     from llmframe.engine.journal import Checkpoint
-    from llmframe.engine.pipeline import Patience
     from llmframe.engine.report import RunStatus
     from llmframe.engine.retry import Verdict
     from llmframe.errors import CheckpointError, RowError
     from llmframe.task.prompt import Prompt
 
+LOOK = 0.25  # seconds between two notes of what binds
 LAST_SYNC = 10.0  # seconds that the end of a run waits for a hanging disk
 
 
@@ -54,6 +58,9 @@ class Job:
     endpoint: Endpoint
     endpoint_identity: str
     concurrency: int | Literal["auto"] = "auto"
+    rpm: float | None = None
+    tpm: float | None = None
+    budget: Budget = field(default_factory=Budget)
     checkpoint: Checkpoint | None = None
     reuse: bool = True
     redact: Callable[[str], str] | None = None
@@ -81,7 +88,7 @@ class Execution:
         self._governor = governor_for(job.endpoint.base_url, job.endpoint.api_key, job.model)
         self._seat: Seat | None = None
         self._task: asyncio.Task[None] | None = None
-        self._bound_by = ""
+        self._bound_by = BoundBy()
         self.verdict: Verdict | None = None
         self.error: CheckpointError | RowError | None = None
 
@@ -99,8 +106,8 @@ class Execution:
 
     async def _run(self) -> None:
         job = self.job
-        backend = open_backend(job.endpoint, connections=job.cap or AUTO_CAP)
-        self._seat = seat = self._governor.join(job.cap)
+        backend = open_backend(job.endpoint, connections=job.cap or auto_cap())
+        self._seat = seat = self._governor.join(job.cap, rpm=job.rpm, tpm=job.tpm)
         nonce = secrets.token_hex(4)
         parts = Parts(
             rows=job.rows,
@@ -114,6 +121,7 @@ class Execution:
             checkpoint=job.checkpoint,
             in_flight=in_flight,
             scrub=Scrubber(job.endpoint.api_key),
+            budget=job.budget,
         )
         self._pipeline = pipeline = Pipeline(
             parts,
@@ -123,12 +131,13 @@ class Execution:
             store_input=job.store_input,
             raise_on_failure=job.raise_on_failure,
         )
+        looking = asyncio.ensure_future(self._look())
         try:
             self._obey()
             await pipeline.run()
         finally:
+            looking.cancel()
             self.verdict, self.error = pipeline.verdict, pipeline.error
-            self._bound_by = self._binds_now()
             seat.leave()
             await backend.close()
 
@@ -155,11 +164,10 @@ class Execution:
 
     def snapshot(self, status: RunStatus, message: str = "") -> Snapshot:
         """The run at this moment."""
-        tally, binding = self.tally, self._governor.binding()
+        tally = self.tally
+        binding = self._governor.binding()
         ended = tally.ended is not None
-        limit = min(binding.limit, self.job.cap or binding.limit)
         rate = tally.rate()
-        left = tally.rows - tally.done
         return Snapshot(
             status=status,
             rows=tally.rows,
@@ -174,11 +182,11 @@ class Execution:
             refusals=tally.refusals,
             usage=tally.usage,
             in_flight=0 if self._seat is None else self._seat.on_wire,
-            limit=limit,
+            limit=min(binding.limit, self.job.cap or binding.limit),
             waiting=0 if self._pipeline is None or ended else self._pipeline.waiting,
             seconds=tally.seconds,
             rate=rate,
-            eta=left / rate if rate > 0 and not ended else None,
+            eta=(tally.rows - tally.done) / rate if rate > 0 and not ended else None,
             limited_by=self._limited_by(),
             errors_by_kind=dict(tally.errors_by_kind),
             message=message,
@@ -186,43 +194,28 @@ class Execution:
 
     def report(self) -> RunReport:
         """What the run did so far."""
-        tally = self.tally
-        answered = tally.done - tally.reused - tally.skipped
-        checkpoint = self.job.checkpoint
-        return RunReport(
-            rows=tally.rows,
-            ok=tally.ok,
-            failed=tally.failed,
-            skipped=tally.skipped,
-            pending=tally.rows - tally.done,
-            done=tally.done,
-            reused=tally.reused,
-            shared=tally.shared,
-            requests=tally.requests,
-            retries=tally.retries,
-            refusals=tally.refusals,
-            tokens_in=tally.usage.tokens_in,
-            tokens_out=tally.usage.tokens_out,
-            cost=tally.usage.cost,
-            seconds=tally.seconds,
-            rows_per_second=answered / tally.seconds if tally.seconds > 0 else 0.0,
+        tally, checkpoint = self.tally, self.job.checkpoint
+        return tally.report(
             limited_by=self._limited_by(),
-            errors_by_kind=dict(tally.errors_by_kind),
+            time_went_to=self._bound_by.shares,
+            limits=tuple(self._bound_by.limits),
             checkpoint=None if checkpoint is None else str(checkpoint.path),
         )
 
     def _limited_by(self) -> str:
-        return self._bound_by if self.tally.ended is not None else self._binds_now()
+        if self._pipeline is not None and self._pipeline.over_budget:
+            return "budget"
+        if self.tally.ended is not None:
+            return self._bound_by.most
+        return words(self._governor.binding(), cap=self.job.cap, held=self.held)
 
-    def _binds_now(self) -> str:
-        binding = self._governor.binding()
-        if self.held:
-            return "pause by you"
-        if binding.pause > 0:
-            return f"provider pause, {binding.pause:.0f} s left"
-        if self.job.cap is not None and binding.limit >= self.job.cap:
-            return f"concurrency {self.job.cap}"
-        return f"concurrency, {binding.limit} found so far"
+    async def _look(self) -> None:
+        """Note what binds, four times a second."""
+        while True:
+            binding = self._governor.binding()
+            told = cause(binding, cap=self.job.cap, held=self.held)
+            self._bound_by.note(told, LOOK, at=self.tally.seconds, limit=binding.limit)
+            await asyncio.sleep(LOOK)
 
     def _obey(self) -> None:
         """Carry out what was asked from outside, on the run's loop."""

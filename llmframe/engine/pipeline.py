@@ -1,87 +1,28 @@
-"""Workers over one iterator: every row gets its result, and none costs another.
+"""Workers over one iterator: every row gets its result.
 
-The way of a row: key -> checkpoint? -> in flight elsewhere? -> lease -> request under our
-time-out -> parse -> checkpoint's line -> event. Between a reply and its line there is no
-await, so a reply that came back is never lost to a cancel.
+The way of a row: key -> checkpoint? -> in flight elsewhere? -> budget? -> lease -> its
+course: request under our time-out -> parse -> checkpoint's line -> event.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from llmframe.engine.asking import MAX_PAID, failed
-from llmframe.engine.events import RequestRefused, RequestSent, RowsDone
+from llmframe.engine.course import Course, Parts, Patience
 from llmframe.engine.planner import Planner
-from llmframe.engine.retry import BadReply, RetryPolicy, Verdict, classify
+from llmframe.engine.results import NOTHING_USED, Usage
 from llmframe.engine.work import Row, Work
-from llmframe.errors import CallError, CheckpointError, OutputError, RowError
+from llmframe.errors import CheckpointError, RowError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
 
-    from llmframe.engine.asking import Asker
-    from llmframe.engine.backend import Backend, Reply
-    from llmframe.engine.book import Book, Rows
-    from llmframe.engine.events import Events, Source
-    from llmframe.engine.governor import Governor, Lease, Seat
-    from llmframe.engine.identity import KeyMaker
-    from llmframe.engine.inflight import InFlight
-    from llmframe.engine.journal import Checkpoint
+    from llmframe.engine.governor import Lease
     from llmframe.engine.results import RowResult
-    from llmframe.engine.retry import Scrubber
-    from llmframe.errors import ErrorKind
-
-STUBBORN_AFTER = 3  # refusals of one row while others succeed: it goes last
-HOPELESS_AFTER = 10  # refusals of such a row: it fails
-REFUSED_ALONE = 2  # refusals of a row that was alone on the wire: it fails
-TELLING = 10  # successes for each refusal: then it is the row that is refused, not the rate
-LONGEST_WINDOW = 60.0  # seconds after which no limit a minute can be the reason
-NEVER_CONNECTED = 8.0  # seconds of failing connections, and never a response: the run ends
-LONGEST_KNOCK = 1.0  # seconds between two attempts of a row while nobody has ever answered
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long to try.
-
-    timeout: seconds, one attempt. deadline: seconds, one row, waiting for the provider
-    not counted; None has no end. max_attempts: requests of a row, refusals not counted.
-    """
-
-    timeout: float = 60.0
-    deadline: float | None = None
-    max_attempts: int = 5
-
-    def left(self, row: Row) -> float:
-        """Seconds that the row's next attempt may take."""
-        return (
-            self.timeout if self.deadline is None else min(self.timeout, self.deadline - row.busy)
-        )
-
-    def is_over(self, row: Row) -> bool:
-        """Whether the row's deadline is over."""
-        return self.deadline is not None and row.busy >= self.deadline
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What a pipeline is wired from; see their own modules."""
-
-    rows: Rows
-    keys: KeyMaker
-    book: Book
-    events: Events
-    asker: Asker
-    seat: Seat
-    governor: Governor
-    backend: Backend
-    checkpoint: Checkpoint | None
-    in_flight: InFlight
-    scrub: Scrubber
+    from llmframe.engine.retry import Verdict
 
 
 class Pipeline:
@@ -89,7 +30,8 @@ class Pipeline:
 
     raise_on_failure: stop at the first row that fails for good.
     reuse, redact: see Planner.
-    After the run: verdict, if the run was hopeless; error, if it must be raised.
+    After the run: verdict, if the run was hopeless; error, if it must be raised;
+    over_budget, if that is why it stopped.
     """
 
     def __init__(
@@ -103,22 +45,22 @@ class Pipeline:
         raise_on_failure: bool = False,
     ) -> None:
         self._parts = parts
-        self._patience = patience
-        self._store_input = store_input
-        self._raise_on_failure = raise_on_failure
-        self._policy = RetryPolicy(patience.max_attempts)
         self._clock = parts.governor.clock
         self._loop = asyncio.get_running_loop()
         self._work = Work(self._clock, lambda: parts.seat.limit)
         self._planner = Planner(
             parts.rows, parts.keys, parts.book, self._work, parts.events,
-            checkpoint=parts.checkpoint, reuse=reuse, redact=redact, on_unsent=self._on_failed,
+            checkpoint=parts.checkpoint, reuse=reuse, redact=redact,
+            on_unsent=lambda position, result: self._course.on_failed(position, result),
+        )  # fmt: skip
+        self._course = Course(
+            parts, patience, self._work, self._planner, store_input=store_input,
+            raise_on_failure=raise_on_failure, fail=self.fail, give_up=self._on_doom,
         )  # fmt: skip
         self._workers: set[asyncio.Task[None]] = set()
         self._nobody_left = asyncio.Event()
         self._crash: BaseException | None = None
-        self._responded = False
-        self._first_sent: float | None = None
+        self.over_budget = False
         self.verdict: Verdict | None = None
         self.error: CheckpointError | RowError | None = None
         parts.seat.on_doom = self._on_doom
@@ -137,6 +79,7 @@ class Pipeline:
             while self._workers:
                 self._nobody_left.clear()
                 await self._nobody_left.wait()
+            self._course.release_held()
         finally:
             await self._dismiss()
         if self._crash is not None:
@@ -146,7 +89,7 @@ class Pipeline:
         """Send nothing new; what is in flight goes on to its end."""
         self._parts.seat.close()
         for row in self._work.close():
-            self._unclaim(row)
+            self._course.unclaim(row)
 
     def hold(self, held: bool) -> None:
         """The person's pause: send nothing new while held."""
@@ -203,7 +146,7 @@ class Pipeline:
                 if row.claimed or self._claim(row):
                     await self._send(row)
             except BaseException:
-                self._unclaim(row)  # whoever waits for its key takes over
+                self._course.unclaim(row)  # whoever waits for its key takes over
                 raise
 
     def _render(self, position: int) -> Row:
@@ -217,24 +160,10 @@ class Pipeline:
             asked.add_done_callback(lambda answer: self._from_outside(self._on_answer, row, answer))
             return False
         row.claimed = True
-        answer = self._recall(row)  # another run may just have written it
+        answer = self._course.recall(row)  # another run may just have written it
         if answer is not None:
-            self._note_ids(row.key, [row.position])
-            self._finish(row, answer, "checkpoint")
+            self._course.recalled(row, answer)
         return answer is None
-
-    def _unclaim(self, row: Row, result: RowResult | None = None) -> None:
-        """The key is nobody's again; without a result whoever waits for it takes over."""
-        if row.claimed:
-            row.claimed = False
-            self._parts.in_flight.resolve(row.key, result)
-
-    def _recall(self, row: Row) -> RowResult | None:
-        try:
-            return self._planner.recall(row.key)
-        except CheckpointError as error:
-            self.fail(error)
-            return None
 
     def _on_answer(self, row: Row, answer: Future[RowResult | None]) -> None:
         """Another run is done with this row's key; take over where it has no answer."""
@@ -244,212 +173,51 @@ class Pipeline:
         if result is None or result.status != "ok":
             self._work.give_back(row, self._clock())
             return
-        if self._recall(row) is None:  # it has another checkpoint, or none
-            self._keep(row, result)
-        self._note_ids(row.key, [row.position])
-        self._settle(row, result, "shared")
+        self._course.shared(row, result)
 
     async def _send(self, row: Row) -> None:
-        """Wait in turn and send the row once."""
-        lease = await self._lease(row)
-        if lease is not None:
-            await self._attempt(row, lease)
-            self._hire()
-
-    async def _lease(self, row: Row) -> Lease | None:
+        """Wait in turn and send the row once, if the budget allows it."""
+        expected = self._expect(row)
+        if expected is None:
+            self._course.drop(row)
+            return
+        before = row.usage
         try:
-            lease = await self._parts.seat.acquire()
+            lease = await self._lease(row, self._parts.asker.size(row))
+            if lease is not None:
+                await self._course.attempt(row, lease)
+        finally:
+            self._parts.budget.settle(expected, row.usage - before)
+        self._hire()
+
+    def _expect(self, row: Row) -> Usage | None:
+        """What the request may take, set aside; None, and the run stops, if that is too much."""
+        budget, asker = self._parts.budget, self._parts.asker
+        if not budget.is_set:
+            return NOTHING_USED
+        tokens_in, tokens_out = self._parts.governor.expected(asker.size(row))
+        expected = Usage(round(tokens_in), round(min(tokens_out, asker.cap(row) or tokens_out)))
+        if budget.reserve(expected):
+            return expected
+        self.over_budget = True
+        self.stop()
+        return None
+
+    async def _lease(self, row: Row, size: int) -> Lease | None:
+        try:
+            lease = await self._parts.seat.acquire(size)
         except asyncio.CancelledError:
-            self._drop(row)
+            self._course.drop(row)
             raise
         if lease is None:
-            self._drop(row)
+            self._course.drop(row)
         return lease
-
-    async def _attempt(self, row: Row, lease: Lease) -> None:
-        """One request, and what it means for the row."""
-        began = self._clock()
-        if self._first_sent is None:
-            self._first_sent = began
-        row.note_sent(began)
-        self._parts.events.emit(RequestSent(row.sent > 1))
-        timeout = self._patience.left(row)
-        try:
-            async with asyncio.timeout(timeout):
-                reply = await self._parts.backend.send(self._parts.asker.body(row))
-        except asyncio.CancelledError:
-            self._parts.seat.release(lease)
-            self._drop(row)
-            raise
-        except Exception as exc:  # noqa: BLE001 - one row must never end the run
-            row.note_back(began, self._clock())
-            if isinstance(exc, BadReply):
-                row.note_paid(exc.usage)
-            self._judge(row, lease, classify(exc, timeout=timeout, scrub=self._parts.scrub))
-        else:
-            row.note_back(began, self._clock())
-            self._responded = True
-            self._parts.seat.release(lease, answered=True, clean=row.sent == 1)
-            self._read(row, reply)
-
-    # -- what came of an attempt; from here to the row's end there is no await ----
-
-    def _read(self, row: Row, reply: Reply) -> None:
-        row.failure = None
-        result = self._parts.asker.read(row, reply, final=self._policy.is_over(row.charged))
-        if result is None:
-            self._try_again(row, 0.0)
-        else:
-            self._finish(row, result)
-
-    def _judge(self, row: Row, lease: Lease, verdict: Verdict) -> None:
-        row.failure = verdict
-        self._responded = self._responded or verdict.status is not None
-        if verdict.action == "refused":
-            self._defer(row, lease, verdict)
-            return
-        self._parts.seat.release(lease, answered=verdict.action == "fail_row")
-        if verdict.action == "fail_row":
-            self._finish(row, failed(row, verdict.kind, verdict.message))
-        elif self._is_hopeless(verdict):
-            self._drop(row)
-            self._give_up(verdict)
-        else:
-            self._retry(row, verdict)
-
-    def _is_hopeless(self, verdict: Verdict) -> bool:
-        """Whether no row of this run can succeed."""
-        if verdict.kind != "connection":
-            return verdict.action == "end_run"
-        if self._responded:
-            return False  # the address is right: a connection was lost
-        knocking = self._clock() - (self._first_sent or 0.0)
-        return verdict.action == "end_run" or knocking > NEVER_CONNECTED
-
-    def _give_up(self, verdict: Verdict) -> None:
-        if verdict.kind == "connection":
-            self._on_doom(verdict)  # other runs may have got through
-        else:
-            self._parts.governor.doom(verdict)
-
-    def _retry(self, row: Row, verdict: Verdict) -> None:
-        wait = self._wait(row, verdict)
-        if wait is None and not self._patience.is_over(row):
-            often = f" (after {row.sent} attempts)" if row.sent > 1 else ""
-            self._finish(row, failed(row, verdict.kind, verdict.message + often))
-        else:
-            row.busy += wait or 0.0
-            self._try_again(row, wait or 0.0)
-
-    def _wait(self, row: Row, verdict: Verdict) -> float | None:
-        """Seconds until the row's next attempt, None when none is left."""
-        if verdict.kind == "connection" and not self._responded:
-            row.charged, row.busy = 0, 0.0  # nobody has answered yet: no fault of the row
-            return min(self._policy.backoff(row.sent), LONGEST_KNOCK)
-        return None if row.paid >= MAX_PAID else self._policy.wait(row.charged)
-
-    def _defer(self, row: Row, lease: Lease, verdict: Verdict) -> None:
-        """The provider refused the row: it waits without using up attempts."""
-        governor = self._parts.governor
-        self._parts.events.emit(RequestRefused(verdict))
-        row.note_refused(
-            alone=lease.alone, successes=governor.successes, refusals=governor.refusals
-        )
-        stubborn = row.refused >= STUBBORN_AFTER and self._is_singled_out(row)
-        self._parts.seat.refuse(lease, verdict.retry_after, counts=not stubborn)
-        if self._is_refused_for_good(row, stubborn=stubborn):
-            message = f"{verdict.message} (refused {row.refused} times while other rows passed)"
-            self._finish(row, failed(row, "rate_limit", message))
-            return
-        row.is_last = row.is_last or stubborn
-        wait = verdict.retry_after
-        self._try_again(row, self._policy.backoff(row.refused) if wait is None else wait)
-
-    def _is_singled_out(self, row: Row) -> bool:
-        """Whether others pass so well since its first refusal that no rate can be the reason."""
-        governor = self._parts.governor
-        passed = governor.successes - row.successes_before
-        return passed >= TELLING * (governor.refusals - row.refusals_before + 1)
-
-    def _is_refused_for_good(self, row: Row, *, stubborn: bool) -> bool:
-        governor = self._parts.governor
-        alone = row.refused_alone >= REFUSED_ALONE
-        if stubborn:
-            return alone or row.refused >= HOPELESS_AFTER
-        others_passed = governor.successes > row.successes_before
-        return alone and others_passed and governor.quiet >= LONGEST_WINDOW
-
-    def _try_again(self, row: Row, wait: float) -> None:
-        if self._patience.is_over(row):
-            last = "" if row.failure is None else f"; last: {row.failure.message}"
-            message = f"{self._patience.deadline:g} s are over{last}"
-            self._finish(row, failed(row, "deadline", message))
-        elif self._work.closed:
-            self._drop(row)
-        else:
-            self._work.give_back(row, self._clock() + wait)
-
-    def _drop(self, row: Row) -> None:
-        """The row stays pending; who waits for its key takes over."""
-        self._unclaim(row)
-        self._work.done()
-
-    def _finish(self, row: Row, result: RowResult, source: Source = "request") -> None:
-        if source == "request":
-            result = self._keep(row, result)
-        self._settle(row, result, source)
-        self._unclaim(row, result)
-        if result.status == "failed":
-            self._on_failed(row.position, result, row.failure)
-
-    def _keep(self, row: Row, result: RowResult) -> RowResult:
-        """Write the row's line; where it cannot be written the answer is kept in memory."""
-        checkpoint = self._parts.checkpoint
-        if checkpoint is None:
-            return result
-        try:
-            checkpoint.append(
-                row.key, result, error_info=_error_info(row, result), id=self._id(row.position),
-                text=row.text if self._store_input else None,
-            )  # fmt: skip
-        except CheckpointError as error:
-            self.fail(error)
-        except OutputError as error:  # values that are no JSON
-            return failed(row, "output", str(error))
-        return result
-
-    def _settle(self, row: Row, result: RowResult, source: Source) -> None:
-        followers = self._parts.book.settle(row.position, result)
-        self._parts.events.emit(RowsDone((row.position,), result, source))
-        if followers:
-            if result.status == "ok":
-                self._note_ids(row.key, followers)
-            shared: Source = "checkpoint" if source == "checkpoint" else "shared"
-            self._parts.events.emit(RowsDone(followers, result, shared))
-        self._work.done()
-
-    def _note_ids(self, key: bytes, positions: list[int]) -> None:
-        """The checkpoint knows that these rows have the key's answer."""
-        try:
-            for position in positions:
-                self._planner.note_id(key, self._id(position))
-        except CheckpointError as error:
-            self.fail(error)
-
-    def _id(self, position: int) -> object:
-        ids = self._parts.rows.ids(position, position + 1)
-        return None if ids is None else ids[0]
 
     # -- told from elsewhere -------------------------------------------------------
 
     def _on_doom(self, verdict: Verdict) -> None:
         self.verdict = self.verdict or verdict
         self.stop()
-
-    def _on_failed(self, position: int, result: RowResult, failure: Verdict | None = None) -> None:
-        """A row has failed for good."""
-        if self._raise_on_failure:
-            self.fail(_row_error(position, result, failure))
 
     def _on_checkpoint_error(self, error: CheckpointError) -> None:
         self._from_outside(self.fail, error)
@@ -458,30 +226,3 @@ class Pipeline:
         """Call on this run's loop, from any thread; a loop that is gone needs nothing."""
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(callback, *args)
-
-
-def _row_error(position: int, result: RowResult, failure: Verdict | None) -> RowError:
-    kind, _, _ = (result.error or "").partition(":")
-    message = f"row {position}: {result.error}"
-    if failure is None:
-        error: RowError = OutputError(message, kind=cast("ErrorKind", kind))
-    else:
-        error = CallError(
-            message, kind=cast("ErrorKind", kind), status=failure.status, code=failure.code,
-            retry_after=failure.retry_after,
-        )  # fmt: skip
-    error.position = position
-    return error
-
-
-def _error_info(row: Row, result: RowResult) -> dict[str, object] | None:
-    """What the checkpoint keeps of a failure: no words of the provider or the model."""
-    if result.status != "failed":
-        return None
-    kind, _, _ = (result.error or "").partition(":")
-    failure = row.failure
-    return {
-        "kind": kind,
-        "status": failure.status if failure else None,
-        "code": failure.code if failure else None,
-    }

@@ -6,7 +6,15 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from llmframe.engine.events import Event, Planned, RequestRefused, RequestSent, RowsDone, Source
+from llmframe.engine.events import (
+    Event,
+    Planned,
+    RequestRefused,
+    RequestSent,
+    RowsDone,
+    Source,
+    Spent,
+)
 from llmframe.engine.results import NOTHING_USED, RowResult, Usage
 
 if TYPE_CHECKING:
@@ -75,7 +83,9 @@ class RunReport:
     tokens_in, tokens_out: as the provider counted them. cost: as the endpoint charged
         it, None where it does not say. seconds: from the call to the end.
     limited_by: what bound the run. errors_by_kind: failed rows by kind.
-    checkpoint: path of the checkpoint, None without one.
+    checkpoint: path of the checkpoint, None without one. time_went_to: shares of the time
+        by what bound, largest first. limits: how many requests were allowed at once, as
+        (seconds since the start, limit) at each change.
     """
 
     rows: int
@@ -97,6 +107,8 @@ class RunReport:
     limited_by: str
     errors_by_kind: dict[str, int]
     checkpoint: str | None
+    time_went_to: dict[str, float] = field(default_factory=dict)
+    limits: tuple[tuple[float, int], ...] = ()
 
 
 @dataclass(slots=True)
@@ -130,6 +142,8 @@ class Tally:
                 self.refusals += 1
             case RowsDone(positions, result, source):
                 self._count(result, len(positions), source)
+            case Spent(usage):
+                self.usage += usage
             case Planned():
                 self.planned = True
 
@@ -168,3 +182,37 @@ class Tally:
             recent.popleft()
         since, before = recent[0] if len(recent) > 1 else (self.started, 0)
         return (answered - before) / (now - since) if now > since else 0.0
+
+    def report(
+        self,
+        *,
+        limited_by: str,
+        time_went_to: dict[str, float],
+        limits: tuple[tuple[float, int], ...],
+        checkpoint: str | None,
+    ) -> RunReport:
+        """The counts so far as a report."""
+        answered, seconds = self.done - self.reused - self.skipped, self.seconds
+        return RunReport(
+            rows=self.rows,
+            ok=self.ok,
+            failed=self.failed,
+            skipped=self.skipped,
+            pending=self.rows - self.done,
+            done=self.done,
+            reused=self.reused,
+            shared=self.shared,
+            requests=self.requests,
+            retries=self.retries,
+            refusals=self.refusals,
+            tokens_in=self.usage.tokens_in,
+            tokens_out=self.usage.tokens_out,
+            cost=self.usage.cost,
+            seconds=seconds,
+            rows_per_second=answered / seconds if seconds > 0 else 0.0,
+            limited_by=limited_by,
+            errors_by_kind=dict(self.errors_by_kind),
+            checkpoint=checkpoint,
+            time_went_to=time_went_to,
+            limits=limits,
+        )

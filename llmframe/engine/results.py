@@ -27,6 +27,10 @@ class Usage:
             _add_cost(self.cost, other.cost),
         )
 
+    def __sub__(self, other: Usage) -> Usage:
+        cost = None if self.cost is None else self.cost - (other.cost or 0.0)
+        return Usage(self.tokens_in - other.tokens_in, self.tokens_out - other.tokens_out, cost)
+
 
 def _add_cost(a: float | None, b: float | None) -> float | None:
     if a is None or b is None:

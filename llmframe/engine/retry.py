@@ -55,6 +55,7 @@ class Verdict:
 
     action: try again; wait for the provider and try again; fail this row; end the run.
     retry_after: seconds the provider asks to wait, None where it does not say.
+    param: the parameter that a 400 names.
     """
 
     action: Action
@@ -63,6 +64,7 @@ class Verdict:
     status: int | None = None
     code: str | None = None
     retry_after: float | None = None
+    param: str | None = None
 
 
 class BadReply(Exception):  # noqa: N818 - it is the reply that is bad
@@ -127,7 +129,11 @@ def classify_status(
     else:
         action, kind = _judge_status(status, (code or "").lower(), told)
     said = scrub(told).rstrip(". ") or f"the endpoint answered HTTP {status}"
-    return Verdict(action, kind, said, status, scrub(code) if code else None, wait)
+    param = error.get("param") if status in (400, 422) else None
+    return Verdict(
+        action, kind, said, status, scrub(code) if code else None, wait,
+        param if isinstance(param, str) else None,
+    )  # fmt: skip
 
 
 def _is_billing(status: int, error: Mapping[str, Any], wait: float | None) -> bool:

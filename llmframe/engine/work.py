@@ -8,12 +8,15 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from llmframe.engine.governor.ladder import Rung
 from llmframe.engine.results import NOTHING_USED, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from llmframe.engine.retry import Verdict
+
+TOP_RUNG = Rung()
 
 
 @dataclass(eq=False, slots=True)
@@ -28,7 +31,8 @@ class Row:
     once-only legs are used up. claimed: no other run asks its key. is_last: it goes behind
     all others. failure: the last failed request, None after a reply.
     refused_alone: refusals while nothing else was on the wire. successes_before,
-    refusals_before: of all requests, at its first refusal.
+    refusals_before: of all requests, at its first refusal. rung: how the last request was
+    written. lost_since: successes of all requests when its first one was lost.
     """
 
     position: int
@@ -54,11 +58,14 @@ class Row:
     claimed: bool = False
     is_last: bool = False
     failure: Verdict | None = None
+    rung: Rung = TOP_RUNG
+    lost_since: int | None = None
 
-    def note_sent(self, now: float) -> None:
-        """A request leaves."""
+    def note_sent(self, now: float, rung: Rung) -> None:
+        """A request leaves, written so."""
         if self.began is None:
             self.began = now
+        self.rung = rung
         self.sent += 1
         self.charged += 1
 
@@ -71,6 +78,12 @@ class Row:
         """A reply came back that is paid; without output it costs next to nothing."""
         self.usage += usage
         self.paid += usage.tokens_out > 0
+
+    def note_lost(self, successes: int) -> bool:
+        """A request was lost; tells whether others were answered since the first loss."""
+        if self.lost_since is None:
+            self.lost_since = successes
+        return successes > self.lost_since
 
     def note_refused(self, *, alone: bool, successes: int, refusals: int) -> None:
         """The provider refused it; successes, refusals: of all requests so far."""

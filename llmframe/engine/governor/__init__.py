@@ -6,9 +6,10 @@ import hashlib
 import threading
 
 from llmframe.engine.governor.gate import Binding
-from llmframe.engine.governor.governor import AUTO_CAP, Governor, Lease, Seat
+from llmframe.engine.governor.governor import Governor, auto_cap
+from llmframe.engine.governor.seat import Lease, Seat
 
-__all__ = ["AUTO_CAP", "Binding", "Governor", "Lease", "Seat", "forget_governors", "governor_for"]
+__all__ = ["Binding", "Governor", "Lease", "Seat", "auto_cap", "forget_governors", "governor_for"]
 
 _governors: dict[tuple[str, bytes, str], Governor] = {}
 _lock = threading.Lock()

@@ -1,4 +1,4 @@
-"""What may be sent now: the limiter, the pause and what is on the wire, as one state machine.
+"""What may be sent now: limit, pause, outage and rates, as one state machine.
 
 Synchronous, without lock or clock of its own: the governor calls it under its lock and
 says what time it is.
@@ -9,36 +9,59 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from llmframe.engine.governor.allowance import Allowance
+from llmframe.engine.governor.headers import read_quotas
+from llmframe.engine.governor.ladder import Ladder
 from llmframe.engine.governor.limiter import Limiter
+from llmframe.engine.governor.outage import Outage
 from llmframe.engine.governor.pause import Pause
+from llmframe.engine.governor.plateau import Climb
+from llmframe.engine.governor.tokens import TokenMeter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+
+    from llmframe.engine.results import Usage
+
+PROBE = 3.0  # seconds that all others wait for the first answer, at most
+BUSY = 0.8  # share of the limit on the wire, from which a completion tells about the limit
 
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
     """One request on the wire.
 
-    alone: nothing else was on the wire when it was sent.
+    alone: nothing else was on the wire when it was sent. size: UTF-8 bytes of its prompt.
+    tokens: reserved for it.
     """
 
     sent_at: float
     epoch: int
     alone: bool
+    size: int = 0
+    tokens: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Binding:
     """What binds right now.
 
-    pause: seconds left of the provider's pause. on_wire, limit: requests that are, and
-    may be.
+    pause: seconds left of the pause. outage: the pause is for one. on_wire, limit: requests
+    that are, and may be. requests, tokens: seconds until the next is due by the limits a
+    minute; rpm, tpm: those limits; named: the provider said them. probing: the first
+    answer is awaited.
     """
 
     pause: float
+    outage: bool
     on_wire: int
     limit: int
+    requests: float
+    tokens: float
+    rpm: float | None
+    tpm: float | None
+    named: bool
+    probing: bool
 
 
 class Gate:
@@ -48,44 +71,100 @@ class Gate:
     """
 
     def __init__(self, jitter: Callable[[float], float] | None = None) -> None:
-        self.limiter = Limiter(1, 1)
         self.pause = Pause(jitter)
+        self.ladder = Ladder()
+        self.meter = TokenMeter()
         self.successes = 0
         self.refusals = 0
         self.succeeded_at = float("-inf")
+        self.requests = Allowance()
+        self.tokens = Allowance()
+        self._limiter = Limiter(1, 1)
+        self._climb: Climb | None = None
+        self._outage = Outage()
+        self._first_sent: float | None = None
         self._on_wire = 0
         self._of_epoch = 0
 
-    def expect(self, first: int, ceiling: int) -> None:
-        """A run joined or left: where to start, and the most all runs together may want."""
-        self.limiter.ceiling = max(1, ceiling)
-        self.limiter.raise_to(first)
+    @property
+    def limit(self) -> int:
+        """Requests that may be on the wire."""
+        return self._limiter.limit if self._climb is None else self._climb.limit
+
+    def expect(self, first: int, ceiling: int, *, finds_own: bool, now: float) -> None:
+        """A run joined or left.
+
+        first: requests to start with. ceiling: the most all runs together may want.
+        finds_own: one of them left the limit to us.
+        """
+        self._limiter.ceiling = max(1, ceiling)
+        self._limiter.raise_to(first)
+        if not finds_own or self._limiter.refused_before:
+            self._climb = None
+        elif self._climb is None:
+            self._climb = Climb(self._limiter.limit, self._limiter.ceiling, now)
+        else:
+            self._climb.ceiling = self._limiter.ceiling
 
     def is_open(self, now: float) -> bool:
         """Whether one more request may leave."""
-        return self._on_wire < self.limiter.limit and self.pause.allows(now, self._of_epoch)
+        return (
+            self._on_wire < self.limit
+            and (self._on_wire == 0 or self._probing(now) <= 0)
+            and self.pause.allows(now, self._of_epoch)
+            and self.requests.wait(now) <= 0
+            and self.tokens.wait(now) <= 0
+        )
 
-    def send(self, now: float) -> Ticket:
-        """Put one request on the wire."""
-        ticket = Ticket(now, self.pause.epoch, alone=self._on_wire == 0)
+    def wait(self, now: float) -> float:
+        """Seconds until time alone may open it; 0 when only an answer can."""
+        waits = (self.pause.left(now), self.requests.wait(now), self.tokens.wait(now))
+        return max(*waits, self._probing(now))
+
+    def _probing(self, now: float) -> float:
+        """Seconds that the first answer is still waited for: it tells what is understood."""
+        if self.ladder.known or self._first_sent is None:
+            return 0.0
+        return max(0.0, self._first_sent + PROBE - now)
+
+    def send(self, now: float, size: int) -> Ticket:
+        """Put a request with a prompt of so many bytes on the wire."""
+        tokens = self.meter.tokens_in(size) + self.meter.mean_out
+        if self._first_sent is None:
+            self._first_sent = now
+        self.requests.reserve(now, 1.0)
+        self.tokens.reserve(now, tokens)
+        ticket = Ticket(now, self.pause.epoch, self._on_wire == 0, size, tokens)
         self._on_wire += 1
         self._of_epoch += 1
-        self.limiter.sent(self._on_wire)
+        self._limiter.sent(self._on_wire)
         return ticket
 
     def take_off(self, ticket: Ticket) -> None:
-        """A request is off the wire, whatever came of it."""
+        """A request is off the wire, whatever came of it; its reservation stays."""
         self._on_wire -= 1
         if ticket.epoch == self.pause.epoch:
             self._of_epoch -= 1
 
-    def succeeded(self, ticket: Ticket, now: float, *, clean: bool) -> None:
-        """A request was answered; clean: at the row's first attempt."""
+    def never_sent(self, ticket: Ticket) -> None:
+        """The lease was not used: what was reserved comes back."""
+        self.requests.settle(-1.0)
+        self.tokens.settle(-ticket.tokens)
+
+    def succeeded(self, ticket: Ticket, now: float, usage: Usage | None, *, clean: bool) -> None:
+        """A request was answered; usage: what it took. clean: at the row's first attempt."""
+        was_busy = self._on_wire + 1 >= BUSY * self.limit
         self.successes += 1
         self.succeeded_at = now
-        self.pause.succeeded(ticket.epoch, self.limiter.limit)
-        if clean:
-            self.limiter.succeeded(ticket.sent_at)
+        self._outage.got_through()
+        self.pause.succeeded(ticket.epoch, self.limit)
+        if usage is not None and usage.tokens_in > 0:
+            self.meter.learn(ticket.size, usage)
+            self.tokens.settle(usage.tokens_in + usage.tokens_out - ticket.tokens)
+        if clean and self._climb is None:
+            self._limiter.succeeded(ticket.sent_at)
+        elif clean and was_busy and self._climb is not None:
+            self._climb.completed(ticket.sent_at, now)
 
     def refused(self, ticket: Ticket, now: float, retry_after: float | None) -> None:
         """The provider refused a request; retry_after: seconds it asks to wait, if it says.
@@ -93,11 +172,44 @@ class Gate:
         One that was sent before the last pause began tells nothing new about the limit.
         """
         self.refusals += 1
+        self._outage.got_through()
+        self.tokens.settle(-ticket.tokens)
         if ticket.epoch == self.pause.epoch:
-            self.limiter.refused(now, ticket.sent_at)
+            if self._climb is not None:  # from here on refusals teach the limit
+                self._limiter.raise_to(self._climb.limit)
+                self._climb = None
+            self._limiter.refused(now, ticket.sent_at)
         if self.pause.refused(now, ticket.epoch, retry_after):
             self._of_epoch = 0
 
+    def lost(self, ticket: Ticket, now: float) -> bool:
+        """A 5xx, a lost connection or a time-out; tells whether it is an outage."""
+        self._outage.failed()
+        if not self._outage.is_on(self.limit):
+            return False
+        if ticket.epoch == self.pause.epoch:
+            self.pause.look_later(now, ticket.epoch, self._outage.next_look())
+            self._of_epoch = 0
+        return self._outage.is_believed
+
+    def read_headers(self, headers: Iterable[tuple[bytes, bytes]], now: float) -> None:
+        """Take over what a response says of the limits."""
+        quotas = read_quotas(headers)
+        for unit, allowance in (("requests", self.requests), ("tokens", self.tokens)):
+            if unit in quotas:
+                allowance.name(quotas[unit], now)
+
     def binding(self, now: float) -> Binding:
         """What binds right now."""
-        return Binding(self.pause.left(now), self._on_wire, self.limiter.limit)
+        return Binding(
+            pause=self.pause.left(now),
+            outage=self._outage.is_on(self.limit),
+            on_wire=self._on_wire,
+            limit=self.limit,
+            requests=self.requests.wait(now),
+            tokens=self.tokens.wait(now),
+            rpm=self.requests.per_minute,
+            tpm=self.tokens.per_minute,
+            named=self.requests.is_named or self.tokens.is_named,
+            probing=self._probing(now) > 0,
+        )

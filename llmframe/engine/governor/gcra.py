@@ -8,10 +8,11 @@ nothing polls.
 from __future__ import annotations
 
 SHARE = 0.97  # of a limit that the provider names; its clock and ours differ
+SLACK = 0.02  # seconds that a late timer may catch up
 
 
 class Gcra:
-    """A rate that is kept: sent(T) <= one request + rate x T for every span T.
+    """A rate that is kept: sent(T) <= one request + rate x (T + 20 ms) for every span T.
 
     Nothing is limited until a rate is set.
     """
@@ -36,7 +37,8 @@ class Gcra:
     def reserve(self, now: float, weight: float) -> None:
         """A request of this weight leaves; one above the limit leaves a debt."""
         if self._per_second is not None:
-            self._due = max(self._due, now) + weight / self._per_second
+            late = now - self._due
+            self._due = (self._due if late <= SLACK else now) + weight / self._per_second
 
     def settle(self, difference: float) -> None:
         """Used minus reserved: a debt, or, below 0, a refund."""

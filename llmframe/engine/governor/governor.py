@@ -1,45 +1,32 @@
 """How fast: who may send now, decided for all runs of one endpoint, key and model.
 
-One lock, a gate, and the runs' seats. A seat belongs to the run's event loop and hands
-out leases. A lease comes back when the attempt ends, when the run leaves, when its loop
-is found closed, or when the waiter was cancelled after the grant. Nothing is held while
-waiting.
+One lock, a gate, and the runs' seats. A lease comes back when the attempt ends, when the
+run leaves, when its loop is found closed, or when the waiter was cancelled after the
+grant. Nothing is held while waiting.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from llmframe.engine.governor.gate import Binding, Gate, Ticket
+from llmframe.engine.governor.gate import Binding, Gate
+from llmframe.engine.governor.repeats import RepeatBudget
+from llmframe.engine.governor.seat import Lease, Seat
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
+    from llmframe.engine.governor.ladder import Rung
+    from llmframe.engine.results import Usage
     from llmframe.engine.retry import Verdict
 
 FIRST_LIMIT_AUTO = 20  # requests at once while nothing is known
 FIRST_LIMIT = 50  # the same when the person asked for more
 AUTO_CAP = 512
-WATCH = 1.0  # seconds between two looks whether another run's loop was closed with its leases
-
-
-@dataclass(eq=False, slots=True)
-class Lease:
-    """The right to have one request on the wire."""
-
-    seat: Seat
-    ticket: Ticket
-
-    @property
-    def alone(self) -> bool:
-        """Whether nothing else was on the wire when it was granted."""
-        return self.ticket.alone
 
 
 class Governor:
@@ -54,6 +41,7 @@ class Governor:
         self.clock = clock
         self.lock = threading.RLock()
         self._gate = gate or Gate()
+        self._repeats = RepeatBudget()
         self._seats: deque[Seat] = deque()
 
     @property
@@ -76,16 +64,16 @@ class Governor:
         """Whether runs of several loops are seated. Under the lock."""
         return len({id(seat.loop) for seat in self._seats}) > 1
 
-    def join(self, cap: int | None) -> Seat:
+    def join(self, cap: int | None, *, rpm: float | None = None, tpm: float | None = None) -> Seat:
         """A seat for a run on the running loop.
 
         cap: the most requests this run may have on the wire; None finds its own.
+        rpm, tpm: requests and tokens a minute that the person allows; None learns them.
         """
-        seat = Seat(self, asyncio.get_running_loop(), cap)
+        seat = Seat(self, asyncio.get_running_loop(), cap, rpm=rpm, tpm=tpm)
         with self.lock:
             self._seats.append(seat)
-            first = FIRST_LIMIT_AUTO if cap is None else min(cap, FIRST_LIMIT)
-            self._gate.expect(first, self._wanted())
+            self._expect(FIRST_LIMIT_AUTO if cap is None else min(cap, FIRST_LIMIT))
         return seat
 
     def leave(self, seat: Seat) -> None:
@@ -94,24 +82,91 @@ class Governor:
             self._remove(seat)
             self.pump()
 
-    def grant(self, seat: Seat) -> Lease | None:
-        """A lease for this seat if it may have one now. Under the lock."""
+    def grant(self, seat: Seat, size: int) -> Lease | None:
+        """A lease for a prompt of so many bytes, if it may leave now. Under the lock."""
         now = self.clock()
         if not seat.wants_more() or not self._gate.is_open(now):
             return None
-        lease = Lease(seat, self._gate.send(now))
+        lease = Lease(seat, self._gate.send(now, size))
         seat.leases.add(lease)
         return lease
 
-    def release(self, lease: Lease, *, answered: bool = False, clean: bool = False) -> None:
+    def release(
+        self,
+        lease: Lease,
+        *,
+        answered: bool = False,
+        clean: bool = False,
+        usage: Usage | None = None,
+    ) -> None:
         """The attempt has ended.
 
-        answered: the provider gave an answer; clean: at the row's first attempt.
+        answered: the provider gave an answer; clean: at the row's first attempt; usage:
+        what it took.
         """
         with self.lock:
             if self._take_back(lease) and answered:
-                self._gate.succeeded(lease.ticket, self.clock(), clean=clean)
+                self._gate.succeeded(lease.ticket, self.clock(), usage, clean=clean)
             self.pump()
+
+    def give_back(self, lease: Lease) -> None:
+        """The lease was not used."""
+        with self.lock:
+            if self._take_back(lease):
+                self._gate.never_sent(lease.ticket)
+            self.pump()
+
+    def lose(self, lease: Lease, *, counts: bool = True) -> bool:
+        """The attempt was lost: 5xx, connection, time-out. Tells whether it is an outage.
+
+        counts: False for a row that is lost again and again while others are answered.
+        """
+        with self.lock:
+            outage = self._take_back(lease) and counts
+            outage = outage and self._gate.lost(lease.ticket, self.clock())
+            self.pump()
+            return outage
+
+    def repeat_wait(self) -> float:
+        """Take one repeat from the budget of all runs; seconds until it may be sent."""
+        with self.lock:
+            return self._repeats.wait(self.clock())
+
+    def read_headers(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """Take over what a response says of the limits."""
+        with self.lock:
+            self._gate.read_headers(headers, self.clock())
+
+    @property
+    def rung(self) -> Rung:
+        """How requests are to be written."""
+        return self._gate.ladder.rung
+
+    def understood(self, rung: Rung) -> None:
+        """A request written so was answered."""
+        if not self._gate.ladder.known:
+            with self.lock:
+                self._gate.ladder.succeeded(rung)
+                self.pump()
+        else:
+            self._gate.ladder.succeeded(rung)
+
+    def misunderstood(
+        self, rung: Rung, param: str | None, said: str, given: frozenset[str]
+    ) -> bool:
+        """A request written so got a 400; tells whether to send it again, written anew."""
+        with self.lock:
+            return self._gate.ladder.refused(rung, param, said, given)
+
+    def broke(self, rung: Rung) -> None:
+        """The server answered a request written so with a 5xx."""
+        with self.lock:
+            self._gate.ladder.broke(rung)
+
+    def expected(self, size: int) -> tuple[float, float]:
+        """Tokens that a prompt of so many bytes and nine of ten answers take."""
+        with self.lock:
+            return self._gate.meter.tokens_in(size), self._gate.meter.high_out
 
     def refuse(self, lease: Lease, retry_after: float | None, *, counts: bool = True) -> None:
         """The attempt has ended with a refusal.
@@ -155,7 +210,16 @@ class Governor:
             self._gate.take_off(lease.ticket)
         seat.leases.clear()
         if self._seats:
-            self._gate.expect(1, self._wanted())
+            self._expect(1)
+
+    def _expect(self, first: int) -> None:
+        """Tell the gate what the seated runs want: the strictest limits hold for all."""
+        seats = self._seats
+        finds_own = any(seat.cap is None for seat in seats)
+        wanted = sum(auto_cap() if seat.cap is None else seat.cap for seat in seats)
+        self._gate.expect(first, wanted, finds_own=finds_own, now=self.clock())
+        self._gate.requests.ask(min((s.rpm for s in seats if s.rpm is not None), default=None))
+        self._gate.tokens.ask(min((s.tpm for s in seats if s.tpm is not None), default=None))
 
     def _take_back(self, lease: Lease) -> bool:
         if lease not in lease.seat.leases:
@@ -164,157 +228,16 @@ class Governor:
         self._gate.take_off(lease.ticket)
         return True
 
-    def _wanted(self) -> int:
-        return sum(AUTO_CAP if seat.cap is None else seat.cap for seat in self._seats)
+    def wait(self) -> float:
+        """Seconds until time alone may allow the next request. Under the lock."""
+        return self._gate.wait(self.clock())
 
 
-class Seat:
-    """A run's place at the governor: its cap, its queue and its leases; lives on one loop."""
-
-    def __init__(
-        self, governor: Governor, loop: asyncio.AbstractEventLoop, cap: int | None
-    ) -> None:
-        self.cap = cap
-        self.loop = loop
-        self.closed = False
-        self.leases: set[Lease] = set()
-        self.on_doom: Callable[[Verdict], None] | None = None
-        self._governor = governor
-        self._queue: deque[asyncio.Future[Lease | None]] = deque()
-        self._held = False
-        self._thread = threading.get_ident()
-        self._timer: asyncio.TimerHandle | None = None
-
-    @property
-    def on_wire(self) -> int:
-        """Requests of this run that are on the wire."""
-        return len(self.leases)
-
-    @property
-    def limit(self) -> int:
-        """Requests this run may have on the wire now."""
-        limit = self._governor.binding().limit
-        return limit if self.cap is None else min(limit, self.cap)
-
-    def wants_more(self) -> bool:
-        """Whether this run may and wants to have one more request on the wire."""
-        return not (self.closed or self._held) and (self.cap is None or len(self.leases) < self.cap)
-
-    async def acquire(self) -> Lease | None:
-        """Wait in turn for a lease; None once the seat is closed."""
-        with self._governor.lock:
-            if self.closed:
-                return None
-            waiter: asyncio.Future[Lease | None] = self.loop.create_future()
-            self._queue.append(waiter)
-            self._governor.pump()
-        try:
-            lease = await waiter
-        except asyncio.CancelledError:
-            self._abandon(waiter)
-            raise
-        return None if lease is None else self._unless_closed(lease)
-
-    def release(self, lease: Lease, *, answered: bool = False, clean: bool = False) -> None:
-        """See Governor.release."""
-        self._governor.release(lease, answered=answered, clean=clean)
-
-    def refuse(self, lease: Lease, retry_after: float | None, *, counts: bool = True) -> None:
-        """See Governor.refuse."""
-        self._governor.refuse(lease, retry_after, counts=counts)
-
-    def hold(self) -> None:
-        """Grant nothing more until resume: the person's pause."""
-        self._held = True
-
-    def resume(self) -> None:
-        """Grant again."""
-        with self._governor.lock:
-            self._held = False
-            self._governor.pump()
-
-    def close(self) -> None:
-        """Grant nothing any more and send the waiting away; leases stay until they end."""
-        with self._governor.lock:
-            self.closed = True
-            waiting, self._queue = self._queue, deque()
-        for waiter in waiting:
-            self._on_loop(self._deliver, waiter, None)
-
-    def leave(self) -> None:
-        """The run has ended: close, and give back what is still leased."""
-        self.close()
-        self._governor.leave(self)
-        if self._timer is not None:
-            self._timer.cancel()
-
-    def doom(self, verdict: Verdict) -> None:
-        """Hopeless: close and tell the run."""
-        self.close()
-        if self.on_doom is not None:
-            self._on_loop(self.on_doom, verdict)
-
-    def serve(self) -> bool:
-        """Grant one lease to the first in the queue, if that can be. Under the lock."""
-        while self._queue and self._queue[0].done():  # cancelled
-            self._queue.popleft()
-        lease = self._governor.grant(self) if self._queue else None
-        if lease is None:
-            return False
-        self._on_loop(self._deliver, self._queue.popleft(), lease)
-        return True
-
-    def arm(self) -> None:
-        """See to it that the queue is looked at when the provider's pause ends. Under the lock."""
-        if not self._queue:
-            return
-        wait = self._governor.binding().pause
-        if self._governor.has_many_loops:
-            wait = min(wait or WATCH, WATCH)
-        due = self.loop.time() + wait
-        if wait > 0 and (self._timer is None or self._timer.when() > due):
-            self._on_loop(self._set_timer, wait)
-
-    def _set_timer(self, wait: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self.loop.call_later(wait, self._on_timer)
-
-    def _on_timer(self) -> None:
-        self._timer = None
-        with self._governor.lock:
-            self._governor.pump()
-
-    def _deliver(self, waiter: asyncio.Future[Lease | None], lease: Lease | None) -> None:
-        if not waiter.done():
-            waiter.set_result(lease)
-        elif lease is not None:
-            self._governor.release(lease)
-
-    def _unless_closed(self, lease: Lease) -> Lease | None:
-        """The lease, unless the seat was closed between its grant and now."""
-        if self.closed:
-            self._governor.release(lease)
-            return None
-        return lease
-
-    def _abandon(self, waiter: asyncio.Future[Lease | None]) -> None:
-        """A cancelled waiter: give back what it was granted, or leave the queue."""
-        if waiter.done() and not waiter.cancelled():
-            lease = waiter.result()
-            if lease is not None:
-                self._governor.release(lease)
-            return
-        with self._governor.lock:
-            if waiter in self._queue:
-                self._queue.remove(waiter)
-
-    def _on_loop(self, callback: Callable[..., object], *args: object) -> None:
-        """Call on this seat's loop: at once when we are on it, else from outside."""
-        if self.loop.is_closed():
-            self.closed = True  # pump finds that out and takes the seat away
-        elif threading.get_ident() == self._thread:
-            callback(*args)
-        else:
-            with contextlib.suppress(RuntimeError):  # closed in this very moment
-                self.loop.call_soon_threadsafe(callback, *args)
+def auto_cap() -> int:
+    """The most requests at once that a run may find for itself: half the open files, or 512."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return AUTO_CAP
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return AUTO_CAP if soft == resource.RLIM_INFINITY else max(1, min(AUTO_CAP, soft // 2))

@@ -32,16 +32,19 @@ class Rung:
     cap: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
     dropped: frozenset[str] = frozenset()
 
-    def below(self, param: str | None, said: str) -> Rung | None:
+    def below(
+        self, param: str | None, said: str, given: frozenset[str] = frozenset()
+    ) -> Rung | None:
         """The next rung after a refusal of a parameter; None if it named none of ours.
 
-        param: the error's ``param``, else its message tells.
+        param: the error's ``param``, else its message tells. given: parameters that the
+        person gave, which are never dropped in silence.
         """
         about = f"{param or ''} {said}" if param or _UNKNOWN.search(said) else ""
         if self.cap == "max_completion_tokens" and _CAP.search(about):
             return replace(self, cap="max_tokens")
         for name in _DROPPABLE:
-            if name not in self.dropped and re.search(rf"\b{name}\b", about):
+            if name not in self.dropped | given and re.search(rf"\b{name}\b", about):
                 return replace(self, dropped=self.dropped | {name})
         if _FORMAT.search(about):
             return self.simpler()
@@ -71,7 +74,9 @@ class Ladder:
         self._worked.add(rung)
         self._streak = 0
 
-    def refused(self, rung: Rung, param: str | None, said: str) -> bool:
+    def refused(
+        self, rung: Rung, param: str | None, said: str, given: frozenset[str] = frozenset()
+    ) -> bool:
         """A request written so got a 400; tells whether to send it again, written anew.
 
         A request of an older rung is always sent again. What has worked before is given up
@@ -79,7 +84,7 @@ class Ladder:
         """
         if rung != self.rung:
             return True
-        lower = rung.below(param, said)
+        lower = rung.below(param, said, given)
         if lower is None:
             return False
         self._streak += 1

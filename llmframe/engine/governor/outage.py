@@ -4,6 +4,7 @@ from __future__ import annotations
 
 LEAST = 5  # results in a row that must have been bad
 LONGEST_LOOK = 15.0  # seconds between two probes, at most
+PATIENCE = 10  # probes, after which it may be the rows after all, and they are charged again
 
 
 class Outage:
@@ -16,6 +17,11 @@ class Outage:
     def is_on(self, limit: int) -> bool:
         """Whether the last max(5, limit / 2) results were 5xx, lost connections or time-outs."""
         return self._bad >= max(LEAST, limit // 2)
+
+    @property
+    def is_believed(self) -> bool:
+        """Whether lost requests are still no fault of their rows."""
+        return self._looks <= PATIENCE
 
     def got_through(self) -> None:
         """Something was answered, if only with a refusal."""

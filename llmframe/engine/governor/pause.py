@@ -67,7 +67,18 @@ class Pause:
             top = min(BACKOFF_MAX, BACKOFF_BASE * 2.0**self._backoff)
             self._backoff += 1
             self.until = max(self.until, now + self._jitter(top))
+        self._begin()
+        return True
+
+    def look_later(self, now: float, epoch: int, seconds: float) -> bool:
+        """Nothing gets through: pause, then send one probe; tells whether a new epoch began."""
+        if epoch != self.epoch:
+            return False
+        self.until = max(self.until, now + seconds)
+        self._begin()
+        return True
+
+    def _begin(self) -> None:
         self.epoch += 1
         self._ramp = 1
         self._warned = False
-        return True

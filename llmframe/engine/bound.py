@@ -1,0 +1,77 @@
+"""What binds a run right now, in words, and what bound it over time."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from llmframe.engine.governor import Binding
+
+
+def cause(binding: Binding, *, cap: int | None, held: bool) -> str:
+    """What binds right now, the same words for as long as it is the same thing.
+
+    cap: requests the person allows at once, None for any. held: the person's pause.
+    """
+    if held:
+        return "pause by you"
+    if binding.pause > 0:
+        return "outage" if binding.outage else "provider pause"
+    if binding.probing:
+        return "the first answer"
+    if max(binding.requests, binding.tokens) > 0:
+        by = "header" if binding.named else "yours"
+        if binding.tokens > binding.requests:
+            return f"TPM {binding.tpm:,.0f} ({by})"
+        return f"RPM {binding.rpm:,.0f} ({by})"
+    limit = binding.limit if cap is None else min(binding.limit, cap)
+    if binding.on_wire < limit:
+        return "latency"
+    return f"concurrency {limit}" if limit == cap else "concurrency found so far"
+
+
+def words(binding: Binding, *, cap: int | None, held: bool) -> str:
+    """The same with what changes from moment to moment."""
+    told = cause(binding, cap=cap, held=held)
+    if told == "provider pause":
+        return f"provider pause, {_span(binding.pause)} left"
+    if told == "outage":
+        return f"outage, next look in {_span(binding.pause)}"
+    if told == "concurrency found so far":
+        return f"concurrency {binding.limit}, found so far"
+    return told
+
+
+def _span(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if seconds < 6000:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+class BoundBy:
+    """What bound a run, by seconds, and how its limit moved."""
+
+    def __init__(self) -> None:
+        self._seconds: defaultdict[str, float] = defaultdict(float)
+        self.limits: list[tuple[float, int]] = []
+
+    def note(self, told: str, seconds: float, *, at: float, limit: int) -> None:
+        """For so many seconds this was what bound; limit: requests allowed at once then."""
+        self._seconds[told] += seconds
+        if not self.limits or self.limits[-1][1] != limit:
+            self.limits.append((at, limit))
+
+    @property
+    def most(self) -> str:
+        """What bound for the longest; empty before anything was noted."""
+        return max(self._seconds, key=self._seconds.__getitem__, default="")
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Shares of the time by what bound, largest first; they sum to 1."""
+        total = sum(self._seconds.values())
+        ranked = sorted(self._seconds.items(), key=lambda item: -item[1])
+        return {told: seconds / total for told, seconds in ranked} if total else {}

@@ -1,0 +1,408 @@
+"""A row's course: sent, read or judged, tried again, and finished; none costs another.
+
+Between a reply and its line in the checkpoint there is no await, so a reply that came back
+is never lost to a cancel.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, cast
+
+from llmframe.engine.asking import MAX_PAID, failed
+from llmframe.engine.breaker import Breaker
+from llmframe.engine.events import RequestRefused, RequestSent, RowsDone, Spent
+from llmframe.engine.retry import BadReply, RetryPolicy, Verdict, classify
+from llmframe.errors import CallError, CheckpointError, OutputError, RowError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from llmframe.engine.asking import Asker
+    from llmframe.engine.backend import Backend, Reply
+    from llmframe.engine.book import Book, Rows
+    from llmframe.engine.budget import Budget
+    from llmframe.engine.events import Events, Source
+    from llmframe.engine.governor import Governor, Lease, Seat
+    from llmframe.engine.identity import KeyMaker
+    from llmframe.engine.inflight import InFlight
+    from llmframe.engine.journal import Checkpoint
+    from llmframe.engine.planner import Planner
+    from llmframe.engine.results import RowResult
+    from llmframe.engine.retry import Scrubber
+    from llmframe.engine.work import Row, Work
+    from llmframe.errors import ErrorKind
+
+STUBBORN_AFTER = 3  # refusals of one row while others succeed: it goes last
+HOPELESS_AFTER = 10  # refusals of such a row: it fails
+REFUSED_ALONE = 2  # refusals of a row that was alone on the wire: it fails
+TELLING = 10  # successes for each refusal: then it is the row that is refused, not the rate
+LONGEST_WINDOW = 60.0  # seconds after which no limit a minute can be the reason
+NEVER_CONNECTED = 8.0  # seconds of failing connections, and never a response: the run ends
+LONGEST_KNOCK = 1.0  # seconds between two attempts of a row while nobody has ever answered
+SLEPT = 5.0  # seconds by which a time-out came late: the machine was asleep
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to try.
+
+    timeout: seconds, one attempt. deadline: seconds, one row, waiting for the provider
+    not counted; None has no end. max_attempts: requests of a row, refusals not counted.
+    """
+
+    timeout: float = 60.0
+    deadline: float | None = None
+    max_attempts: int = 5
+
+    def left(self, row: Row) -> float:
+        """Seconds that the row's next attempt may take."""
+        return (
+            self.timeout if self.deadline is None else min(self.timeout, self.deadline - row.busy)
+        )
+
+    def is_over(self, row: Row) -> bool:
+        """Whether the row's deadline is over."""
+        return self.deadline is not None and row.busy >= self.deadline
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a pipeline is wired from; see their own modules."""
+
+    rows: Rows
+    keys: KeyMaker
+    book: Book
+    events: Events
+    asker: Asker
+    seat: Seat
+    governor: Governor
+    backend: Backend
+    checkpoint: Checkpoint | None
+    in_flight: InFlight
+    scrub: Scrubber
+    budget: Budget
+
+
+class Course:
+    """What happens to the rows of one run between a lease and a result; lives on its loop.
+
+    fail: told of an error that the caller must see. give_up: told when the run is hopeless.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        patience: Patience,
+        work: Work,
+        planner: Planner,
+        *,
+        store_input: bool,
+        raise_on_failure: bool,
+        fail: Callable[[CheckpointError | RowError], None],
+        give_up: Callable[[Verdict], None],
+    ) -> None:
+        self._parts = parts
+        self._patience = patience
+        self._work = work
+        self._planner = planner
+        self._store_input = store_input
+        self._raise_on_failure = raise_on_failure
+        self._fail = fail
+        self._give_up_run = give_up
+        self._policy = RetryPolicy(patience.max_attempts)
+        self._breaker = Breaker(parts.rows.n)
+        self._clock = parts.governor.clock
+        self._responded = False
+        self._first_sent: float | None = None
+
+    async def attempt(self, row: Row, lease: Lease) -> None:
+        """One request, and what it means for the row."""
+        began = self._clock()
+        if self._first_sent is None:
+            self._first_sent = began
+        row.note_sent(began, self._parts.governor.rung)
+        self._parts.events.emit(RequestSent(row.sent > 1))
+        timeout = self._patience.left(row)
+        try:
+            async with asyncio.timeout(timeout):
+                reply = await self._parts.backend.send(self._parts.asker.body(row, row.rung))
+        except asyncio.CancelledError:
+            self._parts.governor.release(lease)
+            self.drop(row)
+            raise
+        except Exception as exc:  # noqa: BLE001 - one row must never end the run
+            row.note_back(began, self._clock())
+            if isinstance(exc, BadReply):
+                row.note_paid(self._parts.budget.priced(exc.usage))
+            self._read_headers(getattr(exc, "response", None))
+            if self._clock() - began > timeout + SLEPT:
+                row.charged -= 1  # the machine slept: no fault of anybody
+            self._judge(row, lease, classify(exc, timeout=timeout, scrub=self._parts.scrub))
+        else:
+            row.note_back(began, self._clock())
+            self._answered(row, lease, reply)
+
+    def _answered(self, row: Row, lease: Lease, reply: Reply) -> None:
+        governor = self._parts.governor
+        self._responded = True
+        self._read_headers(reply)
+        governor.understood(row.rung)
+        governor.release(lease, answered=True, clean=row.sent == 1, usage=reply.usage)
+        self._read(row, reply)
+
+    def _read_headers(self, response: object) -> None:
+        """What a reply, or the response of an error, says of the limits."""
+        raw = getattr(getattr(response, "headers", None), "raw", None)
+        if raw is not None:
+            self._parts.governor.read_headers(raw)
+
+    def _read(self, row: Row, reply: Reply) -> None:
+        row.failure = None
+        reply = replace(reply, usage=self._parts.budget.priced(reply.usage))
+        result = self._parts.asker.read(row, reply, final=self._policy.is_over(row.charged))
+        if result is None:
+            self._try_again(row, 0.0)
+        else:
+            self._finish(row, result)
+
+    def _judge(self, row: Row, lease: Lease, verdict: Verdict) -> None:
+        row.failure = verdict
+        self._responded = self._responded or verdict.status is not None
+        if verdict.action == "refused":
+            self._defer(row, lease, verdict)
+        elif verdict.action == "fail_row":
+            self._parts.governor.release(lease, answered=True)
+            self._fail_row(row, verdict)
+        elif self._is_hopeless(verdict):
+            self._parts.governor.release(lease)
+            self.drop(row)
+            self._give_up(verdict)
+        else:
+            self._retry(row, lease, verdict)
+
+    def _fail_row(self, row: Row, verdict: Verdict) -> None:
+        """A 400 may be about how the request was written: then it is written anew, for free."""
+        asker, governor = self._parts.asker, self._parts.governor
+        if verdict.status in (400, 422) and governor.misunderstood(
+            row.rung, verdict.param, verdict.message, asker.given
+        ):
+            row.charged -= 1
+            self._try_again(row, 0.0)
+        else:
+            self._finish(row, failed(row, verdict.kind, verdict.message))
+
+    def _is_hopeless(self, verdict: Verdict) -> bool:
+        """Whether no row of this run can succeed."""
+        if verdict.kind != "connection":
+            return verdict.action == "end_run"
+        if self._responded:
+            return False  # the address is right: a connection was lost
+        knocking = self._clock() - (self._first_sent or 0.0)
+        return verdict.action == "end_run" or knocking > NEVER_CONNECTED
+
+    def _give_up(self, verdict: Verdict) -> None:
+        if verdict.kind == "connection":
+            self._give_up_run(verdict)  # other runs may have got through
+        else:
+            self._parts.governor.doom(verdict)
+
+    def _retry(self, row: Row, lease: Lease, verdict: Verdict) -> None:
+        governor = self._parts.governor
+        if verdict.status is not None and verdict.status >= 500:
+            governor.broke(row.rung)
+        if governor.lose(lease, counts=not row.note_lost(governor.successes)):
+            row.charged -= 1  # an outage is no fault of the row
+        wait = self._wait(row, verdict)
+        if wait is None and not self._patience.is_over(row):
+            often = f" (after {row.sent} attempts)" if row.sent > 1 else ""
+            self._finish(row, failed(row, verdict.kind, verdict.message + often))
+        else:
+            wait = max(wait or 0.0, governor.repeat_wait())
+            row.busy += wait
+            self._try_again(row, wait)
+
+    def _wait(self, row: Row, verdict: Verdict) -> float | None:
+        """Seconds until the row's next attempt, None when none is left."""
+        if verdict.kind == "connection" and not self._responded:
+            row.charged, row.busy = 0, 0.0  # nobody has answered yet: no fault of the row
+            return min(self._policy.backoff(row.sent), LONGEST_KNOCK)
+        return None if row.paid >= MAX_PAID else self._policy.wait(max(row.charged, 1))
+
+    def _defer(self, row: Row, lease: Lease, verdict: Verdict) -> None:
+        """The provider refused the row: it waits without using up attempts."""
+        governor = self._parts.governor
+        self._parts.events.emit(RequestRefused(verdict))
+        row.note_refused(
+            alone=lease.alone, successes=governor.successes, refusals=governor.refusals
+        )
+        stubborn = row.refused >= STUBBORN_AFTER and self._is_singled_out(row)
+        governor.refuse(lease, verdict.retry_after, counts=not stubborn)
+        if self._is_refused_for_good(row, stubborn=stubborn):
+            message = f"{verdict.message} (refused {row.refused} times while other rows passed)"
+            self._finish(row, failed(row, "rate_limit", message))
+            return
+        row.is_last = row.is_last or stubborn
+        asked = verdict.retry_after
+        wait = self._policy.backoff(row.refused) if asked is None else asked
+        self._try_again(row, max(wait, governor.repeat_wait()))
+
+    def _is_singled_out(self, row: Row) -> bool:
+        """Whether others pass so well since its first refusal that no rate can be the reason."""
+        governor = self._parts.governor
+        passed = governor.successes - row.successes_before
+        return passed >= TELLING * (governor.refusals - row.refusals_before + 1)
+
+    def _is_refused_for_good(self, row: Row, *, stubborn: bool) -> bool:
+        governor = self._parts.governor
+        alone = row.refused_alone >= REFUSED_ALONE
+        if stubborn:
+            return alone or row.refused >= HOPELESS_AFTER
+        others_passed = governor.successes > row.successes_before
+        return alone and others_passed and governor.quiet >= LONGEST_WINDOW
+
+    def _try_again(self, row: Row, wait: float) -> None:
+        if self._patience.is_over(row):
+            last = "" if row.failure is None else f"; last: {row.failure.message}"
+            message = f"{self._patience.deadline:g} s are over{last}"
+            self._finish(row, failed(row, "deadline", message))
+        elif self._work.closed:
+            self.drop(row)
+        else:
+            self._work.give_back(row, self._clock() + wait)
+
+    def drop(self, row: Row) -> None:
+        """The row stays pending; who waits for its key takes over."""
+        self.unclaim(row)
+        self._parts.events.emit(Spent(row.usage))
+        self._work.done()
+
+    def _finish(self, row: Row, result: RowResult) -> None:
+        """The row has its result, unless the first failures are still held back."""
+        if self._breaker.holds(row, result):
+            self._work.done()
+            if self._breaker.has_tripped:
+                self._trip(result)
+            return
+        self.release_held()
+        self._conclude(row, result)
+        self._work.done()
+
+    def _trip(self, result: RowResult) -> None:
+        """The first ten rows failed alike: they stay pending, and the run ends."""
+        for row, _ in self._breaker.release():
+            self.unclaim(row)
+            self._parts.events.emit(Spent(row.usage))
+        kind, _, said = (result.error or "").partition(": ")
+        self._give_up_run(Verdict("end_run", cast("ErrorKind", kind), said))
+
+    def release_held(self) -> None:
+        """It was the rows after all, not the call: their failures count."""
+        for row, result in self._breaker.release():
+            self._conclude(row, result)
+
+    def _conclude(self, row: Row, result: RowResult) -> None:
+        result = self._keep(row, result)
+        self._settle(row, result, "request")
+        self.unclaim(row, result)
+        if result.status == "failed":
+            self.on_failed(row.position, result, row.failure)
+
+    def recalled(self, row: Row, result: RowResult) -> None:
+        """The checkpoint had the row's answer after all."""
+        self._note_ids(row.key, [row.position])
+        self._settle(row, result, "checkpoint")
+        self.unclaim(row, result)
+        self._work.done()
+
+    def shared(self, row: Row, result: RowResult) -> None:
+        """Another run got the row's answer."""
+        if self.recall(row) is None:  # it has another checkpoint, or none
+            self._keep(row, result)
+        self._note_ids(row.key, [row.position])
+        self._settle(row, result, "shared")
+        self._work.done()
+
+    def _keep(self, row: Row, result: RowResult) -> RowResult:
+        """Write the row's line; where it cannot be written the answer is kept in memory."""
+        checkpoint = self._parts.checkpoint
+        if checkpoint is None:
+            return result
+        try:
+            checkpoint.append(
+                row.key, result, error_info=_error_info(row, result), id=self._id(row.position),
+                text=row.text if self._store_input else None,
+            )  # fmt: skip
+        except CheckpointError as error:
+            self._fail(error)
+        except OutputError as error:  # values that are no JSON
+            return failed(row, "output", str(error))
+        return result
+
+    def _settle(self, row: Row, result: RowResult, source: Source) -> None:
+        followers = self._parts.book.settle(row.position, result)
+        self._parts.events.emit(RowsDone((row.position,), result, source))
+        if followers:
+            if result.status == "ok":
+                self._note_ids(row.key, followers)
+            shared: Source = "checkpoint" if source == "checkpoint" else "shared"
+            self._parts.events.emit(RowsDone(followers, result, shared))
+
+    def _note_ids(self, key: bytes, positions: list[int]) -> None:
+        """The checkpoint knows that these rows have the key's answer."""
+        try:
+            for position in positions:
+                self._planner.note_id(key, self._id(position))
+        except CheckpointError as error:
+            self._fail(error)
+
+    def _id(self, position: int) -> object:
+        ids = self._parts.rows.ids(position, position + 1)
+        return None if ids is None else ids[0]
+
+    def unclaim(self, row: Row, result: RowResult | None = None) -> None:
+        """The key is nobody's again; without a result whoever waits for it takes over."""
+        if row.claimed:
+            row.claimed = False
+            self._parts.in_flight.resolve(row.key, result)
+
+    def recall(self, row: Row) -> RowResult | None:
+        """The checkpoint's answer to the row, if it may be used."""
+        try:
+            return self._planner.recall(row.key)
+        except CheckpointError as error:
+            self._fail(error)
+            return None
+
+    def on_failed(self, position: int, result: RowResult, failure: Verdict | None = None) -> None:
+        """A row has failed for good."""
+        if self._raise_on_failure:
+            self._fail(_row_error(position, result, failure))
+
+
+def _row_error(position: int, result: RowResult, failure: Verdict | None) -> RowError:
+    kind, _, _ = (result.error or "").partition(":")
+    message = f"row {position}: {result.error}"
+    if failure is None:
+        error: RowError = OutputError(message, kind=cast("ErrorKind", kind))
+    else:
+        error = CallError(
+            message, kind=cast("ErrorKind", kind), status=failure.status, code=failure.code,
+            retry_after=failure.retry_after,
+        )  # fmt: skip
+    error.position = position
+    return error
+
+
+def _error_info(row: Row, result: RowResult) -> dict[str, object] | None:
+    """What the checkpoint keeps of a failure: no words of the provider or the model."""
+    if result.status != "failed":
+        return None
+    kind, _, _ = (result.error or "").partition(":")
+    failure = row.failure
+    return {
+        "kind": kind,
+        "status": failure.status if failure else None,
+        "code": failure.code if failure else None,
+    }

@@ -1,0 +1,99 @@
+"""One limit a minute: what the person and the provider say it is, and what of it is used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from llmframe.engine.governor.gcra import SHARE, Gcra
+
+if TYPE_CHECKING:
+    from llmframe.engine.governor.headers import Quota
+
+LOW = 0.05  # share of the limit below which the provider's count is looked at
+OTHERS = 0.10  # share of the limit that must be missing from our own count
+MINUTE = 60
+
+
+class LastMinute:
+    """How much was used in the last minute, second by second."""
+
+    def __init__(self) -> None:
+        self._used = [0.0] * MINUTE
+        self._second = [-1] * MINUTE
+
+    def add(self, now: float, weight: float) -> None:
+        """Use so much now."""
+        second = int(now)
+        slot = second % MINUTE
+        if self._second[slot] != second:
+            self._second[slot], self._used[slot] = second, 0.0
+        self._used[slot] += weight
+
+    def total(self, now: float) -> float:
+        """What was used in the last minute."""
+        first = int(now) - MINUTE
+        return sum(u for s, u in zip(self._second, self._used, strict=True) if s > first)
+
+
+class Allowance:
+    """Requests or tokens a minute. The strictest of what is known holds."""
+
+    def __init__(self) -> None:
+        self._gcra = Gcra()
+        self._asked: float | None = None
+        self._named: float | None = None
+        self._used = LastMinute()
+        self._braked_until = float("-inf")
+
+    @property
+    def per_minute(self) -> float | None:
+        """The limit as it was said, None while nothing is known."""
+        known = [limit for limit in (self._asked, self._named) if limit is not None]
+        return min(known, default=None)
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the provider said it, not the person."""
+        return self._named is not None and self.per_minute == self._named
+
+    def ask(self, per_minute: float | None) -> None:
+        """What the person asks for, None for nothing."""
+        self._asked = per_minute
+        self._retune()
+
+    def name(self, quota: Quota, now: float) -> None:
+        """What a response said; a changed limit counts at once.
+
+        What is left is a brake only: very little, while we used much less, means that
+        somebody else spends the same key; then half the rate until the reset.
+        """
+        if quota.limit != self._named:
+            self._named = quota.limit
+            self._retune()
+        if quota.remaining is None or quota.remaining >= LOW * quota.limit:
+            return
+        ours = quota.limit - self._used.total(now)
+        if ours - quota.remaining > OTHERS * quota.limit and now >= self._braked_until:
+            self._braked_until = now + (quota.reset or 1.0)
+            self._retune(0.5)
+
+    def wait(self, now: float) -> float:
+        """Seconds until the next request is due."""
+        if self._braked_until <= now and self._braked_until > 0:
+            self._braked_until = float("-inf")
+            self._retune()
+        return self._gcra.wait(now)
+
+    def reserve(self, now: float, weight: float) -> None:
+        """A request of this weight leaves."""
+        self._gcra.reserve(now, weight)
+        self._used.add(now, weight)
+
+    def settle(self, difference: float) -> None:
+        """Used minus reserved."""
+        self._gcra.settle(difference)
+
+    def _retune(self, share: float = 1.0) -> None:
+        rates = [self._asked, None if self._named is None else self._named * SHARE]
+        rate = min((r for r in rates if r is not None), default=None)
+        self._gcra.set_rate(None if rate is None else rate * share)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from llmframe import runner
@@ -177,16 +178,26 @@ class _Shown:
         from llmframe.notebook.view import Ending
 
         run = self._call.run
-        failure = run.failure_message
+        failure, report = run.failure_message, run.report
         ending = Ending(
             snapshot=run.snapshot(failure),
-            report=run.report,
+            report=replace(report, checkpoint=_from_here(report.checkpoint)),
             model=run.execution.job.model,
             headline=headline or run.status,
-            next_step=how_to_go_on(run.report),
+            next_step=how_to_go_on(report),
             notes=self._call.notes,
         )
         self._view.close(ending)
+
+
+def _from_here(path: str | None) -> str | None:
+    """A path as it is seen from the working directory, where it lies in there."""
+    if path is None:
+        return None
+    try:
+        return str(Path(path).relative_to(Path.cwd()))
+    except (OSError, ValueError):  # the directory is gone, or the path lies elsewhere
+        return path
 
 
 def _plan(

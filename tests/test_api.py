@@ -156,6 +156,8 @@ def test_no_progress_writes_nothing(configured, capfd):
 def test_an_option_that_the_call_does_not_have_is_refused_before_anything_is_sent(configured, name):
     with pytest.raises(PlanError, match=name):
         asyncio.run(frame().llm.atag("text", FIELDS, **{name: "thread"}))
+    with pytest.raises(PlanError, match=name):
+        frame().llm.start("text", FIELDS, **{name: "thread"})
     assert len(configured.ledger) == 0
 
 

@@ -57,10 +57,11 @@ class Asker:
         self._nonce = nonce
         self._keep_raw = keep_raw
         self._cap = sampling.max_output_tokens
-        self._static: dict[str, Any] = {"model": model, **_parameters(sampling)}
-        response_format = prompt.response_format("json_schema")
-        if response_format is not None:
-            self._static["response_format"] = response_format
+        self._static: dict[str, Any] = {
+            "model": model,
+            **_parameters(sampling),
+            "response_format": prompt.response_format("json_schema"),
+        }
 
     def body(self, row: Row) -> dict[str, Any]:
         """The request of the row's next leg."""

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Unpack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack
 
 from llmframe import runner
 from llmframe.config import Options, settle
 from llmframe.engine.advice import how_to_go_on
-from llmframe.errors import PlanError
+from llmframe.errors import LLMFrameError, PlanError
 from llmframe.run import Run, registry
 from llmframe.signature import with_options
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import pandas as pd
 
@@ -24,8 +26,25 @@ if TYPE_CHECKING:
 OWN_RUNNER = ("runner",)  # what a call that has its own runner does not take
 OF_FRAMES = ("overwrite", "id", "adopt")  # what one column does not take
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def told_plainly(call: Callable[P, R]) -> Callable[P, R]:
+    """A call whose expected errors show the person's line and the message, not our insides."""
+
+    @functools.wraps(call)
+    def told(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return call(*args, **kwargs)
+        except (LLMFrameError, KeyboardInterrupt) as exc:
+            raise exc.with_traceback(None)  # noqa: B904 - it is the same error
+
+    return told
+
 
 @with_options()
+@told_plainly
 def tag(
     df: pd.DataFrame,
     input: object,  # noqa: A002 - the contract's name
@@ -75,6 +94,7 @@ async def atag(
 
 
 @with_options(without=OWN_RUNNER)
+@told_plainly
 def start(
     df: pd.DataFrame,
     input: object,  # noqa: A002 - the contract's name
@@ -97,6 +117,7 @@ def start(
 
 
 @with_options(without=OF_FRAMES)
+@told_plainly
 def tag_series(series: pd.Series[Any], fields: object, **options: Unpack[Options]) -> pd.DataFrame:
     """Like ``tag`` for one column of text: returns only the new columns, on its index."""
     frame = series.to_frame("text" if series.name is None else series.name)
@@ -177,16 +198,26 @@ class _Shown:
         from llmframe.notebook.view import Ending
 
         run = self._call.run
-        failure = run.failure_message
+        failure, report = run.failure_message, run.report
         ending = Ending(
             snapshot=run.snapshot(failure),
-            report=run.report,
+            report=replace(report, checkpoint=_from_here(report.checkpoint)),
             model=run.execution.job.model,
             headline=headline or run.status,
-            next_step=how_to_go_on(run.report),
+            next_step=how_to_go_on(report),
             notes=self._call.notes,
         )
         self._view.close(ending)
+
+
+def _from_here(path: str | None) -> str | None:
+    """A path as it is seen from the working directory, where it lies in there."""
+    if path is None:
+        return None
+    try:
+        return str(Path(path).relative_to(Path.cwd()))
+    except (OSError, ValueError):  # the directory is gone, or the path lies elsewhere
+        return path
 
 
 def _plan(

@@ -14,11 +14,13 @@ import openai
 from llmframe.engine.asking import Asker, Sampling
 from llmframe.engine.backend import Reply
 from llmframe.engine.book import Book
+from llmframe.engine.budget import Budget
+from llmframe.engine.course import Parts, Patience
 from llmframe.engine.events import Events
 from llmframe.engine.governor import Governor
 from llmframe.engine.identity import KeyMaker
 from llmframe.engine.inflight import InFlight
-from llmframe.engine.pipeline import Parts, Patience, Pipeline
+from llmframe.engine.pipeline import Pipeline
 from llmframe.engine.report import Tally
 from llmframe.engine.results import Usage
 from llmframe.engine.retry import Scrubber
@@ -157,6 +159,7 @@ def wire(
     patience: Patience | None = None,
     sampling: Sampling | None = None,
     observers: Sequence[Any] = (),
+    budget: Budget | None = None,
     **options: Any,
 ) -> Wired:
     """A pipeline on the running loop, in its time."""
@@ -177,7 +180,6 @@ def wire(
         checkpoint=checkpoint,
         in_flight=in_flight or InFlight(),
         scrub=Scrubber("sk-secret-key"),
+        budget=budget or Budget(),
     )
-    return Wired(
-        Pipeline(parts, patience or Patience(), **options), parts, provider, tally, events
-    )
+    return Wired(Pipeline(parts, patience or Patience(), **options), parts, provider, tally, events)

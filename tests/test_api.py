@@ -156,7 +156,16 @@ def test_no_progress_writes_nothing(configured, capfd):
 def test_an_option_that_the_call_does_not_have_is_refused_before_anything_is_sent(configured, name):
     with pytest.raises(PlanError, match=name):
         asyncio.run(frame().llm.atag("text", FIELDS, **{name: "thread"}))
+    with pytest.raises(PlanError, match=name):
+        frame().llm.start("text", FIELDS, **{name: "thread"})
     assert len(configured.ledger) == 0
+
+
+def test_a_mistake_shows_the_persons_line_and_the_message_only(configured):
+    with pytest.raises(PlanError, match="no column 'txt'") as told:
+        frame().llm.tag("txt", FIELDS)
+    places = [entry.path.name for entry in told.traceback]
+    assert places == ["test_api.py", "accessor.py", "api.py"]
 
 
 # -- signatures --------------------------------------------------------------------------------

@@ -93,10 +93,9 @@ class Asker:
         if sampling.seed is not None:
             given["seed"] = sampling.seed
         kept = {name: value for name, value in given.items() if name not in rung.dropped}
+        body = kept | dict(sampling.extra_body or {})
         response_format = self._prompt.response_format(rung.response_format)
-        if response_format is not None:
-            kept["response_format"] = response_format
-        return kept | dict(sampling.extra_body or {})
+        return body if response_format is None else {**body, "response_format": response_format}
 
     def read(self, row: Row, reply: Reply, *, final: bool) -> RowResult | None:
         """The row's result, or None when it needs one more leg, which row now describes.

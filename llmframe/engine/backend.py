@@ -172,13 +172,11 @@ def open_backend(endpoint: Endpoint, *, connections: int) -> Backend:
     given = endpoint.client
     if given is None:
         return Backend(_own_client(endpoint, connections), owned=True)
-    if endpoint.owned:
-        return Backend(given.with_options(max_retries=0), owned=True)
     if has_default_transport(given):
         http_client = _http_client(connections)
         ours = given.copy(http_client=http_client, timeout=http_client.timeout, max_retries=0)
         return Backend(ours, owned=True)
-    return Backend(given.with_options(max_retries=0), owned=False)
+    return Backend(given.with_options(max_retries=0), owned=endpoint.owned)
 
 
 def make_client(given: Any, call: Callable[[Callable[[], Any]], Any] | None) -> Any:

@@ -7,7 +7,7 @@ from engine_kit import GOOD, PROMPT, reply
 
 from llmframe.engine.asking import MAX_PAID, Asker, Sampling, failed
 from llmframe.engine.results import Usage
-from llmframe.engine.work import Row
+from llmframe.engine.work import TOP_RUNG, Row
 
 BAD = '{"intent": "elsewhere"}'
 
@@ -18,7 +18,7 @@ def new_asker(keep_raw=False, **sampling):
 
 def new_row():
     each = Row(3, b"k", "a parcel")
-    each.note_sent(10.0)
+    each.note_sent(10.0, TOP_RUNG)
     return each
 
 
@@ -27,20 +27,20 @@ def read(asker, row, told, *, final=False):
     row.note_back(10.0, 12.0)
     result = asker.read(row, told, final=final)
     if result is None:
-        row.note_sent(12.0)
+        row.note_sent(12.0, TOP_RUNG)
     return result
 
 
 def legs(*replies, **options):
     """Send one row until it has a result; that, and the bodies of its requests."""
     asker, row = new_asker(**options), new_row()
-    bodies = [asker.body(row)]
+    bodies = [asker.body(row, TOP_RUNG)]
     for number, told in enumerate(replies, 1):
         result = read(asker, row, told)
         if result is not None:
             assert number == len(replies), "the row was done before its last reply"
             return result, bodies
-        bodies.append(asker.body(row))
+        bodies.append(asker.body(row, TOP_RUNG))
     raise AssertionError("the row is not done")
 
 
@@ -48,7 +48,7 @@ def legs(*replies, **options):
 
 
 def test_a_request_asks_for_the_schema_and_fences_the_row():
-    body = new_asker().body(new_row())
+    body = new_asker().body(new_row(), TOP_RUNG)
     assert body["model"] == "m"
     assert body["messages"] == PROMPT.messages("a parcel", "n0")
     assert body["response_format"] == PROMPT.response_format("json_schema")
@@ -59,7 +59,7 @@ def test_a_request_asks_for_the_schema_and_fences_the_row():
 def test_what_the_person_gave_is_sent():
     body = new_asker(
         temperature=0.7, seed=5, max_output_tokens=99, extra_body={"top_p": 0.5, "user": "me"}
-    ).body(new_row())
+    ).body(new_row(), TOP_RUNG)
     assert body["temperature"] == 0.7
     assert body["seed"] == 5
     assert body["max_completion_tokens"] == 99
@@ -70,8 +70,8 @@ def test_one_row_does_not_change_the_request_of_another():
     asker = new_asker()
     first = new_row()
     read(asker, first, reply(BAD))
-    assert len(asker.body(first)["messages"]) == 4
-    assert len(asker.body(new_row())["messages"]) == 2
+    assert len(asker.body(first, TOP_RUNG)["messages"]) == 4
+    assert len(asker.body(new_row(), TOP_RUNG)["messages"]) == 2
 
 
 # -- the first reply ------------------------------------------------------------------------
@@ -146,7 +146,7 @@ def test_the_larger_cap_is_twice_what_was_used_and_a_thousand_at_least(given, us
     asker, row = new_asker(max_output_tokens=given), new_row()
     cut = reply("{", "length")
     asker.read(row, cut.__class__("{", "length", None, Usage(10, used), {}), final=False)
-    assert asker.body(row)["max_completion_tokens"] == larger
+    assert asker.body(row, TOP_RUNG)["max_completion_tokens"] == larger
 
 
 def test_an_answer_that_is_cut_again_fails_the_row():

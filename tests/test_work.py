@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmframe.engine.results import Usage
-from llmframe.engine.work import Row, Work
+from llmframe.engine.work import TOP_RUNG, Row, Work
 
 
 def new_work(limit=10):
@@ -320,9 +320,9 @@ async def test_a_cancelled_worker_is_passed_over():
 
 def test_a_row_knows_what_it_has_cost():
     each = row()
-    each.note_sent(10.0)
+    each.note_sent(10.0, TOP_RUNG)
     each.note_back(10.0, 12.0)
-    each.note_sent(20.0)
+    each.note_sent(20.0, TOP_RUNG)
     each.note_back(20.0, 23.0)
     assert (each.sent, each.charged, each.busy, each.elapsed) == (2, 2, 5.0, 13.0)
 
@@ -330,7 +330,7 @@ def test_a_row_knows_what_it_has_cost():
 def test_a_refusal_uses_up_no_attempt_and_the_first_one_is_remembered():
     each = row()
     for successes, alone in ((5, True), (9, False)):
-        each.note_sent(1.0)
+        each.note_sent(1.0, TOP_RUNG)
         each.note_refused(alone=alone, successes=successes, refusals=successes + 1)
     assert (each.sent, each.charged, each.refused, each.refused_alone) == (2, 0, 2, 1)
     assert (each.successes_before, each.refusals_before) == (5, 6)

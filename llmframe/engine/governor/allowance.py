@@ -9,8 +9,9 @@ from llmframe.engine.governor.gcra import SHARE, Gcra
 if TYPE_CHECKING:
     from llmframe.engine.governor.headers import Quota
 
-LOW = 0.05  # share of the limit below which the provider's count is looked at
+LOW = 0.05  # share of the most ever left, below which the provider's count is looked at
 OTHERS = 0.10  # share of the limit that must be missing from our own count
+BRAKE = 0.5  # of the rate, while somebody else spends the key
 MINUTE = 60
 
 
@@ -44,6 +45,7 @@ class Allowance:
         self._named: float | None = None
         self._used = LastMinute()
         self._braked_until = float("-inf")
+        self._most_left = 0.0
 
     @property
     def per_minute(self) -> float | None:
@@ -70,12 +72,15 @@ class Allowance:
         if quota.limit != self._named:
             self._named = quota.limit
             self._retune()
-        if quota.remaining is None or quota.remaining >= LOW * quota.limit:
+        if quota.remaining is None:
+            return
+        self._most_left = max(self._most_left, quota.remaining)  # a bucket may be small
+        if quota.remaining >= LOW * self._most_left:
             return
         ours = quota.limit - self._used.total(now)
         if ours - quota.remaining > OTHERS * quota.limit and now >= self._braked_until:
             self._braked_until = now + (quota.reset or 1.0)
-            self._retune(0.5)
+            self._retune()
 
     def wait(self, now: float) -> float:
         """Seconds until the next request is due."""
@@ -93,7 +98,8 @@ class Allowance:
         """Used minus reserved."""
         self._gcra.settle(difference)
 
-    def _retune(self, share: float = 1.0) -> None:
+    def _retune(self) -> None:
         rates = [self._asked, None if self._named is None else self._named * SHARE]
         rate = min((r for r in rates if r is not None), default=None)
+        share = BRAKE if self._braked_until > 0 else 1.0
         self._gcra.set_rate(None if rate is None else rate * share)

@@ -6,6 +6,7 @@ says what time it is.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from llmframe.engine.results import Usage
 
 PROBE = 3.0  # seconds that all others wait for the first answer, at most
+TINY = 1e-6  # seconds; what is due so soon is due, whatever the rounding
 BUSY = 0.8  # share of the limit on the wire, from which a completion tells about the limit
 
 
@@ -84,7 +86,6 @@ class Gate:
         self._outage = Outage()
         self._first_sent: float | None = None
         self._on_wire = 0
-        self._of_epoch = 0
 
     @property
     def limit(self) -> int:
@@ -110,16 +111,23 @@ class Gate:
         """Whether one more request may leave."""
         return (
             self._on_wire < self.limit
-            and (self._on_wire == 0 or self._probing(now) <= 0)
-            and self.pause.allows(now, self._of_epoch)
-            and self.requests.wait(now) <= 0
-            and self.tokens.wait(now) <= 0
+            and (self._on_wire == 0 or self._probing(now) <= TINY)
+            and self.pause.wait(now, self.limit) <= TINY
+            and self.requests.wait(now) <= TINY
+            and self.tokens.wait(now) <= TINY
         )
 
     def wait(self, now: float) -> float:
         """Seconds until time alone may open it; 0 when only an answer can."""
-        waits = (self.pause.left(now), self.requests.wait(now), self.tokens.wait(now))
-        return max(*waits, self._probing(now))
+        waits = (
+            self.pause.wait(now, self.limit),
+            self.requests.wait(now),
+            self.tokens.wait(now),
+            self._probing(now),
+        )
+        longest = max(waits)
+        full = self._on_wire >= self.limit
+        return 0.0 if full or longest <= TINY or math.isinf(longest) else longest
 
     def _probing(self, now: float) -> float:
         """Seconds that the first answer is still waited for: it tells what is understood."""
@@ -136,15 +144,14 @@ class Gate:
         self.tokens.reserve(now, tokens)
         ticket = Ticket(now, self.pause.epoch, self._on_wire == 0, size, tokens)
         self._on_wire += 1
-        self._of_epoch += 1
+        self.pause.sent(now)
         self._limiter.sent(self._on_wire)
         return ticket
 
     def take_off(self, ticket: Ticket) -> None:
         """A request is off the wire, whatever came of it; its reservation stays."""
         self._on_wire -= 1
-        if ticket.epoch == self.pause.epoch:
-            self._of_epoch -= 1
+        self.pause.gave_up(ticket.epoch)
 
     def never_sent(self, ticket: Ticket) -> None:
         """The lease was not used: what was reserved comes back."""
@@ -157,7 +164,7 @@ class Gate:
         self.successes += 1
         self.succeeded_at = now
         self._outage.got_through()
-        self.pause.succeeded(ticket.epoch, self.limit)
+        self.pause.succeeded(ticket.epoch, now, now - ticket.sent_at)
         if usage is not None and usage.tokens_in > 0:
             self.meter.learn(ticket.size, usage)
             self.tokens.settle(usage.tokens_in + usage.tokens_out - ticket.tokens)
@@ -179,8 +186,7 @@ class Gate:
                 self._limiter.raise_to(self._climb.limit)
                 self._climb = None
             self._limiter.refused(now, ticket.sent_at)
-        if self.pause.refused(now, ticket.epoch, retry_after):
-            self._of_epoch = 0
+        self.pause.refused(now, ticket.epoch, retry_after, now - ticket.sent_at)
 
     def lost(self, ticket: Ticket, now: float) -> bool:
         """A 5xx, a lost connection or a time-out; tells whether it is an outage."""
@@ -189,7 +195,6 @@ class Gate:
             return False
         if ticket.epoch == self.pause.epoch:
             self.pause.look_later(now, ticket.epoch, self._outage.next_look())
-            self._of_epoch = 0
         return self._outage.is_believed
 
     def read_headers(self, headers: Iterable[tuple[bytes, bytes]], now: float) -> None:

@@ -132,12 +132,26 @@ class Wired:
     tally: Tally
     events: list[Any]
 
+    limits: list[tuple[float, int]] = field(default_factory=list)
+
     async def run(self) -> Wired:
+        looking = asyncio.ensure_future(self._look())
         try:
             await self.pipeline.run()
         finally:
+            looking.cancel()
             self.parts.seat.leave()
         return self
+
+    async def _look(self) -> None:
+        """Note how the governor's limit moves: (seconds since the start, limit)."""
+        clock = asyncio.get_running_loop().time
+        begun = clock()
+        while True:
+            limit = self.parts.governor.binding().limit
+            if not self.limits or self.limits[-1][1] != limit:
+                self.limits.append((clock() - begun, limit))
+            await asyncio.sleep(0.25)
 
     @property
     def statuses(self) -> list[str]:

@@ -42,7 +42,7 @@ class LimitedProvider:
         self.calls: list[float] = []
         self.refused_at: list[float] = []
         self.tokens = 0
-        self.broken_until = 0.0
+        self.broken = (0.0, 0.0)  # from and until when all is refused
         self._limits = Limits(rpm, tpm, "bucket", burst)
         self._slots = Slots(slots)
         self._random = random.Random(7)
@@ -55,7 +55,7 @@ class LimitedProvider:
         usage = Usage(size + 20, 12)
         full = self.max_in_flight is not None and self._on_wire >= self.max_in_flight
         refusal = self._limits.admit(loop.time(), usage.tokens_in + usage.tokens_out)
-        if full or refusal is not None or loop.time() < self.broken_until:
+        if full or refusal is not None or self.broken[0] <= loop.time() < self.broken[1]:
             await self._refuse(0.0 if refusal is None else refusal[1])
         self._on_wire += 1
         try:

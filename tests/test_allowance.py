@@ -122,3 +122,11 @@ def test_the_last_minute_forgets_what_is_older():
     assert used.total(119.9) == 120.0
     assert used.total(149.9) == 60.0
     assert used.total(500.0) == 0.0
+
+
+def test_a_run_that_joins_does_not_lift_the_brake():
+    allowance = Allowance()
+    allowance.name(Quota(600, 590, 1.0), 0.0)
+    allowance.name(Quota(600, 5, 20.0), 1.0)
+    allowance.ask(None)
+    assert len(send_all(allowance, 1.0, 20.0)) == pytest.approx(600 * SHARE / 2 / 3, abs=2)

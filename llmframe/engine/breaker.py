@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from llmframe.engine.results import RowResult
     from llmframe.engine.work import Row
 
@@ -15,34 +17,35 @@ KINDS = frozenset({"output", "bad_request"})
 class Breaker:
     """Holds the first failures back until it is clear whose fault they are.
 
-    rows: of the frame; below ten it does nothing.
+    rows: of the frame; below ten it does nothing. answered: tells whether any row of it has
+    an answer, if only an earlier run's; then it is the rows. has_tripped: ten were held.
     """
 
-    def __init__(self, rows: int) -> None:
+    def __init__(self, rows: int, answered: Callable[[], bool] = lambda: False) -> None:
         self._watching = rows >= FIRST
+        self._answered = answered
+        self._kind = ""
         self._held: list[tuple[Row, RowResult]] = []
+        self.has_tripped = False
 
     def holds(self, row: Row, result: RowResult) -> bool:
         """Whether this result is held back; where not, look whether others are released."""
         if not self._watching:
             return False
         kind = (result.error or "").partition(":")[0]
-        alike = all(
-            held.error is not None and held.error.startswith(kind) for _, held in self._held
-        )
-        if result.status != "failed" or kind not in KINDS or not alike:
+        if kind not in KINDS or (self._kind and kind != self._kind):
+            self._watching = self.has_tripped  # what was in flight then may fail alike too
+            return False
+        if len(self._held) + 1 == FIRST and self._answered():
             self._watching = False
             return False
+        self._kind = kind
         self._held.append((row, result))
+        self.has_tripped = self.has_tripped or len(self._held) == FIRST
         return True
 
-    @property
-    def has_tripped(self) -> bool:
-        """Whether ten are held."""
-        return len(self._held) >= FIRST
-
     def release(self) -> list[tuple[Row, RowResult]]:
-        """What was held back; nothing is held from here on."""
-        self._watching = False
+        """What was held back; unless it has tripped, nothing is held from here on."""
+        self._watching = self.has_tripped
         held, self._held = self._held, []
         return held

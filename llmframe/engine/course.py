@@ -112,7 +112,7 @@ class Course:
         self._fail = fail
         self._give_up_run = give_up
         self._policy = RetryPolicy(patience.max_attempts)
-        self._breaker = Breaker(parts.rows.n)
+        self._breaker = Breaker(parts.rows.n, self._has_answers)
         self._clock = parts.governor.clock
         self._responded = False
         self._first_sent: float | None = None
@@ -290,12 +290,16 @@ class Course:
         self._work.done()
 
     def _trip(self, result: RowResult) -> None:
-        """The first ten rows failed alike: they stay pending, and the run ends."""
+        """The first ten rows failed alike: they stay pending, as do those in flight that do."""
         for row, _ in self._breaker.release():
             self.unclaim(row)
             self._parts.events.emit(Spent(row.usage))
         kind, _, said = (result.error or "").partition(": ")
         self._give_up_run(Verdict("end_run", cast("ErrorKind", kind), said))
+
+    def _has_answers(self) -> bool:
+        """Whether any row has an answer, if only an earlier run's."""
+        return any(r is not None and r.status == "ok" for r in self._parts.book.results)
 
     def release_held(self) -> None:
         """It was the rows after all, not the call: their failures count."""

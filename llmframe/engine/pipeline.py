@@ -79,8 +79,8 @@ class Pipeline:
             while self._workers:
                 self._nobody_left.clear()
                 await self._nobody_left.wait()
-            self._course.release_held()
         finally:
+            self._course.release_held()
             await self._dismiss()
         if self._crash is not None:
             raise self._crash

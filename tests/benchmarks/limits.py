@@ -204,7 +204,7 @@ def hopeless(fault: str) -> Callable[[], Seen]:
     """A hopeless answer in the middle of a run."""
 
     def scenario() -> Seen:
-        df = frame(3000)
+        df = frame(3000).assign(text=lambda d: d["text"] + fault)  # none is in a checkpoint yet
         with testing.serve(process=True, latency=0.1) as server:
             options = {"model": "test-model", "base_url": server.url, "progress": False}
             run = lf.start(df, "text", FIELDS, api_key=fault, concurrency=30, **options)

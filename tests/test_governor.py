@@ -39,7 +39,7 @@ async def settled():
         await asyncio.sleep(0)
 
 
-# -- the limiter: numbers ---------------------------------------------------------------------
+# -- the limiter: numbers ----
 
 
 class Rounds:
@@ -156,7 +156,7 @@ def test_a_newcomer_does_not_lower_the_limit():
     assert limiter.limit == 40
 
 
-# -- the pause --------------------------------------------------------------------------------
+# -- the pause ----
 
 
 def test_a_pause_lasts_as_long_as_the_provider_asks():
@@ -272,7 +272,7 @@ def test_retry_after_of_nothing_still_ends_half_open():
     assert (pause.allows(5.0, 0), pause.allows(5.0, 1)) == (True, False)
 
 
-# -- the gate -----------------------------------------------------------------------------------
+# -- the gate ----
 
 
 def test_refusals_of_before_a_pause_do_not_cut():
@@ -314,7 +314,7 @@ def test_a_success_after_a_retry_is_neutral():
     assert gate.limiter.limit == 4
 
 
-# -- leases -------------------------------------------------------------------------------------
+# -- leases ----
 
 
 @pytest.mark.parametrize(
@@ -706,7 +706,7 @@ def test_it_is_quiet_since_the_last_answer():
     virtual_time.run(main())
 
 
-# -- anything in any order ------------------------------------------------------------------------
+# -- anything in any order ----
 
 steps = st.lists(
     st.tuples(
@@ -798,7 +798,7 @@ def test_no_lease_is_lost_and_nobody_waits_for_ever(caps, told):
     virtual_time.run(main())
 
 
-# -- several loops in several threads --------------------------------------------------------------
+# -- several loops in several threads ----
 
 
 class LoopInThread:
@@ -984,7 +984,7 @@ def test_a_loop_that_closes_in_this_very_moment_is_no_error():
     seat.loop.is_closed = is_closed
 
 
-# -- the process's governors ---------------------------------------------------------------------
+# -- the process's governors ----
 
 
 def test_one_endpoint_key_and_model_have_one_governor():

@@ -183,6 +183,4 @@ def wire(
         in_flight=in_flight or InFlight(),
         scrub=Scrubber("sk-secret-key"),
     )
-    return Wired(
-        Pipeline(parts, patience or Patience(), **options), parts, provider, tally, events
-    )
+    return Wired(Pipeline(parts, patience or Patience(), **options), parts, provider, tally, events)

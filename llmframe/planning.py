@@ -58,6 +58,8 @@ def plan(
 
     own_loop: it will run on llmframe's loop, else on the caller's.
     """
+    import openai  # noqa: F401 - here, not on the run's loop, which it would hold up
+
     _check_model(settings)
     prompt = Prompt(settings.instructions, resolve_fields(fields, into=settings.into))
     rows = plan_rows(df, input, id=settings.id)
@@ -73,6 +75,7 @@ def plan(
         details=settings.details,
         task=keys.digest.hex()[:12],
     )
+    held = snapshot(df)  # before anything is locked
     checkpoint = open_checkpoint(
         settings.checkpoint,
         TaskInfo(keys.digest, asked),
@@ -103,7 +106,7 @@ def plan(
         keep_raw=settings.details,
     )
     target = Target(
-        df=snapshot(df),
+        df=held,
         inputs=rows.columns,
         columns=columns,
         only_new=only_new,

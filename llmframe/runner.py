@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 POLL = 0.1  # seconds between two looks of the waiting cell
 TICK = 0.2  # seconds between two refreshes of the view
-DRAIN = 1.5  # seconds that a cell waits after a stop for what is in flight
+DRAIN = 1.2  # seconds that a cell waits after a stop for what is in flight
 GRACE = 1.0  # seconds for the same on the caller's loop, which ends with the call
 EXIT_DRAIN = 2.0  # seconds for the same when the interpreter ends
 EXIT_CLOSE = 0.5  # seconds more to give up what is not back, and to close the checkpoints

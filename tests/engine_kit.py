@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 from collections import Counter
 from dataclasses import dataclass, field
@@ -70,8 +71,12 @@ def status_error(
     response = httpx2.Response(
         status, content=content, headers=headers, request=httpx2.Request("POST", URL)
     )
-    client = openai.AsyncOpenAI(api_key="x", base_url=URL)
-    return client._make_status_error_from_response(response)
+    return _sdk()._make_status_error_from_response(response)
+
+
+@functools.cache
+def _sdk() -> openai.AsyncOpenAI:
+    return openai.AsyncOpenAI(api_key="x", base_url=URL)
 
 
 def refusal(retry_after: float | None = None) -> openai.APIStatusError:

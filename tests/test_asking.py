@@ -44,7 +44,7 @@ def legs(*replies, **options):
     raise AssertionError("the row is not done")
 
 
-# -- the request -----------------------------------------------------------------------------
+# -- the request ----
 
 
 def test_a_request_asks_for_the_schema_and_fences_the_row():
@@ -74,7 +74,7 @@ def test_one_row_does_not_change_the_request_of_another():
     assert len(asker.body(new_row(), TOP_RUNG)["messages"]) == 2
 
 
-# -- the first reply ------------------------------------------------------------------------
+# -- the first reply ----
 
 
 def test_a_good_reply_is_the_result():
@@ -108,7 +108,7 @@ def test_a_withheld_answer_fails_the_row_at_once():
     assert result.error == "content_filter: the provider's filter withheld the answer"
 
 
-# -- the one re-ask --------------------------------------------------------------------------
+# -- the one re-ask ----
 
 
 def test_a_reply_that_is_not_valid_is_put_to_the_model_once():
@@ -128,7 +128,7 @@ def test_a_second_reply_that_is_not_valid_fails_the_row():
     assert (result.attempts, result.usage) == (2, Usage(20, 6))
 
 
-# -- one larger cap --------------------------------------------------------------------------
+# -- one larger cap ----
 
 
 def test_a_cut_answer_is_asked_for_once_more_with_a_larger_cap():
@@ -166,7 +166,7 @@ def test_the_larger_cap_stays_for_a_re_ask():
     assert len(bodies[2]["messages"]) == 4
 
 
-# -- blank once more ----------------------------------------------------------------------------
+# -- blank once more ----
 
 
 @pytest.mark.parametrize("blank", [None, "", "   \n"])
@@ -183,7 +183,7 @@ def test_an_answer_that_is_blank_again_is_put_to_the_model_and_then_fails():
     assert [len(body["messages"]) for body in bodies] == [2, 2, 4]
 
 
-# -- never more than three ----------------------------------------------------------------------
+# -- never more than three ----
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def with_choice(**choice):
     return COMPLETION | {"choices": [choice]}
 
 
-# -- the forms of a reply --------------------------------------------------------------------
+# -- the forms of a reply ----
 
 
 def test_a_completion_is_read():
@@ -196,7 +196,7 @@ def test_any_reply_is_a_completion_or_a_bad_reply(data):
     assert usage.cost is None or usage.cost >= 0
 
 
-# -- over the wire ------------------------------------------------------------------------------
+# -- over the wire ----
 
 
 def aiohttp_is_used(client):
@@ -295,7 +295,7 @@ def test_an_endpoint_is_printed_without_its_key():
     assert repr(Endpoint("http://x/v1", "sk-secret")) == "Endpoint('http://x/v1')"
 
 
-# -- a person's own client ----------------------------------------------------------------------
+# -- a person's own client ----
 
 
 def test_a_client_on_the_default_transport_is_copied_with_ours():

@@ -54,7 +54,7 @@ async def settled():
         await asyncio.sleep(0)
 
 
-# -- the limiter: numbers ---------------------------------------------------------------------
+# -- the limiter: numbers ----
 
 
 class Rounds:
@@ -171,7 +171,7 @@ def test_a_newcomer_does_not_lower_the_limit():
     assert limiter.limit == 40
 
 
-# -- the pause --------------------------------------------------------------------------------
+# -- the pause ----
 
 
 def test_a_pause_lasts_as_long_as_the_provider_asks():
@@ -327,7 +327,7 @@ def test_retry_after_of_nothing_still_ends_half_open():
     assert pause.wait(5.0, 10) > 0
 
 
-# -- the gate -----------------------------------------------------------------------------------
+# -- the gate ----
 
 
 def test_refusals_of_before_a_pause_do_not_cut():
@@ -370,7 +370,7 @@ def test_a_success_after_a_retry_is_neutral():
     assert gate.limit == 4
 
 
-# -- leases -------------------------------------------------------------------------------------
+# -- leases ----
 
 
 @pytest.mark.parametrize(
@@ -765,7 +765,7 @@ def test_it_is_quiet_since_the_last_answer():
     virtual_time.run(main())
 
 
-# -- anything in any order ------------------------------------------------------------------------
+# -- anything in any order ----
 
 ENDS = ["answer", "lose", "outage", "refuse", "unsent"]
 DEEDS = [*ENDS, "ask", "ask", "ask", "cancel", "sleep", "hold", "resume", "leave"]
@@ -867,7 +867,7 @@ def test_no_lease_is_lost_and_nobody_waits_for_ever(caps, told):
     virtual_time.run(main())
 
 
-# -- several loops in several threads --------------------------------------------------------------
+# -- several loops in several threads ----
 
 
 class LoopInThread:
@@ -1053,7 +1053,7 @@ def test_a_loop_that_closes_in_this_very_moment_is_no_error():
     seat.loop.is_closed = is_closed
 
 
-# -- the process's governors ---------------------------------------------------------------------
+# -- the process's governors ----
 
 
 def test_one_endpoint_key_and_model_have_one_governor():

@@ -90,7 +90,7 @@ def test_what_contains_itself_is_a_mistake_of_the_caller():
         KeyMaker(loop)
 
 
-# -- sampling: only what was given -------------------------------------------------------
+# -- sampling: only what was given ----
 
 
 def test_sampling_that_is_not_given_adds_nothing():
@@ -115,7 +115,7 @@ def test_a_temperature_of_1_and_of_1_0_ask_the_same():
     assert digest(1) == digest(1.0) != digest(0)
 
 
-# -- the endpoint ------------------------------------------------------------------------
+# -- the endpoint ----
 
 
 @pytest.mark.parametrize(

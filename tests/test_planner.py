@@ -105,7 +105,7 @@ def test_an_equal_row_that_comes_after_the_failure_shares_it(monkeypatch):
     assert done.unsent == [(1, broken)]
 
 
-# -- the checkpoint -----------------------------------------------------------------------------
+# -- the checkpoint ----
 
 
 @pytest.fixture
@@ -152,7 +152,7 @@ def test_a_checkpoint_that_cannot_be_read_is_told(tmp_path):
         plan(Texts(["a"]), checkpoint=Broken())
 
 
-# -- slices ----------------------------------------------------------------------------------------
+# -- slices ----
 
 
 def test_rows_are_planned_in_slices_and_the_loop_runs_between_them():
@@ -190,7 +190,7 @@ def test_a_slice_takes_four_thousandths_of_a_second_at_most(size, took, followin
     assert planners._next_size(size, took) == following
 
 
-# -- redact ----------------------------------------------------------------------------------------
+# -- redact ----
 
 
 def test_redacted_texts_are_asked_and_sent():

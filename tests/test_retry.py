@@ -48,7 +48,7 @@ def meaning(verdict):
     return verdict.action, verdict.kind
 
 
-# -- statuses: the facts of the providers, row by row ---------------------------------------
+# -- statuses: the facts of the providers, row by row ----
 
 
 @pytest.mark.parametrize("code", sorted(BILLING_CODES))
@@ -142,7 +142,7 @@ def test_less_than_the_limit_is_a_refusal_like_any_other(message):
     assert meaning(of_status(429, {"message": message})) == ("refused", "rate_limit")
 
 
-# -- bodies -------------------------------------------------------------------------------
+# -- bodies ----
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_without_a_code_the_type_is_told():
     assert of_status(500, {}).code is None
 
 
-# -- replies with status 200 -------------------------------------------------------------
+# -- replies with status 200 ----
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_a_bad_reply_keeps_what_it_cost():
     assert BadReply("x", usage=Usage(3, 4)).usage == Usage(3, 4)
 
 
-# -- connections, for real -----------------------------------------------------------------
+# -- connections, for real ----
 
 
 class Listener:
@@ -382,7 +382,7 @@ def test_what_nobody_foresaw_fails_one_row(exc):
     assert KEY not in verdict.message
 
 
-# -- how long to wait -----------------------------------------------------------------------
+# -- how long to wait ----
 
 
 @pytest.mark.parametrize(
@@ -451,7 +451,7 @@ def test_no_header_makes_a_wait_that_is_not_sane(value):
     assert seconds is None or 0.0 <= seconds <= LONGEST_WAIT
 
 
-# -- secrets ----------------------------------------------------------------------------------
+# -- secrets ----
 
 
 @pytest.mark.parametrize(
@@ -532,7 +532,7 @@ def test_any_error_has_a_meaning(status, error, headers):
     assert verdict.message
 
 
-# -- the policy -------------------------------------------------------------------------------
+# -- the policy ----
 
 
 def test_attempts_count_the_first_request():

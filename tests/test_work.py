@@ -315,7 +315,7 @@ async def test_a_cancelled_worker_is_passed_over():
     assert await stays == 0
 
 
-# -- the notes of a row --------------------------------------------------------------------------
+# -- the notes of a row ----
 
 
 def test_a_row_knows_what_it_has_cost():
@@ -344,7 +344,7 @@ def test_a_bad_reply_with_output_was_paid():
     assert (each.paid, each.usage) == (1, Usage(20, 3, 0.5))
 
 
-# -- anything in any order -----------------------------------------------------------------------
+# -- anything in any order ----
 
 
 class Crowd:

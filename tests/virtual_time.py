@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+TICK = 1e-9  # seconds that pass in each turn of the loop: no clock stands still
 PATIENCE = 10.0  # real seconds that a loop waits for a thread of its own
 
 
@@ -30,10 +31,10 @@ class _JumpingSelector(selectors.DefaultSelector):
 
     def select(self, timeout: float | None = None):
         events = super().select(0)
-        if events or timeout == 0:
+        if events:
             return events
         if timeout is not None:
-            self.loop.now += timeout
+            self.loop.now += max(timeout, TICK)
             return []
         if not self.loop.has_threads():
             raise Stuck("every task waits, and nothing is scheduled")

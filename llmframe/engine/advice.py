@@ -26,10 +26,8 @@ def how_to_go_on(report: RunReport) -> str:
         return AGAIN_WITHOUT
     if report.pending:
         return AGAIN
-    return (
-        f"Run the cell again to try the {report.failed:,} failed rows once more; "
-        "nothing else is paid again."
-    )
+    rows = "row" if report.failed == 1 else f"{report.failed:,} rows"
+    return f"Run the cell again to try the failed {rows} once more; nothing else is paid again."
 
 
 def aborted(verdict: Verdict, report: RunReport, *, url: str, model: str) -> str:

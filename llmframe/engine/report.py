@@ -178,7 +178,7 @@ class Tally:
         recent = self._recent
         if not recent or now - recent[-1][0] >= 0.1:
             recent.append((now, answered))
-        while len(recent) > 1 and now - recent[0][0] > RATE_WINDOW:
+        while len(recent) > 2 and now - recent[1][0] >= RATE_WINDOW:
             recent.popleft()
         since, before = recent[0] if len(recent) > 1 else (self.started, 0)
         return (answered - before) / (now - since) if now > since else 0.0

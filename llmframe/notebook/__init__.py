@@ -8,17 +8,25 @@ from llmframe.errors import PlanError
 
 if TYPE_CHECKING:
     from llmframe.notebook.view import Controls, View
+    from llmframe.notebook.watch import Peek
 
 Progress = Literal["auto", "widget", "tqdm", "log"]
 
 
-def make_view(progress: Progress | bool, *, controls: Controls | None, blocking: bool) -> View:
+def make_view(
+    progress: Progress | bool,
+    *,
+    controls: Controls | None,
+    blocking: bool,
+    peek: Peek | None = None,
+) -> View:
     """The view that fits the place we run in.
 
     progress: "auto" or True looks for itself; "widget", "tqdm" and "log" ask for one kind, and
         the next best is taken where it cannot be had; False shows nothing.
     controls: what the buttons do; None draws none.
     blocking: the cell waits for the run.
+    peek: tells of single rows; None shows none.
     Raises PlanError for anything else.
     """
     if progress is False:
@@ -32,10 +40,10 @@ def make_view(progress: Progress | bool, *, controls: Controls | None, blocking:
         )
     from llmframe.notebook.guard import GuardedView
 
-    return GuardedView(_view(wanted, controls=controls, blocking=blocking))
+    return GuardedView(_view(wanted, controls=controls, blocking=blocking, peek=peek))
 
 
-def _view(wanted: str, *, controls: Controls | None, blocking: bool) -> View:
+def _view(wanted: str, *, controls: Controls | None, blocking: bool, peek: Peek | None) -> View:
     from llmframe.notebook import hosts
 
     kernel = hosts.kernel()
@@ -43,10 +51,10 @@ def _view(wanted: str, *, controls: Controls | None, blocking: bool) -> View:
         if hosts.has_ipywidgets():
             from llmframe.notebook.panel import PanelView
 
-            return PanelView(controls=controls, blocking=blocking, kernel=kernel)
+            return PanelView(controls=controls, blocking=blocking, kernel=kernel, peek=peek)
         from llmframe.notebook.html_view import HtmlView
 
-        return HtmlView(blocking=blocking, controllable=controls is not None)
+        return HtmlView(blocking=blocking, controllable=controls is not None, peek=peek)
     if wanted == "tqdm" or (wanted != "log" and hosts.in_terminal()):
         from llmframe.notebook.bar import TextBar
 

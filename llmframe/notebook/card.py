@@ -74,7 +74,7 @@ def _lines(ending: Ending) -> list[str]:
         lines.append(html(ending.snapshot.message, limit=_SENTENCES))
     if report.errors_by_kind:
         lines.append(f"{style.soft('failed')} {html(kinds(report.errors_by_kind))}")
-    if report.limited_by:
+    if report.limited_by and report.requests:
         lines.append(f"{style.soft('limited by')} {html(report.limited_by)}")
     lines += [f"{style.chip('note', 'wait')} {html(note)}" for note in _notes(ending)]
     if ending.next_step:
@@ -95,7 +95,7 @@ def card_text(ending: Ending) -> str:
     report = ending.report
     details = [
         ("failed", kinds(report.errors_by_kind)),
-        ("limited by", plain(report.limited_by)),
+        ("limited by", plain(report.limited_by) if report.requests else ""),
         *(("note", plain(note)) for note in _notes(ending)),
         ("checkpoint", plain(report.checkpoint or "")),
     ]

@@ -40,6 +40,13 @@ def kernel() -> Any | None:
     return getattr(shell(), "kernel", None)
 
 
+def running_cell() -> str:
+    """What tells the cell that runs from every other, and from its next run; empty elsewhere."""
+    get_parent = getattr(kernel(), "get_parent", None)
+    parent = get_parent("shell") if callable(get_parent) else None
+    return str((parent or {}).get("header", {}).get("msg_id", ""))
+
+
 def has_ipywidgets() -> bool:
     """Whether ipywidgets can be imported here."""
     try:

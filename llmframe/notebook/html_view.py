@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from llmframe.notebook.card import card_html, card_text
 from llmframe.notebook.live import BACKGROUND_HINT, INTERRUPT_HINT, live_html, live_text
+from llmframe.notebook.samples import answers_html
 
 if TYPE_CHECKING:
     from llmframe.engine.report import Snapshot
     from llmframe.notebook.view import Ending
+    from llmframe.notebook.watch import Peek
 
 STARTING = "llmframe: starting"
 
@@ -31,8 +33,9 @@ def show(data: dict[str, Any]) -> Any:
 class HtmlView:
     """One display handle. blocking: the cell waits for the run, so only an interrupt stops it."""
 
-    def __init__(self, *, blocking: bool, controllable: bool) -> None:
+    def __init__(self, *, blocking: bool, controllable: bool, peek: Peek | None = None) -> None:
         self._hint = INTERRUPT_HINT if blocking else BACKGROUND_HINT if controllable else ""
+        self._peek = peek
         self._handle: Any = None
         self._shown = ""
 
@@ -42,7 +45,10 @@ class HtmlView:
 
     def refresh(self, snapshot: Snapshot) -> None:
         """Update the handle where anything changed."""
-        html = live_html(snapshot, self._hint)
+        rates = self._peek.rates() if self._peek is not None else ()
+        html = live_html(snapshot, self._hint, rates)
+        if self._peek is not None:
+            html += answers_html(self._peek.newest())
         if html != self._shown:
             self._shown = html
             self._handle.update(bundle(html, live_text(snapshot)), raw=True)

@@ -8,8 +8,11 @@ from llmframe.notebook import style
 from llmframe.notebook.counts import bar_html, kinds, legend_html
 from llmframe.notebook.escape import html, plain
 from llmframe.notebook.format import amount, count, money, noun, plural, rate, span
+from llmframe.notebook.pace import line_html
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from llmframe.engine.report import Snapshot
 
 INTERRUPT_HINT = (
@@ -19,9 +22,13 @@ BACKGROUND_HINT = "run.stop() ends it; run.pause() and run.resume() hold it and 
 _ENOUGH = 20  # rows answered before a cost is projected from them
 
 
-def live_html(snapshot: Snapshot, hint: str = "") -> str:
-    """The live view. hint: our own words on how to stop, where there is no button."""
-    head = style.head(_count_html(snapshot), _speed_html(snapshot))
+def live_html(snapshot: Snapshot, hint: str = "", rates: Sequence[float] = ()) -> str:
+    """The live view.
+
+    hint: our own words on how to stop, where there is no button.
+    rates: rows a second since the start, for the small line beside the speed.
+    """
+    head = style.head(_count_html(snapshot), line_html(rates) + _speed_html(snapshot))
     facts = style.facts(_request_facts(snapshot))
     parts = (head, bar_html(snapshot), legend_html(snapshot), facts, *_lines(snapshot, hint))
     return style.frame(parts)
@@ -47,7 +54,8 @@ def _request_facts(snapshot: Snapshot) -> list[str]:
     used = snapshot.usage
     facts = [
         style.fact(count(snapshot.in_flight), f"of {count(snapshot.limit)} in flight"),
-        style.fact(amount(used.tokens_in + used.tokens_out), "tokens"),
+        style.fact(amount(used.tokens_in), "tokens in"),
+        style.fact(amount(used.tokens_out), "tokens out"),
     ]
     if used.cost is not None:
         whole = projected_cost(snapshot)

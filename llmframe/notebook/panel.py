@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from llmframe.notebook import style
 from llmframe.notebook.card import card_html, card_text
+from llmframe.notebook.counts import kinds
+from llmframe.notebook.format import count
 from llmframe.notebook.hosts import free_route, has_subshell
 from llmframe.notebook.html_view import STARTING, bundle, show
 from llmframe.notebook.live import INTERRUPT_HINT, live_html
+from llmframe.notebook.samples import answers_html, failures_html
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from llmframe.engine.report import Snapshot
     from llmframe.notebook.view import Controls, Ending
+    from llmframe.notebook.watch import Peek
 
+ROWS_STAY = 2.0  # seconds that single rows stay, so that they can be read
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 _LEFT_OPEN = (
     "llmframe: this run was not seen to end; if the kernel is gone, run the cell again to go on"
@@ -22,18 +28,23 @@ _LEFT_OPEN = (
 
 
 class PanelView:
-    """One HTML widget that is set as a whole, and a row of buttons.
+    """HTML widgets that are set as a whole, and a row of buttons.
 
     The buttons are made once and never changed while the run goes (see hosts: a change would
     send their clicks to the blocked shell); which of them are shown is a trait of their row.
+    The last failures are in an accordion: it is opened by the page alone, so it opens in a cell
+    that blocks, too, and stays open when its rows change.
     """
 
-    def __init__(self, *, controls: Controls | None, blocking: bool, kernel: Any) -> None:
+    def __init__(
+        self, *, controls: Controls | None, blocking: bool, kernel: Any, peek: Peek | None = None
+    ) -> None:
         self._controls = controls
         self._blocking = blocking
         self._kernel = kernel
+        self._peek = peek
         self._clickable = not blocking
-        self._shown = ""
+        self._rows_due = 0.0
 
     def open(self) -> None:
         """Make the widgets and display them in the running cell."""
@@ -41,7 +52,10 @@ class PanelView:
 
         self.body = ipywidgets.HTML(STARTING)
         self.row = ipywidgets.HBox([])
-        self.box = ipywidgets.VBox([self.body, self.row])
+        self.answers = ipywidgets.HTML("")
+        self.failures = ipywidgets.HTML("")
+        self.folded = ipywidgets.Accordion([self.failures], layout={"max_width": style.WIDTH})
+        self.box = ipywidgets.VBox([self.body, self.row, self.answers])
         self.buttons: dict[str, Any] = {}
         if self._controls is not None:
             for name, action in _actions(self._controls):
@@ -51,16 +65,27 @@ class PanelView:
             free_route(button)
 
     def refresh(self, snapshot: Snapshot) -> None:
-        """Set the HTML and the row of buttons where they changed."""
+        """Set what has changed: a widget sends nothing for a value that it has already."""
         if not self._clickable and self.buttons:
             self._clickable = has_subshell(self._kernel)
         self._show_buttons(snapshot.status)
         waiting_for_buttons = bool(self.buttons) and snapshot.seconds < 1
         silent = self._clickable or not self._blocking or waiting_for_buttons
-        html = live_html(snapshot, "" if silent else INTERRUPT_HINT)
-        if html != self._shown:
-            self._shown = html
-            self.body.value = html
+        rates = self._peek.rates() if self._peek is not None else ()
+        self.body.value = live_html(snapshot, "" if silent else INTERRUPT_HINT, rates)
+        if self._peek is not None and snapshot.seconds >= self._rows_due:
+            self._show_rows(self._peek, snapshot.seconds)
+        if self.failures.value:
+            self.folded.titles = (_failed(snapshot),)
+
+    def _show_rows(self, peek: Peek, now: float) -> None:
+        """Show single rows; not at every refresh: they are to be read."""
+        self.answers.value = answers_html(peek.newest())
+        self.failures.value = failures_html(peek.failures())
+        if self.answers.value or self.failures.value:
+            self._rows_due = now + ROWS_STAY
+        if self.failures.value:
+            self.box.children = (self.body, self.row, self.answers, self.folded)
 
     def _show_buttons(self, status: str) -> None:
         names = {"running": ("Pause", "Stop"), "paused": ("Resume", "Stop")}.get(status, ())
@@ -71,10 +96,17 @@ class PanelView:
     def close(self, ending: Ending) -> None:
         """Close every widget and put the card in their place."""
         try:
-            for widget in (self.box, self.row, self.body, *self.buttons.values()):
+            for widget in (self.box, *self._parts(), *self.buttons.values()):
                 _close(widget)
         finally:
             self._handle.update(bundle(card_html(ending), card_text(ending)), raw=True)
+
+    def _parts(self) -> tuple[Any, ...]:
+        return self.body, self.row, self.answers, self.folded, self.failures
+
+
+def _failed(snapshot: Snapshot) -> str:
+    return f"{count(snapshot.failed)} failed: {kinds(snapshot.errors_by_kind)}"
 
 
 def _actions(controls: Controls) -> tuple[tuple[str, Callable[[], None]], ...]:

@@ -20,14 +20,26 @@ SKIPPED = "rgba(128,128,128,0.6)"
 _LINE = "rgba(128,128,128,0.35)"
 TRACK = "rgba(128,128,128,0.18)"
 
+WIDTH = "780px"
+
 _FRAME = (
-    f"border:1px solid {_LINE};border-radius:8px;padding:12px 14px;margin:4px 0;max-width:780px;"
+    f"border:1px solid {_LINE};border-radius:8px;padding:12px 14px;margin:4px 0;max-width:{WIDTH};"
     "box-sizing:border-box;font-size:13px;line-height:1.5;font-variant-numeric:tabular-nums"
 )
 _FACT = (
     "display:inline-block;width:25%;min-width:150px;box-sizing:border-box;padding-right:10px;"
     "vertical-align:top"
 )
+_TABLE = (
+    "table-layout:fixed;width:100%;min-width:560px;border-collapse:collapse;border:none;margin:0;"
+    "font-size:13px;line-height:1.5;color:inherit"
+)
+_SCROLLED = "overflow-x:auto;width:0;min-width:100%"  # as wide as there is room, never wider
+_CELL = (
+    "text-align:left;padding:3px 8px 3px 0;border:none;background:transparent;overflow:hidden;"
+    "white-space:nowrap;text-overflow:ellipsis;"
+)
+_RULE = f"border-top:1px solid {_LINE}"
 TINTS = {
     "good": "rgba(46,157,106,0.25)",
     "bad": "rgba(214,73,63,0.25)",
@@ -115,3 +127,22 @@ def facts(parts: Iterable[str]) -> str:
 def line(text: str) -> str:
     """One more line below."""
     return f'<div style="margin-top:6px">{text}</div>'
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, shares: Sequence[int]) -> str:
+    """Rows of one line each, what is too long is cut: a live view must not jump.
+
+    shares: how wide the columns are to each other. On a narrow page it can be scrolled.
+    """
+    whole = sum(shares)
+    names = "".join(
+        f'<th style="width:{100 * share // whole}%;{_CELL}font-weight:400;opacity:0.7">{name}</th>'
+        for share, name in zip(shares, head, strict=True)
+    )
+    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
+    table = f'<table style="{_TABLE}"><tr>{names}</tr>{body}</table>'
+    return f'<div style="{_SCROLLED}">{table}</div>'
+
+
+def _cell(text: str) -> str:
+    return f'<td style="{_CELL}{_RULE}">{text}</td>'

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 ARTIFACTS = ROOT / "artifacts"
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
-GET_CHROMIUM = f"no {CHROMIUM}; on Debian: apt-get install chromium fonts-noto-cjk"
 PATIENCE = 60.0  # seconds for anything to happen
 LIGHT, DARK = "JupyterLab Light", "JupyterLab Dark"
 FLAGS = (
@@ -36,6 +36,15 @@ SETTINGS = {  # nothing is fetched, nothing pops up, the picture ends with the l
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "docmanager-extension/plugin": {"autosave": False},
 }
+
+
+def missing() -> str:
+    """What a browser lacks here and how to get it; empty if nothing."""
+    if not CHROMIUM.exists():
+        return f"no {CHROMIUM}: apt-get install chromium fonts-noto-cjk (or set CHROMIUM)"
+    if find_spec("playwright") is None or find_spec("jupyterlab") is None:
+        return "no playwright or no jupyterlab: pip install --group browser"
+    return ""
 
 
 def until(condition: Callable[[], Any], timeout: float = PATIENCE, what: str = "this") -> Any:
@@ -59,7 +68,9 @@ class Lab:
     environment: what the kernels get beside ours.
     """
 
-    def __init__(self, place: Path, kernels: dict[str, str], environment: dict[str, str]) -> None:
+    def __init__(
+        self, place: Path, kernels: dict[str, str], environment: dict[str, str] | None = None
+    ) -> None:
         self.place = place
         for name, path in kernels.items():
             _write(place / f"data/kernels/{name}/kernel.json", _kernel(name, path))
@@ -67,7 +78,7 @@ class Lab:
             _write(place / f"settings/@jupyterlab/{name}.jupyterlab-settings", values)
         self.notebooks = place / "notebooks"
         self.notebooks.mkdir()
-        self._process = _serve(place, environment)
+        self._process = _serve(place, environment or {})
         try:
             self.url, self._token = until(self._address, what="JupyterLab's start")
         except AssertionError:
@@ -94,12 +105,14 @@ class Lab:
         return None
 
     def write(self, name: str, cells: list[str], kernel: str) -> None:
-        """Put a notebook with these code cells into the folder."""
+        """Put a notebook with these code cells into the folder. name: with a new folder or not."""
         notebook = nbformat.v4.new_notebook(
             cells=[nbformat.v4.new_code_cell(cell) for cell in cells],
             metadata={"kernelspec": {"name": kernel, "display_name": kernel}},
         )
-        nbformat.write(notebook, self.notebooks / name)
+        place = self.notebooks / name
+        place.parent.mkdir(exist_ok=True)
+        nbformat.write(notebook, place)
 
     def open(self, browser: Browser, name: str, **look: Any) -> Page:
         """Open a notebook on a page of its own, ready to run. look: as ``Page`` takes it."""
@@ -137,6 +150,12 @@ class Page:
         """Close the page."""
         self._context.close()
 
+    def turn_to(self, name: str) -> None:
+        """End this notebook's kernel, close it, and open another in its place."""
+        self.page.evaluate(_TURN, name)
+        self.page.wait_for_selector(".jp-Notebook .jp-Cell")
+        self.page.wait_for_function(_IDLE)
+
     def command(self, name: str, args: dict[str, Any] | None = None) -> None:
         """Run one of JupyterLab's commands to its end."""
         self.page.evaluate("([n, a]) => jupyterapp.commands.execute(n, a)", [name, args or {}])
@@ -150,6 +169,10 @@ class Page:
     def finish(self, index: int, timeout: float = PATIENCE) -> None:
         """Wait until a cell has ended."""
         self.page.wait_for_function(_ENDED, arg=index, timeout=1000 * timeout)
+
+    def is_running(self, index: int) -> bool:
+        """Whether a cell has not ended."""
+        return not self.page.evaluate(_ENDED, index)
 
     def run(self, index: int) -> None:
         """Run a cell to its end."""
@@ -180,17 +203,17 @@ class Page:
     # -- what a person does ----------------------------------------------------------------
 
     def click(self, name: str, index: int) -> float:
-        """Click on a button below a cell, as soon as it is there; when, by ``time.time()``."""
+        """Click on a button below a cell, as soon as it is there; when, by ``time.monotonic()``."""
         button = self.cell(index).locator("button.jupyter-button", has_text=name)
         button.wait_for()
-        at = time.time()
+        at = time.monotonic()
         button.click()
         return at
 
     def interrupt(self) -> float:
-        """Press the notebook's interrupt button; when, by ``time.time()``."""
+        """Press the notebook's interrupt button; when, by ``time.monotonic()``."""
         button = self.page.locator('[data-command="notebook:interrupt-kernel"]').first
-        at = time.time()
+        at = time.monotonic()
         button.click()
         return at
 
@@ -235,6 +258,12 @@ _RUN = (
 _ENDED = (
     f"index => {{ {_NOTEBOOK} const cell = panel.content.widgets[index].model;"
     " return cell.executionCount !== null && cell.executionState === 'idle'; }"
+)
+_TURN = (
+    f"async name => {{ {_NOTEBOOK} await panel.sessionContext.shutdown();"
+    " await jupyterapp.commands.execute('docmanager:save');"  # else it asks what to do
+    " await jupyterapp.commands.execute('docmanager:open', {path: name, factory: 'Notebook'});"
+    " panel.dispose(); }"
 )
 _ACTIVATE = f"index => {{ {_NOTEBOOK} panel.content.activeCellIndex = index; }}"
 _OUTPUTS = f"index => {{ {_NOTEBOOK} return panel.content.widgets[index].model.outputs.toJSON(); }}"

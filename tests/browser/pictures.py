@@ -39,11 +39,11 @@ def main() -> None:
     with (
         testing.serve(process=True, latency=(0.2, 0.5), answer="gold", faults=FAULTS) as server,
         tempfile.TemporaryDirectory() as folder,
-        Lab(Path(folder), {"python3": str(ROOT)}, {"LOOPBACK": server.url}) as lab,
+        Lab(Path(folder), {"records": str(ROOT)}, {"LOOPBACK": server.url}) as lab,
         sync_playwright() as playwright,
         launch(playwright) as browser,
     ):
-        lab.write("records.ipynb", [BEGIN, TAG, LOOK], "python3")
+        lab.write("records.ipynb", [BEGIN, TAG, LOOK], "records")
         page = lab.open(browser, "records.ipynb", width=920, height=1100, scale=1.5)
         page.run(0)
         page.send(1)

@@ -1,0 +1,65 @@
+"""How fast a run went from its beginning until now: counted in bins, drawn as a small line."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+BINS = 60  # points of the line at most; a long run's bins are wider
+WIDTH = 1.0  # seconds, of a bin at the beginning
+_FEWEST = 4  # points that make a line
+_BOX = (120, 22)  # pixels, of the picture
+_COLOR = "#3d6fe0"
+
+
+class Pace:
+    """Rows answered, counted in bins of equal time; counted on one thread, read from any."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._begun = clock()
+        self._counted: tuple[float, list[int]] = (WIDTH, [])
+
+    def count(self, rows: int) -> None:
+        """So many rows were answered just now."""
+        width, bins = self._counted
+        at = int((self._clock() - self._begun) / width)
+        while at >= BINS:
+            width, bins, at = 2 * width, _halved(bins), at // 2
+        bins.extend([0] * (at + 1 - len(bins)))
+        bins[at] += rows
+        self._counted = (width, bins)
+
+    def rates(self) -> list[float]:
+        """Rows a second in each bin that is over, the oldest first."""
+        width, bins = self._counted
+        over = int((self._clock() - self._begun) / width)
+        while over > BINS:
+            width, bins, over = 2 * width, _halved(bins), over // 2
+        known = bins[:over]
+        return [rows / width for rows in known] + [0.0] * (over - len(known))
+
+
+def _halved(bins: list[int]) -> list[int]:
+    return [sum(bins[at : at + 2]) for at in range(0, len(bins), 2)]
+
+
+def line_html(rates: Sequence[float]) -> str:
+    """The rates as a line over the whole run; empty while there is too little to see."""
+    highest = max(rates, default=0.0)
+    if len(rates) < _FEWEST or highest <= 0:
+        return ""
+    width, height = _BOX
+    step, room = width / (len(rates) - 1), height - 3
+    line = " ".join(
+        f"{at * step:.1f},{height - 1 - room * rate / highest:.1f}" for at, rate in enumerate(rates)
+    )
+    return (
+        f'<svg width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img" '
+        'aria-label="rows per second since the start" style="vertical-align:-5px;margin-right:8px">'
+        f'<polygon points="0,{height} {line} {width},{height}" fill="{_COLOR}" opacity="0.15"/>'
+        f'<polyline points="{line}" fill="none" stroke="{_COLOR}" stroke-width="1.5"/></svg>'
+    )

@@ -44,9 +44,14 @@ class Options(TypedDict, total=False):
     extra_body: Mapping[str, Any] | None
     redact: Callable[[str], str] | None
     concurrency: int | Literal["auto"]
+    rpm: float | None
+    tpm: float | None
     timeout: float
     deadline: float | None
     max_attempts: int
+    max_cost: float | None
+    max_tokens: int | None
+    prices: tuple[float, float] | Mapping[str, float] | None
     checkpoint: bool | str | os.PathLike[str]
     reuse: bool
     id: Hashable | None
@@ -77,9 +82,14 @@ class Settings:
             of the request. redact: str -> str, over every text before it leaves; a row for
             which it raises fails unsent.
     Speed
-        concurrency: requests at once, at most; "auto" finds its own. timeout: seconds, one
+        concurrency: requests at once, at most; "auto" finds its own. rpm, tpm: requests and
+            tokens a minute; None learns them from the provider. timeout: seconds, one
             attempt. deadline: seconds, one row, waiting for the provider not counted.
             max_attempts: requests of one row, refusals by the provider not counted.
+    Money
+        max_cost, max_tokens: stop before more is spent, in the currency of the prices, or in
+            tokens in and out; what is in flight still comes back. prices: per million tokens
+            (in, out); else those that the package genai-prices knows, if it is installed.
     Keeping
         checkpoint: True for ``.llmframe/<task>.jsonl`` here, a path, or False. reuse: take
             answers from it. id: a column kept in it. adopt: take over a file of plain
@@ -107,9 +117,14 @@ class Settings:
     extra_body: Mapping[str, Any] | None = None
     redact: Callable[[str], str] | None = None
     concurrency: int | Literal["auto"] = "auto"
+    rpm: float | None = None
+    tpm: float | None = None
     timeout: float = 60.0
     deadline: float | None = None
     max_attempts: int = 5
+    max_cost: float | None = None
+    max_tokens: int | None = None
+    prices: tuple[float, float] | Mapping[str, float] | None = None
     checkpoint: bool | str | os.PathLike[str] = True
     reuse: bool = True
     id: Hashable | None = None
@@ -254,6 +269,17 @@ def _is_number(value: object, above: float) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value > above
 
 
+def _are_prices(value: object) -> bool:
+    """A pair of numbers, or a dict of them by "in" and "out"."""
+    if isinstance(value, Mapping):
+        value = (value.get("in"), value.get("out"), *(set(value) - {"in", "out"}))
+    return (
+        isinstance(value, tuple | list)
+        and len(value) == 2
+        and all(v == 0 or _is_number(v, 0) for v in value)
+    )
+
+
 def _is_json_object(value: object) -> bool:
     try:
         json.dumps(dict(value) if isinstance(value, Mapping) else object(), allow_nan=False)
@@ -289,6 +315,14 @@ _CHECKS: dict[str, _Check] = {
     "extra_body": (lambda v: v is None or _is_json_object(v), "a dict that JSON can hold, or None"),
     "redact": (lambda v: v is None or callable(v), "a function of one text, or None"),
     "concurrency": (lambda v: v == "auto" or _is_int(v, 1), 'a number from 1, or "auto"'),
+    "rpm": (lambda v: v is None or _is_number(v, 0), "requests a minute above 0, or None"),
+    "tpm": (lambda v: v is None or _is_number(v, 0), "tokens a minute above 0, or None"),
+    "max_cost": (lambda v: v is None or _is_number(v, 0), "money above 0, or None"),
+    "max_tokens": (lambda v: v is None or _is_int(v, 1), "a number of tokens, or None"),
+    "prices": (
+        lambda v: v is None or _are_prices(v),
+        "two numbers, per million tokens in and out, or None",
+    ),
     "timeout": (lambda v: _is_number(v, 0), "seconds above 0"),
     "deadline": (lambda v: v is None or _is_number(v, 0), "seconds above 0, or None"),
     "max_attempts": (lambda v: _is_int(v, 1), "a number from 1"),

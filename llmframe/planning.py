@@ -6,6 +6,7 @@ The one place that knows what each option does.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 from llmframe.config import Settings, default_url, find_key
 from llmframe.engine.asking import Sampling
 from llmframe.engine.backend import Endpoint, check_client, make_client
+from llmframe.engine.budget import Budget, Prices, known_prices
 from llmframe.engine.course import Patience
 from llmframe.engine.execution import Execution, Job
 from llmframe.engine.identity import KeyMaker, endpoint_identity, is_loopback
@@ -75,6 +77,7 @@ def plan(
         details=settings.details,
         task=keys.digest.hex()[:12],
     )
+    budget = _budget(settings, endpoint)
     held = snapshot(df)  # before anything is locked
     checkpoint = open_checkpoint(
         settings.checkpoint,
@@ -98,6 +101,9 @@ def plan(
         endpoint=endpoint,
         endpoint_identity=asked["endpoint"],
         concurrency=settings.concurrency,
+        rpm=settings.rpm,
+        tpm=settings.tpm,
+        budget=budget,
         checkpoint=checkpoint,
         reuse=settings.reuse,
         redact=settings.redact,
@@ -162,6 +168,25 @@ def _endpoint(settings: Settings, *, own_loop: bool) -> Endpoint:
             "give allow_http=True if that network is yours",
         )
     return Endpoint(url, key)
+
+
+def _budget(settings: Settings, endpoint: Endpoint) -> Budget:
+    """What the run may spend; PlanError for a budget of money where no price is known."""
+    given = settings.prices
+    if isinstance(given, Mapping):
+        given = (given["in"], given["out"])
+    if given is not None:
+        prices: Prices | None = Prices(float(given[0]), float(given[1]))
+    elif is_loopback(urlsplit(endpoint.base_url).hostname or ""):
+        prices = None
+    else:
+        prices = known_prices(str(settings.model), endpoint.base_url)
+    if settings.max_cost is not None and prices is None:
+        raise PlanError(
+            f"max_cost={settings.max_cost:g} needs the prices of {settings.model!r}, which are not "
+            "known: give prices=(per million tokens in, per million out), or install genai-prices"
+        )
+    return Budget(max_cost=settings.max_cost, max_tokens=settings.max_tokens, prices=prices)
 
 
 def _adopt(

@@ -42,8 +42,9 @@ def aborted(verdict: Verdict, report: RunReport, *, url: str, model: str) -> str
 
 def incomplete(report: RunReport) -> str:
     """The message of a run that was stopped."""
+    why = "the budget is spent" if report.limited_by == "budget" else "stopped"
     return (
-        f"stopped: {report.pending:,} rows are pending. {safe_rows(report)}. {how_to_go_on(report)}"
+        f"{why}: {report.pending:,} rows are pending. {safe_rows(report)}. {how_to_go_on(report)}"
     )
 
 
@@ -59,10 +60,13 @@ def not_durable(message: str, report: RunReport) -> str:
 def _cause(verdict: Verdict, url: str, model: str) -> str:
     if verdict.kind == "connection":
         return f"{url} cannot be reached"
+    if verdict.status is None:
+        return "The first ten answers all failed in the same way, so it is the call, not the rows"
     causes = {
         401: f"{url} does not accept the API key",
         402: f"{url} says the account has no credit",
         403: f"{url} forbids the request",
+        400: "The first ten requests were all refused in the same way",
         404: f"{url} knows no such address, or no model {model!r}",
         429: f"{url} says the account's quota is used up",
     }
@@ -72,7 +76,10 @@ def _cause(verdict: Verdict, url: str, model: str) -> str:
 def _cure(verdict: Verdict, url: str) -> str:
     if verdict.kind == "connection":
         return "Check base_url, and that the server and the network are up."
+    if verdict.status is None:
+        return "Look at the instructions and fields, or take a model that can follow them."
     cures = {
+        400: "Check the options of the call against what the endpoint takes.",
         401: "Give the right api_key= for this endpoint.",
         402: "Add credit, or take another key or provider.",
         403: "Ask the provider what this key may do, or take another model.",

@@ -137,8 +137,9 @@ class Course:
             if isinstance(exc, BadReply):
                 row.note_paid(self._parts.budget.priced(exc.usage))
             self._read_headers(getattr(exc, "response", None))
-            if self._clock() - began > timeout + SLEPT:
-                row.charged -= 1  # the machine slept: no fault of anybody
+            if self._clock() - began > timeout + SLEPT:  # the machine slept: nobody's fault
+                row.charged -= 1
+                row.busy -= self._clock() - began
             self._judge(row, lease, classify(exc, timeout=timeout, scrub=self._parts.scrub))
         else:
             row.note_back(began, self._clock())
@@ -228,7 +229,11 @@ class Course:
         if verdict.kind == "connection" and not self._responded:
             row.charged, row.busy = 0, 0.0  # nobody has answered yet: no fault of the row
             return min(self._policy.backoff(row.sent), LONGEST_KNOCK)
-        return None if row.paid >= MAX_PAID else self._policy.wait(max(row.charged, 1))
+        if row.paid >= MAX_PAID:
+            return None
+        if row.charged == 0:
+            return self._policy.backoff(row.sent)
+        return self._policy.wait(row.charged)
 
     def _defer(self, row: Row, lease: Lease, verdict: Verdict) -> None:
         """The provider refused the row: it waits without using up attempts."""
@@ -283,19 +288,20 @@ class Course:
         if self._breaker.holds(row, result):
             self._work.done()
             if self._breaker.has_tripped:
-                self._trip(result)
+                self._trip(row, result)
             return
         self.release_held()
         self._conclude(row, result)
         self._work.done()
 
-    def _trip(self, result: RowResult) -> None:
+    def _trip(self, last: Row, result: RowResult) -> None:
         """The first ten rows failed alike: they stay pending, as do those in flight that do."""
         for row, _ in self._breaker.release():
             self.unclaim(row)
             self._parts.events.emit(Spent(row.usage))
+        status = None if last.failure is None else last.failure.status
         kind, _, said = (result.error or "").partition(": ")
-        self._give_up_run(Verdict("end_run", cast("ErrorKind", kind), said))
+        self._give_up_run(Verdict("end_run", cast("ErrorKind", kind), said, status))
 
     def _has_answers(self) -> bool:
         """Whether any row has an answer, if only an earlier run's."""

@@ -1,0 +1,74 @@
+"""Budgets and limits as a person gives them."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+import llmframe as lf
+from llmframe.engine.governor import forget_governors
+from llmframe.errors import IncompleteWarning, PlanError
+
+DF = pd.DataFrame({"text": [f"record {i}" for i in range(200)]})
+
+
+@pytest.fixture(autouse=True)
+def fresh_governors():
+    forget_governors()
+    yield
+    forget_governors()
+
+
+def test_max_tokens_stops_with_rows_pending_and_everything_kept(configured):
+    with pytest.warns(IncompleteWarning, match="the budget is spent"):
+        out = lf.tag(DF, "text", ["a", "b"], max_tokens=3_000, concurrency=5)
+    report = lf.last_run().report
+    assert report.limited_by == "budget"
+    assert 0 < report.ok < 200
+    assert report.pending == 200 - report.ok
+    one = (report.tokens_in + report.tokens_out) / report.ok
+    assert report.tokens_in + report.tokens_out <= 3_000 + 5 * one
+    assert (out["llm_status"] == "pending").sum() == report.pending
+
+
+def test_running_again_goes_on_with_a_fresh_budget(configured):
+    with pytest.warns(IncompleteWarning):
+        lf.tag(DF, "text", ["a", "b"], max_tokens=3_000, concurrency=5)
+    kept = lf.last_run().report.ok
+    lf.tag(DF, "text", ["a", "b"])
+    assert lf.last_run().report.reused == kept
+
+
+def test_max_cost_counts_by_the_prices_given(configured):
+    with pytest.warns(IncompleteWarning):
+        lf.tag(DF, "text", ["a", "b"], max_cost=0.01, prices=(10.0, 10.0), concurrency=5)
+    report = lf.last_run().report
+    assert report.cost == pytest.approx((report.tokens_in + report.tokens_out) * 10 / 1e6)
+    assert report.cost <= 0.012
+
+
+@pytest.mark.parametrize("prices", [(1.0, 2.0), [1.0, 2.0], {"in": 1.0, "out": 2.0}])
+def test_prices_are_a_pair_or_named(configured, prices):
+    out = lf.tag(DF.head(3), "text", ["a", "b"], prices=prices, details=True)
+    report = lf.last_run().report
+    assert report.cost == pytest.approx((report.tokens_in + 2 * report.tokens_out) / 1e6)
+    assert out["llm_cost"].sum() == pytest.approx(report.cost)
+
+
+@pytest.mark.parametrize("prices", [1.0, (1.0,), {"in": 1.0}, ("a", "b"), (-1, 0)])
+def test_prices_of_another_form_are_a_plan_error(configured, prices):
+    with pytest.raises(PlanError, match="prices="):
+        lf.tag(DF, "text", ["a", "b"], prices=prices)
+
+
+def test_max_cost_without_a_known_price_is_a_plan_error(configured):
+    with pytest.raises(PlanError, match="prices="):
+        lf.tag(DF, "text", ["a", "b"], max_cost=1.0)
+    assert len(configured.ledger) == 0
+
+
+def test_rpm_is_kept(configured):
+    lf.tag(DF.head(30), "text", ["a", "b"], rpm=1_200, checkpoint=False)
+    at = [call.at for call in configured.ledger.calls]
+    assert at[-1] - at[0] >= 29 * 0.05 - 0.05
+    assert lf.last_run().report.limited_by == "RPM 1,200 (yours)"

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from llmframe.engine.budget import Budget
     from llmframe.engine.events import Events, Source
     from llmframe.engine.governor import Governor, Lease, Seat
+    from llmframe.engine.hedge import Hedges
     from llmframe.engine.identity import KeyMaker
     from llmframe.engine.inflight import InFlight
     from llmframe.engine.journal import Checkpoint
@@ -102,6 +103,7 @@ class Course:
         raise_on_failure: bool,
         fail: Callable[[CheckpointError | RowError], None],
         give_up: Callable[[Verdict], None],
+        hedges: Hedges | None = None,
     ) -> None:
         self._parts = parts
         self._patience = patience
@@ -111,6 +113,7 @@ class Course:
         self._raise_on_failure = raise_on_failure
         self._fail = fail
         self._give_up_run = give_up
+        self._hedges = hedges
         self._policy = RetryPolicy(patience.max_attempts)
         self._breaker = Breaker(parts.rows.n, self._has_answers)
         self._clock = parts.governor.clock
@@ -123,13 +126,17 @@ class Course:
         if self._first_sent is None:
             self._first_sent = began
         row.note_sent(began, self._parts.governor.rung)
+        if row.sent == 1:
+            self._parts.governor.earn_repeats()
         self._parts.events.emit(RequestSent(row.sent > 1))
         timeout = self._patience.left(row)
         try:
             async with asyncio.timeout(timeout):
-                reply = await self._parts.backend.send(self._parts.asker.body(row, row.rung))
+                reply = await self._call(row)
         except asyncio.CancelledError:
             self._parts.governor.release(lease)
+            if self._hedges is not None and self._hedges.was_overtaken(row):
+                return
             self.drop(row)
             raise
         except Exception as exc:  # noqa: BLE001 - one row must never end the run
@@ -144,6 +151,39 @@ class Course:
         else:
             row.note_back(began, self._clock())
             self._answered(row, lease, reply)
+
+    async def _call(self, row: Row) -> Reply:
+        """Send the row's request; where it may be hedged, so that a faster answer can end it."""
+        sending = self._parts.backend.send(self._parts.asker.body(row, row.rung))
+        if self._hedges is None:
+            return await sending
+        async with self._hedges.watch(row, sending, self._clock()) as call:
+            return await call
+
+    async def hedge(self, row: Row, lease: Lease) -> None:
+        """Ask a late row once more; the first valid answer wins."""
+        hedges, governor = self._hedges, self._parts.governor
+        if hedges is None or not hedges.is_open(row):
+            governor.give_back(lease)
+            return
+        self._parts.events.emit(RequestSent(repeated=True, hedge=True))
+        try:
+            async with asyncio.timeout(self._patience.timeout):
+                reply = await self._parts.backend.send(self._parts.asker.body(row, row.rung))
+        except Exception:  # noqa: BLE001 - the row's own request goes on, and tells
+            governor.release(lease)
+            return
+        except asyncio.CancelledError:
+            governor.release(lease)
+            raise
+        governor.release(lease, answered=True, usage=reply.usage)
+        reply = replace(reply, usage=self._parts.budget.priced(reply.usage))
+        result = self._parts.asker.valid(row, reply) if hedges.is_open(row) else None
+        if result is None:
+            self._parts.events.emit(Spent(reply.usage))
+        else:
+            hedges.overtake(row)
+            self._finish(row, result)
 
     def _answered(self, row: Row, lease: Lease, reply: Reply) -> None:
         governor = self._parts.governor

@@ -55,6 +55,11 @@ class Governor:
         return self._gate.refusals
 
     @property
+    def refused_for(self) -> float:
+        """Seconds since a request was refused; inf if none ever was."""
+        return self.clock() - self._gate.refused_at
+
+    @property
     def quiet(self) -> float:
         """Seconds since a request was answered."""
         return self.clock() - self._gate.succeeded_at
@@ -126,6 +131,11 @@ class Governor:
             outage = outage and self._gate.lost(lease.ticket, self.clock())
             self.pump()
             return outage
+
+    def earn_repeats(self) -> None:
+        """A row's first request leaves: it pays into the budget of repeats."""
+        with self.lock:
+            self._repeats.sent()
 
     def repeat_wait(self) -> float:
         """Take one repeat from the budget of all runs; seconds until it may be sent."""

@@ -1,0 +1,66 @@
+"""What binds is said in words, at any time and over the whole run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from llmframe.engine.bound import BoundBy, cause, words
+from llmframe.engine.governor import Binding
+
+FREE = Binding(
+    pause=0.0, outage=False, on_wire=3, limit=20, requests=0.0, tokens=0.0, rpm=None, tpm=None,
+    named=False, probing=False,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "cap", "told"),
+    [
+        ({}, None, "latency"),
+        ({"on_wire": 20}, None, "concurrency 20, found so far"),
+        ({"on_wire": 20}, 50, "concurrency 20, found so far"),
+        ({"on_wire": 20}, 20, "concurrency 20"),
+        ({"on_wire": 8}, 8, "concurrency 8"),
+        ({"requests": 0.1, "rpm": 600.0, "named": True}, None, "RPM 600 (header)"),
+        ({"requests": 0.1, "rpm": 600.0}, None, "RPM 600 (yours)"),
+        ({"requests": 0.1, "tokens": 2.0, "rpm": 600.0, "tpm": 90_000.0}, None,
+         "TPM 90,000 (yours)"),
+        ({"pause": 12.0, "requests": 5.0, "rpm": 6.0}, None, "provider pause, 12 s left"),
+        ({"pause": 3540.0}, None, "provider pause, 59 min left"),
+        ({"pause": 7200.0}, None, "provider pause, 2.0 h left"),
+        ({"pause": 12.0, "outage": True}, None, "outage, next look in 12 s"),
+        ({"probing": True}, None, "the first answer"),
+    ],
+)  # fmt: skip
+def test_what_binds_is_said_in_words(change, cap, told):
+    assert words(replace(FREE, **change), cap=cap, held=False) == told
+
+
+def test_the_persons_own_pause_comes_before_all():
+    assert words(replace(FREE, pause=5.0), cap=None, held=True) == "pause by you"
+
+
+def test_the_cause_is_the_same_word_for_as_long_as_it_is_the_same_thing():
+    for change in ({"pause": 5.0}, {"pause": 5.0, "outage": True}, {"on_wire": 20}):
+        early, late = replace(FREE, **change), replace(FREE, **change)
+        late = replace(late, pause=late.pause and 2.0, limit=25, on_wire=late.on_wire + 5)
+        said = [cause(each, cap=None, held=False) for each in (early, late)]
+        assert said[0] == said[1]
+
+
+def test_shares_of_the_time_sum_to_one_largest_first():
+    bound = BoundBy()
+    assert (bound.most, bound.shares) == ("", {})
+    for told, seconds in (("latency", 1.0), ("outage", 6.0), ("latency", 3.0)):
+        bound.note(told, seconds, at=0.0, limit=20)
+    assert bound.most == "outage"
+    assert list(bound.shares.items()) == [("outage", 0.6), ("latency", 0.4)]
+
+
+def test_the_limits_history_is_kept_by_its_changes():
+    bound = BoundBy()
+    for at, limit in ((0.0, 20), (0.25, 20), (0.5, 40), (0.75, 32), (1.0, 32)):
+        bound.note("latency", 0.25, at=at, limit=limit)
+    assert bound.limits == [(0.0, 20), (0.5, 40), (0.75, 32)]

@@ -49,6 +49,7 @@ class Options(TypedDict, total=False):
     timeout: float
     deadline: float | None
     max_attempts: int
+    hedge: bool
     max_cost: float | None
     max_tokens: int | None
     prices: tuple[float, float] | Mapping[str, float] | None
@@ -85,7 +86,8 @@ class Settings:
         concurrency: requests at once, at most; "auto" finds its own. rpm, tpm: requests and
             tokens a minute; None learns them from the provider. timeout: seconds, one
             attempt. deadline: seconds, one row, waiting for the provider not counted.
-            max_attempts: requests of one row, refusals by the provider not counted.
+            max_attempts: requests of one row, refusals by the provider not counted. hedge: at
+            the end, ask rows that are later than 95 % once more; the first answer wins.
     Money
         max_cost, max_tokens: stop before more is spent, in the currency of the prices, or in
             tokens in and out; what is in flight still comes back. prices: per million tokens
@@ -122,6 +124,7 @@ class Settings:
     timeout: float = 60.0
     deadline: float | None = None
     max_attempts: int = 5
+    hedge: bool = False
     max_cost: float | None = None
     max_tokens: int | None = None
     prices: tuple[float, float] | Mapping[str, float] | None = None
@@ -327,6 +330,7 @@ _CHECKS: dict[str, _Check] = {
     "deadline": (lambda v: v is None or _is_number(v, 0), "seconds above 0, or None"),
     "max_attempts": (lambda v: _is_int(v, 1), "a number from 1"),
     "checkpoint": (lambda v: isinstance(v, bool | str | os.PathLike), "True, False or a path"),
+    "hedge": _BOOL,
     "reuse": _BOOL,
     "adopt": _BOOL,
     "store_input": _BOOL,

@@ -109,6 +109,7 @@ def plan(
         redact=settings.redact,
         store_input=settings.store_input,
         raise_on_failure=settings.on_error == "raise",
+        hedge=settings.hedge,
         keep_raw=settings.details,
     )
     target = Target(

@@ -97,6 +97,25 @@ class Asker:
         response_format = self._prompt.response_format(rung.response_format)
         return body if response_format is None else {**body, "response_format": response_format}
 
+    def valid(self, row: Row, reply: Reply) -> RowResult | None:
+        """The result if the reply is valid as it is, else None; the row's legs are not touched."""
+        if reply.finish_reason in ("length", "content_filter"):
+            return None
+        try:
+            values = parse_reply(reply.content, self._prompt.fields)
+        except OutputError:
+            return None
+        usage = row.usage + reply.usage
+        return RowResult(
+            "ok",
+            values,
+            None,
+            row.sent + 1,
+            usage,
+            row.elapsed,
+            reply.content if self._keep_raw else None,
+        )
+
     def read(self, row: Row, reply: Reply, *, final: bool) -> RowResult | None:
         """The row's result, or None when it needs one more leg, which row now describes.
 

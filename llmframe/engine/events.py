@@ -19,9 +19,10 @@ log = logging.getLogger("llmframe")
 
 @dataclass(frozen=True, slots=True)
 class RequestSent:
-    """A request left. repeated: it is not the row's first."""
+    """A request left. repeated: it is not the row's first. hedge: the first is still out."""
 
     repeated: bool
+    hedge: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,13 @@ class RowsDone:
 
 
 @dataclass(frozen=True, slots=True)
+class BoundBy:
+    """Something else binds the run from now on."""
+
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
 class Spent:
     """Replies were paid for a row that stays pending."""
 
@@ -55,7 +63,7 @@ class Planned:
     """Every row has been looked at: the counts are exact from here on."""
 
 
-Event = RequestSent | RequestRefused | RowsDone | Spent | Planned
+Event = RequestSent | RequestRefused | RowsDone | BoundBy | Spent | Planned
 
 
 class Observer(Protocol):

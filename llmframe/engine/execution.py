@@ -15,6 +15,7 @@ from llmframe.engine.book import Book
 from llmframe.engine.bound import BoundBy, cause, words
 from llmframe.engine.budget import Budget
 from llmframe.engine.course import Parts
+from llmframe.engine.events import BoundBy as BoundByEvent
 from llmframe.engine.events import Events
 from llmframe.engine.governor import auto_cap, governor_for
 from llmframe.engine.inflight import in_flight
@@ -66,6 +67,7 @@ class Job:
     redact: Callable[[str], str] | None = None
     store_input: bool = False
     raise_on_failure: bool = False
+    hedge: bool = False
     keep_raw: bool = False
 
     @property
@@ -130,8 +132,9 @@ class Execution:
             redact=job.redact,
             store_input=job.store_input,
             raise_on_failure=job.raise_on_failure,
+            hedge=job.hedge,
         )
-        looking = asyncio.ensure_future(self._look())
+        looking = asyncio.ensure_future(self._look(parts.events))
         try:
             self._obey()
             await pipeline.run()
@@ -209,11 +212,15 @@ class Execution:
             return self._bound_by.most
         return words(self._governor.binding(), cap=self.job.cap, held=self.held)
 
-    async def _look(self) -> None:
+    async def _look(self, events: Events) -> None:
         """Note what binds, four times a second."""
+        before = ""
         while True:
             binding = self._governor.binding()
             told = cause(binding, cap=self.job.cap, held=self.held)
+            if told != before:
+                events.emit(BoundByEvent(told))
+                before = told
             self._bound_by.note(told, LOOK, at=self.tally.seconds, limit=binding.limit)
             await asyncio.sleep(LOOK)
 

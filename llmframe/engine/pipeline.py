@@ -11,6 +11,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from llmframe.engine.course import Course, Parts, Patience
+from llmframe.engine.hedge import Hedges
 from llmframe.engine.planner import Planner
 from llmframe.engine.results import NOTHING_USED, Usage
 from llmframe.engine.work import Row, Work
@@ -24,11 +25,14 @@ if TYPE_CHECKING:
     from llmframe.engine.results import RowResult
     from llmframe.engine.retry import Verdict
 
+LOOK = 0.1  # seconds between two looks for late rows, only with hedging
+CALM = 10.0  # seconds without a refusal, before anything is hedged
+
 
 class Pipeline:
     """One run of rows through the engine; lives on one loop.
 
-    raise_on_failure: stop at the first row that fails for good.
+    raise_on_failure: stop at the first row that fails for good. hedge: ask late rows twice.
     reuse, redact: see Planner.
     After the run: verdict, if the run was hopeless; error, if it must be raised;
     over_budget, if that is why it stopped.
@@ -43,6 +47,7 @@ class Pipeline:
         redact: Callable[[str], str] | None = None,
         store_input: bool = False,
         raise_on_failure: bool = False,
+        hedge: bool = False,
     ) -> None:
         self._parts = parts
         self._clock = parts.governor.clock
@@ -53,9 +58,11 @@ class Pipeline:
             checkpoint=parts.checkpoint, reuse=reuse, redact=redact,
             on_unsent=lambda position, result: self._course.on_failed(position, result),
         )  # fmt: skip
+        self._hedges = Hedges() if hedge else None
         self._course = Course(
             parts, patience, self._work, self._planner, store_input=store_input,
             raise_on_failure=raise_on_failure, fail=self.fail, give_up=self._on_doom,
+            hedges=self._hedges,
         )  # fmt: skip
         self._workers: set[asyncio.Task[None]] = set()
         self._nobody_left = asyncio.Event()
@@ -74,6 +81,7 @@ class Pipeline:
 
     async def run(self) -> None:
         """Run to the end: all rows done, or stopped and what was in flight is back."""
+        hedging = self._loop.create_task(self._hedge()) if self._hedges is not None else None
         try:
             await self._plan()
             while self._workers:
@@ -81,6 +89,8 @@ class Pipeline:
                 await self._nobody_left.wait()
         finally:
             self._course.release_held()
+            if hedging is not None:
+                hedging.cancel()
             await self._dismiss()
         if self._crash is not None:
             raise self._crash
@@ -148,6 +158,17 @@ class Pipeline:
             except BaseException:
                 self._course.unclaim(row)  # whoever waits for its key takes over
                 raise
+
+    async def _hedge(self) -> None:
+        """While nothing is left to be sent, ask late rows once more; never under a refusal."""
+        async with asyncio.TaskGroup() as second:
+            while True:
+                await asyncio.sleep(LOOK)
+                calm = self._parts.governor.refused_for >= CALM and self._work.is_drained
+                row = self._hedges.late(self._clock()) if calm and self._hedges else None
+                lease = None if row is None else await self._parts.seat.acquire()
+                if row is not None and lease is not None:
+                    second.create_task(self._course.hedge(row, lease))
 
     def _render(self, position: int) -> Row:
         text = self._planner.text(position)

@@ -85,7 +85,8 @@ class RunReport:
     limited_by: what bound the run. errors_by_kind: failed rows by kind.
     checkpoint: path of the checkpoint, None without one. time_went_to: shares of the time
         by what bound, largest first. limits: how many requests were allowed at once, as
-        (seconds since the start, limit) at each change.
+        (seconds since the start, limit) at each change. hedges: second requests for late
+        rows, among the requests.
     """
 
     rows: int
@@ -109,6 +110,7 @@ class RunReport:
     checkpoint: str | None
     time_went_to: dict[str, float] = field(default_factory=dict)
     limits: tuple[tuple[float, int], ...] = ()
+    hedges: int = 0
 
 
 @dataclass(slots=True)
@@ -128,6 +130,7 @@ class Tally:
     requests: int = 0
     retries: int = 0
     refusals: int = 0
+    hedges: int = 0
     usage: Usage = NOTHING_USED
     errors_by_kind: Counter[str] = field(default_factory=Counter)
     _recent: deque[tuple[float, int]] = field(default_factory=deque)
@@ -135,9 +138,10 @@ class Tally:
     def __call__(self, event: Event) -> None:
         """Count one event."""
         match event:
-            case RequestSent(repeated):
+            case RequestSent(repeated, hedge):
                 self.requests += 1
-                self.retries += repeated
+                self.retries += repeated and not hedge
+                self.hedges += hedge
             case RequestRefused():
                 self.refusals += 1
             case RowsDone(positions, result, source):
@@ -215,4 +219,5 @@ class Tally:
             checkpoint=checkpoint,
             time_went_to=time_went_to,
             limits=limits,
+            hedges=self.hedges,
         )

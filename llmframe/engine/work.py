@@ -122,6 +122,11 @@ class Work:
         return len(self._waiting) + len(self._last)
 
     @property
+    def is_drained(self) -> bool:
+        """Whether all that is left is on the wire."""
+        return not (self._planning or self._fresh or self._waiting or self._last or self.closed)
+
+    @property
     def unattended(self) -> int:
         """Rows that no idle worker is about to take."""
         return max(0, len(self._fresh) + len(self._waiting) - len(self._idle))

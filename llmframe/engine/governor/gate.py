@@ -79,6 +79,7 @@ class Gate:
         self.successes = 0
         self.refusals = 0
         self.succeeded_at = float("-inf")
+        self.refused_at = float("-inf")
         self.requests = Allowance()
         self.tokens = Allowance()
         self._limiter = Limiter(1, 1)
@@ -179,6 +180,7 @@ class Gate:
         One that was sent before the last pause began tells nothing new about the limit.
         """
         self.refusals += 1
+        self.refused_at = now
         self._outage.got_through()
         self.tokens.settle(-ticket.tokens)
         if ticket.epoch == self.pause.epoch:

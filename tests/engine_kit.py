@@ -19,6 +19,7 @@ from llmframe.engine.budget import Budget
 from llmframe.engine.course import Parts, Patience
 from llmframe.engine.events import Events
 from llmframe.engine.governor import Governor
+from llmframe.engine.governor.ladder import Rung
 from llmframe.engine.identity import KeyMaker
 from llmframe.engine.inflight import InFlight
 from llmframe.engine.pipeline import Pipeline
@@ -167,6 +168,12 @@ class Wired:
         return [None if r is None else r.error for r in self.parts.book.results]
 
 
+def knowing(governor: Governor) -> Governor:
+    """The governor, as if the endpoint had answered before: it need not probe."""
+    governor.understood(Rung())
+    return governor
+
+
 def wire(
     rows: Texts,
     provider: Any = None,
@@ -179,11 +186,12 @@ def wire(
     sampling: Sampling | None = None,
     observers: Sequence[Any] = (),
     budget: Budget | None = None,
+    probes: bool = False,
     **options: Any,
 ) -> Wired:
-    """A pipeline on the running loop, in its time."""
+    """A pipeline on the running loop, in its time; its governor knows the model unless it probes."""
     clock = asyncio.get_running_loop().time
-    governor = governor or Governor(clock)
+    governor = governor or (Governor(clock) if probes else knowing(Governor(clock)))
     provider = provider or Provider()
     tally = Tally(rows.n, clock, started=clock())
     events: list[Any] = []

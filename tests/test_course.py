@@ -153,7 +153,7 @@ class Endpoint:
 
 def run_against(endpoint, n=200, **options):
     async def main():
-        return await wire(numbered(n), endpoint.provider, **options).run()
+        return await wire(numbered(n), endpoint.provider, probes=True, **options).run()
 
     return virtual_time.run(main())
 

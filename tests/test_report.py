@@ -144,7 +144,9 @@ def test_without_a_checkpoint_the_answers_are_in_the_frame_only():
         (403, "bad_request", "forbids", "Ask the provider"),
         (404, "bad_request", "no model 'm'", "Check model="),
         (429, "rate_limit", "quota is used up", "Raise the quota"),
-        (400, "bad_request", "cannot go on for any row (HTTP 400)", "Check the settings for"),
+        (400, "bad_request", "were all refused in the same way (HTTP 400)", "Check the options"),
+        (418, "bad_request", "cannot go on for any row (HTTP 418)", "Check the settings for"),
+        (None, "output", "it is the call, not the rows: it broke", "Look at the instructions"),
         (None, "connection", "https://x/v1 cannot be reached: it broke", "Check base_url"),
     ],
 )

@@ -253,7 +253,9 @@ class Course:
         governor = self._parts.governor
         if verdict.status is not None and verdict.status >= 500:
             governor.broke(row.rung)
-        if governor.lose(lease, counts=not row.note_lost(governor.successes)):
+        tells = row.note_lost(governor.successes, outage=governor.binding().outage)
+        knocks = verdict.kind == "connection" and not self._responded
+        if governor.lose(lease, counts=tells and not knocks):
             row.charged -= 1  # an outage is no fault of the row
         wait = self._wait(row, verdict)
         if wait is None and not self._patience.is_over(row):

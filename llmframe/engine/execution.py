@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from llmframe.errors import CheckpointError, RowError
     from llmframe.task.prompt import Prompt
 
+FIRST_LOOK = 0.01  # seconds
 LOOK = 0.25  # seconds between two notes of what binds
 LAST_SYNC = 10.0  # seconds that the end of a run waits for a hanging disk
 
@@ -213,16 +214,17 @@ class Execution:
         return words(self._governor.binding(), cap=self.job.cap, held=self.held)
 
     async def _look(self, events: Events) -> None:
-        """Note what binds, four times a second."""
-        before = ""
+        """Note what binds, four times a second, and more often at first."""
+        before, pause = "", FIRST_LOOK
         while True:
+            await asyncio.sleep(pause)
             binding = self._governor.binding()
             told = cause(binding, cap=self.job.cap, held=self.held)
             if told != before:
                 events.emit(BoundByEvent(told))
                 before = told
-            self._bound_by.note(told, LOOK, at=self.tally.seconds, limit=binding.limit)
-            await asyncio.sleep(LOOK)
+            self._bound_by.note(told, pause, at=self.tally.seconds, limit=binding.limit)
+            pause = min(2 * pause, LOOK)
 
     def _obey(self) -> None:
         """Carry out what was asked from outside, on the run's loop."""

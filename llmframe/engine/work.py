@@ -32,7 +32,7 @@ class Row:
     all others. failure: the last failed request, None after a reply.
     refused_alone: refusals while nothing else was on the wire. successes_before,
     refusals_before: of all requests, at its first refusal. rung: how the last request was
-    written. lost_since: successes of all requests when its first one was lost.
+    written. lost_since: successes of all requests when it was last lost.
     """
 
     position: int
@@ -79,11 +79,14 @@ class Row:
         self.usage += usage
         self.paid += usage.tokens_out > 0
 
-    def note_lost(self, successes: int) -> bool:
-        """A request was lost; tells whether others were answered since the first loss."""
-        if self.lost_since is None:
-            self.lost_since = successes
-        return successes > self.lost_since
+    def note_lost(self, successes: int, *, outage: bool) -> bool:
+        """A request was lost; tells whether that says anything about the endpoint.
+
+        It does not where others were answered since the row was lost before, nor where the
+        same row is lost again and again, unless there is an outage already.
+        """
+        before, self.lost_since = self.lost_since, successes
+        return before is None or (before == successes and outage)
 
     def note_refused(self, *, alone: bool, successes: int, refusals: int) -> None:
         """The provider refused it; successes, refusals: of all requests so far."""

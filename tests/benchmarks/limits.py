@@ -51,7 +51,7 @@ def simulate(rows: Texts, provider: LimitedProvider, cap: int | None = None) -> 
 
     async def main() -> tuple[float, Wired]:
         begun = now()
-        wired = await wire(rows, provider, cap=cap).run()
+        wired = await wire(rows, provider, cap=cap, probes=True).run()
         return now() - begun, wired
 
     return run(main())
@@ -152,7 +152,7 @@ def storm() -> Seen:
     async def main() -> tuple[float, Wired]:
         begun = now()
         provider.broken = (begun + 5, begun + 35)
-        wired = await wire(numbered(1500), provider, cap=50).run()
+        wired = await wire(numbered(1500), provider, cap=50, probes=True).run()
         return now() - begun, wired
 
     seconds, wired = run(main())

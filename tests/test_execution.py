@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 import time
 
@@ -15,6 +16,7 @@ from llmframe.engine import execution as executions
 from llmframe.engine.asking import Sampling
 from llmframe.engine.backend import Endpoint
 from llmframe.engine.execution import Execution, Job
+from llmframe.engine.governor.ladder import Rung
 from llmframe.engine.inflight import in_flight
 from llmframe.engine.pipeline import Patience
 from llmframe.engine.results import Usage
@@ -71,10 +73,15 @@ def test_a_run_answers_every_row_and_closes_what_it_opened(server):
 
 
 def test_a_limit_that_finds_itself_says_how_far_it_is(server):
-    execution = Execution(job(numbered(1), server.url))
-    assert execution.report().limited_by == "concurrency, 1 found so far"
-    asyncio.run(execution.run())
-    assert execution.report().limited_by == "concurrency, 20 found so far"
+    execution = Execution(job(numbered(2000), server.url))
+    said = []
+
+    def look():
+        said.append(execution.snapshot("running").limited_by)
+        execution.stop()
+
+    asyncio.run(beside(execution, (0.2, look)))
+    assert re.fullmatch(r"concurrency \d+, found so far", said[0])
 
 
 def test_a_snapshot_shows_the_run_as_it_is(slow):
@@ -86,6 +93,7 @@ def test_a_snapshot_shows_the_run_as_it_is(slow):
     def look():
         seen.append(execution.snapshot("running", "hello"))
 
+    execution._governor.understood(Rung())  # it need not wait for the first answer
     asyncio.run(beside(execution, (0.02, look)))
     (during,) = seen
     assert (during.planned, during.skipped, during.in_flight, during.limit) == (True, 1, 2, 2)
@@ -107,7 +115,7 @@ def test_a_pause_of_the_provider_is_said():
 
         asyncio.run(beside(execution, (0.2, look)))
     assert said == ["provider pause, 100 s left"]
-    assert execution.report().limited_by == "provider pause, 100 s left"
+    assert execution.report().limited_by == "provider pause"
 
 
 def test_the_requests_of_other_runs_are_not_shown_as_ones_own(slow):

@@ -262,9 +262,9 @@ class Course:
             often = f" (after {row.sent} attempts)" if row.sent > 1 else ""
             self._finish(row, failed(row, verdict.kind, verdict.message + often))
         else:
-            wait = max(wait or 0.0, governor.repeat_wait())
-            row.busy += wait
-            self._try_again(row, wait)
+            wait = wait or 0.0
+            row.busy += wait  # the budget of repeats is no part of the row's deadline
+            self._try_again(row, max(wait, governor.repeat_wait()))
 
     def _wait(self, row: Row, verdict: Verdict) -> float | None:
         """Seconds until the row's next attempt, None when none is left."""

@@ -6,84 +6,32 @@ from types import SimpleNamespace
 
 import pytest
 from notebook_cases import BEGIN, FINISHED, RUNNING, Seen
+from notebook_screen import Clicks, own_shell, page_of
 
 from llmframe.notebook import hosts, make_view
 from llmframe.notebook.bar import TextBar
 from llmframe.notebook.card import card_html, card_text
 from llmframe.notebook.html_view import HtmlView
 from llmframe.notebook.live import BACKGROUND_HINT, INTERRUPT_HINT
-from llmframe.notebook.panel import PanelView
+from llmframe.notebook.panel import ROWS_STAY, PanelView
+from llmframe.notebook.watch import Sample
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
-class Screen:
-    """What a page holds: each display under its id, as the last update left it."""
-
-    def __init__(self):
-        self.displays = {}
-
-    def publish(self, data, metadata=None, *, transient=None, update=False, **_):
-        display = transient["display_id"]
-        assert (display in self.displays) == update
-        self.displays[display] = data
-
-    @property
-    def only(self):
-        [data] = self.displays.values()
-        return data
-
-
-class Kernel:
-    """Stands where ipykernel's kernel stands; subshells come and go."""
-
-    def __init__(self):
-        self.subshells = []
-        manager = SimpleNamespace(list_subshell=lambda: list(self.subshells))
-        self.shell_channel_thread = SimpleNamespace(manager=manager)
-
-
-class Clicks:
-    """Controls that note what was asked."""
-
-    def __init__(self):
-        self.asked = []
-
-    def stop(self):
-        self.asked.append("stop")
-
-    def pause(self):
-        self.asked.append("pause")
-
-    def resume(self):
-        self.asked.append("resume")
-
-
 @pytest.fixture
 def shell():
-    """A real IPython shell in this process, without history."""
-    from IPython.core.interactiveshell import InteractiveShell
-    from traitlets.config import Config
-
-    hook = sys.excepthook
-    config = Config()
-    config.HistoryManager.enabled = False
-    yield InteractiveShell.instance(config=config)
-    InteractiveShell.clear_instance()
-    sys.excepthook = hook
+    with own_shell() as running:
+        yield running
 
 
 @pytest.fixture
 def screen(shell):
-    """The page of a kernel."""
-    page = Screen()
-    shell.kernel = Kernel()
-    shell.display_pub = SimpleNamespace(publish=page.publish, is_publishing=False)
-    return page
+    return page_of(shell)
 
 
-def opened(shell, controls=None, *, blocking=True):
-    view = PanelView(controls=controls, blocking=blocking, kernel=shell.kernel)
+def opened(shell, controls=None, *, blocking=True, peek=None):
+    view = PanelView(controls=controls, blocking=blocking, kernel=shell.kernel, peek=peek)
     view.open()
     return view
 
@@ -226,6 +174,97 @@ def test_the_buttons_are_never_changed_while_the_run_goes(screen, shell):
     for status in ("running", "paused", "running", "stopping", "stopped"):
         view.refresh(replace(RUNNING, status=status))
     assert not changes
+
+
+class Seldom:
+    """Tells of rows that are set, and counts how often it is asked."""
+
+    def __init__(self):
+        self.answered, self.failed, self.asked = [], [], 0
+
+    def newest(self):
+        self.asked += 1
+        return self.answered
+
+    def failures(self):
+        return self.failed
+
+    def rates(self):
+        return [1.0, 2.0, 3.0, 4.0]
+
+
+ANSWER = Sample("7", "where is it?", {"intent": "delivery"})
+FAILURE = Sample("8", "what?", None, "timeout: after 60 s")
+
+
+def test_the_speed_is_a_line_and_rows_are_shown_below_the_buttons(screen, shell):
+    peek = Seldom()
+    view = opened(shell, Clicks(), peek=peek)
+    view.refresh(RUNNING)
+    assert "<svg" in view.body.value
+    assert view.answers.value == ""
+    peek.answered = [ANSWER]
+    view.refresh(RUNNING)
+    assert "where is it?" in view.answers.value
+    assert list(view.box.children) == [view.body, view.row, view.answers]
+
+
+def test_rows_stay_long_enough_to_be_read(screen, shell):
+    peek = Seldom()
+    peek.answered = [ANSWER]
+    view = opened(shell, peek=peek)
+    for tick in range(10):
+        view.refresh(replace(RUNNING, seconds=100 + 0.1 * tick))
+    assert peek.asked == 1
+    view.refresh(replace(RUNNING, seconds=100 + ROWS_STAY))
+    assert peek.asked == 2
+
+
+def test_failures_are_folded_below_with_their_count_until_they_are_opened(screen, shell):
+    peek = Seldom()
+    view = opened(shell, peek=peek)
+    view.refresh(replace(RUNNING, failed=0, errors_by_kind={}))
+    assert view.folded not in view.box.children
+    peek.failed = [FAILURE]
+    view.refresh(RUNNING)
+    assert view.box.children[-1] is view.folded
+    assert view.folded.selected_index is None
+    assert view.folded.titles == ("57 failed: 41 context_length, 16 output",)
+    assert "timeout: after 60 s" in view.failures.value
+
+
+def test_what_was_opened_stays_open(screen, shell):
+    peek = Seldom()
+    peek.failed = [FAILURE]
+    view = opened(shell, peek=peek)
+    view.refresh(RUNNING)
+    view.folded.selected_index = 0
+    changes = []
+    view.folded.observe(changes.append, ["selected_index", "children"])
+    peek.failed = [FAILURE, FAILURE]
+    view.refresh(replace(RUNNING, seconds=200, failed=58))
+    assert changes == []
+
+
+def test_the_single_rows_leave_with_the_panel(screen, shell):
+    before = set(live_widgets())
+    peek = Seldom()
+    peek.answered, peek.failed = [ANSWER], [FAILURE]
+    view = opened(shell, Clicks(), peek=peek)
+    view.refresh(RUNNING)
+    view.close(FINISHED)
+    assert set(live_widgets()) == before
+    assert "where is it?" not in screen.only["text/html"]
+
+
+def test_plain_html_shows_the_newest_answers_too(screen):
+    peek = Seldom()
+    peek.answered = [ANSWER]
+    view = HtmlView(blocking=True, controllable=True, peek=peek)
+    view.open()
+    view.refresh(RUNNING)
+    assert "where is it?" in screen.only["text/html"]
+    assert "<svg" in screen.only["text/html"]
 
 
 def test_plain_html_is_updated_in_place_and_replaced_by_the_card(screen):

@@ -65,6 +65,7 @@ class Pipeline:
             hedges=self._hedges,
         )  # fmt: skip
         self._workers: set[asyncio.Task[None]] = set()
+        self._hires = False
         self._nobody_left = asyncio.Event()
         self._crash: BaseException | None = None
         self.over_budget = False
@@ -133,12 +134,22 @@ class Pipeline:
     # -- workers ------------------------------------------------------------------
 
     def _hire(self) -> None:
-        """As many workers as requests may be on the wire, while there is work for them."""
-        room = self._parts.seat.limit - len(self._workers)
-        for _ in range(min(room, self._work.unattended)):
-            worker = self._loop.create_task(self._serve())
-            self._workers.add(worker)
-            worker.add_done_callback(self._on_leave)
+        """As many workers as requests may be on the wire, while there is work for them.
+
+        One in each turn of the loop: the first request leaves before hundreds are made.
+        """
+        enough = len(self._workers) >= self._parts.seat.limit or not self._work.unattended
+        if self._hires or enough:
+            return
+        worker = self._loop.create_task(self._serve())
+        self._workers.add(worker)
+        worker.add_done_callback(self._on_leave)
+        self._hires = True
+        self._loop.call_soon(self._hire_more)
+
+    def _hire_more(self) -> None:
+        self._hires = False
+        self._hire()
 
     def _on_leave(self, worker: asyncio.Task[None]) -> None:
         self._workers.discard(worker)

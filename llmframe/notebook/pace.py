@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from llmframe.notebook import style
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -12,7 +14,6 @@ BINS = 60  # points of the line at most; a long run's bins are wider
 WIDTH = 1.0  # seconds, of a bin at the beginning
 _FEWEST = 4  # points that make a line
 _BOX = (120, 22)  # pixels, of the picture
-_COLOR = "#3d6fe0"
 
 
 class Pace:
@@ -57,9 +58,10 @@ def line_html(rates: Sequence[float]) -> str:
     line = " ".join(
         f"{at * step:.1f},{height - 1 - room * rate / highest:.1f}" for at, rate in enumerate(rates)
     )
+    area = f'points="0,{height} {line} {width},{height}" fill="{style.FIELD}" opacity="0.15"'
     return (
         f'<svg width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img" '
         'aria-label="rows per second since the start" style="vertical-align:-5px;margin-right:8px">'
-        f'<polygon points="0,{height} {line} {width},{height}" fill="{_COLOR}" opacity="0.15"/>'
-        f'<polyline points="{line}" fill="none" stroke="{_COLOR}" stroke-width="1.5"/></svg>'
+        f"<polygon {area}/>"
+        f'<polyline points="{line}" fill="none" stroke="{style.FIELD}" stroke-width="1.5"/></svg>'
     )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from llmframe.notebook.watch import Sample
 
 FIELDS = 4  # columns of answers; a person looks whether the prompt is right, not at all of it
-_TEXT, _VALUE, _ERROR = 160, 80, 200  # characters shown
+_TEXT, _VALUE, _ERROR = 100, 60, 120  # characters; a page has room for about half of them
 _SHORT = 16  # characters that fit into a narrow column
 
 

@@ -17,6 +17,7 @@ OK = "#2e9d6a"
 REUSED = "rgba(46,157,106,0.45)"
 BAD = "#d6493f"
 SKIPPED = "rgba(128,128,128,0.6)"
+FIELD = "#3d6fe0"
 _LINE = "rgba(128,128,128,0.35)"
 TRACK = "rgba(128,128,128,0.18)"
 
@@ -30,6 +31,12 @@ _FACT = (
     "display:inline-block;width:25%;min-width:150px;box-sizing:border-box;padding-right:10px;"
     "vertical-align:top"
 )
+_BOX = (
+    "display:inline-block;vertical-align:top;width:50%;min-width:min(300px,100%);"
+    "box-sizing:border-box;padding:12px 24px 0 0"
+)
+_CUT = "overflow:hidden;white-space:nowrap;text-overflow:ellipsis"
+_BAR = f"height:9px;border-radius:3px;background:{FIELD}"
 _TABLE = (
     "table-layout:fixed;width:100%;min-width:560px;border-collapse:collapse;border:none;margin:0;"
     "font-size:13px;line-height:1.5;color:inherit"
@@ -146,3 +153,30 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, shares: Sequenc
 
 def _cell(text: str) -> str:
     return f'<td style="{_CELL}{_RULE}">{text}</td>'
+
+
+def box(parts: Iterable[str]) -> str:
+    """One of several boxes side by side; they wrap on a narrow page."""
+    return f'<div style="{_BOX}">{"".join(parts)}</div>'
+
+
+def labelled_bar(label: str, share: float, words: str) -> str:
+    """A bar between its label and its number. share: of the longest bar, from 0 to 1."""
+    least = "min-width:2px;" if share else ""
+    bar = f'<div style="width:{100 * share:.1f}%;{least}{_BAR}"></div>'
+    return (
+        f'<div style="display:flex;align-items:center"><div style="width:30%;{_CUT}">{label}</div>'
+        f'<div style="width:40%;padding:0 8px;box-sizing:border-box">{bar}</div>'
+        f'<div style="width:30%;white-space:nowrap">{words}</div></div>'
+    )
+
+
+def histogram(counts: Sequence[int]) -> str:
+    """Columns side by side, the highest as high as there is room."""
+    highest = max(*counts, 1)
+    columns = "".join(
+        f'<div style="width:{100 / len(counts):.2f}%;height:{44 * number / highest:.0f}px;'
+        f'min-height:{min(number, 1)}px;margin-right:1px;background:{FIELD}"></div>'
+        for number in counts
+    )
+    return f'<div style="display:flex;align-items:flex-end;height:46px">{columns}</div>'

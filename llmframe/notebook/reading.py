@@ -1,0 +1,97 @@
+"""What a tagged frame tells of itself: its fields, its statuses, the rows that failed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from llmframe.errors import PlanError
+from llmframe.frame.lookup import Lookup
+from llmframe.frame.written import ATTRS_KEY, read_written
+
+STATUS, ERROR = "llm_status", "llm_error"
+_OURS = (
+    *(STATUS, ERROR, "llm_attempts", "llm_tokens_in", "llm_tokens_out"),
+    *("llm_cost", "llm_seconds", "llm_raw"),
+)
+
+_TOLD = {"model": str, "tokens_in": int, "tokens_out": int, "cost": float | int}
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """A frame that a call has tagged, as its columns and attrs tell.
+
+    status, error: the call's columns. fields: the answers by name, in the frame's order; empty
+    where the attrs are lost. others: positions of the columns that no call has written.
+    note: what attrs tell of the call (model, tokens_in, tokens_out, cost); empty where they are
+    lost or tell of a frame of another length.
+    """
+
+    status: pd.Series[Any]
+    error: pd.Series[Any]
+    fields: dict[str, pd.Series[Any]]
+    others: tuple[int, ...]
+    note: dict[str, Any]
+
+
+def read_tagged(df: pd.DataFrame, prefix: str = "") -> Tagged:
+    """The frame as a call with this prefix left it. PlanError where none did."""
+    lookup = Lookup(df)
+    own = [prefix + name for name in _OURS]
+    if not (lookup.has(own[0]) and lookup.has(own[1])):
+        raise PlanError(_untagged(lookup, df, prefix))
+    written = read_written(df)
+    there = [name for name in {**written, **dict.fromkeys(own)} if lookup.has(name)]
+    columns = {name: lookup.resolve(name, what="column") for name in there}
+    task = written[own[0]].task if own[0] in written else None
+    answers = [name for name, one in written.items() if one.task == task and name not in own]
+    ours = set(columns.values())
+    return Tagged(
+        status=lookup.series(columns[own[0]]),
+        error=lookup.series(columns[own[1]]),
+        fields={name: lookup.series(columns[name]) for name in answers if name in columns},
+        others=tuple(at for at, column in enumerate(df.columns) if column not in ours),
+        note=_note(df),
+    )
+
+
+def _note(df: pd.DataFrame) -> dict[str, Any]:
+    note = df.attrs.get(ATTRS_KEY)
+    counts = note.get("counts") if isinstance(note, dict) else None
+    if note is None or not isinstance(counts, dict) or counts.get("rows") != len(df):
+        return {}
+    return {name: note[name] for name, kind in _TOLD.items() if isinstance(note.get(name), kind)}
+
+
+def _untagged(lookup: Lookup, df: pd.DataFrame, prefix: str) -> str:
+    names = [lookup.text_name(column) for column in df.columns]
+    others = [name.removesuffix(STATUS) for name in names if name.endswith(STATUS)]
+    if not others:
+        return f"the frame has no {prefix + STATUS!r}; tag it first: out = df.llm.tag(...)"
+    known = ", ".join(f"prefix={other!r}" for other in others)
+    return f"the frame has no {prefix + STATUS!r}; it was tagged with {known}"
+
+
+def failed_rows(df: pd.DataFrame, prefix: str = "") -> pd.DataFrame:
+    """The rows of a tagged frame that failed, on its index: what was asked beside llm_error.
+
+    df: n rows, any index. Shown are the input's columns; where the frame does not tell which
+    those were, all columns that no call has written. PlanError if it was never tagged.
+    """
+    tagged = read_tagged(df, prefix)
+    rows = (tagged.status == "failed").to_numpy(dtype=bool).nonzero()[0]
+    asked = df.iloc[rows, list(_asked(df) or tagged.others)]
+    return pd.concat([asked, tagged.error.iloc[rows]], axis=1)
+
+
+def _asked(df: pd.DataFrame) -> list[int]:
+    """The positions of the input's columns, as far as attrs tell them."""
+    told = df.attrs.get(ATTRS_KEY)
+    names = told.get("inputs") if isinstance(told, dict) else None
+    if not isinstance(names, list):
+        return []
+    text_name = Lookup(df).text_name
+    return [at for at, column in enumerate(df.columns) if text_name(column) in names]

@@ -189,7 +189,7 @@ def wire(
     probes: bool = False,
     **options: Any,
 ) -> Wired:
-    """A pipeline on the running loop, in its time; its governor knows the model unless it probes."""
+    """A pipeline on the running loop, in its time; its governor knows the model, or probes."""
     clock = asyncio.get_running_loop().time
     governor = governor or (Governor(clock) if probes else knowing(Governor(clock)))
     provider = provider or Provider()

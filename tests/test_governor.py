@@ -495,6 +495,7 @@ def test_a_run_that_leaves_gives_all_back_and_nothing_of_it_counts_later():
         seat = governor.join(5)
         leases = [await seat.acquire() for _ in range(5)]
         governor.refuse(leases.pop(), 100.0)
+        governor.release(leases.pop())  # the limit was cut: now time alone can open it
         waiting = asyncio.create_task(seat.acquire())
         await settled()
         seat.leave()
@@ -783,10 +784,9 @@ class Battle:
         self.granted = [[] for _ in caps]
         self.asked = [0 for _ in caps]
 
-    async def acquire(self, run):
+    async def acquire(self, run, seat):
         number = self.asked[run]
         self.asked[run] += 1
-        seat = self.seats[run]
         lease = await seat.acquire(100 * number)
         assert (lease is None) == seat.closed
         if lease is not None:
@@ -796,7 +796,7 @@ class Battle:
     async def step(self, what, run):
         seat, held = self.seats[run], self.held[run]
         if what == "ask":
-            self.waiting[run].append(asyncio.create_task(self.acquire(run)))
+            self.waiting[run].append(asyncio.create_task(self.acquire(run, seat)))
         elif what == "cancel" and self.waiting[run]:
             self.waiting[run].pop(len(self.waiting[run]) // 2).cancel()
         elif what == "sleep":

@@ -81,7 +81,7 @@ def test_a_limit_that_finds_itself_says_how_far_it_is(server):
         execution.stop()
 
     asyncio.run(beside(execution, (0.2, look)))
-    assert re.fullmatch(r"concurrency \d+, found so far", said[0])
+    assert re.fullmatch(r"concurrency \d+, found so far|latency", said[0])
 
 
 def test_a_snapshot_shows_the_run_as_it_is(slow):

@@ -67,3 +67,11 @@ def test_two_server_errors_of_the_probe_under_a_schema_try_without():
     assert ladder.rung == TOP
     ladder.broke(TOP)
     assert ladder.rung == Rung("json_object")
+
+
+def test_server_errors_after_an_answer_say_nothing_about_the_schema():
+    ladder = Ladder()
+    ladder.succeeded(TOP)
+    for _ in range(5):
+        ladder.broke(TOP)
+    assert ladder.rung == TOP

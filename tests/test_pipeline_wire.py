@@ -16,7 +16,7 @@ from scripts import until
 
 import llmframe as lf
 from llmframe import testing
-from llmframe.engine import pipeline
+from llmframe.engine import course
 from llmframe.errors import IncompleteWarning, RowError, RunAborted
 
 FIELDS = {"intent": ["refund", "delivery", "other"], "summary": str}
@@ -190,7 +190,7 @@ def test_the_hopeless_aborts_the_run_and_leaves_rows_pending(fault, words, tmp_p
 
 
 def test_an_endpoint_that_is_not_there_aborts_the_run_and_fails_no_row(monkeypatch):
-    monkeypatch.setattr(pipeline, "NEVER_CONNECTED", 0.3)
+    monkeypatch.setattr(course, "NEVER_CONNECTED", 0.3)
     server = testing.serve()
     server.close()
     began = time.monotonic()
@@ -202,7 +202,7 @@ def test_an_endpoint_that_is_not_there_aborts_the_run_and_fails_no_row(monkeypat
 
 
 def test_a_host_that_does_not_exist_aborts_the_run(monkeypatch):
-    monkeypatch.setattr(pipeline, "NEVER_CONNECTED", 0.3)
+    monkeypatch.setattr(course, "NEVER_CONNECTED", 0.3)
     with pytest.raises(RunAborted, match="cannot be reached"):
         lf.tag(
             frame(3), "text", FIELDS, model="m", api_key="k", progress=False, checkpoint=False,

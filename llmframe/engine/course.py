@@ -226,7 +226,7 @@ class Course:
     def _fail_row(self, row: Row, verdict: Verdict) -> None:
         """A 400 may be about how the request was written: then it is written anew, for free."""
         asker, governor = self._parts.asker, self._parts.governor
-        if verdict.status in (400, 422) and governor.misunderstood(
+        if verdict.kind == "bad_request" and governor.misunderstood(
             row.rung, verdict.param, verdict.message, asker.given
         ):
             row.charged -= 1

@@ -96,6 +96,8 @@ class Ladder:
 
     def broke(self, rung: Rung) -> None:
         """The server answered a probe with a 5xx: the second under a schema tries without."""
+        if self.known:
+            return
         self._server_errors += 1
         if rung == self.rung and rung.response_format == "json_schema" and self._server_errors == 2:
             self.rung = replace(rung, response_format="json_object")

@@ -10,14 +10,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from llmframe.engine.asking import MAX_PAID, failed
 from llmframe.engine.events import RequestRefused, RequestSent, RowsDone
+from llmframe.engine.outcome import error_info, row_error
 from llmframe.engine.planner import Planner
+from llmframe.engine.refusals import is_refused_for_good, is_stubborn
 from llmframe.engine.retry import BadReply, RetryPolicy, Verdict, classify
 from llmframe.engine.work import Row, Work
-from llmframe.errors import CallError, CheckpointError, OutputError, RowError
+from llmframe.errors import CheckpointError, OutputError, RowError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,13 +35,7 @@ if TYPE_CHECKING:
     from llmframe.engine.journal import Checkpoint
     from llmframe.engine.results import RowResult
     from llmframe.engine.retry import Scrubber
-    from llmframe.errors import ErrorKind
 
-STUBBORN_AFTER = 3  # refusals of one row while others succeed: it goes last
-HOPELESS_AFTER = 10  # refusals of such a row: it fails
-REFUSED_ALONE = 2  # refusals of a row that was alone on the wire: it fails
-TELLING = 10  # successes for each refusal: then it is the row that is refused, not the rate
-LONGEST_WINDOW = 60.0  # seconds after which no limit a minute can be the reason
 NEVER_CONNECTED = 8.0  # seconds of failing connections, and never a response: the run ends
 LONGEST_KNOCK = 1.0  # seconds between two attempts of a row while nobody has ever answered
 
@@ -366,29 +362,15 @@ class Pipeline:
         row.note_refused(
             alone=lease.alone, successes=governor.successes, refusals=governor.refusals
         )
-        stubborn = row.refused >= STUBBORN_AFTER and self._is_singled_out(row)
+        stubborn = is_stubborn(row, governor)
         self._parts.seat.refuse(lease, verdict.retry_after, counts=not stubborn)
-        if self._is_refused_for_good(row, stubborn=stubborn):
+        if is_refused_for_good(row, governor, stubborn=stubborn):
             message = f"{verdict.message} (refused {row.refused} times while other rows passed)"
             self._finish(row, failed(row, "rate_limit", message))
             return
         row.is_last = row.is_last or stubborn
         wait = verdict.retry_after
         self._try_again(row, self._policy.backoff(row.refused) if wait is None else wait)
-
-    def _is_singled_out(self, row: Row) -> bool:
-        """Whether others pass so well since its first refusal that no rate can be the reason."""
-        governor = self._parts.governor
-        passed = governor.successes - row.successes_before
-        return passed >= TELLING * (governor.refusals - row.refusals_before + 1)
-
-    def _is_refused_for_good(self, row: Row, *, stubborn: bool) -> bool:
-        governor = self._parts.governor
-        alone = row.refused_alone >= REFUSED_ALONE
-        if stubborn:
-            return alone or row.refused >= HOPELESS_AFTER
-        others_passed = governor.successes > row.successes_before
-        return alone and others_passed and governor.quiet >= LONGEST_WINDOW
 
     def _try_again(self, row: Row, wait: float) -> None:
         if self._patience.is_over(row):
@@ -420,9 +402,12 @@ class Pipeline:
             return result
         try:
             checkpoint.append(
-                row.key, result, error_info=_error_info(row, result), id=self._id(row.position),
+                row.key,
+                result,
+                error_info=error_info(result, row.failure),
+                id=self._id(row.position),
                 text=row.text if self._store_input else None,
-            )  # fmt: skip
+            )
         except CheckpointError as error:
             self.fail(error)
         except OutputError as error:  # values that are no JSON
@@ -460,7 +445,7 @@ class Pipeline:
     def _on_failed(self, position: int, result: RowResult, failure: Verdict | None = None) -> None:
         """A row has failed for good."""
         if self._raise_on_failure:
-            self.fail(_row_error(position, result, failure))
+            self.fail(row_error(position, result, failure))
 
     def _on_checkpoint_error(self, error: CheckpointError) -> None:
         self._from_outside(self.fail, error)
@@ -469,30 +454,3 @@ class Pipeline:
         """Call on this run's loop, from any thread; a loop that is gone needs nothing."""
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(callback, *args)
-
-
-def _row_error(position: int, result: RowResult, failure: Verdict | None) -> RowError:
-    kind, _, _ = (result.error or "").partition(":")
-    message = f"row {position}: {result.error}"
-    if failure is None:
-        error: RowError = OutputError(message, kind=cast("ErrorKind", kind))
-    else:
-        error = CallError(
-            message, kind=cast("ErrorKind", kind), status=failure.status, code=failure.code,
-            retry_after=failure.retry_after,
-        )  # fmt: skip
-    error.position = position
-    return error
-
-
-def _error_info(row: Row, result: RowResult) -> dict[str, object] | None:
-    """What the checkpoint keeps of a failure: no words of the provider or the model."""
-    if result.status != "failed":
-        return None
-    kind, _, _ = (result.error or "").partition(":")
-    failure = row.failure
-    return {
-        "kind": kind,
-        "status": failure.status if failure else None,
-        "code": failure.code if failure else None,
-    }

@@ -15,10 +15,10 @@ from llmframe import testing
 from llmframe.engine import execution as executions
 from llmframe.engine.asking import Sampling
 from llmframe.engine.backend import Endpoint
+from llmframe.engine.course import Patience
 from llmframe.engine.execution import Execution, Job
 from llmframe.engine.governor.ladder import Rung
 from llmframe.engine.inflight import in_flight
-from llmframe.engine.pipeline import Patience
 from llmframe.engine.results import Usage
 from llmframe.errors import CheckpointError
 

@@ -13,7 +13,7 @@ from llmframe.notebook.bar import TextBar
 from llmframe.notebook.card import card_html, card_text
 from llmframe.notebook.html_view import HtmlView
 from llmframe.notebook.live import BACKGROUND_HINT, INTERRUPT_HINT
-from llmframe.notebook.panel import ROWS_STAY, PanelView
+from llmframe.notebook.panel import COUNTS_STAY, ROWS_STAY, PanelView
 from llmframe.notebook.watch import Sample
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -97,8 +97,17 @@ def test_what_did_not_change_is_not_sent_again(screen, shell):
     view.row.observe(sent.append, "children")
     view.refresh(RUNNING)
     assert not sent
-    view.refresh(replace(RUNNING, ok=6_119))
+    view.refresh(replace(RUNNING, ok=6_119, seconds=RUNNING.seconds + COUNTS_STAY))
     assert len(sent) == 1
+
+
+def test_counts_are_sent_less_often_than_they_are_drawn_but_a_new_status_at_once(screen, shell):
+    view = opened(shell)
+    view.refresh(RUNNING)
+    view.refresh(replace(RUNNING, ok=6_119, seconds=RUNNING.seconds + COUNTS_STAY / 2))
+    assert "6,119 ok" not in seen(view)
+    view.refresh(replace(RUNNING, ok=6_120, status="paused"))
+    assert "6,120 ok" in seen(view)
 
 
 def test_at_the_end_the_card_stands_in_the_panels_place_and_no_widget_is_left(screen, shell):
@@ -204,7 +213,7 @@ def test_the_speed_is_a_line_and_rows_are_shown_below_the_buttons(screen, shell)
     assert "<svg" in view.body.value
     assert view.answers.value == ""
     peek.answered = [ANSWER]
-    view.refresh(RUNNING)
+    view.refresh(replace(RUNNING, seconds=RUNNING.seconds + COUNTS_STAY))
     assert "where is it?" in view.answers.value
     assert list(view.box.children) == [view.body, view.row, view.answers]
 
@@ -213,23 +222,23 @@ def test_rows_stay_long_enough_to_be_read(screen, shell):
     peek = Seldom()
     peek.answered = [ANSWER]
     view = opened(shell, peek=peek)
-    for tick in range(10):
-        view.refresh(replace(RUNNING, seconds=100 + 0.1 * tick))
+    for tick in range(4):
+        view.refresh(replace(RUNNING, seconds=100 + 0.4 * tick))
     assert peek.asked == 1
     view.refresh(replace(RUNNING, seconds=100 + ROWS_STAY))
     assert peek.asked == 2
 
 
-def test_failures_are_folded_below_with_their_count_until_they_are_opened(screen, shell):
+def test_failures_are_folded_below_until_they_are_opened(screen, shell):
     peek = Seldom()
     view = opened(shell, peek=peek)
     view.refresh(replace(RUNNING, failed=0, errors_by_kind={}))
     assert view.folded not in view.box.children
     peek.failed = [FAILURE]
-    view.refresh(RUNNING)
+    view.refresh(replace(RUNNING, seconds=200))
     assert view.box.children[-1] is view.folded
     assert view.folded.selected_index is None
-    assert view.folded.titles == ("57 failed: 41 context_length, 16 output",)
+    assert view.folded.titles == ("the last failures",)
     assert "timeout: after 60 s" in view.failures.value
 
 

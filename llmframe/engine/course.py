@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, cast
 from llmframe.engine.asking import MAX_PAID, failed
 from llmframe.engine.breaker import Breaker
 from llmframe.engine.events import RequestRefused, RequestSent, RowsDone, Spent
+from llmframe.engine.outcome import error_info, row_error
+from llmframe.engine.refusals import is_refused_for_good, is_stubborn
 from llmframe.engine.retry import BadReply, RetryPolicy, Verdict, classify
-from llmframe.errors import CallError, CheckpointError, OutputError, RowError
+from llmframe.errors import CheckpointError, OutputError, RowError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,11 +37,6 @@ if TYPE_CHECKING:
     from llmframe.engine.work import Row, Work
     from llmframe.errors import ErrorKind
 
-STUBBORN_AFTER = 3  # refusals of one row while others succeed: it goes last
-HOPELESS_AFTER = 10  # refusals of such a row: it fails
-REFUSED_ALONE = 2  # refusals of a row that was alone on the wire: it fails
-TELLING = 10  # successes for each refusal: then it is the row that is refused, not the rate
-LONGEST_WINDOW = 60.0  # seconds after which no limit a minute can be the reason
 NEVER_CONNECTED = 8.0  # seconds of failing connections, and never a response: the run ends
 LONGEST_KNOCK = 1.0  # seconds between two attempts of a row while nobody has ever answered
 SLEPT = 5.0  # seconds by which a time-out came late: the machine was asleep
@@ -284,9 +281,9 @@ class Course:
         row.note_refused(
             alone=lease.alone, successes=governor.successes, refusals=governor.refusals
         )
-        stubborn = row.refused >= STUBBORN_AFTER and self._is_singled_out(row)
+        stubborn = is_stubborn(row, governor)
         governor.refuse(lease, verdict.retry_after, counts=not stubborn)
-        if self._is_refused_for_good(row, stubborn=stubborn):
+        if is_refused_for_good(row, governor, stubborn=stubborn):
             message = f"{verdict.message} (refused {row.refused} times while other rows passed)"
             self._finish(row, failed(row, "rate_limit", message))
             return
@@ -294,20 +291,6 @@ class Course:
         asked = verdict.retry_after
         wait = self._policy.backoff(row.refused) if asked is None else asked
         self._try_again(row, max(wait, governor.repeat_wait()))
-
-    def _is_singled_out(self, row: Row) -> bool:
-        """Whether others pass so well since its first refusal that no rate can be the reason."""
-        governor = self._parts.governor
-        passed = governor.successes - row.successes_before
-        return passed >= TELLING * (governor.refusals - row.refusals_before + 1)
-
-    def _is_refused_for_good(self, row: Row, *, stubborn: bool) -> bool:
-        governor = self._parts.governor
-        alone = row.refused_alone >= REFUSED_ALONE
-        if stubborn:
-            return alone or row.refused >= HOPELESS_AFTER
-        others_passed = governor.successes > row.successes_before
-        return alone and others_passed and governor.quiet >= LONGEST_WINDOW
 
     def _try_again(self, row: Row, wait: float) -> None:
         if self._patience.is_over(row):
@@ -383,9 +366,12 @@ class Course:
             return result
         try:
             checkpoint.append(
-                row.key, result, error_info=_error_info(row, result), id=self._id(row.position),
+                row.key,
+                result,
+                error_info=error_info(result, row.failure),
+                id=self._id(row.position),
                 text=row.text if self._store_input else None,
-            )  # fmt: skip
+            )
         except CheckpointError as error:
             self._fail(error)
         except OutputError as error:  # values that are no JSON
@@ -430,31 +416,4 @@ class Course:
     def on_failed(self, position: int, result: RowResult, failure: Verdict | None = None) -> None:
         """A row has failed for good."""
         if self._raise_on_failure:
-            self._fail(_row_error(position, result, failure))
-
-
-def _row_error(position: int, result: RowResult, failure: Verdict | None) -> RowError:
-    kind, _, _ = (result.error or "").partition(":")
-    message = f"row {position}: {result.error}"
-    if failure is None:
-        error: RowError = OutputError(message, kind=cast("ErrorKind", kind))
-    else:
-        error = CallError(
-            message, kind=cast("ErrorKind", kind), status=failure.status, code=failure.code,
-            retry_after=failure.retry_after,
-        )  # fmt: skip
-    error.position = position
-    return error
-
-
-def _error_info(row: Row, result: RowResult) -> dict[str, object] | None:
-    """What the checkpoint keeps of a failure: no words of the provider or the model."""
-    if result.status != "failed":
-        return None
-    kind, _, _ = (result.error or "").partition(":")
-    failure = row.failure
-    return {
-        "kind": kind,
-        "status": failure.status if failure else None,
-        "code": failure.code if failure else None,
-    }
+            self._fail(row_error(position, result, failure))

@@ -88,7 +88,9 @@ class Execution:
         self.held = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pipeline: Pipeline | None = None
-        self._governor = governor_for(job.endpoint.base_url, job.endpoint.api_key, job.model)
+        self._governor = governor_for(
+            job.endpoint.base_url.rstrip("/"), job.endpoint.api_key, job.model
+        )
         self._seat: Seat | None = None
         self._task: asyncio.Task[None] | None = None
         self._bound_by = BoundBy()

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from llmframe.notebook import style
 from llmframe.notebook.card import card_html, card_text
-from llmframe.notebook.counts import kinds
-from llmframe.notebook.format import count
 from llmframe.notebook.hosts import free_route, has_subshell
 from llmframe.notebook.html_view import STARTING, bundle, show
 from llmframe.notebook.live import INTERRUPT_HINT, live_html
@@ -20,6 +18,7 @@ if TYPE_CHECKING:
     from llmframe.notebook.view import Controls, Ending
     from llmframe.notebook.watch import Peek
 
+COUNTS_STAY = 0.35  # seconds, so that of five refreshes a second every other one is sent
 ROWS_STAY = 2.0  # seconds that single rows stay, so that they can be read
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 _LEFT_OPEN = (
@@ -44,7 +43,8 @@ class PanelView:
         self._kernel = kernel
         self._peek = peek
         self._clickable = not blocking
-        self._rows_due = 0.0
+        self._status = ""
+        self._due = self._rows_due = 0.0  # seconds of the run
 
     def open(self) -> None:
         """Make the widgets and display them in the running cell."""
@@ -54,7 +54,9 @@ class PanelView:
         self.row = ipywidgets.HBox([])
         self.answers = ipywidgets.HTML("")
         self.failures = ipywidgets.HTML("")
-        self.folded = ipywidgets.Accordion([self.failures], layout={"max_width": style.WIDTH})
+        self.folded = ipywidgets.Accordion(
+            [self.failures], titles=["the last failures"], layout={"max_width": style.WIDTH}
+        )
         self.box = ipywidgets.VBox([self.body, self.row, self.answers])
         self.buttons: dict[str, Any] = {}
         if self._controls is not None:
@@ -65,21 +67,24 @@ class PanelView:
             free_route(button)
 
     def refresh(self, snapshot: Snapshot) -> None:
-        """Set what has changed: a widget sends nothing for a value that it has already."""
+        """Send what has changed, at once where the run was paused, resumed or stopped.
+
+        Else less often than this is called: a message costs half a millisecond.
+        """
         if not self._clickable and self.buttons:
             self._clickable = has_subshell(self._kernel)
         self._show_buttons(snapshot.status)
+        if snapshot.status == self._status and snapshot.seconds < self._due:
+            return
+        self._status, self._due = snapshot.status, snapshot.seconds + COUNTS_STAY
         waiting_for_buttons = bool(self.buttons) and snapshot.seconds < 1
         silent = self._clickable or not self._blocking or waiting_for_buttons
         rates = self._peek.rates() if self._peek is not None else ()
         self.body.value = live_html(snapshot, "" if silent else INTERRUPT_HINT, rates)
         if self._peek is not None and snapshot.seconds >= self._rows_due:
             self._show_rows(self._peek, snapshot.seconds)
-        if self.failures.value:
-            self.folded.titles = (_failed(snapshot),)
 
     def _show_rows(self, peek: Peek, now: float) -> None:
-        """Show single rows; not at every refresh: they are to be read."""
         self.answers.value = answers_html(peek.newest())
         self.failures.value = failures_html(peek.failures())
         if self.answers.value or self.failures.value:
@@ -103,10 +108,6 @@ class PanelView:
 
     def _parts(self) -> tuple[Any, ...]:
         return self.body, self.row, self.answers, self.folded, self.failures
-
-
-def _failed(snapshot: Snapshot) -> str:
-    return f"{count(snapshot.failed)} failed: {kinds(snapshot.errors_by_kind)}"
 
 
 def _actions(controls: Controls) -> tuple[tuple[str, Callable[[], None]], ...]:

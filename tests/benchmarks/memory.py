@@ -21,11 +21,12 @@ import pandas as pd
 import llmframe as lf
 from llmframe.engine.asking import Asker, Sampling
 from llmframe.engine.book import Book
+from llmframe.engine.course import Parts, Patience
 from llmframe.engine.events import Events, Planned
 from llmframe.engine.governor import Governor
 from llmframe.engine.identity import KeyMaker
 from llmframe.engine.inflight import InFlight
-from llmframe.engine.pipeline import Parts, Patience, Pipeline
+from llmframe.engine.pipeline import Pipeline
 from llmframe.engine.report import Tally
 from llmframe.engine.retry import Scrubber
 from llmframe.frame.rows import plan_rows

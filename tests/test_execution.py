@@ -59,12 +59,12 @@ async def beside(execution, *steps):
     return task
 
 
-def test_a_run_answers_every_row_and_closes_what_it_opened(server):
-    execution = Execution(job(numbered(50), server.url, concurrency=10))
+def test_a_run_answers_every_row_and_closes_what_it_opened(slow):
+    execution = Execution(job(numbered(150), slow.url, concurrency=10))
     asyncio.run(execution.run())
     report = execution.report()
-    assert (report.rows, report.ok, report.done, report.pending) == (50, 50, 50, 0)
-    assert (report.requests, report.retries, report.refusals) == (50, 0, 0)
+    assert (report.rows, report.ok, report.done, report.pending) == (150, 150, 150, 0)
+    assert (report.requests, report.retries, report.refusals) == (150, 0, 0)
     assert report.tokens_in > 0
     assert report.rows_per_second > 0
     assert report.limited_by == "concurrency 10"

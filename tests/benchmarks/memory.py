@@ -21,6 +21,7 @@ import pandas as pd
 import llmframe as lf
 from llmframe.engine.asking import Asker, Sampling
 from llmframe.engine.book import Book
+from llmframe.engine.budget import Budget
 from llmframe.engine.course import Parts, Patience
 from llmframe.engine.events import Events, Planned
 from llmframe.engine.governor import Governor
@@ -70,7 +71,7 @@ async def planned(rows: int) -> dict[str, float]:
         rows=source, keys=KeyMaker({}), book=book, events=Events(tally, watch),
         asker=Asker(prompt, "m", Sampling(), nonce="n"), seat=governor.join(50),
         governor=governor, backend=Silent(), checkpoint=None, in_flight=InFlight(),
-        scrub=Scrubber(),
+        scrub=Scrubber(), budget=Budget(),
     )  # fmt: skip
     pipeline = Pipeline(parts, Patience())
     run = asyncio.create_task(pipeline.run())

@@ -98,6 +98,8 @@ class Execution:
             await self._close_checkpoint()
             if self._pipeline is not None:  # the last fsync may have failed
                 self.error = self._pipeline.error
+                self._pipeline = None  # only the results are wanted from now on
+            self.book.close()
 
     async def _run(self) -> None:
         job = self.job
@@ -157,7 +159,7 @@ class Execution:
 
     def snapshot(self, status: RunStatus, message: str = "") -> Snapshot:
         """The run at this moment."""
-        tally, binding = self.tally, self._governor.binding()
+        tally, binding, pipeline = self.tally, self._governor.binding(), self._pipeline
         ended = tally.ended is not None
         limit = min(binding.limit, self.job.cap or binding.limit)
         rate = tally.rate()
@@ -177,7 +179,7 @@ class Execution:
             usage=tally.usage,
             in_flight=0 if self._seat is None else self._seat.on_wire,
             limit=limit,
-            waiting=0 if self._pipeline is None or ended else self._pipeline.waiting,
+            waiting=0 if pipeline is None else pipeline.waiting,
             seconds=tally.seconds,
             rate=rate,
             eta=left / rate if rate > 0 and not ended else None,

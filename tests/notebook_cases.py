@@ -9,6 +9,7 @@ from typing import Any
 from llmframe.engine.report import RunReport, Snapshot
 from llmframe.engine.results import Usage
 from llmframe.notebook.view import Ending
+from llmframe.notebook.watch import Sample
 
 RUNNING = Snapshot(
     status="running",
@@ -123,6 +124,23 @@ def hostile_ending(text: str) -> Ending:
     kinds = {text: 3, text + " again": 2}
     report = replace(REPORT, limited_by=text, errors_by_kind=kinds, checkpoint=text)
     return Ending(hostile_snapshot(text), report, text, text, text, (text,) * 20)
+
+
+class Rows:
+    """Tells a view of single rows that hold this text in every place."""
+
+    def __init__(self, text: str) -> None:
+        self._answer = Sample(text, text, {text: text, "topics": [text], "stars": 4, "none": None})
+        self._failure = Sample(text, text, None, text)
+
+    def newest(self) -> list[Sample]:
+        return [self._answer] * 3
+
+    def failures(self) -> list[Sample]:
+        return [self._failure] * 3
+
+    def rates(self) -> list[float]:
+        return [20.0, 40.0, 50.0, 48.0, 50.0]
 
 
 class Seen(html.parser.HTMLParser):

@@ -37,15 +37,31 @@ def slow():
         yield server
 
 
+@pytest.fixture(autouse=True)
+def backends(monkeypatch):
+    """Every backend that was opened."""
+    opened_ones = []
+    open_backend = executions.open_backend
+
+    def note(endpoint, *, connections):
+        opened_ones.append(open_backend(endpoint, connections=connections))
+        return opened_ones[-1]
+
+    monkeypatch.setattr(executions, "open_backend", note)
+    yield
+    assert all(each._client.is_closed() for each in opened_ones)
+
+
 def ended_well(execution):
-    """Nothing is leased, claimed or open any more."""
+    """Nothing is leased or claimed any more, and only the results are kept."""
     seat = execution._seat
     return (
         seat.closed
         and seat.on_wire == 0
         and seat not in execution._governor._seats
         and in_flight._asked == {}
-        and execution._pipeline._parts.backend._client.is_closed()
+        and execution._pipeline is None
+        and execution.book._leaders == {}
     )
 
 

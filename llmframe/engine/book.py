@@ -49,3 +49,8 @@ class Book:
         for follower in followers:
             self.results[follower] = result
         return followers
+
+    def close(self) -> None:
+        """Nothing more is entered: give the index back, which is as large as the results."""
+        self._leaders = {}
+        self._followers = {}

@@ -94,6 +94,7 @@ class Execution:
         self._seat: Seat | None = None
         self._task: asyncio.Task[None] | None = None
         self._bound_by = BoundBy()
+        self._over_budget = False
         self.verdict: Verdict | None = None
         self.error: CheckpointError | RowError | None = None
 
@@ -108,6 +109,8 @@ class Execution:
             await self._close_checkpoint()
             if self._pipeline is not None:  # the last fsync may have failed
                 self.error = self._pipeline.error
+                self._pipeline = None  # only the results are wanted from now on
+            self.book.close()
 
     async def _run(self) -> None:
         job = self.job
@@ -144,6 +147,7 @@ class Execution:
         finally:
             looking.cancel()
             self.verdict, self.error = pipeline.verdict, pipeline.error
+            self._over_budget = pipeline.over_budget
             seat.leave()
             await backend.close()
 
@@ -170,8 +174,7 @@ class Execution:
 
     def snapshot(self, status: RunStatus, message: str = "") -> Snapshot:
         """The run at this moment."""
-        tally = self.tally
-        binding = self._governor.binding()
+        tally, binding, pipeline = self.tally, self._governor.binding(), self._pipeline
         ended = tally.ended is not None
         rate = tally.rate()
         return Snapshot(
@@ -189,7 +192,7 @@ class Execution:
             usage=tally.usage,
             in_flight=0 if self._seat is None else self._seat.on_wire,
             limit=min(binding.limit, self.job.cap or binding.limit),
-            waiting=0 if self._pipeline is None or ended else self._pipeline.waiting,
+            waiting=0 if pipeline is None else pipeline.waiting,
             seconds=tally.seconds,
             rate=rate,
             eta=(tally.rows - tally.done) / rate if rate > 0 and not ended else None,
@@ -209,7 +212,7 @@ class Execution:
         )
 
     def _limited_by(self) -> str:
-        if self._pipeline is not None and self._pipeline.over_budget:
+        if self._over_budget:
             return "budget"
         if self.tally.ended is not None:
             return self._bound_by.most

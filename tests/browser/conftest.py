@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from kernels import search_path
-from lab import ARTIFACTS, Lab, launch, missing
+from lab import ARTIFACTS, LIGHT, Lab, launch, missing
 
 from llmframe import testing
 
@@ -59,6 +60,7 @@ def opened(request, lab, page):
 
     yield open_
     page.page.screenshot(path=picture(request, "end"))
+    page.look(LIGHT, 1000)
 
 
 @pytest.fixture
@@ -73,4 +75,4 @@ def picture(request, name) -> Path:
 
 
 def _name(request):
-    return request.node.name.removeprefix("test_").replace("[", "-").replace("]", "")
+    return re.sub(r"\W+", "-", request.node.name.removeprefix("test_")).strip("-")

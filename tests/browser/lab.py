@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 ARTIFACTS = ROOT / "artifacts"
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
-PATIENCE = 60.0  # seconds for anything to happen
+PATIENCE = 30.0  # seconds for anything to happen
 LIGHT, DARK = "JupyterLab Light", "JupyterLab Dark"
 FLAGS = (
     "--no-sandbox",
@@ -130,11 +130,11 @@ class Page:
         browser: Browser,
         url: str,
         *,
-        theme: str = LIGHT,
         width: int = 1000,
         height: int = 1000,
         scale: float = 1.0,
     ) -> None:
+        self._height = height
         self._context = browser.new_context(
             viewport={"width": width, "height": height}, device_scale_factor=scale
         )
@@ -142,8 +142,6 @@ class Page:
         self.page.set_default_timeout(1000 * PATIENCE)
         self.page.goto(url)
         self.page.wait_for_selector(".jp-Notebook .jp-Cell")
-        if theme != LIGHT:
-            self.command("apputils:change-theme", {"theme": theme})
         self.page.wait_for_function(_IDLE)
 
     def close(self) -> None:
@@ -155,6 +153,11 @@ class Page:
         self.page.evaluate(_TURN, name)
         self.page.wait_for_selector(".jp-Notebook .jp-Cell")
         self.page.wait_for_function(_IDLE)
+
+    def look(self, theme: str, width: int) -> None:
+        """Change the theme, and the window's width in pixels."""
+        self.command("apputils:change-theme", {"theme": theme})
+        self.page.set_viewport_size({"width": width, "height": self._height})
 
     def command(self, name: str, args: dict[str, Any] | None = None) -> None:
         """Run one of JupyterLab's commands to its end."""

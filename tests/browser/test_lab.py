@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-from lab import missing, until
+from lab import DARK, LIGHT, missing, until
 from scripts import BEGIN
 
 if (lacking := missing()) and not os.environ.get("CI"):  # there they are never skipped
@@ -214,3 +214,70 @@ def test_a_cell_that_is_run_again_pays_nothing_twice(notebook, server, kernel):
     page.run(1)
     until(lambda: "60 reused" in page.shown(1))
     assert len(server.ledger) == 60
+
+
+# -- how it looks ------------------------------------------------------------------------------
+
+VIEWS = """\
+import pandas as pd
+from IPython.display import HTML, display
+from notebook_cases import FINISHED, HOSTILE, RUNNING, Rows, hostile_ending, hostile_snapshot
+from notebook_screen import Clicks
+from llmframe.notebook import make_view
+from llmframe.notebook.card import card_html
+from llmframe.notebook.distribution import distribution
+from llmframe.notebook.summary import Summary
+
+def panel(snapshot, text):
+    view = make_view("widget", controls=Clicks(), blocking=False, peek=Rows(text))
+    view.open()
+    view.refresh(snapshot)
+
+def summary(text):
+    labels = pd.Series(pd.Categorical([text or "-"] * 3))
+    counts = dict.fromkeys(("ok", "failed", "skipped", "pending"), 3)
+    return Summary(12, counts, {text: 3}, (distribution(text, labels),), text)
+"""
+SHOW = """\
+panel(RUNNING, "I ordered shoes two weeks ago and they have not arrived")
+display(HTML(card_html(FINISHED)), summary("delivery"))"""
+HOSTILE = """\
+for text in HOSTILE:
+    panel(hostile_snapshot(text), text)
+    known = summary(text.encode("utf-8", "replace").decode())  # a frame holds no lone surrogates
+    display(HTML(card_html(hostile_ending(text)) + known._repr_html_()))"""
+
+
+@pytest.mark.parametrize("theme", [LIGHT, DARK])
+@pytest.mark.parametrize("width", [420, 1500])
+@NEW
+def test_on_any_page_nothing_is_wider_than_its_place(notebook, kernel, kept, theme, width):
+    page = notebook(VIEWS, SHOW)
+    page.look(theme, width)
+    page.run(1)
+    page.run(2)
+    page.area(2).locator(".jupyter-widget-Collapse-header").click()
+    page.picture(kept("views"), page.cell(2), page.area(2))
+    room = page.area(2).bounding_box()
+    boxes = [box.bounding_box() for box in page.area(2).locator(".llmframe").all()]
+    assert len(boxes) == 4
+    assert all(box["x"] + box["width"] <= room["x"] + room["width"] for box in boxes)
+    assert all(page.area(2).locator(".llmframe").evaluate_all(
+        "boxes => boxes.map(box => box.scrollWidth <= box.clientWidth)"
+    ))  # fmt: skip
+
+
+@NEW
+def test_hostile_texts_are_only_text_on_a_page(notebook, kernel):
+    page = notebook(VIEWS, HOSTILE)
+    said = []
+    page.page.on("dialog", lambda dialog: said.append(dialog.dismiss()))
+    page.run(1)
+    page.run(2)
+    assert page.outputs(2)[-1]["output_type"] != "error"
+    shown = page.area(2)
+    assert shown.locator(".llmframe").count() >= 3 * 24
+    page.page.wait_for_timeout(500)  # for what would be typeset or loaded
+    for tag in ("script", "img", "iframe", "style", "h1", "a", "mjx-container"):
+        assert shown.locator(f".llmframe {tag}, .widget-accordion {tag}").count() == 0, tag
+    assert said == []

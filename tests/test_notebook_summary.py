@@ -82,8 +82,10 @@ def test_an_empty_frame_is_summarised(tagged):
     assert "no answers" in Seen(empty._repr_html_()).text
 
 
-def test_the_failed_rows_stand_beside_what_was_asked(tagged):
-    failed = failed_rows(tagged)
+def test_the_failed_rows_stand_beside_all_that_no_call_has_written(tagged):
+    untold = tagged.copy()
+    untold.attrs[ATTRS_KEY] = {**untold.attrs[ATTRS_KEY], "inputs": None}
+    failed = failed_rows(untold)
     assert list(failed.columns) == ["id", "text", "llm_error"]
     assert list(failed.index) == ["r11"]
     assert failed["llm_error"].iloc[0].startswith("content_filter: ")

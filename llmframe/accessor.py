@@ -33,6 +33,21 @@ class LLMAccessor:
     def start(self, input: object, fields: object, **options: Unpack[Options]) -> Run:  # noqa: A002, D102
         return api.start(self._df, input, fields, **options)
 
+    def errors(self, prefix: str = "") -> pd.DataFrame:
+        """The rows that failed, on the frame's index: what was asked beside ``llm_error``.
+
+        prefix: of the call that is meant. Raises PlanError if the frame was never tagged.
+        """
+        return api.errors(self._df, prefix)
+
+    def summary(self, prefix: str = "") -> Any:
+        """What a call has left in the frame: rows by status, and what each field holds.
+
+        Displayed as pictures, printed as text. prefix: of the call that is meant.
+        Raises PlanError if the frame was never tagged.
+        """
+        return api.summary(self._df, prefix)
+
 
 class SeriesLLMAccessor:
     """What a model can do with one column of text."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack
@@ -21,6 +20,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from llmframe.config import Settings
+    from llmframe.notebook.stage import Shown, Stage
+    from llmframe.notebook.summary import Summary
+    from llmframe.notebook.view import Ending
     from llmframe.planning import Call
 
 OWN_RUNNER = ("runner",)  # what a call that has its own runner does not take
@@ -85,7 +87,7 @@ async def atag(
     A cancel stops it: what is in flight has a second to come back into the checkpoint.
     """
     call = _plan(df, input, fields, _settle(options, OWN_RUNNER), own_loop=False)
-    shown = _Shown(call, blocking=False)
+    shown = _open(call, blocking=False)
     try:
         await runner.run_here(call.run, shown.refresh)
     finally:
@@ -109,10 +111,10 @@ def start(
     with runner.interruptible() as interrupts:
         call = _join(_plan(df, input, fields, _settle(options, OWN_RUNNER)))
         interrupts.stop(call.run)
-        shown = _Shown(call, blocking=False)
+        shown = _open(call, blocking=False)
         if call.run.loop is None:
             runner.begin(call.run)
-        threading.Thread(target=shown.watch, name="llmframe-view", daemon=True).start()
+        shown.watch_in_background()
     return call.run
 
 
@@ -123,6 +125,20 @@ def tag_series(series: pd.Series[Any], fields: object, **options: Unpack[Options
     frame = series.to_frame("text" if series.name is None else series.name)
     settings = _settle(options, OF_FRAMES)
     return _block(frame, frame.columns[0], fields, settings, only_new=True)
+
+
+def errors(df: pd.DataFrame, prefix: str = "") -> pd.DataFrame:
+    """See LLMAccessor.errors."""
+    from llmframe.notebook.reading import failed_rows
+
+    return failed_rows(df, prefix)
+
+
+def summary(df: pd.DataFrame, prefix: str = "") -> Summary:
+    """See LLMAccessor.summary."""
+    from llmframe.notebook.summary import summarise
+
+    return summarise(df, prefix)
 
 
 def _settle(options: Mapping[str, Any], without: tuple[str, ...]) -> Settings:
@@ -152,7 +168,7 @@ def _block(
         if not nested:
             call = _join(call)
         interrupts.stop(call.run)
-        shown = _Shown(call, blocking=True)
+        shown = _open(call, blocking=True)
         try:
             if nested:
                 runner.run_nested(call.run, shown.refresh)
@@ -173,41 +189,44 @@ def _join(call: Call) -> Call:
     return replace(call, run=alive)
 
 
-class _Shown:
-    """A run's view, from the cell that starts it to the card that stays."""
+def _stage(call: Call) -> Stage:
+    """Where the call's run is shown; one for all calls that share the run."""
+    run = call.run
+    stage: Stage | None = run.stage
+    if stage is None:
+        from llmframe.notebook.stage import Stage
+        from llmframe.notebook.watch import Watcher
 
-    def __init__(self, call: Call, *, blocking: bool) -> None:
-        from llmframe.notebook import make_view
-
-        self._call = call
-        self._view = make_view(call.settings.progress, controls=call.run, blocking=blocking)
-        self._view.open()
-
-    def refresh(self) -> None:
-        """Draw the run as it is."""
-        self._view.refresh(self._call.run.snapshot())
-
-    def watch(self) -> None:
-        """Draw a background run until it ends."""
-        while not self._call.run.wait(runner.TICK):
-            self.refresh()
-        self.close()
-
-    def close(self, headline: str = "") -> None:
-        """Leave the card. headline: the run's status if empty."""
-        from llmframe.notebook.view import Ending
-
-        run = self._call.run
-        failure, report = run.failure_message, run.report
-        ending = Ending(
-            snapshot=run.snapshot(failure),
-            report=replace(report, checkpoint=_from_here(report.checkpoint)),
-            model=run.execution.job.model,
-            headline=headline or run.status,
-            next_step=how_to_go_on(report),
-            notes=self._call.notes,
+        peek = Watcher(run.execution.job.rows, run.label)
+        run.execution.observe(peek)
+        stage = run.stage = Stage(
+            run,
+            progress=call.settings.progress,
+            peek=peek,
+            ending=lambda headline: _ending(call, headline),
         )
-        self._view.close(ending)
+    return stage
+
+
+def _open(call: Call, *, blocking: bool) -> Shown:
+    """Show the call's run in this cell."""
+    return _stage(call).open(blocking=blocking, progress=call.settings.progress)
+
+
+def _ending(call: Call, headline: str) -> Ending:
+    """The run as it is now, for the card. headline: the run's status if empty."""
+    from llmframe.notebook.view import Ending
+
+    run = call.run
+    failure, report = run.failure_message, run.report
+    return Ending(
+        snapshot=run.snapshot(failure),
+        report=replace(report, checkpoint=_from_here(report.checkpoint)),
+        model=run.execution.job.model,
+        headline=headline or run.status,
+        next_step=how_to_go_on(report),
+        notes=call.notes,
+    )
 
 
 def _from_here(path: str | None) -> str | None:

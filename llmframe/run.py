@@ -60,6 +60,12 @@ class Run:
         self._over.set_running_or_notify_cancel()  # who awaits it cannot cancel it
         self._crash: BaseException | None = None
         self._told = False
+        self.stage: Any = None
+
+    def _ipython_display_(self) -> None:
+        """In a notebook: live while it goes on, then its card; elsewhere its text."""
+        if self.stage is None or not self.stage.display():
+            raise NotImplementedError
 
     def __repr__(self) -> str:
         report = self.report
@@ -254,7 +260,16 @@ class Run:
             "model": self._execution.job.model,
             "checkpoint": report.checkpoint,
             "counts": {name: getattr(report, name) for name in counts},
+            "tokens_in": report.tokens_in,
+            "tokens_out": report.tokens_out,
+            "cost": report.cost,
+            "inputs": [str(name) for name in self._target.inputs],
         }
+
+    def label(self, position: int) -> Hashable:
+        """The index label of a row."""
+        label: Hashable = self._target.df.index[position]
+        return label
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from llmframe.engine.backend import Endpoint
     from llmframe.engine.book import Rows
     from llmframe.engine.course import Patience
+    from llmframe.engine.events import Observer
     from llmframe.engine.governor import Seat
     from llmframe.engine.identity import KeyMaker
     from llmframe.engine.journal import Checkpoint
@@ -95,8 +96,13 @@ class Execution:
         self._task: asyncio.Task[None] | None = None
         self._bound_by = BoundBy()
         self._over_budget = False
+        self._observers: list[Observer] = []
         self.verdict: Verdict | None = None
         self.error: CheckpointError | RowError | None = None
+
+    def observe(self, observer: Observer) -> None:
+        """Tell an observer of everything from the beginning; before the run begins."""
+        self._observers.append(observer)
 
     async def run(self) -> None:
         """Run to the end; the checkpoint is on the disk and closed afterwards."""
@@ -121,7 +127,7 @@ class Execution:
             rows=job.rows,
             keys=job.keys,
             book=self.book,
-            events=Events(self.tally),
+            events=Events(self.tally, *self._observers),
             asker=Asker(job.prompt, job.model, job.sampling, nonce=nonce, keep_raw=job.keep_raw),
             seat=seat,
             governor=self._governor,

@@ -31,7 +31,7 @@ out = df.llm.tag(
     instructions="Tag this customer-service record.",
     concurrency=50,
 )"""
-LOOK = 'out[["text", "intent", "urgency", "summary"]].head(8)'
+LOOK = 'out[["text", "intent", "urgency", "summary"]].head(6)'
 
 
 def main() -> None:

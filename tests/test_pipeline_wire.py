@@ -92,17 +92,17 @@ def test_a_row_that_alone_is_always_refused_fails_and_no_other(fault):
 def test_faults_that_pass_cost_no_row_and_few_requests():
     faults = {"500": 0.1, "429_after": 0.05}
     with testing.serve(faults=faults, retry_after=0.05, latency=0.005) as server:
-        out = tag(frame(500), server)
-        assert statuses(out) == {"ok": 500}
-        assert len(server.ledger) <= 610
+        out = tag(frame(200), server)
+        assert statuses(out) == {"ok": 200}
+        assert len(server.ledger) <= 244
         assert server.ledger.billed_twice() == []
 
 
 def test_all_faults_at_once_lose_nothing():
     faults = dict.fromkeys(["500", "drop", "malformed", "html", "blank", "error_200"], 0.05)
     with testing.serve(faults=faults, latency=0.002) as server:
-        out = tag(frame(300), server, max_attempts=20)
-        assert statuses(out)["ok"] >= 295  # a second bad reply in a row fails its row
+        out = tag(frame(120), server, max_attempts=20)
+        assert statuses(out)["ok"] >= 115  # a second bad reply in a row fails its row
         assert set(kinds(out)) <= {"output"}
 
 
@@ -128,7 +128,7 @@ def test_a_rate_limit_without_headers_loses_no_row():
 
 def test_at_most_so_many_in_flight_loses_no_row():
     with testing.serve(max_in_flight=5, retry_after=0.02, latency=0.01) as server:
-        out = tag(frame(150), server, concurrency=50)
+        out = tag(frame(150), server, concurrency=12)
     assert statuses(out) == {"ok": 150}
 
 

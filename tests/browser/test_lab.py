@@ -21,6 +21,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="Debian's Chromium is driven"),
 ]
 BOTH = pytest.mark.parametrize("kernel", ["ipykernel7", "ipykernel6"])
+OLD = pytest.mark.parametrize("kernel", ["ipykernel6"])
 NEW = pytest.mark.parametrize("kernel", ["ipykernel7"])  # clicks reach a cell that blocks
 TAG = 'out = frame({}).llm.tag("text", FIELDS)'
 START = 'run = frame({}).llm.start("text", FIELDS)'
@@ -201,6 +202,42 @@ def test_a_cell_that_is_run_again_pays_nothing_twice(notebook, server, kernel):
     page.run(1)
     until(lambda: "60 reused" in page.shown(1))
     assert len(server.ledger) == 60
+
+
+@OLD  # where a click reaches the page alone
+def test_answers_and_failures_are_seen_while_the_cell_blocks(notebook, server, kernel, kept):
+    server.update(fault_rows={"record 7": "content_filter"})
+    page = notebook(TAG.format(400))
+    page.send(1)
+    until(lambda: "newest answers" in page.shown(1))
+    assert "record" in page.shown(1)
+    page.area(1).locator(".jupyter-widget-Collapse-header").click()
+    until(lambda: "content_filter:" in page.shown(1))
+    until(lambda: page.area(1).locator("svg polyline").count())
+    time.sleep(2.5)  # the rows were set anew, and are still open
+    assert "content_filter:" in page.shown(1)
+    page.picture(kept("panel"), page.cell(1), page.area(1))
+    assert page.is_running(1)
+    page.interrupt()
+    page.finish(1)
+    until(lambda: "interrupted" in page.shown(1))
+    assert "newest answers" not in page.shown(1)
+
+
+@BOTH
+def test_a_run_that_another_cell_displays_is_live_there_too(notebook, server, kernel, kept):
+    page = notebook(START.format(1_000) + "; run", "run", "run")
+    page.run(1)
+    page.run(2)
+    assert page.area(1).locator(".jupyter-button").count() <= 2  # not shown twice by its own cell
+    before = until(lambda: done(page, 2))
+    until(lambda: done(page, 2) > before)
+    page.picture(kept("twice"), page.cell(1), page.area(2))
+    page.click("Stop", 2)
+    until(lambda: "stopped" in page.shown(1))
+    until(lambda: "stopped" in page.shown(2))
+    page.run(3)
+    until(lambda: "stopped" in page.shown(3))
 
 
 # -- how it looks ------------------------------------------------------------------------------

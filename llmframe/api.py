@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack
 
 from llmframe import runner
 from llmframe.config import Options, settle
-from llmframe.engine.advice import how_to_go_on
+from llmframe.engine.advice import how_to_go_on, on_long_texts
 from llmframe.errors import LLMFrameError, PlanError
 from llmframe.run import Run, registry
 from llmframe.signature import with_options
@@ -225,7 +225,7 @@ def _ending(call: Call, headline: str) -> Ending:
         model=run.execution.job.model,
         headline=headline or run.status,
         next_step=how_to_go_on(report),
-        notes=call.notes,
+        notes=(*call.notes, *on_long_texts(report)),
     )
 
 

@@ -41,6 +41,8 @@ class Options(TypedDict, total=False):
     temperature: float | None
     seed: int | None
     max_output_tokens: int | None
+    max_input_tokens: int | None
+    on_long: Literal["fail", "truncate"]
     extra_body: Mapping[str, Any] | None
     redact: Callable[[str], str] | None
     concurrency: int | Literal["auto"]
@@ -79,9 +81,11 @@ class Settings:
             uses it. allow_http: no warning for a key sent over plain http.
     Prompt
         instructions: what to do with each record. temperature, seed: None lets 0 be sent and
-            no seed. max_output_tokens: tokens, of one answer. extra_body: further parameters
-            of the request. redact: str -> str, over every text before it leaves; a row for
-            which it raises fails unsent.
+            no seed. max_output_tokens: tokens, of one answer. max_input_tokens: tokens of one
+            row's text, reckoned as a quarter of its UTF-8 bytes; on_long: a longer row is
+            to "fail" unsent, or to "truncate" its text and be asked. extra_body: further
+            parameters of the request. redact: str -> str, over every text before it leaves;
+            a row for which it raises fails unsent.
     Speed
         concurrency: requests at once, at most; "auto" finds its own. rpm, tpm: requests and
             tokens a minute; None learns them from the provider. timeout: seconds, one
@@ -116,6 +120,8 @@ class Settings:
     temperature: float | None = None
     seed: int | None = None
     max_output_tokens: int | None = None
+    max_input_tokens: int | None = None
+    on_long: Literal["fail", "truncate"] = "fail"
     extra_body: Mapping[str, Any] | None = None
     redact: Callable[[str], str] | None = None
     concurrency: int | Literal["auto"] = "auto"
@@ -315,6 +321,8 @@ _CHECKS: dict[str, _Check] = {
     "temperature": (lambda v: v is None or v == 0 or _is_number(v, 0), "a number from 0, or None"),
     "seed": (lambda v: v is None or isinstance(v, int), "a whole number, or None"),
     "max_output_tokens": (lambda v: v is None or _is_int(v, 1), "a number of tokens, or None"),
+    "max_input_tokens": (lambda v: v is None or _is_int(v, 1), "a number of tokens, or None"),
+    "on_long": (lambda v: v in ("fail", "truncate"), '"fail" or "truncate"'),
     "extra_body": (lambda v: v is None or _is_json_object(v), "a dict that JSON can hold, or None"),
     "redact": (lambda v: v is None or callable(v), "a function of one text, or None"),
     "concurrency": (lambda v: v == "auto" or _is_int(v, 1), 'a number from 1, or "auto"'),

@@ -19,6 +19,7 @@ from llmframe.engine.course import Patience
 from llmframe.engine.execution import Execution, Job
 from llmframe.engine.identity import KeyMaker, endpoint_identity, is_loopback
 from llmframe.engine.journal import TaskInfo, adopt_plain, id_text, open_checkpoint
+from llmframe.engine.outgoing import TextRules
 from llmframe.errors import PlanError, warn
 from llmframe.frame.columns import plan_columns
 from llmframe.frame.rows import plan_rows, snapshot
@@ -65,6 +66,7 @@ def plan(
     _check_model(settings)
     prompt = Prompt(settings.instructions, resolve_fields(fields, into=settings.into))
     rows = plan_rows(df, input, id=settings.id)
+    rules = _rules(settings)
     endpoint = _endpoint(settings, own_loop=own_loop and settings.runner != "nest")
     asked = _asked(prompt, settings, endpoint)
     keys = KeyMaker(asked)
@@ -86,7 +88,7 @@ def plan(
         adopt=settings.adopt,
     )
     try:
-        notes = _adopt(checkpoint, rows, keys, prompt, settings)
+        notes = _adopt(checkpoint, rows, keys, prompt, settings, rules)
     except BaseException:
         if checkpoint is not None:
             checkpoint.close()
@@ -106,7 +108,7 @@ def plan(
         budget=budget,
         checkpoint=checkpoint,
         reuse=settings.reuse,
-        redact=settings.redact,
+        rules=rules,
         store_input=settings.store_input,
         raise_on_failure=settings.on_error == "raise",
         hedge=settings.hedge,
@@ -128,6 +130,16 @@ def _check_model(settings: Settings) -> None:
             'no model is named: give model="..." in the call, or once for all with '
             'llmframe.configure(model="...")'
         )
+
+
+def _rules(settings: Settings) -> TextRules:
+    """What is done to every text; PlanError for a cut without a length."""
+    if settings.on_long == "truncate" and settings.max_input_tokens is None:
+        raise PlanError(
+            'on_long="truncate" needs a length to cut to: give max_input_tokens=<tokens of a text, '
+            "reckoned as a quarter of its UTF-8 bytes>"
+        )
+    return TextRules(settings.redact, settings.max_input_tokens, settings.on_long == "truncate")
 
 
 def _sampling(settings: Settings) -> Sampling:
@@ -191,7 +203,12 @@ def _budget(settings: Settings, endpoint: Endpoint) -> Budget:
 
 
 def _adopt(
-    checkpoint: Checkpoint | None, rows: RowPlan, keys: KeyMaker, prompt: Prompt, settings: Settings
+    checkpoint: Checkpoint | None,
+    rows: RowPlan,
+    keys: KeyMaker,
+    prompt: Prompt,
+    settings: Settings,
+    rules: TextRules,
 ) -> tuple[str, ...]:
     """Take over a plain file if asked to; returns the checkpoint's notes for the person."""
     if checkpoint is not None and checkpoint.notes:
@@ -203,9 +220,8 @@ def _adopt(
             "adopt=True takes over a file by ids: give checkpoint=<path> and id=<column>"
         )
     rows.check_unique_ids()
-    redact = settings.redact or (lambda text: text)
-    texts = zip(rows.ids(0, rows.n) or [], rows.texts(0, rows.n), strict=True)
-    key_of = {id_text(row_id): keys.key(redact(text)) for row_id, text in texts if text is not None}
+    texts = zip(rows.ids(0, rows.n) or [], map(rules.prepare, rows.texts(0, rows.n)), strict=True)
+    key_of = {id_text(row_id): keys.key(text) for row_id, text in texts if isinstance(text, str)}
     report = adopt_plain(
         checkpoint, key_of, lambda values: parse_reply(json.dumps(values), prompt.fields)
     )

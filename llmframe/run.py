@@ -193,7 +193,7 @@ class Run:
             target.columns.task,
             target.columns.columns,
             (target.inputs, target.only_new, target.raise_incomplete),
-            (job.raise_on_failure, job.reuse, job.redact, job.store_input),
+            (job.raise_on_failure, job.reuse, job.rules, job.store_input),
             None if job.checkpoint is None else job.checkpoint.path,
         )
 

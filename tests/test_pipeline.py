@@ -31,6 +31,7 @@ from llmframe.engine.course import NEVER_CONNECTED, Patience
 from llmframe.engine.events import RequestRefused, RequestSent, RowsDone
 from llmframe.engine.governor import Governor
 from llmframe.engine.inflight import InFlight
+from llmframe.engine.outgoing import TextRules
 from llmframe.engine.results import RowResult, Usage
 from llmframe.engine.retry import BadReply
 from llmframe.errors import CallError, CheckpointError, OutputError
@@ -1194,7 +1195,8 @@ def test_a_row_that_cannot_be_redacted_raises_too():
     def redact(text):
         raise ValueError(text)
 
-    done = outcome(numbered(10), provider := Provider(), redact=redact, raise_on_failure=True)
+    rules = TextRules(redact)
+    done = outcome(numbered(10), provider := Provider(), rules=rules, raise_on_failure=True)
     assert done.pipeline.error.kind == "redact"
     assert provider.calls == []
 

@@ -17,7 +17,7 @@ from scripts import until
 import llmframe as lf
 from llmframe import testing
 from llmframe.engine import course
-from llmframe.errors import IncompleteWarning, RowError, RunAborted
+from llmframe.errors import IncompleteWarning, PlanError, RowError, RunAborted
 
 FIELDS = {"intent": ["refund", "delivery", "other"], "summary": str}
 
@@ -398,3 +398,27 @@ def test_values_that_json_has_no_word_for_fail_their_row_only():
     assert out["score"].tolist()[:2] == [0.0, 0.5]
     assert out["llm_status"].tolist() == ["ok", "ok", "failed", "failed", "ok"]
     assert set(kinds(out)) == {"output"}
+
+
+# -- long texts ----
+
+
+def test_of_a_text_that_is_too_long_only_the_beginning_leaves(server, tmp_path):
+    df = pd.DataFrame({"text": ["begin " + "x" * 5_000_000, "short"]})
+    out = tag(df, server, max_input_tokens=10, on_long="truncate", checkpoint=tmp_path / "c.jsonl")
+    assert list(out["llm_status"]) == ["ok", "ok"]
+    assert set(server.ledger.rows()) == {"begin " + "x" * 34, "short"}
+    tag(df, server, max_input_tokens=10, on_long="truncate", checkpoint=tmp_path / "c.jsonl")
+    assert len(server.ledger) == 2
+
+
+def test_a_text_that_is_too_long_fails_unsent(server):
+    out = tag(pd.DataFrame({"text": ["x" * 100, "short"]}), server, max_input_tokens=10)
+    assert list(out["llm_status"]) == ["failed", "ok"]
+    assert out["llm_error"][0].startswith("context_length: ")
+    assert set(server.ledger.rows()) == {"short"}
+
+
+def test_a_cut_without_a_length_is_a_mistake_of_the_call(server):
+    with pytest.raises(PlanError, match="max_input_tokens"):
+        tag(frame(1), server, on_long="truncate")

@@ -12,7 +12,8 @@ from journal_kit import opened
 
 from llmframe.engine import planner as planners
 from llmframe.engine.book import Book
-from llmframe.engine.events import Events, Planned, RowsDone
+from llmframe.engine.events import Events, Planned, RowsDone, TextCut
+from llmframe.engine.outgoing import TextRules
 from llmframe.engine.planner import Planner
 from llmframe.engine.results import SKIPPED, RowResult
 from llmframe.engine.work import Work
@@ -194,7 +195,7 @@ def test_a_slice_takes_two_thousandths_of_a_second_at_most(size, took, following
 
 
 def test_redacted_texts_are_asked_and_sent():
-    done = plan(Texts(["a 1", "a 2", "b 1"]), redact=lambda text: text[:1])
+    done = plan(Texts(["a 1", "a 2", "b 1"]), rules=TextRules(lambda text: text[:1]))
     assert done.fresh == [0, 2]
     assert (done.planner.text(0), done.planner.text(2)) == ("a", "b")
 
@@ -206,13 +207,13 @@ def test_redact_runs_in_a_thread():
         threads.add(threading.current_thread())
         return text
 
-    plan(numbered(3), redact=redact)
+    plan(numbered(3), rules=TextRules(redact))
     assert threading.current_thread() not in threads
 
 
 def test_redact_is_called_once_a_row_and_never_for_a_blank_one():
     seen = []
-    plan(Texts(["a", None, "b"]), redact=lambda text: seen.append(text) or text)
+    plan(Texts(["a", None, "b"]), rules=TextRules(lambda text: seen.append(text) or text))
     assert seen == ["a", "b"]
 
 
@@ -226,7 +227,8 @@ def fails(text):
      (lambda text: b"x", "TypeError")],
 )  # fmt: skip
 def test_a_row_that_cannot_be_redacted_fails_unsent_and_says_nothing_of_its_text(redact, word):
-    done = plan(Texts(["a", "b"]), redact=lambda text: redact(text) if text == "a" else text)
+    rules = TextRules(lambda text: redact(text) if text == "a" else text)
+    done = plan(Texts(["a", "b"]), rules=rules)
     assert done.fresh == [1]
     (result,) = [each for each in done.book.results if each]
     assert result.error == f"redact: {word} in redact=; nothing was sent"
@@ -235,12 +237,13 @@ def test_a_row_that_cannot_be_redacted_fails_unsent_and_says_nothing_of_its_text
 
 @pytest.mark.parametrize("blank", ["", " \n"])
 def test_a_row_of_which_nothing_is_left_is_skipped(blank):
-    done = plan(Texts(["a", "b"]), redact=lambda text: blank if text == "a" else text)
+    rules = TextRules(lambda text: blank if text == "a" else text)
+    done = plan(Texts(["a", "b"]), rules=rules)
     assert done.statuses == ["skipped", None]
 
 
 def test_half_an_emoji_is_made_whole():
-    done = plan(Texts(["a"]), redact=lambda text: "x\ud83d\ude00y\ud83dz")
+    done = plan(Texts(["a"]), rules=TextRules(lambda text: "x\ud83d\ude00y\ud83dz"))
     assert done.planner.text(0) == "x😀y\ufffdz"
 
 
@@ -249,7 +252,7 @@ def test_a_failing_redact_need_not_be_watched():
         rows = Texts(["a"])
         work = Work(time.monotonic, lambda: 10)
         await Planner(
-            rows, KEYS, Book(1), work, Events(), checkpoint=None, redact=fails
+            rows, KEYS, Book(1), work, Events(), checkpoint=None, rules=TextRules(fails)
         ).run(lambda: None)  # fmt: skip
 
     asyncio.run(main())
@@ -261,7 +264,7 @@ def test_after_a_stop_nothing_more_is_redacted():
     def stop(done):
         done.work.close()
 
-    done = plan(numbered(1000), stop, redact=lambda text: seen.append(text) or text)
+    done = plan(numbered(1000), stop, rules=TextRules(lambda text: seen.append(text) or text))
     assert len(seen) < 1000
     assert Planned() not in done.events
 
@@ -276,13 +279,46 @@ def test_a_stop_while_something_is_redacted_ends_that_at_the_next_row():
             planning.work.close()
             return text
 
-        planning.options["redact"] = redact
+        planning.options["rules"] = TextRules(redact)
         await planning.run()
         return seen, planning
 
     seen, planning = asyncio.run(main())
     assert seen == ["row 0"]
     assert planning.fresh == []
+
+
+# -- long texts ----
+
+
+def test_a_text_that_is_too_long_is_not_sent():
+    done = plan(Texts(["short", "long " * 100]), rules=TextRules(max_tokens=50))
+    assert done.fresh == [0]
+    ((position, result),) = done.unsent
+    assert (position, result.status) == (1, "failed")
+    assert result.error.startswith("context_length: the text has about 125 tokens")
+
+
+def test_a_text_that_is_too_long_may_lose_its_end_and_is_counted():
+    rules = TextRules(max_tokens=5, truncate=True)
+    done = plan(Texts(["short", "long " * 100]), rules=rules)
+    assert done.fresh == [0, 1]
+    assert (done.planner.text(0), done.planner.text(1)) == ("short", "long " * 4)
+    assert done.events == [TextCut(1), Planned()]
+
+
+def test_texts_that_begin_alike_are_one_when_they_are_cut():
+    rules = TextRules(max_tokens=1, truncate=True)
+    assert plan(Texts(["same a", "same b"]), rules=rules).fresh == [0]
+
+
+def test_a_text_is_redacted_before_it_is_measured_and_cut():
+    rules = TextRules(lambda text: text.replace("long ", ""), max_tokens=1, truncate=True)
+    done = plan(Texts(["long secret"]), rules=rules)
+    assert done.planner.text(0) == "secr"
+
+
+# -- after a stop ----
 
 
 def test_after_a_stop_the_answers_in_the_checkpoint_are_still_found(checkpoint):

@@ -230,6 +230,7 @@ def test_the_same_plan_gives_the_run_that_is_alive(start, slow):
         {"checkpoint": False},
         {"on_error": "raise"},
         {"redact": str.upper},
+        {"max_input_tokens": 1000},
         {"id": "n"},
     ],
     ids=lambda change: next(iter(change)),

@@ -30,6 +30,20 @@ def how_to_go_on(report: RunReport) -> str:
     return f"Run the cell again to try the failed {rows} once more; nothing else is paid again."
 
 
+def on_long_texts(report: RunReport) -> list[str]:
+    """What became of texts that were too long, and what can be done; empty if none was."""
+    told = []
+    if report.cut:
+        texts = "1 text was" if report.cut == 1 else f"{report.cut:,} texts were"
+        told.append(f"{texts} longer than max_input_tokens= and lost the end before being sent.")
+    if "context_length" in report.errors_by_kind:
+        told.append(
+            'Too long a text fails its row; max_input_tokens=<n> with on_long="truncate" sends '
+            "the beginning instead."
+        )
+    return told
+
+
 def aborted(verdict: Verdict, report: RunReport, *, url: str, model: str) -> str:
     """The message of a hopeless run."""
     status = f" (HTTP {verdict.status})" if verdict.status else ""

@@ -45,6 +45,13 @@ class RowsDone:
 
 
 @dataclass(frozen=True, slots=True)
+class TextCut:
+    """A row's text was too long and lost its end. position: of the row in the frame."""
+
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
 class BoundBy:
     """Something else binds the run from now on."""
 
@@ -63,7 +70,7 @@ class Planned:
     """Every row has been looked at: the counts are exact from here on."""
 
 
-Event = RequestSent | RequestRefused | RowsDone | BoundBy | Spent | Planned
+Event = RequestSent | RequestRefused | RowsDone | TextCut | BoundBy | Spent | Planned
 
 
 class Observer(Protocol):

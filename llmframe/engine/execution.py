@@ -19,6 +19,7 @@ from llmframe.engine.events import BoundBy as BoundByEvent
 from llmframe.engine.events import Events
 from llmframe.engine.governor import auto_cap, governor_for
 from llmframe.engine.inflight import in_flight
+from llmframe.engine.outgoing import NO_RULES
 from llmframe.engine.pipeline import Pipeline
 from llmframe.engine.report import RunReport, Snapshot, Tally
 from llmframe.engine.retry import Scrubber
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from llmframe.engine.governor import Seat
     from llmframe.engine.identity import KeyMaker
     from llmframe.engine.journal import Checkpoint
+    from llmframe.engine.outgoing import TextRules
     from llmframe.engine.report import RunStatus
     from llmframe.engine.retry import Verdict
     from llmframe.errors import CheckpointError, RowError
@@ -66,7 +68,7 @@ class Job:
     budget: Budget = field(default_factory=Budget)
     checkpoint: Checkpoint | None = None
     reuse: bool = True
-    redact: Callable[[str], str] | None = None
+    rules: TextRules = NO_RULES
     store_input: bool = False
     raise_on_failure: bool = False
     hedge: bool = False
@@ -141,7 +143,7 @@ class Execution:
             parts,
             job.patience,
             reuse=job.reuse,
-            redact=job.redact,
+            rules=job.rules,
             store_input=job.store_input,
             raise_on_failure=job.raise_on_failure,
             hedge=job.hedge,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from llmframe.engine.course import Course, Parts, Patience
 from llmframe.engine.hedge import Hedges
+from llmframe.engine.outgoing import NO_RULES
 from llmframe.engine.planner import Planner
 from llmframe.engine.results import NOTHING_USED, Usage
 from llmframe.engine.work import Row, Work
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from llmframe.engine.governor import Lease
+    from llmframe.engine.outgoing import TextRules
     from llmframe.engine.results import RowResult
     from llmframe.engine.retry import Verdict
 
@@ -33,7 +35,7 @@ class Pipeline:
     """One run of rows through the engine; lives on one loop.
 
     raise_on_failure: stop at the first row that fails for good. hedge: ask late rows twice.
-    reuse, redact: see Planner.
+    reuse, rules: see Planner.
     After the run: verdict, if the run was hopeless; error, if it must be raised;
     over_budget, if that is why it stopped.
     """
@@ -44,7 +46,7 @@ class Pipeline:
         patience: Patience,
         *,
         reuse: bool = True,
-        redact: Callable[[str], str] | None = None,
+        rules: TextRules = NO_RULES,
         store_input: bool = False,
         raise_on_failure: bool = False,
         hedge: bool = False,
@@ -55,7 +57,7 @@ class Pipeline:
         self._work = Work(self._clock, lambda: parts.seat.limit)
         self._planner = Planner(
             parts.rows, parts.keys, parts.book, self._work, parts.events,
-            checkpoint=parts.checkpoint, reuse=reuse, redact=redact,
+            checkpoint=parts.checkpoint, reuse=reuse, rules=rules,
             on_unsent=lambda position, result: self._course.on_failed(position, result),
         )  # fmt: skip
         self._hedges = Hedges() if hedge else None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from llmframe.engine.events import Planned, RowsDone
-from llmframe.engine.results import SKIPPED, RowResult
+from llmframe.engine.events import Planned, RowsDone, TextCut
+from llmframe.engine.outgoing import NO_RULES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from llmframe.engine.events import Events, Source
     from llmframe.engine.identity import KeyMaker
     from llmframe.engine.journal import Checkpoint
+    from llmframe.engine.outgoing import TextRules
+    from llmframe.engine.results import RowResult
     from llmframe.engine.work import Work
 
 SLICE = 256  # rows looked at in one go, at most: about 1 ms
@@ -26,7 +28,7 @@ LONGEST_SLICE = 0.002  # seconds; rows of long texts go in smaller slices
 class Planner:
     """Enters every row into the book and the fresh ones into the work.
 
-    redact: the person's function over every text, run in a thread, never on the loop.
+    rules: what is done to every text; redact runs in a thread, never on the loop.
     reuse: whether answers are taken from the checkpoint. on_unsent: told of each row that
     fails without being sent.
     """
@@ -41,7 +43,7 @@ class Planner:
         *,
         checkpoint: Checkpoint | None,
         reuse: bool = True,
-        redact: Callable[[str], str] | None = None,
+        rules: TextRules = NO_RULES,
         on_unsent: Callable[[int, RowResult], None] | None = None,
     ) -> None:
         self._rows = rows
@@ -51,7 +53,7 @@ class Planner:
         self._events = events
         self._checkpoint = checkpoint
         self._reuse = reuse
-        self._redact = redact
+        self._rules = rules
         self._on_unsent = on_unsent
         self._redacted: dict[int, str] = {}
 
@@ -61,7 +63,7 @@ class Planner:
         After a stop it goes on, for the answers that are in the checkpoint; but what must
         be redacted first is left, for that may take any time.
         """
-        start, size = 0, SLICE if self._redact is None else FIRST_REDACTED
+        start, size = 0, SLICE if self._rules.redact is None else FIRST_REDACTED
         while start < self._rows.n and not self._gives_up():
             stop = min(start + size, self._rows.n)
             took = await self._plan(start, stop)
@@ -73,39 +75,44 @@ class Planner:
             self._events.emit(Planned())
 
     def _gives_up(self) -> bool:
-        return self._work.closed and self._redact is not None
+        return self._work.closed and self._rules.redact is not None
 
     def text(self, position: int) -> str:
         """The text to send for a fresh row, rendered again so that none is kept meanwhile."""
-        if self._redact is not None:
+        if self._rules.redact is not None:
             return self._redacted.pop(position)
-        return self._rows.text(position) or ""
+        text = self._rules.prepare(self._rows.text(position))
+        return text if isinstance(text, str) else ""  # a list in the cell was emptied meanwhile
 
     async def _plan(self, start: int, stop: int) -> float:
         """Plan a slice; the seconds it took."""
         began = time.perf_counter()
         rendered = self._rows.texts(start, stop)
-        texts: Sequence[str | Exception | None] = rendered
-        if self._redact is not None:
+        if self._rules.redact is None:
+            texts = [self._rules.redacted(text) for text in rendered]
+        else:
             texts = await asyncio.to_thread(self._redact_all, rendered)
         ids = self._rows.ids(start, stop)
         for offset, text in enumerate(texts):
             self._place(start + offset, text, ids[offset] if ids is not None else None)
         return time.perf_counter() - began
 
-    def _redact_all(self, texts: Sequence[str | None]) -> list[str | Exception | None]:
+    def _redact_all(self, texts: Sequence[str | None]) -> list[str | RowResult]:
         """In a thread: as many as are redacted before the run is told to stop."""
-        redact = cast("Callable[[str], str]", self._redact)
-        redacted: list[str | Exception | None] = []
+        redacted: list[str | RowResult] = []
         for text in texts:
             if self._work.closed:
                 break
-            redacted.append(None if text is None else _redact_one(redact, text))
+            redacted.append(self._rules.redacted(text))
         return redacted
 
-    def _place(self, position: int, text: str | Exception | None, row_id: object) -> None:
+    def _place(self, position: int, text: str | RowResult, row_id: object) -> None:
+        if isinstance(text, str) and self._rules.is_long(text):
+            text = self._rules.fit(text)
+            if isinstance(text, str):
+                self._events.emit(TextCut(position))
         if not isinstance(text, str):
-            self._close(position, _unsent(text), "blank")
+            self._close(position, text, "blank")
             return
         key = self._keys.key(text)
         leader = self._book.enter(position, key)
@@ -117,7 +124,7 @@ class Planner:
             self._close(position, answer, "checkpoint")
             self.note_id(key, row_id)
             return
-        if self._redact is not None:
+        if self._rules.redact is not None:
             self._redacted[position] = text
         self._work.add(position)
 
@@ -155,23 +162,3 @@ def _next_size(size: int, took: float) -> int:
     """Rows of the next slice, after one that took so many seconds."""
     fitting = int(size * LONGEST_SLICE / max(took, 1e-6))
     return max(1, min(fitting, 2 * size, SLICE))
-
-
-def _unsent(reason: Exception | None) -> RowResult:
-    """The result of a row that is never sent: blank, or its text could not be redacted."""
-    if reason is None:
-        return SKIPPED
-    return RowResult(
-        "failed", error=f"redact: {type(reason).__name__} in redact=; nothing was sent"
-    )
-
-
-def _redact_one(redact: Callable[[str], str], text: str) -> str | Exception | None:
-    try:
-        redacted: object = redact(text)
-    except Exception as exc:  # noqa: BLE001 - fails closed: the row is not sent
-        return exc
-    if not isinstance(redacted, str):
-        return TypeError(f"redact= returned {type(redacted).__name__}")
-    clean = redacted.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return clean if clean.strip() else None

@@ -14,6 +14,7 @@ from llmframe.engine.events import (
     RowsDone,
     Source,
     Spent,
+    TextCut,
 )
 from llmframe.engine.results import NOTHING_USED, RowResult, Usage
 
@@ -86,7 +87,7 @@ class RunReport:
     checkpoint: path of the checkpoint, None without one. time_went_to: shares of the time
         by what bound, largest first. limits: how many requests were allowed at once, as
         (seconds since the start, limit) at each change. hedges: second requests for late
-        rows, among the requests.
+        rows, among the requests. cut: rows whose text was too long and lost its end.
     """
 
     rows: int
@@ -111,6 +112,7 @@ class RunReport:
     time_went_to: dict[str, float] = field(default_factory=dict)
     limits: tuple[tuple[float, int], ...] = ()
     hedges: int = 0
+    cut: int = 0
 
 
 @dataclass(slots=True)
@@ -131,6 +133,7 @@ class Tally:
     retries: int = 0
     refusals: int = 0
     hedges: int = 0
+    cut: int = 0
     usage: Usage = NOTHING_USED
     errors_by_kind: Counter[str] = field(default_factory=Counter)
     _recent: deque[tuple[float, int]] = field(default_factory=deque)
@@ -148,6 +151,8 @@ class Tally:
                 self._count(result, len(positions), source)
             case Spent(usage):
                 self.usage += usage
+            case TextCut():
+                self.cut += 1
             case Planned():
                 self.planned = True
 
@@ -220,4 +225,5 @@ class Tally:
             time_went_to=time_went_to,
             limits=limits,
             hedges=self.hedges,
+            cut=self.cut,
         )

@@ -4,6 +4,12 @@
 >>> df.llm.tag("text", {"intent": ["refund", "delivery", "other"]}, model="...")  # doctest: +SKIP
 """
 
+from pathlib import Path
+
+from llmframe._collision import refuse_stranger
+
+refuse_stranger(Path(__file__).parent)
+
 from llmframe import errors
 from llmframe._version import __version__
 from llmframe.accessor import llm, register
@@ -26,4 +32,4 @@ __all__ = [
 ]
 
 register()
-del register
+del Path, refuse_stranger, register

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from llmframe import runner
 from llmframe.config import Options, settle
 from llmframe.engine.advice import how_to_go_on, on_long_texts
-from llmframe.errors import LLMFrameError, PlanError
+from llmframe.errors import PlanError
 from llmframe.run import Run, registry
 from llmframe.signature import with_options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     import pandas as pd
 
@@ -28,25 +27,8 @@ if TYPE_CHECKING:
 OWN_RUNNER = ("runner",)  # what a call that has its own runner does not take
 OF_FRAMES = ("overwrite", "id", "adopt")  # what one column does not take
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def told_plainly(call: Callable[P, R]) -> Callable[P, R]:
-    """A call whose expected errors show the person's line and the message, not our insides."""
-
-    @functools.wraps(call)
-    def told(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return call(*args, **kwargs)
-        except (LLMFrameError, KeyboardInterrupt) as exc:
-            raise exc.with_traceback(None)  # noqa: B904 - it is the same error
-
-    return told
-
 
 @with_options()
-@told_plainly
 def tag(
     df: pd.DataFrame,
     input: object,  # noqa: A002 - the contract's name
@@ -96,7 +78,6 @@ async def atag(
 
 
 @with_options(without=OWN_RUNNER)
-@told_plainly
 def start(
     df: pd.DataFrame,
     input: object,  # noqa: A002 - the contract's name
@@ -119,7 +100,6 @@ def start(
 
 
 @with_options(without=OF_FRAMES)
-@told_plainly
 def tag_series(series: pd.Series[Any], fields: object, **options: Unpack[Options]) -> pd.DataFrame:
     """Like ``tag`` for one column of text: returns only the new columns, on its index."""
     frame = series.to_frame("text" if series.name is None else series.name)

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypedDict
 from urllib.parse import urlsplit
 
 from llmframe.errors import PlanError
+from llmframe.secret import Key, hide_secrets, mask_key
 
 OPENAI_URL = "https://api.openai.com/v1"
 KEYLESS = "no-key-needed"  # what a server on this machine gets where no key is known
@@ -185,6 +186,7 @@ def configure(*, reset: bool = False, **defaults: Any) -> Configuration:
     reset: forget what was set before. Returns all that is set now; printing it masks the key.
     Raises PlanError for an unknown option or a value that cannot be right.
     """
+    mask_key(defaults)
     check_names(defaults)
     values = {} if reset else dict(_configured)
     if "base_url" in defaults and "api_key" not in defaults:
@@ -203,8 +205,9 @@ def settle(given: Mapping[str, Any]) -> Settings:
     """
     check_names(given)
     merged = {**_configured, **given}
+    mask_key(merged)
     if not _same_endpoint(given):
-        merged["api_key"] = given.get("api_key")
+        merged["api_key"] = None
     settings = Settings(**merged)
     check_values(settings)
     return settings
@@ -220,10 +223,15 @@ def _same_endpoint(given: Mapping[str, Any]) -> bool:
 
 def default_url() -> str:
     """The endpoint that is used where none is named, as in the SDK."""
-    return os.environ.get("OPENAI_BASE_URL") or OPENAI_URL
+    url = os.environ.get("OPENAI_BASE_URL") or OPENAI_URL
+    if not _is_url(url):
+        raise PlanError(
+            f"the environment variable OPENAI_BASE_URL is {hide_secrets(url)!r}; it takes {_URL_IS}"
+        )
+    return url
 
 
-def find_key(base_url: str, *, needed: bool) -> str:
+def find_key(base_url: str, *, needed: bool) -> Key:
     """The key of an endpoint from the environment.
 
     needed: without one there is a PlanError naming the variable that was looked for.
@@ -231,8 +239,10 @@ def find_key(base_url: str, *, needed: bool) -> str:
     host = urlsplit(base_url).hostname or ""
     variable = KEY_VARIABLES.get(host, "OPENAI_API_KEY")
     key = os.environ.get(variable, "").strip()
+    if key and not _is_sendable_key(key):
+        raise PlanError(f"the environment variable {variable} holds no API key: {_KEY_IS}")
     if key:
-        return key
+        return Key(key)
     if needed:
         raise PlanError(
             f"no API key for {host}: give api_key=, or set the environment variable {variable}. "
@@ -240,7 +250,7 @@ def find_key(base_url: str, *, needed: bool) -> str:
             "llmframe.configure(api_key=getpass.getpass()). A server on this machine needs none: "
             'base_url="http://localhost:.../v1"'
         )
-    return KEYLESS
+    return Key(KEYLESS)
 
 
 def check_names(given: Mapping[str, Any]) -> None:
@@ -261,13 +271,15 @@ def check_values(settings: Settings) -> None:
     for name, (fits, wanted) in _CHECKS.items():
         value = getattr(settings, name)
         if not fits(value):
-            shown = type(value).__name__ if name in _SECRET else repr(value)
+            shown = type(value).__name__ if name in _SECRET else repr(hide_secrets(value))
             raise PlanError(f"{name}={shown} cannot be; it takes {wanted}")
 
 
 def _shown(values: Mapping[str, Any]) -> str:
     changed = {name: value for name, value in values.items() if value != DEFAULTS[name]}
-    return ", ".join(f"{n}={'***' if n in _SECRET else repr(v)}" for n, v in changed.items())
+    return ", ".join(
+        f"{n}={'***' if n in _SECRET else repr(hide_secrets(v))}" for n, v in changed.items()
+    )
 
 
 def _is_int(value: object, least: int) -> bool:
@@ -290,32 +302,55 @@ def _are_prices(value: object) -> bool:
 
 
 def _is_json_object(value: object) -> bool:
+    plain = dict(value) if isinstance(value, Mapping) else object()
     try:
-        json.dumps(dict(value) if isinstance(value, Mapping) else object(), allow_nan=False)
-    except (TypeError, ValueError):
+        json.dumps(plain, allow_nan=False, ensure_ascii=False).encode()
+    except (TypeError, ValueError, RecursionError):
         return False
     return True
 
 
+def _is_text(value: object) -> bool:
+    """Text that can be sent and written: without half a character (a lone surrogate)."""
+    try:
+        return isinstance(value, str) and value.encode() is not None
+    except UnicodeEncodeError:
+        return False
+
+
+def _is_sendable_key(value: object) -> bool:
+    """Whether it can stand in a header."""
+    return isinstance(value, str) and bool(value) and value.isascii() and value.isprintable()
+
+
 def _is_url(value: object) -> bool:
-    return (
-        isinstance(value, str)
-        and urlsplit(value).scheme in ("http", "https")
-        and bool(urlsplit(value).hostname)
-    )
+    """The root of an API: a password in it would stand in messages, and a query be lost."""
+    if not isinstance(value, str) or not value.isprintable() or " " in value:
+        return False
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        return False
+    plain = not (parts.query or parts.fragment or "@" in parts.netloc)
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and plain
 
 
+_URL_IS = (
+    'the root of an API, such as "https://api.openai.com/v1", without a user name or password '
+    "and without ? and #; such things go into client=AsyncOpenAI(...)"
+)
+_KEY_IS = "it takes visible ASCII characters only"
 _SECRET = frozenset({"api_key", "client"})
 _BOOL = (lambda v: isinstance(v, bool), "True or False")
 _TEXT = (lambda v: isinstance(v, str), "text")
 _Check = tuple[Callable[[Any], bool], str]
 _CHECKS: dict[str, _Check] = {
-    "model": (lambda v: v is None or (isinstance(v, str) and bool(v.strip())), "a model's name"),
-    "base_url": (
-        lambda v: v is None or _is_url(v),
-        'the root of an API, such as "https://api.openai.com/v1"',
+    "model": (lambda v: v is None or (_is_text(v) and bool(v.strip())), "a model's name"),
+    "base_url": (lambda v: v is None or _is_url(v), _URL_IS),
+    "api_key": (
+        lambda v: v is None or _is_sendable_key(v),
+        "text of visible ASCII characters, or None",
     ),
-    "api_key": (lambda v: v is None or (isinstance(v, str) and bool(v.strip())), "text, or None"),
     "allow_http": _BOOL,
     "instructions": _TEXT,
     "temperature": (lambda v: v is None or v == 0 or _is_number(v, 0), "a number from 0, or None"),
@@ -342,7 +377,7 @@ _CHECKS: dict[str, _Check] = {
     "reuse": _BOOL,
     "adopt": _BOOL,
     "store_input": _BOOL,
-    "prefix": _TEXT,
+    "prefix": (_is_text, "text that can be written (no lone surrogate)"),
     "into": (lambda v: isinstance(v, str) and bool(v.strip()), "a column's name"),
     "overwrite": _BOOL,
     "details": _BOOL,

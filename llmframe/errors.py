@@ -12,6 +12,7 @@ LLMFrameError
 
 from __future__ import annotations
 
+import re
 import sys
 import warnings
 from pathlib import Path
@@ -37,8 +38,38 @@ ErrorKind = Literal[
 ]
 
 
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters drive terminals; \t and \n may stay
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # these reorder their line
+    "\ud800-\udfff]"  # half characters cannot be printed
+)
+
+
+def visible(text: str) -> str:
+    """The text with what a terminal would obey, and not show, written as an escape."""
+    return _UNSEEN.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
 class LLMFrameError(Exception):
-    """The root of all errors of llmframe."""
+    """The root of all errors of llmframe.
+
+    Its message may quote what others wrote: nothing in it drives a terminal. Pickled it
+    leaves its run behind, which lives in one process only.
+    """
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(visible(part) if isinstance(part, str) else part for part in args))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        told = {name: value for name, value in self.__dict__.items() if name != "run"}
+        return _remade, (type(self), self.args, told)
+
+
+def _remade(kind: type[LLMFrameError], args: tuple[Any, ...], told: dict[str, Any]) -> Any:
+    """An unpickled error."""
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(told)
+    return error
 
 
 class PlanError(LLMFrameError, ValueError):
@@ -122,6 +153,8 @@ _HERE = str(Path(__file__).parent)
 
 def warn(message: str | Warning, category: type[Warning] = UserWarning) -> None:
     """Warn, pointing at the person's own line: the nearest one outside this package."""
+    if isinstance(message, str):
+        message = visible(message)
     level, frame = 2, sys._getframe(1)  # noqa: SLF001 - what the warnings module itself reads
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
         frame, level = frame.f_back, level + 1

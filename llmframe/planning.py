@@ -25,6 +25,7 @@ from llmframe.frame.columns import plan_columns
 from llmframe.frame.rows import plan_rows, snapshot
 from llmframe.run import Run, Target
 from llmframe.runner import loop_thread
+from llmframe.secret import Key, hide_keys, hide_secrets
 from llmframe.task.fields import resolve_fields
 from llmframe.task.parse import parse_reply
 from llmframe.task.prompt import PROMPT_VERSION, Prompt
@@ -83,7 +84,7 @@ def plan(
     held = snapshot(df)  # before anything is locked
     checkpoint = open_checkpoint(
         settings.checkpoint,
-        TaskInfo(keys.digest, asked),
+        TaskInfo(keys.digest, _readable(asked, endpoint)),
         ids=settings.id is not None,
         adopt=settings.adopt,
     )
@@ -164,23 +165,39 @@ def _asked(prompt: Prompt, settings: Settings, endpoint: Endpoint) -> dict[str, 
     return asked | {"sampling": sampling} if sampling else asked
 
 
+def _readable(asked: dict[str, Any], endpoint: Endpoint) -> dict[str, Any]:
+    """The same for a file that people read: without keys, wherever the person has put them."""
+    if "sampling" in asked:
+        asked = {**asked, "sampling": hide_secrets(asked["sampling"])}
+    told = hide_keys(json.dumps(asked), endpoint.secrets)
+    readable: dict[str, Any] = json.loads(told)
+    return readable
+
+
 def _endpoint(settings: Settings, *, own_loop: bool) -> Endpoint:
     """Where requests go, with which key; PlanError where no key is found."""
     client = settings.client
     if client is not None:
         check_client(client, private_loop=own_loop)
         made = make_client(client, loop_thread().call if own_loop else None)
-        return Endpoint(str(made.base_url), str(made.api_key), made, owned=made is not client)
-    url = settings.base_url or default_url()
-    host = urlsplit(url).hostname or ""
-    needed = not is_loopback(host)
-    key = settings.api_key or find_key(url, needed=needed)
-    if needed and urlsplit(url).scheme == "http" and not settings.allow_http:
+        url = hide_secrets(str(made.base_url))
+        endpoint = Endpoint(url, Key(made.api_key), made, owned=made is not client)
+    else:
+        url = settings.base_url or default_url()
+        needed = not is_loopback(urlsplit(url).hostname or "")
+        endpoint = Endpoint(url, settings.api_key or find_key(url, needed=needed))
+    _warn_of_plain_http(url, settings)
+    return endpoint
+
+
+def _warn_of_plain_http(url: str, settings: Settings) -> None:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme == "http" and not is_loopback(host) and not settings.allow_http:
         warn(
             f"the API key goes to {host} over plain http, readable on the way; use https, or "
             "give allow_http=True if that network is yours",
         )
-    return Endpoint(url, key)
 
 
 def _budget(settings: Settings, endpoint: Endpoint) -> Budget:

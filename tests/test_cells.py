@@ -50,12 +50,12 @@ def test_what_only_looks_missing_is_not(cell):
     assert not is_missing(cell)
 
 
-@pytest.mark.parametrize("cell", ["", " ", "\t\r\n", "\u3000\xa0"], ids=repr)
-def test_white_space_is_blank(cell):
+@pytest.mark.parametrize("cell", ["", " ", "\t\r\n", "\u3000\xa0", "\u200b", "\x00"], ids=repr)
+def test_what_nobody_can_see_is_blank(cell):
     assert is_blank(cell)
 
 
-@pytest.mark.parametrize("cell", ["0", 0, False, [], "\u200b"], ids=repr)
+@pytest.mark.parametrize("cell", ["0", 0, False, [], "\u200b."], ids=repr)
 def test_anything_else_is_not_blank(cell):
     assert not is_blank(cell)
 

@@ -84,6 +84,8 @@ def _cause(verdict: Verdict, url: str, model: str) -> str:
         404: f"{url} knows no such address, or no model {model!r}",
         429: f"{url} says the account's quota is used up",
     }
+    if _is_redirect(verdict):
+        return f"{url} is not the address of the API"
     return causes.get(verdict.status or 0, f"{url} cannot go on for any row")
 
 
@@ -100,4 +102,10 @@ def _cure(verdict: Verdict, url: str) -> str:
         404: "Check model=, and that base_url ends as the provider says, mostly in /v1.",
         429: "Raise the quota or add credit, or take another key.",
     }
+    if _is_redirect(verdict):
+        return "Texts and key are sent nowhere else: if you trust it, give its root as base_url=."
     return cures.get(verdict.status or 0, f"Check the settings for {url}.")
+
+
+def _is_redirect(verdict: Verdict) -> bool:
+    return 300 <= (verdict.status or 0) < 400

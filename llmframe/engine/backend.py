@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json
@@ -17,6 +17,7 @@ from pydantic_core import from_json
 from llmframe.engine.results import Usage
 from llmframe.engine.retry import BadReply
 from llmframe.errors import PlanError
+from llmframe.secret import header_secrets, hide_keys
 
 if TYPE_CHECKING:
     import ssl
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
 CONNECT_TIMEOUT = 15.0  # seconds; hundreds of connections opened at once need more than 5
+NO_REDIRECTS = {"follow_redirects": False}  # the texts are for the endpoint, and nobody else
 TOO_MUCH = 1e15  # tokens or money; what is above is junk
 
 
@@ -61,6 +63,12 @@ class Endpoint:
         """Without the key."""
         return f"Endpoint({self.base_url!r})"
 
+    @property
+    def secrets(self) -> list[str]:
+        """The keys that its requests carry, as far as they are known before."""
+        headers = {} if self.client is None else self.client.default_headers
+        return [self.api_key, *header_secrets(headers)]
+
 
 class Backend:
     """An open client; made, used and closed on one loop."""
@@ -72,15 +80,18 @@ class Backend:
         self._owned = owned
         self._response_type = httpx2.Response
         self._url = _completions_url(client)
+        self._options: Any = NO_REDIRECTS
 
     async def send(self, body: dict[str, Any]) -> Reply:
-        """Send one chat completion.
+        """Send one chat completion; a key that comes back in the answer is hidden.
 
         Raises openai.APIError when the call failed and BadReply when a response with
         status 200 is no completion.
         """
-        response = await self._client.post(self._url, body=body, cast_to=self._response_type)
-        return read_response(response)
+        response = await self._client.post(
+            self._url, body=body, cast_to=self._response_type, options=self._options
+        )
+        return _without_keys(read_response(response), response.request.headers)
 
     async def close(self) -> None:
         """Close the client, unless it is the person's own."""
@@ -124,6 +135,11 @@ def read_response(response: httpx2.Response) -> Reply:
         usage=usage,
         headers=response.headers,
     )
+
+
+def _without_keys(reply: Reply, headers: Mapping[str, str]) -> Reply:
+    content = reply.content and hide_keys(reply.content, header_secrets(headers))
+    return reply if content == reply.content else replace(reply, content=content)
 
 
 def _read_json(response: httpx2.Response) -> Any:

@@ -136,7 +136,7 @@ class Execution:
             backend=backend,
             checkpoint=job.checkpoint,
             in_flight=in_flight,
-            scrub=Scrubber(job.endpoint.api_key),
+            scrub=Scrubber(*job.endpoint.secrets),
             budget=job.budget,
         )
         self._pipeline = pipeline = Pipeline(

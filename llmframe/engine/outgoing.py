@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llmframe.engine.results import SKIPPED, RowResult
+from llmframe.task.text import shows_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +44,7 @@ class TextRules:
             return text
         if self.truncate:
             kept = text.encode()[: BYTES_PER_TOKEN * (self.max_tokens or 0)].decode(errors="ignore")
-            if kept.strip():
+            if not shows_nothing(kept):
                 return kept
         return RowResult(
             "failed",
@@ -72,7 +73,7 @@ def _redact(redact: Callable[[str], str], text: str) -> str | RowResult:
     if not isinstance(redacted, str):
         return _unredacted("TypeError")
     clean = redacted.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return clean if clean.strip() else SKIPPED
+    return SKIPPED if shows_nothing(clean) else clean
 
 
 def _unredacted(error: str) -> RowResult:

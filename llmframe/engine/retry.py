@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from tenacity import RetryCallState, Retrying, stop_after_attempt, wait_random_exponential
 
 from llmframe.engine.results import NOTHING_USED, Usage
+from llmframe.errors import visible
+from llmframe.secret import hide_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +45,10 @@ _TOO_LARGE = re.compile(r"request too large", re.I)
 _AMOUNTS = re.compile(r"limit:? ([\d,]+)\b.{0,60}?\brequested:? ([\d,]+)", re.I | re.S)
 _TRANSPORTS = {"aiohttp", "httpx2", "httpcore2", "httpx", "httpcore", "h11", "anyio", "ssl"}
 
-_SECRETS = re.compile(r"(?i)\b(?:bearer\s+\S+|(?:sk|pk|rk|gsk|key|xai)[-_][A-Za-z0-9_\-*.]{6,})")
+_SECRETS = re.compile(
+    r"(?i)\b(?:bearer\s+\S+|(?:sk|pk|rk|gsk|key|xai)[-_][A-Za-z0-9_\-*.]{6,}"
+    r"|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_.-]{10,})"  # a token that a sign-in has given
+)
 MESSAGE_LIMIT = 200  # characters of a provider's message that are kept
 UNIX_TIME = 1e9  # a Retry-After above is a moment, not a number of seconds
 LONGEST_WAIT = 366 * 86400.0  # seconds; what asks for more is junk
@@ -90,7 +95,7 @@ class Scrubber:
         for secret in self._secrets:
             text = text.replace(secret, "[key]")
         text = _SECRETS.sub("[key]", " ".join(text.split()))
-        text = text.encode("utf-8", "replace").decode()
+        text = visible(text.encode("utf-8", "replace").decode())
         return text if len(text) <= MESSAGE_LIMIT else text[: MESSAGE_LIMIT - 1] + "…"
 
 
@@ -129,6 +134,9 @@ def classify_status(
     else:
         action, kind = _judge_status(status, (code or "").lower(), told)
     said = scrub(told).rstrip(". ") or f"the endpoint answered HTTP {status}"
+    if 300 <= status < 400:
+        elsewhere = scrub(hide_secrets(headers.get("location", "")))
+        said = f"it sends requests on to {elsewhere or 'nowhere'}"
     param = error.get("param") if status in (400, 422) else None
     return Verdict(
         action, kind, said, status, scrub(code) if code else None, wait,
@@ -157,7 +165,7 @@ def _judge_status(status: int, code: str, told: str) -> tuple[Action, ErrorKind]
         return "retry", "timeout" if status == 408 else "server"
     if status in (400, 403) and (code in FILTER_CODES or _FILTER_WORDS.search(told)):
         return "fail_row", "content_filter"
-    if status in (401, 403, 404) or code in LOST_MODEL_CODES:
+    if 300 <= status < 400 or status in (401, 403, 404) or code in LOST_MODEL_CODES:
         return "end_run", "bad_request"
     if status == 413 or code in CONTEXT_CODES or _CONTEXT_WORDS.search(told):
         return "fail_row", "context_length"

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from llmframe.task.text import shows_nothing
+
 _NEVER_MISSING = frozenset((str, int, bool, list, dict, tuple))
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 _PLAIN = frozenset((str, int, bool, type(None)))
@@ -50,10 +52,8 @@ def is_missing(cell: Any) -> bool:
 
 
 def is_blank(cell: Any) -> bool:
-    """Whether a cell is missing, or text of nothing but white space."""
-    if isinstance(cell, str):
-        return not cell or cell.isspace()
-    return is_missing(cell)
+    """Whether a cell is missing, or text with nothing to see in it."""
+    return shows_nothing(cell) if isinstance(cell, str) else is_missing(cell)
 
 
 def cell_text(cell: Any) -> str:

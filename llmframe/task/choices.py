@@ -7,7 +7,7 @@ from numbers import Integral
 from typing import TYPE_CHECKING, TypeAlias
 
 from llmframe.errors import PlanError
-from llmframe.task.text import excerpt, fold, is_whole
+from llmframe.task.text import excerpt, fold, is_whole, shows_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -75,7 +75,7 @@ def _refuse_collisions(field: str, labels: Sequence[str | int]) -> None:
 
 def _checked_texts(field: str, labels: list[str]) -> tuple[str, ...]:
     for label in labels:
-        if not fold(label):
+        if shows_nothing(fold(label)):
             raise PlanError(f"{field} has a blank label; every label needs a visible text")
         if not is_whole(label):
             raise PlanError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,8 @@ from llmframe.task.schema import (
     strict_schema,
     tidy_schema,
 )
-from llmframe.task.text import excerpt, is_whole, reason
+from llmframe.task.shape import Shape, shape_of
+from llmframe.task.text import excerpt, is_whole, reason, shows_nothing
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -40,12 +41,14 @@ class FieldSpec:
 
     labels: the closed choice in the order given, None for other kinds.
     nullable: whether a null of the model is an answer (missing, with status ok).
+    shape: of lists and dicts, what they are made of; None where nobody knows.
     """
 
     name: str
     kind: Kind
     labels: Labels | None = None
     nullable: bool = False
+    shape: Shape | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +112,7 @@ def _is_single_choice(fields: dict[Any, Any]) -> bool:
 
 
 def _checked_name(name: object) -> str:
-    if not isinstance(name, str) or not name.strip():
+    if not isinstance(name, str) or shows_nothing(name):
         raise PlanError(
             f"a field's name is {excerpt(name)} ({type(name).__name__}); "
             "it must be a text that is not blank"
@@ -193,13 +196,19 @@ def _field_set(
         )
     _refuse_unsendable(tidy)
     return FieldSet(
-        specs=specs,
+        specs=tuple(_with_shape(spec, tidy) for spec in specs),
         attributes=tuple(model.model_fields),
         model=model,
         schema=strict_schema(tidy),
         canonical=_canonical(specs, tidy),
         careful=is_lenient(raw),
     )
+
+
+def _with_shape(spec: FieldSpec, tidy: Node) -> FieldSpec:
+    if spec.kind is not Kind.OBJECT:
+        return spec
+    return replace(spec, shape=shape_of(tidy["properties"][spec.name]))
 
 
 def _refuse_unsendable(tidy: Node) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 EXCERPT = 80  # characters of a value that a message may show
@@ -10,6 +11,22 @@ EXCERPT = 80  # characters of a value that a message may show
 def fold(text: str) -> str:
     """The form in which labels and names are compared when they do not match exactly."""
     return unicodedata.normalize("NFKC", text).casefold().strip()
+
+
+_NOTHING = re.compile(
+    r"[\s\x00-\x1f\x7f-\x9f"  # white space and control characters
+    r"\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
+    r"\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3"
+    r"\U0001d173-\U0001d17a\U000e0000-\U000e0fff"  # Unicode's Default_Ignorable_Code_Point
+    r"\u2800]*"  # a braille cell without dots
+)
+
+
+def shows_nothing(text: str) -> bool:
+    """Whether there is nothing to see in a text: blanks of every kind, controls, no width."""
+    if text and "!" <= text[0] <= "~":
+        return False
+    return _NOTHING.fullmatch(text) is not None
 
 
 def clean_text(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 
 import pytest
@@ -85,18 +86,33 @@ def test_requests_earn_repeats():
     assert budget.wait(0.0) < 0.2
 
 
-def test_an_outage_is_believed_when_all_of_the_last_results_were_lost():
+@pytest.mark.parametrize(
+    ("limit", "left", "answered", "enough"),
+    [
+        (4, math.inf, True, 5),
+        (50, math.inf, True, 25),
+        (50, 7, True, 7),
+        (50, 7, False, 7),
+        (50, 3, True, 3),
+        (50, 1, True, 2),
+        (50, 1, False, 5),
+        (4, 2, True, 2),
+    ],
+)
+def test_an_outage_begins_when_all_of_the_last_results_were_lost(limit, left, answered, enough):
     outage = Outage()
-    for _ in range(4):
-        outage.failed()
-    assert not outage.is_on(limit=4)
-    outage.failed()
-    assert outage.is_on(limit=4)
-    assert not outage.is_on(limit=50)
+    told = [outage.failed(7.0, limit, left, answered=answered) for _ in range(enough + 1)]
+    assert told == [False] * (enough - 1) + [True, False]
+    assert (outage.is_on, outage.since, outage.is_sure) == (True, 7.0, False)
     outage.got_through()
-    assert not outage.is_on(limit=4)
+    assert not outage.is_on
 
 
-def test_probes_come_at_most_fifteen_seconds_apart():
+def test_the_first_look_comes_at_once_and_only_when_it_is_lost_the_outage_is_sure():
     outage = Outage()
+    assert outage.next_look() == 0
+    assert not outage.is_sure
     assert [outage.next_look() for _ in range(6)] == [1, 2, 4, 8, 15, 15]
+    assert outage.is_sure
+    outage.got_through()
+    assert not outage.is_sure

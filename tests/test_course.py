@@ -23,10 +23,11 @@ from engine_kit import (
 from llmframe.engine.asking import Sampling
 from llmframe.engine.backend import Reply
 from llmframe.engine.budget import Budget, Prices
-from llmframe.engine.course import SLEPT, Patience
+from llmframe.engine.course import Patience
 from llmframe.engine.governor import Governor
 from llmframe.engine.governor.outage import LONGEST_LOOK
 from llmframe.engine.governor.repeats import FLOOR, RESERVE
+from llmframe.engine.lookout import NEVER_ANSWERED, TEXT
 from llmframe.engine.results import Usage
 
 BROKEN = {"error": {"message": "internal error"}}
@@ -96,9 +97,18 @@ def test_rows_that_always_break_get_exactly_their_attempts_and_the_run_ends():
     assert all("after 5 attempts" in wired.errors[n] for n in bad)
 
 
-def test_a_run_of_nothing_but_errors_ends():
+def test_where_nothing_was_ever_answered_the_run_ends_after_two_minutes_and_fails_no_row():
     wired = go(12, lambda *_: status_error(500, BROKEN), patience=Patience(max_attempts=2))
-    assert wired.statuses == ["failed"] * 12
+    assert wired.statuses == ["pending"] * 12
+    assert (wired.pipeline.verdict.action, wired.pipeline.verdict.status) == ("end_run", 500)
+    last = wired.provider.calls[-1][0] - 1000
+    assert NEVER_ANSWERED < last < NEVER_ANSWERED + 2 * LONGEST_LOOK
+    assert wired.provider.asked[TEXT] <= 15
+
+
+def test_four_rows_are_too_few_to_call_it_an_outage_where_nothing_was_ever_answered():
+    wired = go(4, lambda *_: status_error(500, BROKEN), patience=Patience(max_attempts=1))
+    assert wired.statuses == ["failed"] * 4
 
 
 def test_nobody_who_ever_answers_ends_the_run_within_ten_seconds():
@@ -126,7 +136,15 @@ def test_a_hopeless_answer_in_mid_run_leaves_the_rest_pending(status, body):
     assert Counter(wired.statuses)["pending"] > 200
     assert wired.pipeline.verdict.status == status
     first_bad = 10.0
-    assert not requests_between(wired, first_bad + 1.01, 1e9)  # what was in flight took a second
+    late = requests_between(wired, first_bad + 1.01, 1e9)  # what was in flight took a second
+    assert len(late) == (status == 401)  # a key that was good before is tried once more
+
+
+@pytest.mark.parametrize("until", [10.5, 11.5])
+def test_a_key_that_is_refused_for_a_moment_costs_no_row(until):
+    wired = go(400, during(10, until, lambda: status_error(401)))
+    assert wired.statuses == ["ok"] * 400
+    assert max(wired.provider.asked.values()) == 2
 
 
 # -- the ladder -------------------------------------------------------------------------------
@@ -233,7 +251,8 @@ def test_repeats_wait_for_their_budget():
     wired = go(400, answer, cap=100, latency=0.02)
     assert wired.statuses == ["ok"] * 400
     took = wired.provider.calls[-1][0] - 1000
-    assert wired.tally.retries == 200
+    assert wired.tally.retries - wired.provider.asked[TEXT] == 200
+    assert wired.provider.asked[TEXT] <= 2
     # half the rows repeat: a fifth of the 400, ten at first, and the rest ten a second
     assert took >= (200 - 0.2 * 400 - RESERVE) / FLOOR - 1
     assert took <= 200 / FLOOR
@@ -277,7 +296,7 @@ def test_the_endpoint_s_own_price_counts():
 # -- sleeping machines ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("asleep", "status"), [(SLEPT + 60, "ok"), (0.0, "failed")])
+@pytest.mark.parametrize(("asleep", "status"), [(65.0, "ok"), (0.0, "failed")])
 def test_a_time_out_that_comes_late_because_the_machine_slept_is_not_charged(asleep, status):
     def answer(_text, attempt):
         if attempt >= 1:

@@ -13,7 +13,7 @@ from llmframe.engine.governor import Governor
 from llmframe.engine.governor.gate import PROBE, Gate
 from llmframe.engine.governor.gcra import SHARE, SLACK
 from llmframe.engine.governor.ladder import Rung
-from llmframe.engine.governor.outage import LEAST, LONGEST_LOOK, PATIENCE
+from llmframe.engine.governor.outage import LEAST, LONGEST_LOOK
 from llmframe.engine.governor.tokens import OUTPUT_GUESS
 from llmframe.engine.results import Usage
 
@@ -32,11 +32,11 @@ def new_gate(limit=100, *, known=True, finds_own=False):
 
 
 def lose(gate, tickets, now):
-    """These requests are lost now; what the gate says of the last."""
+    """These requests are lost now; whether it is an outage then."""
     for ticket in tickets:
         gate.take_off(ticket)
-        outage = gate.lost(ticket, now)
-    return outage
+        gate.lost(ticket, now)
+    return gate.binding(now).outage
 
 
 def send(gate, now, n=1, size=100):
@@ -82,7 +82,8 @@ def test_five_losses_in_a_row_or_half_the_limit_are_an_outage():
     assert not lose(few, send(few, 0.0, LEAST - 1), 1.0)
     assert few.is_open(1.0)
     assert lose(few, send(few, 1.0), 2.0)
-    assert few.binding(2.0).outage
+    assert few.is_open(2.0)  # for one look
+    assert send(few, 2.0)[0].look
     assert not few.is_open(2.0)
     assert not lose(many, send(many, 0.0, 19), 1.0)
     assert lose(many, send(many, 0.0), 1.0)
@@ -121,8 +122,8 @@ def looks(gate, n):
 def test_looks_in_an_outage_are_single_and_at_most_fifteen_seconds_apart():
     gate = new_gate(10)
     lose(gate, send(gate, 0.0, 10), 1.0)
-    gaps = looks(gate, 8)
-    assert gaps == [1, 2, 4, 8, 15, 15, 15, 15]
+    gaps = looks(gate, 9)
+    assert gaps == [0, 1, 2, 4, 8, 15, 15, 15, 15]
     assert max(gaps) == LONGEST_LOOK
 
 
@@ -162,11 +163,90 @@ def test_a_look_whose_run_ends_makes_room_for_another_runs_look(counts):
     virtual_time.run(main())
 
 
-def test_an_outage_without_end_is_charged_again_so_that_rows_end():
+def test_what_is_lost_after_a_look_was_lost_too_is_no_fault_of_its_row_however_long_it_lasts():
     gate = new_gate(10)
-    assert lose(gate, send(gate, 0.0, 10), 1.0)
-    looks(gate, PATIENCE)
-    assert not lose(gate, send(gate, 1000.0), 1001.0)
+    late = send(gate, 0.0, 5)
+    first, second, third = (gate.take_off(ticket) or ticket for ticket in late[:3])
+    lose(gate, send(gate, 0.0, 5), 1.0)
+    assert not gate.lost(first, 1.0)
+    looks(gate, 1)
+    assert gate.lost(second, 2.0)
+    looks(gate, 50)
+    assert gate.lost(third, 1000.0)
+
+
+def test_an_answer_to_what_was_sent_before_ends_an_outage_too():
+    gate = new_gate(10)
+    (late,) = send(gate, 0.0)
+    lose(gate, send(gate, 0.0, 5), 1.0)
+    lose(gate, send(gate, 1.0), 1.5)
+    gate.take_off(late)
+    gate.succeeded(late, 1.6, None, clean=True)
+    assert not gate.binding(1.6).outage
+    assert gate.is_open(2.5)
+    assert not send(gate, 2.5)[0].look
+
+
+def test_a_limit_that_had_shrunk_does_not_jump_up_with_the_first_refusal():
+    gate = new_gate(20, finds_own=True)
+    gate._climb._move(5, gate._climb._up, 0.0)
+    assert gate.limit == 5
+    (ticket,) = send(gate, 1.0)
+    gate.take_off(ticket)
+    gate.refused(ticket, 2.0, 1.0)
+    assert gate.limit == 4
+
+
+# -- a key that is refused ------------------------------------------------------------------
+
+
+def answered_once():
+    gate = new_gate(10)
+    (ticket,) = send(gate, 0.0)
+    gate.take_off(ticket)
+    gate.succeeded(ticket, 1.0, None, clean=True)
+    return gate
+
+
+def refuse_key(gate, ticket, now):
+    gate.take_off(ticket)
+    return gate.key_refused(ticket, now)
+
+
+def test_a_key_that_was_never_accepted_is_not_tried_again():
+    gate = new_gate(10)
+    assert not refuse_key(gate, *send(gate, 0.0), 1.0)
+
+
+def test_a_key_that_was_accepted_before_is_tried_once_more_alone():
+    gate = answered_once()
+    flying = send(gate, 1.0, 3)
+    assert all(refuse_key(gate, ticket, 2.0) for ticket in flying)
+    assert not gate.is_open(2.0)
+    assert gate.is_open(3.0)
+    (lone,) = send(gate, 3.0)
+    assert not gate.is_open(60.0)
+    assert not lone.look
+    assert not refuse_key(gate, lone, 4.0)
+
+
+def test_a_key_that_is_accepted_again_was_refused_by_mistake():
+    gate = answered_once()
+    assert refuse_key(gate, *send(gate, 1.0), 2.0)
+    (lone,) = send(gate, 3.0)
+    gate.take_off(lone)
+    gate.succeeded(lone, 4.0, None, clean=True)
+    assert gate.is_open(6.0)
+    assert refuse_key(gate, *send(gate, 6.0), 7.0)  # the next mistake is one, too
+
+
+def test_a_refusal_for_the_rate_accepts_the_key():
+    gate = answered_once()
+    assert refuse_key(gate, *send(gate, 1.0), 2.0)
+    (lone,) = send(gate, 3.0)
+    gate.take_off(lone)
+    gate.refused(lone, 4.0, 1.0)
+    assert refuse_key(gate, *send(gate, 6.0), 7.0)
 
 
 # -- rates ---------------------------------------------------------------------------------------

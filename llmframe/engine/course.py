@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, cast
 from llmframe.engine.asking import MAX_PAID, failed
 from llmframe.engine.breaker import Breaker
 from llmframe.engine.events import RequestRefused, RequestSent, RowsDone, Spent
+from llmframe.engine.lookout import Lookout
 from llmframe.engine.outcome import error_info, row_error
 from llmframe.engine.refusals import is_refused_for_good, is_stubborn
 from llmframe.engine.retry import BadReply, RetryPolicy, Verdict, classify
+from llmframe.engine.timeout import TimeOut
 from llmframe.errors import CheckpointError, OutputError, RowError
 
 if TYPE_CHECKING:
@@ -39,7 +41,6 @@ if TYPE_CHECKING:
 
 NEVER_CONNECTED = 8.0  # seconds of failing connections, and never a response: the run ends
 LONGEST_KNOCK = 1.0  # seconds between two attempts of a row while nobody has ever answered
-SLEPT = 5.0  # seconds by which a time-out came late: the machine was asleep
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,7 @@ class Course:
         self._give_up_run = give_up
         self._hedges = hedges
         self._policy = RetryPolicy(patience.max_attempts)
+        self._lookout = Lookout(parts, patience.timeout, give_up)
         self._breaker = Breaker(parts.rows.n, self._has_answers)
         self._clock = parts.governor.clock
         self._responded = False
@@ -127,8 +129,9 @@ class Course:
             self._parts.governor.earn_repeats()
         self._parts.events.emit(RequestSent(row.sent > 1))
         timeout = self._patience.left(row)
+        limit = TimeOut(timeout)
         try:
-            async with asyncio.timeout(timeout):
+            async with limit:
                 reply = await self._call(row)
         except asyncio.CancelledError:
             self._parts.governor.release(lease)
@@ -137,17 +140,20 @@ class Course:
             self.drop(row)
             raise
         except Exception as exc:  # noqa: BLE001 - one row must never end the run
-            row.note_back(began, self._clock())
+            row.note_back(began, self._clock(), limit.void)
             if isinstance(exc, BadReply):
                 row.note_paid(self._parts.budget.priced(exc.usage))
             self._read_headers(getattr(exc, "response", None))
-            if self._clock() - began > timeout + SLEPT:  # the machine slept: nobody's fault
-                row.charged -= 1
-                row.busy -= self._clock() - began
+            if limit.void:
+                row.charged -= 1  # connections die in a sleep: nobody's fault
             self._judge(row, lease, classify(exc, timeout=timeout, scrub=self._parts.scrub))
         else:
-            row.note_back(began, self._clock())
+            row.note_back(began, self._clock(), limit.void)
             self._answered(row, lease, reply)
+
+    async def look(self, lease: Lease) -> None:
+        """Find out whether anything gets through."""
+        await self._lookout.look(lease)
 
     async def _call(self, row: Row) -> Reply:
         """Send the row's request; where it may be hedged, so that a faster answer can end it."""
@@ -165,7 +171,7 @@ class Course:
             return
         self._parts.events.emit(RequestSent(repeated=True, hedge=True))
         try:
-            async with asyncio.timeout(self._patience.timeout):
+            async with TimeOut(self._patience.timeout):
                 reply = await self._parts.backend.send(self._parts.asker.body(row, row.rung))
         except Exception:  # noqa: BLE001 - the row's own request goes on, and tells
             governor.release(lease)
@@ -213,6 +219,9 @@ class Course:
         elif verdict.action == "fail_row":
             self._parts.governor.release(lease, answered=True)
             self._fail_row(row, verdict)
+        elif verdict.status == 401 and self._parts.governor.key_refused(lease):
+            row.charged -= 1
+            self._try_again(row, 0.0)
         elif self._is_hopeless(verdict):
             self._parts.governor.release(lease)
             self.drop(row)
@@ -250,9 +259,8 @@ class Course:
         governor = self._parts.governor
         if verdict.status is not None and verdict.status >= 500:
             governor.broke(row.rung)
-        tells = row.note_lost(governor.successes, outage=governor.binding().outage)
         knocks = verdict.kind == "connection" and not self._responded
-        if governor.lose(lease, counts=tells and not knocks):
+        if governor.lose(lease, left=self._work.left, counts=not knocks):
             row.charged -= 1  # an outage is no fault of the row
         wait = self._wait(row, verdict)
         if wait is None and not self._patience.is_over(row):

@@ -180,7 +180,9 @@ class Pipeline:
                 calm = self._parts.governor.refused_for >= CALM and self._work.is_drained
                 row = self._hedges.late(self._clock()) if calm and self._hedges else None
                 lease = None if row is None else await self._parts.seat.acquire()
-                if row is not None and lease is not None:
+                if lease is not None and lease.is_look:
+                    self._parts.governor.give_back(lease)
+                elif row is not None and lease is not None:
                     second.create_task(self._course.hedge(row, lease))
 
     def _render(self, position: int) -> Row:
@@ -239,7 +241,8 @@ class Pipeline:
 
     async def _lease(self, row: Row, size: int) -> Lease | None:
         try:
-            lease = await self._parts.seat.acquire(size)
+            while (lease := await seat.acquire(size)) is not None and lease.is_look:
+                await self._course.look(lease)
         except asyncio.CancelledError:
             self._course.drop(row)
             raise
@@ -253,6 +256,8 @@ class Pipeline:
         self.verdict = self.verdict or verdict
         self.stop()
 
+        """Wait in turn; in an outage the turn is for a look, and then it is waited for again."""
+        seat = self._parts.seat
     def _on_checkpoint_error(self, error: CheckpointError) -> None:
         self._from_outside(self.fail, error)
 

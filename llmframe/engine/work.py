@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import math
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -32,7 +33,7 @@ class Row:
     all others. failure: the last failed request, None after a reply.
     refused_alone: refusals while nothing else was on the wire. successes_before,
     refusals_before: of all requests, at its first refusal. rung: how the last request was
-    written. lost_since: successes of all requests when it was last lost.
+    written.
     """
 
     position: int
@@ -59,7 +60,6 @@ class Row:
     is_last: bool = False
     failure: Verdict | None = None
     rung: Rung = TOP_RUNG
-    lost_since: int | None = None
 
     def note_sent(self, now: float, rung: Rung) -> None:
         """A request leaves, written so."""
@@ -69,24 +69,15 @@ class Row:
         self.sent += 1
         self.charged += 1
 
-    def note_back(self, sent_at: float, now: float) -> None:
-        """The request has ended, whatever came of it."""
-        self.busy += now - sent_at
+    def note_back(self, sent_at: float, now: float, void: float = 0.0) -> None:
+        """The request has ended, whatever came of it; void: seconds of it that do not count."""
+        self.busy += now - sent_at - void
         self.elapsed = now - (self.began if self.began is not None else sent_at)
 
     def note_paid(self, usage: Usage) -> None:
         """A reply came back that is paid; without output it costs next to nothing."""
         self.usage += usage
         self.paid += usage.tokens_out > 0
-
-    def note_lost(self, successes: int, *, outage: bool) -> bool:
-        """A request was lost; tells whether that says anything about the endpoint.
-
-        It does not where others were answered since the row was lost before, nor where the
-        same row is lost again and again, unless there is an outage already.
-        """
-        before, self.lost_since = self.lost_since, successes
-        return before is None or (before == successes and outage)
 
     def note_refused(self, *, alone: bool, successes: int, refusals: int) -> None:
         """The provider refused it; successes, refusals: of all requests so far."""
@@ -123,6 +114,11 @@ class Work:
     def waiting(self) -> int:
         """Rows that wait to be tried again."""
         return len(self._waiting) + len(self._last)
+
+    @property
+    def left(self) -> float:
+        """Rows that are not done; inf while not all of them are known."""
+        return math.inf if self._planning else len(self._fresh) + self._out
 
     @property
     def is_drained(self) -> bool:

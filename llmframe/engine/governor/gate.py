@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 PROBE = 3.0  # seconds that all others wait for the first answer, at most
 TINY = 1e-6  # seconds; what is due so soon is due, whatever the rounding
+KEY_AGAIN = 1.0  # seconds until a key that was refused after successes is tried once more
 BUSY = 0.8  # share of the limit on the wire, from which a completion tells about the limit
 
 
@@ -34,7 +35,7 @@ class Ticket:
     """One request on the wire.
 
     alone: nothing else was on the wire when it was sent. size: UTF-8 bytes of its prompt.
-    tokens: reserved for it.
+    tokens: reserved for it. look: nothing gets through, and it only finds out whether it does.
     """
 
     sent_at: float
@@ -42,6 +43,7 @@ class Ticket:
     alone: bool
     size: int = 0
     tokens: float = 0.0
+    look: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ class Gate:
         self._limiter = Limiter(1, 1)
         self._climb: Climb | None = None
         self._outage = Outage()
+        self._key_doubted: int | None = None  # epoch whose requests decide
         self._first_sent: float | None = None
         self._on_wire = 0
 
@@ -143,7 +146,8 @@ class Gate:
             self._first_sent = now
         self.requests.reserve(now, 1.0)
         self.tokens.reserve(now, tokens)
-        ticket = Ticket(now, self.pause.epoch, self._on_wire == 0, size, tokens)
+        alone, look = self._on_wire == 0, self._outage.is_on
+        ticket = Ticket(now, self.pause.epoch, alone, size, tokens, look)
         self._on_wire += 1
         self.pause.sent(now)
         self._limiter.sent(self._on_wire)
@@ -164,8 +168,10 @@ class Gate:
         was_busy = self._on_wire + 1 >= BUSY * self.limit
         self.successes += 1
         self.succeeded_at = now
+        epoch = self.pause.epoch if self._outage.is_on else ticket.epoch
         self._outage.got_through()
-        self.pause.succeeded(ticket.epoch, now, now - ticket.sent_at)
+        self.pause.succeeded(epoch, now, now - ticket.sent_at)
+        self._key_is_good(ticket)
         if usage is not None and usage.tokens_in > 0:
             self.meter.learn(ticket.size, usage)
             self.tokens.settle(usage.tokens_in + usage.tokens_out - ticket.tokens)
@@ -182,22 +188,52 @@ class Gate:
         self.refusals += 1
         self.refused_at = now
         self._outage.got_through()
+        self._key_is_good(ticket)
         self.tokens.settle(-ticket.tokens)
         if ticket.epoch == self.pause.epoch:
             if self._climb is not None:  # from here on refusals teach the limit
-                self._limiter.raise_to(self._climb.limit)
+                self._limiter.begin_at(self._climb.limit)
                 self._climb = None
             self._limiter.refused(now, ticket.sent_at)
         self.pause.refused(now, ticket.epoch, retry_after, now - ticket.sent_at)
 
-    def lost(self, ticket: Ticket, now: float) -> bool:
-        """A 5xx, a lost connection or a time-out; tells whether it is an outage."""
-        self._outage.failed()
-        if not self._outage.is_on(self.limit):
+    def lost(self, ticket: Ticket, now: float, left: float = math.inf) -> bool:
+        """A 5xx, a lost connection or a time-out; tells whether that is no fault of its row.
+
+        left: rows of its run that are not done.
+        """
+        sure = self._outage.is_sure
+        answered = self.successes > 0
+        begins = not ticket.look and self._outage.failed(now, self.limit, left, answered=answered)
+        if begins or (ticket.look and ticket.epoch == self.pause.epoch and self._outage.is_on):
+            self._ask_one(now, self._outage.next_look())
+        return sure
+
+    def lost_for(self, now: float) -> float:
+        """Seconds since nothing gets through; 0 while something does."""
+        return 0.0 if self._outage.since is None else now - self._outage.since
+
+    def key_refused(self, ticket: Ticket, now: float) -> bool:
+        """The key was not accepted; tells whether that may be a mistake that passes.
+
+        It may after a success: then one request leaves alone, and it decides.
+        """
+        self._outage.got_through()
+        decides = self._key_doubted is not None and ticket.epoch >= self._key_doubted
+        if decides or not self.successes:
             return False
-        if ticket.epoch == self.pause.epoch:
-            self.pause.look_later(now, ticket.epoch, self._outage.next_look())
-        return self._outage.is_believed
+        if self._key_doubted is None:
+            self._ask_one(now, KEY_AGAIN)
+            self._key_doubted = self.pause.epoch
+        return True
+
+    def _ask_one(self, now: float, seconds: float) -> None:
+        """After so many seconds one request may leave; no other before it is answered."""
+        self.pause.look_later(now, self.pause.epoch, seconds)
+
+    def _key_is_good(self, ticket: Ticket) -> None:
+        if self._key_doubted is not None and ticket.epoch >= self._key_doubted:
+            self._key_doubted = None
 
     def read_headers(self, headers: Iterable[tuple[bytes, bytes]], now: float) -> None:
         """Take over what a response says of the limits."""
@@ -210,7 +246,7 @@ class Gate:
         """What binds right now."""
         return Binding(
             pause=self.pause.left(now),
-            outage=self._outage.is_on(self.limit),
+            outage=self._outage.is_on,
             on_wire=self._on_wire,
             limit=self.limit,
             requests=self.requests.wait(now),

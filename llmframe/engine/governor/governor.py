@@ -8,6 +8,7 @@ grant. Nothing is held while waiting.
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 from collections import deque
@@ -121,18 +122,31 @@ class Governor:
                 self._gate.never_sent(lease.ticket)
             self.pump()
 
-    def lose(self, lease: Lease, *, counts: bool = True) -> bool:
-        """The attempt was lost: 5xx, connection, time-out. Tells whether it is an outage.
+    def lose(self, lease: Lease, *, left: float = math.inf, counts: bool = True) -> bool:
+        """The attempt was lost: 5xx, connection, time-out. Tells whether an outage took it.
 
-        counts: False for a row that is lost again and again while others are answered.
+        left: rows of the run that are not done. counts: False while nobody has ever answered.
         """
         with self.lock:
             outage = self._take_back(lease) and counts
-            outage = outage and self._gate.lost(lease.ticket, self.clock())
+            outage = outage and self._gate.lost(lease.ticket, self.clock(), left)
             self.pump()
             return outage
 
     def earn_repeats(self) -> None:
+    def key_refused(self, lease: Lease) -> bool:
+        """The key was not accepted. Tells whether to try once more, alone; else it is hopeless."""
+        with self.lock:
+            again = self._take_back(lease) and self._gate.key_refused(lease.ticket, self.clock())
+            self.pump()
+            return again
+
+    @property
+    def lost_for(self) -> float:
+        """Seconds since nothing gets through; 0 while something does."""
+        with self.lock:
+            return self._gate.lost_for(self.clock())
+
         """A row's first request leaves: it pays into the budget of repeats."""
         with self.lock:
             self._repeats.sent()

@@ -39,6 +39,10 @@ class Limiter:
         if not self.refused_before:
             self._limit = max(self._limit, float(min(limit, self.ceiling)))
 
+    def begin_at(self, limit: int) -> None:
+        """Take over a limit that was found in another way, larger or smaller."""
+        self._limit = float(limit)
+
     def sent(self, on_wire: int) -> None:
         """A request left; so many are on the wire now."""
         self._peak = max(self._peak, on_wire)

@@ -31,6 +31,11 @@ class Lease:
         """Whether nothing else was on the wire when it was granted."""
         return self.ticket.alone
 
+    @property
+    def is_look(self) -> bool:
+        """Whether it is only to find out if anything gets through: no row is sent with it."""
+        return self.ticket.look
+
 
 @dataclass(eq=False, slots=True)
 class _Waiter:

@@ -173,7 +173,7 @@ def test_an_answer_renewed_while_its_old_line_is_found_damaged_is_kept(folder: P
                 return super().read_at(fd, size, offset)
             self.renew = False
             checkpoint.append(key(1), answer(2))
-            return b"garbage\n"
+            return b"garbage\n" * size
 
     ops = Renewing()
     with opened(True, folder, ops=ops) as checkpoint:

@@ -12,7 +12,7 @@ from journal_kit import opened
 
 from llmframe.engine import planner as planners
 from llmframe.engine.book import Book
-from llmframe.engine.events import Events, Planned, RowsDone, TextCut
+from llmframe.engine.events import Events, Planned, RowsDone, RowsReused, TextCut
 from llmframe.engine.outgoing import TextRules
 from llmframe.engine.planner import Planner
 from llmframe.engine.results import SKIPPED, RowResult
@@ -120,7 +120,7 @@ def test_what_is_in_the_checkpoint_is_not_sent(checkpoint):
     done = plan(Texts(["a", "b", "a"]), checkpoint=checkpoint)
     assert done.fresh == [1]
     assert done.statuses == ["ok", None, "ok"]
-    assert [event.source for event in done.events[:2]] == ["checkpoint", "checkpoint"]
+    assert done.events == [RowsReused([0, 2]), Planned()]
 
 
 def test_what_failed_before_is_sent_again(checkpoint):

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from llmframe.engine import advice
-from llmframe.engine.events import Planned, RequestRefused, RequestSent, RowsDone
+from llmframe.engine.events import Planned, RequestRefused, RequestSent, RowsDone, RowsReused
 from llmframe.engine.report import RunReport, Snapshot, Tally
 from llmframe.engine.results import SKIPPED, RowResult, Usage
 from llmframe.engine.retry import Verdict
@@ -36,15 +36,15 @@ def test_everything_that_happens_is_counted():
         RequestSent(repeated=False), RequestSent(repeated=True), RequestRefused(REFUSED),
         RowsDone((0,), OK, "request"), RowsDone((1, 2), OK, "shared"),
         RowsDone((3,), OK, "checkpoint"), RowsDone((4,), FAILED, "request"),
-        RowsDone((5,), SKIPPED, "blank"),
+        RowsDone((5,), SKIPPED, "blank"), RowsReused([6, 7]),
     ):  # fmt: skip
         tally(event)
     assert not tally.planned
     tally(Planned())
     assert tally.planned
     assert (tally.requests, tally.retries, tally.refusals) == (2, 1, 1)
-    assert (tally.ok, tally.failed, tally.skipped, tally.done) == (4, 1, 1, 6)
-    assert (tally.shared, tally.reused) == (2, 1)
+    assert (tally.ok, tally.failed, tally.skipped, tally.done) == (6, 1, 1, 8)
+    assert (tally.shared, tally.reused) == (2, 3)
     assert tally.usage == Usage(13, 2, 0.5)  # what was paid now, not what was paid before
     assert tally.errors_by_kind == {"server": 1}
 

@@ -52,6 +52,16 @@ class TextCut:
 
 
 @dataclass(frozen=True, slots=True)
+class RowsReused:
+    """Rows have their answer from the checkpoint, each its own.
+
+    positions: of the rows in the frame.
+    """
+
+    positions: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
 class BoundBy:
     """Something else binds the run from now on."""
 
@@ -70,7 +80,7 @@ class Planned:
     """Every row has been looked at: the counts are exact from here on."""
 
 
-Event = RequestSent | RequestRefused | RowsDone | TextCut | BoundBy | Spent | Planned
+Event = RequestSent | RequestRefused | RowsDone | RowsReused | TextCut | BoundBy | Spent | Planned
 
 
 class Observer(Protocol):

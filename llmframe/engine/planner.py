@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from llmframe.engine.events import Planned, RowsDone, TextCut
+from llmframe.engine.events import Planned, RowsDone, RowsReused, TextCut
 from llmframe.engine.outgoing import NO_RULES
 
 if TYPE_CHECKING:
@@ -92,10 +92,21 @@ class Planner:
             texts = [self._rules.redacted(text) for text in rendered]
         else:
             texts = await asyncio.to_thread(self._redact_all, rendered)
-        ids = self._rows.ids(start, stop)
-        for offset, text in enumerate(texts):
-            self._place(start + offset, text, ids[offset] if ids is not None else None)
+        self._place_all(start, texts, self._rows.ids(start, stop) or [None] * len(texts))
         return time.perf_counter() - began
+
+    def _place_all(
+        self, start: int, texts: Sequence[str | RowResult], ids: Sequence[object]
+    ) -> None:
+        """Enter a slice; redacting may have ended before the last of its rows."""
+        reused: list[int] = []
+        try:
+            for position, (text, row_id) in enumerate(zip(texts, ids, strict=False), start):
+                if self._place(position, text, row_id):
+                    reused.append(position)
+        finally:
+            if reused:
+                self._events.emit(RowsReused(reused))
 
     def _redact_all(self, texts: Sequence[str | None]) -> list[str | RowResult]:
         """In a thread: as many as are redacted before the run is told to stop."""
@@ -106,27 +117,28 @@ class Planner:
             redacted.append(self._rules.redacted(text))
         return redacted
 
-    def _place(self, position: int, text: str | RowResult, row_id: object) -> None:
+    def _place(self, position: int, text: str | RowResult, row_id: object) -> bool:
+        """Enter one row; whether the checkpoint has its answer."""
         if isinstance(text, str) and self._rules.is_long(text):
             text = self._rules.fit(text)
             if isinstance(text, str):
                 self._events.emit(TextCut(position))
         if not isinstance(text, str):
             self._close(position, text, "blank")
-            return
+            return False
         key = self._keys.key(text)
         leader = self._book.enter(position, key)
         if leader != position:
-            self._follow(position, leader, key, row_id)
-            return
+            return self._follow(position, leader, key, row_id)
         answer = self.recall(key)
         if answer is not None:
-            self._close(position, answer, "checkpoint")
             self.note_id(key, row_id)
-            return
+            self._book.results[position] = answer
+            return True
         if self._rules.redact is not None:
             self._redacted[position] = text
         self._work.add(position)
+        return False
 
     def recall(self, key: bytes) -> RowResult | None:
         """The checkpoint's answer, if it may be used."""
@@ -140,16 +152,17 @@ class Planner:
         if checkpoint is not None and row_id is not None and not checkpoint.has_id(key, row_id):
             checkpoint.append_id(key, row_id)
 
-    def _follow(self, position: int, leader: int, key: bytes, row_id: object) -> None:
+    def _follow(self, position: int, leader: int, key: bytes, row_id: object) -> bool:
         result = self._book.results[leader]
         if result is None:
-            return  # settled together with its leader
-        source: Source = (
-            "checkpoint" if result.seconds is None and result.status == "ok" else "shared"
-        )
-        self._close(position, result, source)
+            return False  # settled together with its leader
         if result.status == "ok":
             self.note_id(key, row_id)
+        if result.status == "ok" and result.seconds is None:
+            self._book.results[position] = result
+            return True
+        self._close(position, result, "shared")
+        return False
 
     def _close(self, position: int, result: RowResult, source: Source) -> None:
         self._book.results[position] = result

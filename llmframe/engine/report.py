@@ -12,6 +12,7 @@ from llmframe.engine.events import (
     RequestRefused,
     RequestSent,
     RowsDone,
+    RowsReused,
     Source,
     Spent,
     TextCut,
@@ -149,6 +150,9 @@ class Tally:
                 self.refusals += 1
             case RowsDone(positions, result, source):
                 self._count(result, len(positions), source)
+            case RowsReused(positions):
+                self.ok += len(positions)
+                self.reused += len(positions)
             case Spent(usage):
                 self.usage += usage
             case TextCut():

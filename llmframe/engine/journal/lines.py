@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import json
 import re
-from binascii import unhexlify
+from functools import lru_cache
+from sys import intern
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -42,6 +43,7 @@ _STRICT: dict[str, Any] = {"allow_nan": False, "separators": (",", ":")}
 _readable = json.JSONEncoder(ensure_ascii=False, **_STRICT).encode
 _escaped = json.JSONEncoder(ensure_ascii=True, **_STRICT).encode
 _decode = json.JSONDecoder().raw_decode
+_LABEL = 32  # characters; a text that is no longer may well be a label, the same in many rows
 
 
 def encode(key: bytes, task: str, body: dict[str, Any]) -> bytes:
@@ -199,18 +201,30 @@ def to_result(content: dict[str, Any] | None, key: bytes) -> RowResult | None:
     """The answer in a line's content; None unless it is one, whole, and key's own."""
     try:
         values, used, sent = content["v"], content["usage"], content["n"]  # type: ignore[index]
-        usage = Usage(used["in"], used["out"], used.get("cost"))
-        own = unhexlify(content["k"]) == key  # type: ignore[index]
-    except (KeyError, TypeError, AttributeError, ValueError):
+        usage = _usage(used["in"], used["out"], used.get("cost"))
+        own = content["k"] == key.hex()  # type: ignore[index]
+    except (KeyError, TypeError, AttributeError):
         return None
-    if own and isinstance(values, dict) and isinstance(sent, int) and _is_number(usage):
-        return RowResult("ok", values, attempts=sent, usage=usage)
+    if own and isinstance(values, dict) and isinstance(sent, int):
+        return RowResult("ok", _shared(values), None, sent, usage)
     return None
 
 
-def _is_number(usage: Usage) -> bool:
-    return (
-        isinstance(usage.tokens_in, int)
-        and isinstance(usage.tokens_out, int)
-        and (usage.cost is None or isinstance(usage.cost, (int, float)))
-    )
+@lru_cache(4096, typed=True)
+def _usage(tokens_in: object, tokens_out: object, cost: object) -> Usage:
+    """One object for all rows that used the same. Raises TypeError for what is no number."""
+    if (
+        isinstance(tokens_in, int)
+        and isinstance(tokens_out, int)
+        and (cost is None or isinstance(cost, (int, float)))
+    ):
+        return Usage(tokens_in, tokens_out, cost)
+    raise TypeError("no number")
+
+
+def _shared(values: dict[str, Any]) -> dict[str, Any]:
+    """The same values; names and labels are one text for all rows, not one a row."""
+    return {
+        intern(name): intern(value) if type(value) is str and len(value) <= _LABEL else value
+        for name, value in values.items()
+    }

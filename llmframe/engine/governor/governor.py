@@ -133,7 +133,6 @@ class Governor:
             self.pump()
             return outage
 
-    def earn_repeats(self) -> None:
     def key_refused(self, lease: Lease) -> bool:
         """The key was not accepted. Tells whether to try once more, alone; else it is hopeless."""
         with self.lock:
@@ -147,6 +146,7 @@ class Governor:
         with self.lock:
             return self._gate.lost_for(self.clock())
 
+    def earn_repeats(self) -> None:
         """A row's first request leaves: it pays into the budget of repeats."""
         with self.lock:
             self._repeats.sent()

@@ -240,6 +240,8 @@ class Pipeline:
         return None
 
     async def _lease(self, row: Row, size: int) -> Lease | None:
+        """Wait in turn; in an outage the turn is for a look, and then it is waited for again."""
+        seat = self._parts.seat
         try:
             while (lease := await seat.acquire(size)) is not None and lease.is_look:
                 await self._course.look(lease)
@@ -256,8 +258,6 @@ class Pipeline:
         self.verdict = self.verdict or verdict
         self.stop()
 
-        """Wait in turn; in an outage the turn is for a look, and then it is waited for again."""
-        seat = self._parts.seat
     def _on_checkpoint_error(self, error: CheckpointError) -> None:
         self._from_outside(self.fail, error)
 

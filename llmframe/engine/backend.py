@@ -259,6 +259,8 @@ def _http_client(connections: int) -> Any:
     import httpx2
     import openai
 
+    from llmframe.engine.bounded import bound
+
     options: dict[str, Any] = {
         "timeout": httpx2.Timeout(None, connect=CONNECT_TIMEOUT),
         "limits": httpx2.Limits(
@@ -267,6 +269,7 @@ def _http_client(connections: int) -> Any:
             keepalive_expiry=60.0,
         ),
         "verify": _ssl_context(),
+        "event_hooks": {"response": [bound]},
     }
     try:
         return openai.DefaultAioHttpClient(**options)

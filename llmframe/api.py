@@ -11,9 +11,10 @@ from llmframe.config import Options, settle
 from llmframe.engine.advice import how_to_go_on, on_long_texts
 from llmframe.errors import PlanError
 from llmframe.run import Run, registry
-from llmframe.signature import with_options
+from llmframe.signature import told_plainly, with_options
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Mapping
 
     import pandas as pd
@@ -119,6 +120,34 @@ def summary(df: pd.DataFrame, prefix: str = "") -> Summary:
     from llmframe.notebook.summary import summarise
 
     return summarise(df, prefix)
+
+
+@told_plainly
+def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """What made a file that ``df.llm.to_parquet`` or ``df.llm.to_excel`` wrote.
+
+    Returns ``llmframe`` (the version that wrote it), ``created`` (UTC), ``rows`` and
+    ``columns``: what llmframe wrote, by name, with ``task``, ``type`` and ``categories``. Of
+    the frame's latest call, as far as the frame knew: ``task``, ``model``, ``endpoint`` (its
+    host), ``checkpoint`` (the file's name), ``counts`` of rows by status, ``tokens_in``,
+    ``tokens_out``, ``cost``. No data is read. Raises PlanError for any other file.
+    """
+    from llmframe.frame.export import metadata
+
+    return metadata.read_metadata(path)
+
+
+@told_plainly
+def read_parquet(path: str | os.PathLike[str]) -> pd.DataFrame:
+    """The frame that ``df.llm.to_parquet`` wrote, as it was.
+
+    Like ``pandas.read_parquet``, and brings back what that does not: lists and dicts as such,
+    closed choices of numbers, and the labels of choices in a file without rows. Any other
+    parquet file is read as pandas reads it. Raises PlanError for what is no parquet file.
+    """
+    from llmframe.frame.export import reading
+
+    return reading.read_parquet(path)
 
 
 def _settle(options: Mapping[str, Any], without: tuple[str, ...]) -> Settings:

@@ -7,6 +7,7 @@ import threading
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from llmframe.engine import advice
 from llmframe.errors import (
@@ -258,6 +259,7 @@ class Run:
         counts = ("rows", "ok", "failed", "skipped", "pending")
         return {
             "model": self._execution.job.model,
+            "endpoint": urlsplit(self._url).hostname,
             "checkpoint": report.checkpoint,
             "counts": {name: getattr(report, name) for name in counts},
             "tokens_in": report.tokens_in,

@@ -97,13 +97,9 @@ class Run:
         """The rows that failed so far, on the frame's index: the input beside llm_error."""
         from llmframe.frame.typed import texts
 
-        failed = [
-            (position, result.error)
-            for position, result in enumerate(self._execution.book.results)
-            if result is not None and result.status == "failed"
-        ]
+        failed = self._execution.book.results.failed()
         rows = self._target.df[list(self._target.inputs)].iloc[[position for position, _ in failed]]
-        return rows.assign(llm_error=texts([error for _, error in failed]))
+        return rows.assign(llm_error=texts([result.error for _, result in failed]))
 
     def pause(self) -> None:
         """Send nothing new until resume; what is in flight comes back."""
@@ -153,7 +149,7 @@ class Run:
         """The frame as it is now; rows that are not done are pending."""
         from llmframe.frame.columns import add_columns, new_columns
 
-        target, results = self._target, list(self._execution.book.results)
+        target, results = self._target, self._execution.book.results.copy()
         if target.only_new:
             return new_columns(target.df.index, target.columns, results, info=self._info())
         return add_columns(target.df, target.columns, results, info=self._info())

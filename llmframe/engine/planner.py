@@ -159,7 +159,7 @@ class Planner:
         if result.status == "ok":
             self.note_id(key, row_id)
         if result.status == "ok" and result.seconds is None:
-            self._book.results[position] = result
+            self._book.results.share(leader, [position])
             return True
         self._close(position, result, "shared")
         return False

@@ -150,6 +150,41 @@ def read_parquet(path: str | os.PathLike[str]) -> pd.DataFrame:
     return reading.read_parquet(path)
 
 
+@told_plainly
+def read_checkpoint(path: str | os.PathLike[str], task: str | None = None) -> pd.DataFrame:
+    """The answers in a checkpoint, without the frame that was tagged: a dead run's work.
+
+    path: a file, or a folder of them such as ``.llmframe``. task: the hash that begins with
+    this; by default the task that was written to last. Nothing is made, locked or changed, and
+    a run may be writing the file meanwhile.
+
+    Returns one row per ``id`` (per key where the run had no ``id=``): ``id``, the fields, typed
+    as ``tag`` types them, ``status`` (ok or failed), ``error`` (its kind), ``model``,
+    ``tokens_in``, ``tokens_out``, ``cost`` and ``time`` (UTC). Rows that share an answer show it
+    each, with what it cost. A field of one of these names keeps it; ours then begins with
+    ``llm_``. Damaged lines are skipped, with one warning.
+
+    Raises PlanError where there is no checkpoint or no such task, and lists those there are;
+    CheckpointError where it cannot be read.
+    """
+    from llmframe.frame.checkpoints import read_checkpoint as read
+
+    return read(path, task)
+
+
+@told_plainly
+def compact(checkpoint: str | os.PathLike[str]) -> int:
+    """Rewrite a checkpoint file without the lines that count no more; the bytes saved.
+
+    What stays: the tasks, the newest answer (else failure) of every row, all ids. Killed or
+    failing at any moment, it leaves the old file or the new one, whole. Raises PlanError for what
+    is no such file, CheckpointError while any process writes it.
+    """
+    from llmframe.engine.journal import compact as compact_file
+
+    return compact_file(checkpoint)
+
+
 def _settle(options: Mapping[str, Any], without: tuple[str, ...]) -> Settings:
     """The options of a call that does not take all of them."""
     for name in without:

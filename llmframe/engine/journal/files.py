@@ -104,6 +104,14 @@ class FileOps:
         except FileNotFoundError:
             return False
 
+    def replace(self, new: Path, old: Path) -> None:
+        """Put one file in the place of another, in one step."""
+        new.replace(old)
+
+    def unlink(self, path: Path) -> None:
+        """Remove a file; fine if it is not there."""
+        path.unlink(missing_ok=True)
+
     def identity(self, path: Path) -> tuple[int, int] | None:
         """Which file stands at path; None if none does."""
         try:
@@ -115,6 +123,15 @@ class FileOps:
 
 _SEEKING = threading.Lock()
 SYSTEM = FileOps()
+
+
+def write_all(fd: int, data: bytes, ops: FileOps) -> None:
+    """Write everything, in one call where the system can. Raises OSError."""
+    left = memoryview(data)
+    while left:
+        if not (count := ops.write(fd, left)):
+            raise OSError(errno.EIO, "the system wrote nothing")
+        left = left[count:]
 
 
 def sync_folder(folder: Path, ops: FileOps) -> None:

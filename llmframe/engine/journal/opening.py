@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from llmframe.engine.journal import places
 from llmframe.engine.journal.checkpoint import Checkpoint, TaskInfo
+from llmframe.engine.journal.database import is_database
 from llmframe.engine.journal.files import SYSTEM, FileOps
 from llmframe.engine.journal.lock import LockHeldError
 from llmframe.engine.journal.shared import close_store, open_store
@@ -43,6 +44,11 @@ def open_checkpoint(
     if where is not True and not isinstance(where, (str, os.PathLike)):
         raise PlanError(f"checkpoint must be True, False or a path, not {where!r}")
     own = None if where is True else places.explicit_path(where)
+    if adopt and own is not None and is_database(own):
+        raise PlanError(
+            f"adopt=True takes over a file of plain lines, and {own} is a database: give a file "
+            "such as 'answers.jsonl', or leave adopt= out"
+        )
     opening = _Opening(task, places.default_folders(folder), ops)
     try:
         checkpoint = opening.open(own, adopt=adopt, read_only=read_only)
@@ -111,7 +117,8 @@ class _Opening:
             ) from exc
         if store.is_strange():
             raise PlanError(
-                f"{path} exists and is no checkpoint: it does not hold lines of JSON. Nothing was "
+                f"{path} exists and is no checkpoint: it holds neither lines of JSON nor a "
+                "database of this llmframe. Nothing was "
                 "sent and the file is as it was. Pass a new path."
             )
         return store

@@ -144,8 +144,8 @@ class Journal:
 
     def all_lines(self) -> Iterator[bytes]:
         """Every line of the file, damaged and foreign ones too. Raises OSError."""
-        for _, group, _ in whole_lines(self._ops, self._fd, 0):
-            yield from group
+        for group in whole_lines(self._ops, self._fd, 0):
+            yield from group.lines
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until all lines are on the disk; False if they are not, or not in time."""

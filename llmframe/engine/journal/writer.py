@@ -6,7 +6,7 @@ import contextlib
 import errno
 from typing import TYPE_CHECKING
 
-from llmframe.engine.journal.files import APPEND, FileOps, sync_folder
+from llmframe.engine.journal.files import APPEND, FileOps, sync_folder, write_all
 from llmframe.engine.journal.lock import take_lock
 from llmframe.engine.journal.syncer import Syncer
 
@@ -56,12 +56,9 @@ class Writer:
         """Append a line (with its newline); its offset. Raises OSError."""
         with self._syncer:
             # one write: whoever else appends to this file must not come in between
-            left = memoryview(b"\n" + line if self._torn else line)
+            whole = b"\n" + line if self._torn else line
             self._torn = True
-            while left:
-                if not (count := self._ops.write(self._fd, left)):
-                    raise OSError(errno.EIO, "the system wrote nothing")
-                left = left[count:]
+            write_all(self._fd, whole, self._ops)
             self._torn = False
             return self._ops.end_of_write(self._fd) - len(line)
 

@@ -124,6 +124,9 @@ class Run:
         An interrupt ends the waiting, not the run. PlanError on the event loop that the run
         lives on, which the waiting would hold up for good.
         """
+        if self.loop is not None and self.loop.is_closed() and not self._over.done():
+            self._execution.abandon()
+            self.ended()
         if timeout != 0 and not self._over.done() and self.lives_here:
             raise PlanError(
                 "this run lives on the event loop that a blocking wait would hold up; "
@@ -209,8 +212,11 @@ class Run:
         return self._execution
 
     def ended(self, crash: BaseException | None = None) -> None:
-        """Told by the runner when the engine is done; crash: what it ended with, if anything."""
-        if not isinstance(crash, asyncio.CancelledError):
+        """Told by the runner when the engine is done; crash: what it ended with, if anything.
+
+        A cancel or an interrupt is no crash: it stops the run.
+        """
+        if isinstance(crash, Exception):
             self._crash = crash
         if not self._over.done():
             self._over.set_result(None)
@@ -299,7 +305,8 @@ class Registry:
     def find(self, wanted: Run) -> Run | None:
         """A run of the same plan that is alive and was not told to stop."""
         running = (run for run in self.alive() if run.status in ("running", "paused"))
-        return next((run for run in running if run.is_same(wanted)), None)
+        joinable = (run for run in running if run.loop is not None and run.loop.is_running())
+        return next((run for run in joinable if run.is_same(wanted)), None)
 
     def forget_all(self) -> None:
         """A forked child: the parent's runs are not its own."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmframe.engine.governor import forget_governors
 from llmframe.engine.inflight import in_flight
+from llmframe.engine.loops import loops
 from llmframe.errors import PlanError, warn
 from llmframe.run import registry, running_loop
 
@@ -75,6 +76,7 @@ def _after_fork() -> None:
     registry.forget_all()
     forget_governors()
     in_flight.forget_all()
+    loops.forget_all()
 
 
 if hasattr(os, "register_at_fork"):
@@ -120,7 +122,7 @@ async def live(run: Run) -> None:
         await run.execution.run()
     except BaseException as exc:
         crash = exc
-        if isinstance(exc, asyncio.CancelledError):
+        if not isinstance(exc, Exception):  # a cancel, or an interrupt that hit this very step
             raise
     finally:
         run.ended(crash)

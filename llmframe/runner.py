@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from llmframe.engine.governor import forget_governors
 from llmframe.engine.inflight import in_flight
 from llmframe.engine.loops import loops
+from llmframe.engine.turns import turns
 from llmframe.errors import PlanError, warn
 from llmframe.run import registry, running_loop
 
@@ -128,12 +129,17 @@ async def live(run: Run) -> None:
         run.ended(crash)
 
 
+async def _live_beside_cells(run: Run) -> None:
+    with turns.short():
+        await live(run)
+
+
 def begin(run: Run) -> None:
     """Start a run in the background, on the loop thread."""
     thread = loop_thread()
     run.loop = thread.loop
     registry.add(run)
-    thread.submit(live(run))
+    thread.submit(_live_beside_cells(run))
 
 
 # -- waiting in a cell ---------------------------------------------------------------

@@ -48,6 +48,13 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             yield handle
     except OSError as exc:
         raise LLMFrameError(_refused(exc, path, had=had)) from exc
+    try:
+        sync_folder(target.parent, SYSTEM)
+    except OSError as exc:
+        raise LLMFrameError(
+            f"{path} is written and in its place, but the disk does not confirm it "
+            f"({exc.strerror or exc}). Look at the disk, and export again"
+        ) from exc
 
 
 @contextmanager
@@ -55,26 +62,28 @@ def _temporary(target: Path) -> Iterator[BinaryIO]:
     _remove_dead(target.parent)
     name = f".{target.name[:40]}.{os.getpid()}-{secrets.token_hex(4)}{SUFFIX}"
     temporary = target.with_name(name)
-    handle = os.fdopen(os.open(temporary, _NEW, 0o666), "wb")  # the umask has its say, as usual
-    held = os.dup(handle.fileno())  # keeps the lock until the file is in its place
+    fd = os.open(temporary, _NEW, 0o666)  # the umask has its say, as usual
     try:
-        with handle:
-            _lock(held)
+        with os.fdopen(fd, "wb") as handle:
+            _lock(fd)
             yield handle
             handle.flush()
-            _keep_mode(held, target)
-            os.fsync(held)
-        if sys.platform == "win32":  # pragma: no cover - an open file cannot be renamed there
-            os.close(held)
-        _replace(temporary, target)
-        sync_folder(target.parent, SYSTEM)
+            _keep_mode(fd, target)
+            os.fsync(fd)
+            if sys.platform == "win32":  # pragma: no cover - no open file is renamed there
+                handle.close()
+            _replace(temporary, target)
     except BaseException:
         with suppress(OSError):  # the first error is the one to tell
             temporary.unlink(missing_ok=True)
         raise
-    finally:
-        if sys.platform != "win32":
-            os.close(held)
+
+
+def _lock(fd: int) -> None:
+    """Held while the file is written: the system lets go of it when the process dies."""
+    if sys.platform != "win32":
+        with suppress(OSError):  # a file system without locks: its leftovers stay
+            SYSTEM.lock(fd)
 
 
 def _keep_mode(fd: int, target: Path) -> None:
@@ -91,13 +100,6 @@ def _replace(temporary: Path, target: Path) -> None:
             return
         time.sleep(PAUSE)
     temporary.replace(target)
-
-
-def _lock(fd: int) -> None:
-    """Held by whoever writes: the system lets go of it when the process dies."""
-    if sys.platform != "win32":
-        with suppress(OSError):  # a file system without locks: its leftovers stay
-            SYSTEM.lock(fd)
 
 
 def _remove_dead(folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import re
+import tempfile
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from llmframe.errors import PlanError, warn
+from llmframe.errors import LLMFrameError, PlanError, warn
 from llmframe.frame.cells import cell_text, clean_text, is_missing
 from llmframe.frame.export.metadata import describe, encode
 from llmframe.frame.export.named import is_day, named_columns
@@ -45,9 +46,16 @@ def write_excel(df: pd.DataFrame, handle: BinaryIO, *, sheet_name: str, index: b
     book.properties.description = encode(describe(df))
     sheet = _Sheet(openpyxl, book.create_sheet(sheet_name), [name for name, _ in named])
     readers = [_reader(cells) for _, cells in named]
-    sheet.fill([cells for _, cells in named], readers)
     finished = io.BytesIO()
-    book.save(finished)
+    try:
+        sheet.fill([cells for _, cells in named], readers)
+        book.save(finished)
+    except OSError as exc:
+        raise LLMFrameError(
+            f"the temporary folder {tempfile.gettempdir()}, in which openpyxl works, cannot be "
+            f"written ({exc.strerror or exc}). Nothing was exported, and a file that was there is "
+            "whole. Make room there, or name another folder in TMPDIR, and export again"
+        ) from exc
     handle.write(finished.getbuffer())
     if sheet.cut:
         warn(

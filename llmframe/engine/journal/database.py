@@ -111,16 +111,17 @@ class Database:
         with self._changing:
             if self._syncer is not None:
                 return
-            reading, self._connection = self._connection, open_for_writing(self.path, self._ops)
-            if reading is not None:
-                reading.close()
-            self._syncer = Syncer(self._sync, self._tell, self.close_files)
+            connection = open_for_writing(self.path, self._ops)
+            self._close_files()  # what was read with
+            self._connection = connection
             try:
                 self._prepare()
-                self._syncer.start()
+                syncer = Syncer(self._sync, self._tell, self._release)
+                syncer.start()
             except BaseException:
-                self.close_files()
+                self._close_files()
                 raise
+            self._syncer = syncer
 
     def read_on(self) -> None:
         """Nothing to do: every question is asked anew."""
@@ -168,7 +169,7 @@ class Database:
     def close(self) -> None:
         """Bring all to the disk and give everything back."""
         if self._syncer is None:
-            self.close_files()
+            self._release()
         else:
             self._syncer.close()
 
@@ -180,20 +181,24 @@ class Database:
         if self._syncer is not None:
             self._syncer.leave_to_parent()
 
-    def close_files(self) -> None:
-        """The last process to do so takes the log into the database."""
+    def _release(self) -> None:
         self._end(errno.EBADF, "it is closed")
 
     def _end(self, error: int, reason: str) -> None:
         with self._changing:
             self._ended = self._ended or (error, reason)
-            log, self._log = self._log, _NO_FILE
-            with contextlib.suppress(OSError):  # nothing was written through it
-                self._ops.close(log)
-            for connection in (self._keeper, self._connection):
-                if connection is not None:
-                    with contextlib.suppress(sqlite3.Error):
-                        connection.close()
+            self._close_files()
+
+    def _close_files(self) -> None:
+        """The last process to do so takes the log into the database."""
+        log, self._log = self._log, _NO_FILE
+        with contextlib.suppress(OSError):  # nothing was written through it
+            self._ops.close(log)
+        for connection in (self._keeper, self._connection):
+            if connection is not None:
+                with contextlib.suppress(sqlite3.Error):
+                    connection.close()
+        self._keeper = self._connection = None
 
     def _prepare(self) -> None:
         """What is known of a database that has just been opened for writing."""
@@ -216,10 +221,10 @@ class Database:
             return _run(self._connection, sql, values)
 
     def _write(self, sql: str, *values: object) -> None:
-        assert self._syncer is not None
-        assert self._connection is not None
         with self._changing:
             self._check_open()
+            assert self._syncer is not None
+            assert self._connection is not None
             with self._syncer:
                 _run(self._connection, sql, values)
 

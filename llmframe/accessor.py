@@ -9,7 +9,8 @@ import pandas as pd
 from llmframe import api
 from llmframe.config import Options
 from llmframe.errors import warn
-from llmframe.signature import told_plainly, with_options
+from llmframe.plainly import told_plainly
+from llmframe.signature import with_options
 
 if TYPE_CHECKING:
     import os

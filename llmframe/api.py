@@ -10,8 +10,9 @@ from llmframe import runner
 from llmframe.config import Options, settle
 from llmframe.engine.advice import how_to_go_on, on_long_texts
 from llmframe.errors import PlanError
+from llmframe.plainly import told_plainly
 from llmframe.run import Run, registry
-from llmframe.signature import told_plainly, with_options
+from llmframe.signature import with_options
 
 if TYPE_CHECKING:
     import os

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypedDict
 from urllib.parse import urlsplit
 
 from llmframe.errors import PlanError
+from llmframe.plainly import told_plainly
 from llmframe.secret import Key, hide_secrets, mask_key
 
 OPENAI_URL = "https://api.openai.com/v1"
@@ -179,6 +180,7 @@ class Configuration(Mapping[str, Any]):
 _configured: dict[str, Any] = {}
 
 
+@told_plainly
 def configure(*, reset: bool = False, **defaults: Any) -> Configuration:
     """Set defaults for every later call of this process.
 
@@ -186,7 +188,6 @@ def configure(*, reset: bool = False, **defaults: Any) -> Configuration:
     reset: forget what was set before. Returns all that is set now; printing it masks the key.
     Raises PlanError for an unknown option or a value that cannot be right.
     """
-    mask_key(defaults)
     check_names(defaults)
     values = {} if reset else dict(_configured)
     if "base_url" in defaults and "api_key" not in defaults:
@@ -329,6 +330,7 @@ def _is_url(value: object) -> bool:
         return False
     try:
         parts = urlsplit(value)
+        parts.port  # noqa: B018 - reading it is the check
     except ValueError:
         return False
     plain = not (parts.query or parts.fragment or "@" in parts.netloc)

@@ -68,6 +68,12 @@ class Run:
         if self.stage is None or not self.stage.display():
             raise NotImplementedError
 
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            "a Run lives in this process and is neither pickled nor copied; keep run.partial(), "
+            "the frame, and run.report"
+        )
+
     def __repr__(self) -> str:
         report = self.report
         return (

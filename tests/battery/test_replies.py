@@ -242,7 +242,7 @@ STRANGE = {
     "tokens true": lambda a: completion(a, usage={"prompt_tokens": True}),
     "tokens a list": lambda a: completion(a, usage=[1, 2]),
     "more tokens than there are": lambda a: completion(a, usage={"prompt_tokens": 10**400}),
-    "two choices": lambda a: completion(a, choices=[completion(x)["choices"][0] for x in (a, "no")]),
+    "two choices": lambda a: completion(a, choices=completion(a)["choices"] * 2),
     "parts": lambda a: completion([{"type": "text", "text": part} for part in (a[:9], a[9:])]),
     "thoughts beside": lambda a: completion(a, message={"reasoning_content": "hm"}),
     "a refusal beside": lambda a: completion(a, message={"refusal": "no"}),

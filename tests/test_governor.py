@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import random
+import sys
 import threading
 
 import pytest
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from llmframe.engine import governor as governors
 from llmframe.engine.governor import Governor, Seat, auto_cap, governor_for
 from llmframe.engine.governor.gate import Gate
-from llmframe.engine.governor.governor import FIRST_LIMIT, FIRST_LIMIT_AUTO
+from llmframe.engine.governor.governor import AUTO_CAP, FIRST_LIMIT, FIRST_LIMIT_AUTO
 from llmframe.engine.governor.ladder import Rung
 from llmframe.engine.governor.limiter import CUT_INTERVAL, Limiter
 from llmframe.engine.governor.pause import QUICK, SURE, Pause
@@ -1107,5 +1108,23 @@ def test_the_cap_of_a_run_that_finds_its_own_is_known():
         governor = new_governor()
         governor.join(None)
         assert governor._gate._limiter.ceiling == auto_cap()
+
+    virtual_time.run(main())
+
+
+def test_where_open_files_are_not_counted_the_cap_is_the_most(monkeypatch):
+    monkeypatch.setitem(sys.modules, "resource", None)
+    assert auto_cap() == AUTO_CAP
+
+
+def test_a_lease_that_is_given_back_after_its_run_has_left_is_no_news():
+    async def main():
+        governor = new_governor()
+        seat, other = governor.join(2), governor.join(2)
+        lease = await seat.acquire()
+        seat.leave()
+        governor.give_back(lease)
+        assert other.on_wire == 0
+        assert governor.binding().on_wire == 0
 
     virtual_time.run(main())

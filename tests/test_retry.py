@@ -206,6 +206,14 @@ def test_a_reply_that_is_no_json_is_tried_again():
     assert verdict.message == "text/html instead of JSON"
 
 
+def test_a_reply_that_was_too_large_is_told_as_such_and_not_as_a_lost_connection():
+    exc = openai.APIConnectionError(request=httpx2.Request("POST", "https://x"))
+    exc.__cause__ = BadReply("the endpoint answered with more than 32 MB")
+    verdict = judge(exc)
+    assert meaning(verdict) == ("retry", "server")
+    assert verdict.message == "the endpoint answered with more than 32 MB"
+
+
 def test_a_bad_reply_keeps_what_it_cost():
     assert BadReply("x", usage=Usage(3, 4)).usage == Usage(3, 4)
 

@@ -6,6 +6,7 @@ calls on files whose path holds a given text, and fails the nth.
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import subprocess
@@ -147,6 +148,7 @@ def forget_syncs(): _disk.disk_forget_syncs()
 @cache
 def _library() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="failing-disk-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     source = folder / "disk.c"
     source.write_text(_SOURCE)
     library = folder / "disk.so"

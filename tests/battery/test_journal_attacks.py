@@ -1,4 +1,4 @@
-"""The journal under attack: faults 20, 21, 23, 32 and what a hostile file or name could do.
+"""The journal under attack: its nth call fails (32), its file is damaged (20).
 
 What must hold each time: never a wrong answer, never a corrupt file, never an earlier row lost.
 """
@@ -6,27 +6,14 @@ What must hold each time: never a wrong answer, never a corrupt file, never an e
 from __future__ import annotations
 
 import errno
-import json
-import os
-import pickle
-import shutil
-import sqlite3
-import stat
-import subprocess
-import sys
 import time
 import warnings
-from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import failing_disk
 import pytest
 from journal_kit import (
-    FAILED,
-    OPERATIONS,
-    OTHER_TASK,
-    ROOT,
     TASK,
     FailingOps,
     QuickOps,
@@ -38,23 +25,21 @@ from journal_kit import (
 
 import llmframe as lf
 from llmframe import testing
-from llmframe.engine.journal import compact, lines, open_checkpoint
+from llmframe.engine.journal import lines
 from llmframe.engine.journal.shared import open_stores
 from llmframe.errors import CheckpointError, PlanError
 from tests.battery.kit import (
-    answered,
     assert_same,
-    check,
     frame,
     lost,
-    paid_twice,
     says,
     tag,
     uninterrupted,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+from tests.battery.files import kept
 
 pytestmark = pytest.mark.battery
 
@@ -67,29 +52,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     yield tmp_path / ".llmframe"
     assert not open_stores()
-
-
-def kept(path: Path, folder: Path, numbers: range) -> list[int]:
-    """The rows whose right answer is there; a wrong one fails the test."""
-    found = []
-    with opened(path, folder, ops=QuickOps()) as checkpoint:
-        for n in numbers:
-            if (result := checkpoint.get(key(n))) is not None:
-                assert result == answer(n)
-                found.append(n)
-    return found
-
-
-def child(script: str, *arguments: object) -> subprocess.Popen[str]:
-    """Another process, over the same tests and the same package."""
-    paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
-    return subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", script, *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": paths},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
 
 
 # -- 32: the nth call fails -----------------------------------------------------------
@@ -344,398 +306,3 @@ def test_a_million_lines_are_indexed_in_three_seconds(tmp_path: Path, folder: Pa
         assert checkpoint.damaged == 0
         assert all(checkpoint.get(key(n)) == answer(1) for n in range(0, total, 99_999))
     assert took <= 3, f"{took:.1f} s of CPU"
-
-
-# -- 21: another prompt, another model ------------------------------------------------
-
-
-@pytest.mark.parametrize("name", ["run.jsonl", "run.db"])
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"instructions": "Tag it well."},
-        {"model": "other-model"},
-        {"fields": {"intent": ["refund", "other"]}},
-        {"temperature": 0.5},
-    ],
-    ids=lambda change: next(iter(change)),
-)
-def test_another_question_gets_no_old_answer_and_changes_no_old_byte(
-    tmp_path: Path, name: str, change: dict[str, Any]
-) -> None:
-    df, path = frame(6), tmp_path / name
-    with testing.serve() as server:
-        tag(df, server, tmp_path, checkpoint=path)
-        old = path.read_bytes()
-        out = tag(df, server, tmp_path, checkpoint=path, **change)
-        assert len(server.ledger.calls) == 12
-        assert lf.last_run().report.reused == 0
-        assert (out["llm_status"] == "ok").all()
-        tag(df, server, tmp_path, checkpoint=path)
-        assert len(server.ledger.calls) == 12
-    if path.suffix == ".jsonl":
-        assert path.read_bytes().startswith(old)
-    tasks = {lf.read_checkpoint(path, task=task)["model"].iloc[0] for task in task_names(path)}
-    assert tasks == {"test-model", change.get("model", "test-model")}
-
-
-def task_names(path: Path) -> list[str]:
-    with pytest.raises(PlanError) as told:
-        lf.read_checkpoint(path, task="no such task")
-    names = [line.strip().partition(":")[0] for line in str(told.value).splitlines()[1:]]
-    assert len(names) == 2
-    return names
-
-
-def test_a_default_file_of_another_prompt_stays_byte_for_byte(tmp_path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    df = frame(6)
-    with testing.serve() as server:
-        tag(df, server, None, checkpoint=True)
-        (old,) = (tmp_path / ".llmframe").glob("*.jsonl")
-        before = old.read_bytes()
-        tag(df, server, None, checkpoint=True, instructions="Another question.")
-        assert len(server.ledger.calls) == 12
-    assert old.read_bytes() == before
-    assert len(list((tmp_path / ".llmframe").glob("*.jsonl"))) == 2
-
-
-# -- 23: two processes, one file ------------------------------------------------------
-
-RUN = """
-import sys
-import llmframe as lf
-from tests.battery.kit import frame, settings, FIELDS
-url, checkpoint, first, last = sys.argv[1:]
-out = lf.tag(frame(40).iloc[int(first):int(last)], "text", FIELDS,
-             **settings(url, None, checkpoint=checkpoint if checkpoint != "True" else True))
-assert (out["llm_status"] == "ok").all()
-print(lf.last_run().report.reused)
-"""
-HOLD = """
-import sys
-from pathlib import Path
-from journal_kit import *
-path = Path(sys.argv[1])
-checkpoint = open_checkpoint(path, TASK, folder=path.parent / "x")
-checkpoint.append(key(0), answer(0))
-print("ready", flush=True)
-sys.stdin.read()
-"""
-
-
-def test_a_second_kernel_is_refused_with_the_pid_and_sends_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "rows.jsonl"
-    with child(HOLD, path) as other, testing.serve() as server:
-        other.stdout.readline()
-        before = path.read_bytes()
-        with pytest.raises(CheckpointError) as told:
-            tag(frame(5), server, None, checkpoint=path)
-        says(told.value, f"process {other.pid}", "nothing was sent", "checkpoint=False")
-        assert server.ledger.calls == []
-        with pytest.raises(CheckpointError, match=f"in use by process {other.pid}"):
-            lf.compact(path)
-        assert len(lf.read_checkpoint(path)) == 1
-        assert path.read_bytes() == before
-        other.stdin.close()
-
-
-def test_a_lock_heals_when_its_holder_is_killed(tmp_path: Path, folder: Path) -> None:
-    path = tmp_path / "rows.jsonl"
-    with child(HOLD, path) as other:
-        other.stdout.readline()
-        other.kill()
-    assert path.with_name("rows.jsonl.lock").read_text() == f"{other.pid}\n"
-    with opened(path, folder) as checkpoint:
-        assert checkpoint.notes == []
-        assert checkpoint.get(key(0)) == answer(0)
-
-
-@pytest.mark.parametrize("name", ["rows.db", "True"])
-def test_two_processes_on_one_checkpoint_end_with_every_row(tmp_path, monkeypatch, name) -> None:
-    """Two halves that overlap: on a database, or on the default files beside each other."""
-    monkeypatch.chdir(tmp_path)
-    where = name if name == "True" else str(tmp_path / name)
-    df = frame(40)
-    with testing.serve() as server:
-        halves = [child(RUN, server.url, where, *half) for half in [(0, 25), (15, 40)]]
-        for half in halves:
-            half.communicate(timeout=100)
-            assert half.returncode == 0
-        bought = len(server.ledger.calls)
-        out = tag(df, server, None, checkpoint=where if name != "True" else True)
-        assert len(server.ledger.calls) == bought  # nothing is bought a third time
-        assert lost(out, server.ledger) == []
-        assert paid_twice(server.ledger) <= 10  # those that both had in flight at once
-        assert_same(out, uninterrupted(df))
-
-
-def test_a_process_killed_beside_another_costs_at_most_what_it_had_in_flight(tmp_path) -> None:
-    df, path = frame(40), tmp_path / "rows.db"
-    with testing.serve(latency=0.05) as server:
-        with child(RUN, server.url, path, 0, 40) as doomed:
-            until_bought(server, 8)
-            doomed.kill()
-        early = answered(server.ledger)
-        out = tag(df, server, None, checkpoint=path)
-        check(out, df, server, twice=20)
-        assert early
-
-
-def until_bought(server: testing.Server, count: int) -> None:
-    end = time.monotonic() + 30
-    while len(answered(server.ledger)) < count:
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
-# -- compaction -----------------------------------------------------------------------
-
-
-def write_history(path: Path, folder: Path) -> None:
-    with opened(path, folder, ops=QuickOps()) as checkpoint:
-        for n in range(6):
-            checkpoint.append(key(n), FAILED, id=n)
-        for n in range(5):
-            checkpoint.append(key(n), answer(n), id=-n)
-    write_answers(path, folder, range(6, 8), OTHER_TASK)
-
-
-def is_whole(path: Path, folder: Path) -> None:
-    assert kept(path, folder, range(8)) == [0, 1, 2, 3, 4, 6, 7]
-    with opened(path, folder, ops=QuickOps()) as checkpoint:
-        assert all(checkpoint.has_id(key(n), n) for n in range(6))
-        assert all(checkpoint.has_id(key(n), -n) for n in range(5))
-
-
-@pytest.mark.parametrize("operation", OPERATIONS)
-def test_a_compaction_whose_nth_call_fails_leaves_a_whole_file(tmp_path, folder, operation) -> None:
-    for nth in range(1, 40):
-        path = tmp_path / f"{nth}" / "rows.jsonl"
-        write_history(path, folder)
-        ops = FailingOps(operation, nth)
-        try:
-            compact(path, ops)
-        except CheckpointError as told:
-            says(told, "cannot compact", "whole")
-        is_whole(path, folder)
-        assert {file.name for file in path.parent.iterdir()} <= {
-            "rows.jsonl", "rows.jsonl.lock", "rows.jsonl.compact",
-        }  # fmt: skip
-        compact(path)
-        is_whole(path, folder)
-        if ops.calls < nth:
-            return
-    pytest.fail("the loop did not reach the last call")
-
-
-KILLED = """
-import os, sys
-from pathlib import Path
-from journal_kit import OPERATIONS, QuickOps
-from llmframe.engine.journal import compact
-
-class Killed(QuickOps):
-    left = 0
-
-def dying(name):
-    def call(self, *arguments):
-        Killed.left -= 1
-        if not Killed.left:
-            if name == "write":
-                os.write(arguments[0], bytes(arguments[1])[:50])
-            os._exit(9)
-        return getattr(QuickOps, name)(self, *arguments)
-    return call
-
-for name in OPERATIONS:
-    setattr(Killed, name, dying(name))
-Killed.left = int(sys.argv[2])
-compact(Path(sys.argv[1]), Killed())
-"""
-FORKED = """
-import os, subprocess, sys
-source = sys.argv[1]
-import llmframe.engine.journal, journal_kit  # loaded once for all that are killed
-nth = 0
-while True:
-    nth += 1
-    sys.argv[1:] = [sys.stdin.readline().strip(), str(nth)]
-    if (pid := os.fork()) == 0:
-        exec(source)
-        os._exit(0)
-    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    print(code, flush=True)
-    if code != 9:
-        break
-"""
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="forks")
-def test_a_compaction_killed_at_any_call_leaves_a_whole_file(tmp_path: Path, folder: Path) -> None:
-    with child(FORKED, KILLED) as killer:
-        for nth in range(1, 99):
-            path = tmp_path / f"{nth}" / "rows.jsonl"
-            write_history(path, folder)
-            before = path.read_bytes()
-            killer.stdin.write(f"{path}\n")
-            killer.stdin.flush()
-            code = int(killer.stdout.readline())
-            assert path.read_bytes() == before or len(path.read_bytes()) < len(before)
-            is_whole(path, folder)
-            compact(path)
-            is_whole(path, folder)
-            if code == 0:
-                break
-        assert nth > 10
-
-
-def test_a_compacted_checkpoint_buys_nothing_again(tmp_path: Path) -> None:
-    df = frame(10).assign(case=range(10))
-    with testing.serve(faults={"500": 0.4}) as server:
-        tag(df, server, tmp_path, id="case", max_attempts=1)
-    with testing.serve() as server:
-        tag(df, server, tmp_path, id="case", reuse=False)
-        bought = len(server.ledger.calls)
-        assert lf.compact(tmp_path / "run.jsonl") > 0
-        out = tag(df, server, tmp_path, id="case")
-        assert len(server.ledger.calls) == bought
-        assert_same(out, uninterrupted(df))
-    assert sorted(lf.read_checkpoint(tmp_path / "run.jsonl")["id"]) == list(range(10))
-
-
-# -- hostile files and names ----------------------------------------------------------
-
-
-class Bomb:
-    """Runs a command where it is unpickled."""
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[str]]:
-        return os.system, ("touch exploded",)
-
-
-YAML = b"!!python/object/apply:os.system ['touch exploded']\n"
-CODE = "__import__('os').system('touch exploded')"
-
-
-def hostile(kind: str, path: Path) -> None:
-    if kind == "pickle":
-        path.write_bytes(pickle.dumps(Bomb()))
-    elif kind == "yaml":
-        path.write_bytes(YAML)
-    elif kind == "code in JSON":
-        line = {"py/object": "os.system", "py/reduce": [CODE], "id": 1, "intent": CODE}
-        path.write_text(json.dumps(line) + "\n")
-    elif kind == "code in our line":
-        used = {"usage": {"in": 1, "out": 1}, "n": 1}
-        settings = {"model": CODE, "fields": {"fields": [{"name": CODE, "kind": CODE}]}}
-        path.write_bytes(
-            lines.encode(TASK.digest, TASK.short, {"settings": settings})
-            + lines.encode(key(1), TASK.short, {"v": {CODE: CODE}, **used, "id": CODE})
-        )
-    else:
-        with closing(sqlite3.connect(path)) as connection:
-            connection.execute("CREATE TABLE lines (n, key, sort, id, line)")
-            connection.execute(
-                "CREATE TRIGGER t BEFORE INSERT ON lines BEGIN"
-                " SELECT load_extension('exploded'), writefile('exploded', 'x'); END"
-            )
-            connection.commit()
-
-
-@pytest.mark.parametrize("suffix", [".jsonl", ".db"])
-@pytest.mark.parametrize("kind", ["pickle", "yaml", "code in JSON", "code in our line", "triggers"])
-def test_no_file_can_make_us_run_code(tmp_path, monkeypatch, kind: str, suffix: str) -> None:
-    monkeypatch.chdir(tmp_path)
-    path = tmp_path / f"rows{suffix}"
-    hostile(kind, path)
-    for use in (
-        lambda: lf.read_checkpoint(path),
-        lambda: open_checkpoint(path, TASK).close(),
-        lambda: lf.compact(path),
-    ):
-        try:
-            use()
-        except (PlanError, CheckpointError):
-            continue
-    assert not list(tmp_path.rglob("exploded"))
-
-
-NAMES = [
-    "../outside", "..\\outside", "/tmp/outside", "C:\\outside", "a/../../outside", "~/outside",
-    "outside\0.jsonl", "CON", "outside\n", "$(touch outside)", "\u202eoutside", "." * 300,
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("name", NAMES, ids=range(12))
-def test_no_name_from_outside_leads_out_of_the_folder(tmp_path, monkeypatch, name: str) -> None:
-    """Files are named by a hash: what a task, a model, a field or a row says is only read."""
-    home = tmp_path / "home"
-    home.mkdir()
-    monkeypatch.chdir(home)
-    monkeypatch.setenv("HOME", str(home))
-    df = frame(2).assign(case=[name, "b"])
-    fields = {name.replace("\0", "-"): ["a", "b"]}
-    with testing.serve() as server:
-        tag(df, server, None, checkpoint=True, model=name, instructions=name, id="case",
-            fields=fields, on_error="keep")  # fmt: skip
-    with pytest.raises(PlanError, match="no task begins with"):
-        lf.read_checkpoint(".llmframe", task=name)
-    (path,) = (home / ".llmframe").glob("*.jsonl")
-    assert {file.name for file in (home / ".llmframe").iterdir()} == {
-        ".gitignore", path.name, path.name + ".lock",
-    }  # fmt: skip
-    assert len(path.stem) == 32
-    assert [file.name for file in home.iterdir()] == [".llmframe"]
-    assert [file.name for file in tmp_path.iterdir()] == ["home"]
-
-
-@pytest.mark.parametrize("name", ["run.jsonl", "run.db"])
-def test_what_a_run_keeps_is_for_its_owner_only(tmp_path, monkeypatch, name: str) -> None:
-    monkeypatch.chdir(tmp_path)
-    before = os.umask(0)
-    seen: dict[str, int] = {}
-    try:
-        with testing.serve(latency=0.05) as server:
-            run = lf.start(
-                frame(30), "text", {"intent": ["a", "b"]}, model="m", base_url=server.url,
-                api_key="sk-mode", progress=False, checkpoint=f".llmframe/{name}",
-            )  # fmt: skip
-            while run.status == "running":
-                for file in (tmp_path / ".llmframe").iterdir():
-                    seen[file.name] = modes(file)
-                time.sleep(0.01)
-            run.result()
-        lf.compact(tmp_path / ".llmframe" / name) if name.endswith("jsonl") else None
-    finally:
-        os.umask(before)
-    assert modes(tmp_path / ".llmframe") == 0o700
-    assert (tmp_path / ".llmframe" / ".gitignore").read_text() == "*\n"
-    assert set(seen.values()) == {0o600}
-    extra = {f"{name}-wal", f"{name}-shm"} if name == "run.db" else {f"{name}.lock"}
-    assert {name, ".gitignore"} | extra <= set(seen)
-    assert all(modes(file) == 0o600 for file in (tmp_path / ".llmframe").iterdir())
-
-
-def modes(file: Path) -> int:
-    try:
-        return stat.S_IMODE(file.stat().st_mode)
-    except FileNotFoundError:  # just put away
-        return 0o600
-
-
-def test_the_journal_knows_no_format_that_runs_code() -> None:
-    """The linter forbids pickle, eval and yaml everywhere; here they are not even named."""
-    for source in Path(lines.__file__).parent.glob("*.py"):
-        text = source.read_text("utf-8")
-        assert not any(word in text for word in ("pickle", "eval(", "exec(", "yaml", "marshal"))
-
-
-def test_a_folder_put_in_the_place_of_the_files_is_told(tmp_path: Path) -> None:
-    for name in ("rows.jsonl.lock", "rows.db-wal"):
-        path = tmp_path / name.split(".", 1)[0] / name
-        path.mkdir(parents=True)
-        asked = path.with_name(name.removesuffix(".lock").removesuffix("-wal"))
-        with pytest.raises(PlanError, match="Nothing was sent"):
-            open_checkpoint(asked, TASK, folder=tmp_path / "x")
-        shutil.rmtree(path.parent)

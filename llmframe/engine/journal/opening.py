@@ -31,8 +31,8 @@ def open_checkpoint(
 ) -> Checkpoint | None:
     """Open a task's checkpoint; ``.notes`` says what the person should know.
 
-    where: True for the default file, a path (written; the default files are read too),
-        False for none.
+    where: True for the default file, a path (written; the default files are read too; its
+        suffix says whether it is a database), False for none.
     folder: the default folder. ids: has_id is going to be asked; what it needs is read now.
     adopt: plain lines are going to be taken over, so that no note says that they could be.
     read_only: nothing is made or locked.

@@ -13,19 +13,14 @@ from urllib.parse import urlsplit
 
 from llmframe.config import Settings, default_url, find_key
 from llmframe.engine.asking import Sampling
-from llmframe.engine.backend import (
-    Endpoint,
-    check_client,
-    has_default_transport,
-    make_client,
-    proxy_of,
-)
+from llmframe.engine.backend import Endpoint, check_client, has_default_transport, make_client
 from llmframe.engine.budget import Budget, Prices, known_prices
 from llmframe.engine.course import Patience
 from llmframe.engine.execution import Execution, Job
 from llmframe.engine.identity import KeyMaker, endpoint_identity, is_loopback
 from llmframe.engine.journal import TaskInfo, adopt_plain, id_text, open_checkpoint
 from llmframe.engine.outgoing import TextRules
+from llmframe.engine.proxy import proxy_of
 from llmframe.errors import PlanError, warn
 from llmframe.frame.columns import plan_columns
 from llmframe.frame.rows import plan_rows, snapshot

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import functools
 import json
-import urllib.request
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from pydantic_core import from_json
 
-from llmframe.engine.identity import is_loopback
+from llmframe.engine.proxy import proxy_of
 from llmframe.engine.results import Usage
 from llmframe.engine.retry import BadReply
 from llmframe.errors import PlanError
@@ -78,9 +76,12 @@ class Backend:
 
     def __init__(self, client: AsyncOpenAI, *, owned: bool) -> None:
         import httpx2
+        import openai
 
         self._client = client
         self._owned = owned
+        self._keys = header_secrets(client.default_headers)
+        self._is_plain = type(client) is openai.AsyncOpenAI
         self._response_type = httpx2.Response
         self._url = _completions_url(client)
         self._options: Any = NO_REDIRECTS
@@ -94,7 +95,13 @@ class Backend:
         response = await self._client.post(
             self._url, body=body, cast_to=self._response_type, options=self._options
         )
-        return _without_keys(read_response(response), response.request.headers)
+        return self._without_keys(read_response(response), response.request.headers)
+
+    def _without_keys(self, reply: Reply, headers: Mapping[str, str]) -> Reply:
+        """headers: of the request; a plain client's key is known without reading them."""
+        keys = (*self._keys, self._client.api_key) if self._is_plain else header_secrets(headers)
+        content = reply.content and hide_keys(reply.content, keys)
+        return reply if content == reply.content else replace(reply, content=content)
 
     async def close(self) -> None:
         """Close the client, unless it is the person's own."""
@@ -138,11 +145,6 @@ def read_response(response: httpx2.Response) -> Reply:
         usage=usage,
         headers=response.headers,
     )
-
-
-def _without_keys(reply: Reply, headers: Mapping[str, str]) -> Reply:
-    content = reply.content and hide_keys(reply.content, header_secrets(headers))
-    return reply if content == reply.content else replace(reply, content=content)
 
 
 def _read_json(response: httpx2.Response) -> Any:
@@ -260,19 +262,6 @@ def _own_client(endpoint: Endpoint, connections: int) -> AsyncOpenAI:
         max_retries=0,
         http_client=_http_client(connections, endpoint),
     )
-
-
-def proxy_of(base_url: str) -> str | None:
-    """The proxy that the environment names for an address; none for a server on this machine.
-
-    What is said to a server here would leave the machine, and could not come back.
-    """
-    parts = urlsplit(base_url)
-    host = parts.hostname or ""
-    if is_loopback(host) or urllib.request.proxy_bypass(host):
-        return None
-    proxies = urllib.request.getproxies()
-    return proxies.get(parts.scheme) or proxies.get("all")
 
 
 def _http_client(connections: int, endpoint: Endpoint) -> Any:

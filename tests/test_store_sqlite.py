@@ -27,11 +27,20 @@ from journal_kit import (
     write_answers,
 )
 
-from llmframe.engine.journal import adopt_plain, compact, database, lines, open_checkpoint
+from llmframe.engine.journal import (
+    adopt_plain,
+    compact,
+    database,
+    lines,
+    open_checkpoint,
+    sqlite_file,
+)
 from llmframe.engine.journal.database import Database
 from llmframe.engine.journal.files import SYSTEM
+from llmframe.engine.journal.protocol import Store
 from llmframe.engine.journal.shared import flush_all, open_stores
 from llmframe.engine.journal.sqlite_file import connect, open_for_writing
+from llmframe.engine.journal.store import Journal
 from llmframe.engine.results import RowResult
 from llmframe.errors import CheckpointError, OutputError, PlanError
 
@@ -278,7 +287,7 @@ def foreign(path: Path, *statements: str) -> None:
 
 
 FOREIGN = {
-    "another program's": ["CREATE TABLE customers (name)"],
+    "another program's": ["CREATE TABLE customers (name PRIMARY KEY)"],
     "another program's, empty": ["PRAGMA application_id=1"],
     "like ours, with a trigger": [
         "PRAGMA application_id=1819045222",
@@ -714,6 +723,14 @@ def test_told_that_it_was_forked_a_process_leaves_the_file_alone(path, folder, m
         store._release()
 
 
+def test_both_kinds_of_file_keep_the_protocol(tmp_path: Path) -> None:
+    asked = {name for name in [*vars(Store), *Store.__annotations__] if name[0] != "_"}
+    for kind, name in [(Database, "rows.db"), (Journal, "rows.jsonl")]:
+        store = kind(tmp_path / name, SYSTEM, write=True)
+        assert {name for name in asked if not hasattr(store, name)} == set()
+        store.close()
+
+
 # -- making the file ---------------------------------------------------------------
 
 
@@ -734,6 +751,45 @@ def test_the_nth_failure_of_our_own_calls_loses_nothing_kept(tmp_path, folder, o
         if ops.calls < nth:
             return
     pytest.fail("the loop did not reach the last call")
+
+
+def test_a_file_that_is_gone_cannot_be_connected_to(path: Path) -> None:
+    with pytest.raises(OSError, match="unable to open"):
+        connect(path, "ro")
+
+
+def test_a_spoilt_index_is_refused_before_anything_is_sent(path: Path, folder: Path) -> None:
+    write_answers(path, folder, range(50))
+    content = bytearray(path.read_bytes())
+    at = content.rindex(key(7)[:8])  # in the index: in the table it stands in a line, as hex
+    content[at] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(PlanError, match=r"database is damaged; sqlite3's .recover.*Nothing was"):
+        open_checkpoint(path, TASK, folder=folder)
+    assert path.read_bytes() == content
+
+
+def test_a_file_that_another_process_is_just_making_is_waited_for(path: Path, folder: Path) -> None:
+    path.write_bytes(b"")
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("CREATE TABLE other (n)")
+        timer = threading.Timer(0.2, lambda: other.execute("ROLLBACK"))
+        timer.start()
+        write_answers(path, folder, range(1))
+        timer.join()
+    with opened(path, folder) as checkpoint:
+        assert checkpoint.get(key(0)) == answer(0)
+
+
+def test_a_file_that_stays_locked_while_it_is_made_is_told(path, folder, monkeypatch) -> None:
+    monkeypatch.setattr(sqlite_file, "BUSY", 0.05)
+    path.write_bytes(b"")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(PlanError, match=r"kept it locked.*Nothing was sent"):
+            open_checkpoint(path, TASK, folder=folder)
+        other.execute("ROLLBACK")
 
 
 def test_a_folder_that_cannot_be_written_is_told_before_anything_is_sent(path, folder) -> None:

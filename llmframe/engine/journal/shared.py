@@ -34,6 +34,7 @@ def open_store(path: Path, ops: FileOps, *, write: bool) -> Store:
                 store.start_writing()
                 if not store.is_current():  # replaced just before its lock was taken
                     store.close()
+                    _stores.pop(str(path), None)
                     store = _current(path, ops, write=True)
             store.read_on()
         except BaseException:

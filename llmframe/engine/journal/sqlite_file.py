@@ -21,9 +21,12 @@ BUSY = 10.0  # seconds that a row waits for another process's commit
 _APPLICATION = 0x6C6C6D66  # says in the file's header whose it is
 _PAGE = 1024  # bytes; a commit writes three pages, and rows are small
 _SCHEMA = (
-    "CREATE TABLE lines (n INTEGER PRIMARY KEY, key BLOB NOT NULL, sort TEXT NOT NULL, id TEXT,"
-    " line TEXT NOT NULL)",
-    "CREATE INDEX lines_by_key ON lines (key, sort, id)",
+    (
+        "TABLE",
+        "lines (n INTEGER PRIMARY KEY, key BLOB NOT NULL, sort TEXT NOT NULL, id TEXT,"
+        " line TEXT NOT NULL)",
+    ),
+    ("INDEX", "lines_by_key ON lines (key, sort, id)"),
 )
 _LOOKS = 5  # at a file that is just being made by another process
 _ERRNO = {
@@ -87,7 +90,7 @@ def connect_reading(path: Path) -> sqlite3.Connection:
         _refuse(held == "other")
     if held == "nothing":
         connection.close()
-        connection = sqlite3.connect(":memory:", check_same_thread=False)
+        connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         _make(connection)
     return connection
 
@@ -124,7 +127,7 @@ def open_for_writing(path: Path, ops: FileOps) -> sqlite3.Connection:
             connection.execute(f"PRAGMA page_size={_PAGE}")
             if _knows_wal(path, ops):
                 _switch_to_wal(connection)
-            _make_once(connection)
+            _make(connection)
         _check(connection)
         connection.execute("PRAGMA wal_autocheckpoint=0")
         if has_wal(connection):
@@ -138,9 +141,11 @@ def has_wal(connection: sqlite3.Connection) -> bool:
 
 
 def _holds(connection: sqlite3.Connection) -> Holds:
-    schema = {sql.decode() for (sql,) in connection.execute("SELECT sql FROM sqlite_master")}
+    told = connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")
+    schema = {sql.decode(errors="replace") for (sql,) in told}
     application = connection.execute("PRAGMA application_id").fetchone()[0]
-    if schema == set(_SCHEMA) and application == _APPLICATION:
+    ours = {f"CREATE {kind} {rest}" for kind, rest in _SCHEMA}
+    if schema == ours and application == _APPLICATION:
         return "lines"
     return "other" if schema or application else "nothing"
 
@@ -183,22 +188,13 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
             return
 
 
-def _make_once(connection: sqlite3.Connection) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        if _holds(connection) == "nothing":
-            _make(connection)
-        connection.execute("COMMIT")
-    except sqlite3.Error:
-        with contextlib.suppress(sqlite3.Error):  # it may have been rolled back already
-            connection.execute("ROLLBACK")
-        raise
-
-
 def _make(connection: sqlite3.Connection) -> None:
-    for statement in _SCHEMA:
-        connection.execute(statement)
+    """What is not there yet; a failure is undone when the connection is closed."""
+    connection.execute("BEGIN IMMEDIATE")  # another process may be doing the same
+    for kind, rest in _SCHEMA:
+        connection.execute(f"CREATE {kind} IF NOT EXISTS {rest}")
     connection.execute(f"PRAGMA application_id={_APPLICATION}")
+    connection.execute("COMMIT")
 
 
 def _knows_wal(path: Path, ops: FileOps) -> bool:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import httpx2
     from openai import AsyncOpenAI
 
+    from llmframe.task.confidence import Token
+
 CONNECT_TIMEOUT = 15.0  # seconds; hundreds of connections opened at once need more than 5
 NO_REDIRECTS = {"follow_redirects": False}  # the texts are for the endpoint, and nobody else
 TOO_MUCH = 1e15  # tokens or money; what is above is junk
@@ -36,7 +38,8 @@ class Reply:
     """One completion as it came.
 
     content: the message's text, None where there is none. refusal: the model's own words.
-    finish_reason: as the endpoint says it. headers: of the response.
+    finish_reason: as the endpoint says it. headers: of the response. tokens: the content's
+    pieces with their logarithmic probabilities, None where the endpoint does not tell.
     """
 
     content: str | None
@@ -44,6 +47,7 @@ class Reply:
     refusal: str | None
     usage: Usage
     headers: Mapping[str, str]
+    tokens: tuple[Token, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +138,26 @@ def read_response(response: httpx2.Response) -> Reply:
         refusal=_text(message.get("refusal")),
         usage=usage,
         headers=response.headers,
+        tokens=_read_tokens(choice.get("logprobs")),
     )
+
+
+def _read_tokens(told: object) -> tuple[Token, ...] | None:
+    """The pieces of a reply with their logprobs; None where any is not as it should be."""
+    pieces = told.get("content") if isinstance(told, dict) else None
+    if not isinstance(pieces, list) or not pieces:
+        return None
+    try:
+        return tuple((_bytes(piece), float(piece["logprob"])) for piece in pieces)
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _bytes(piece: Any) -> bytes:
+    """A token's bytes; a character may be split between two, so its text is only second best."""
+    told = piece.get("bytes")
+    text: str = piece["token"]
+    return bytes(told) if isinstance(told, list) else text.encode(errors="replace")
 
 
 def _without_keys(reply: Reply, headers: Mapping[str, str]) -> Reply:

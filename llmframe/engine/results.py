@@ -8,7 +8,7 @@ from functools import lru_cache
 from sys import intern
 from typing import Any, Literal, NamedTuple, overload
 
-_VALUES = 7  # where they begin in the tuple that holds an answer
+_VALUES = 8  # where they begin in the tuple that holds an answer
 LABEL = 32  # characters; a text that is no longer may well be a label, the same in many rows
 
 RowStatus = Literal["ok", "failed", "skipped"]
@@ -59,6 +59,8 @@ class RowResult(NamedTuple):  # as frozen as a dataclass, and made in half the t
     usage: summed over all legs.
     seconds: from the first request to the last reply; None if it came from the checkpoint.
     raw: the last reply's text, kept only where ``details`` asks for it.
+    confidence: field name -> probability of its label, None where it was not asked for or the
+    endpoint does not tell.
     """
 
     status: RowStatus
@@ -68,6 +70,7 @@ class RowResult(NamedTuple):  # as frozen as a dataclass, and made in half the t
     usage: Usage = NOTHING_USED
     seconds: float | None = None
     raw: str | None = None
+    confidence: dict[str, float] | None = None
 
 
 SKIPPED = RowResult("skipped")
@@ -138,14 +141,14 @@ class Results(Sequence["RowResult | None"]):
         return (
             self._names.setdefault(names, names),
             result.attempts, used.tokens_in, used.tokens_out, used.cost,
-            result.seconds, result.raw, *values,
+            result.seconds, result.raw, result.confidence, *values,
         )  # fmt: skip
 
 
 def _unpacked(held: RowResult | tuple[Any, ...] | None) -> RowResult | None:
     if held is None or isinstance(held, RowResult):
         return held
-    names, attempts, tokens_in, tokens_out, cost, seconds, raw = held[:_VALUES]
+    names, attempts, tokens_in, tokens_out, cost, seconds, raw, confidence = held[:_VALUES]
     usage = usage_of(tokens_in, tokens_out, cost)
     values = dict(zip(names, held[_VALUES:]))  # noqa: B905 - strict costs half as much again
-    return RowResult("ok", values, None, attempts, usage, seconds, raw)
+    return RowResult("ok", values, None, attempts, usage, seconds, raw, confidence)

@@ -22,7 +22,7 @@ _DECODER = json.JSONDecoder(strict=False)
 
 
 def confidences(tokens: Sequence[Token], fields: FieldSet) -> dict[str, float]:
-    """Field name -> probability from 0 to 1, of each closed choice whose value is found.
+    """Field name -> probability from 0 to 1, of each choice whose value is found.
 
     tokens: the whole reply. Counted are the tokens from the beginning of the value to the one
     after which no other label was possible: what follows was no choice any more, and may have
@@ -33,8 +33,13 @@ def confidences(tokens: Sequence[Token], fields: FieldSet) -> dict[str, float]:
     return {
         spec.name: _probability(tokens, content, spans[spec.name], spec)
         for spec in fields.specs
-        if spec.kind is Kind.CHOICE and spec.name in spans
+        if is_choice(spec) and spec.name in spans
     }
+
+
+def is_choice(spec: FieldSpec) -> bool:
+    """Whether a field's values are told apart by few tokens: a closed choice, true or false."""
+    return spec.kind in (Kind.CHOICE, Kind.BOOLEAN)
 
 
 def _value_spans(content: str) -> dict[str, tuple[int, int]]:
@@ -74,7 +79,8 @@ def _probability(
 def _others(seen: bytes, is_whole: bool, spec: FieldSpec) -> int:
     """How many labels beside the one that was given could still have come."""
     begun = seen.decode(errors="ignore").casefold()
-    written = [json.dumps(label, ensure_ascii=False).casefold() for label in spec.labels or ()]
+    labels = (True, False) if spec.labels is None else spec.labels
+    written = [json.dumps(label, ensure_ascii=False).casefold() for label in labels]
     if spec.nullable:
         written.append("null")
     return 0 if is_whole else max(0, sum(one.startswith(begun) for one in written) - 1)

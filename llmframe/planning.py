@@ -13,7 +13,13 @@ from urllib.parse import urlsplit
 
 from llmframe.config import Settings, default_url, find_key
 from llmframe.engine.asking import Sampling
-from llmframe.engine.backend import Endpoint, check_client, make_client
+from llmframe.engine.backend import (
+    Endpoint,
+    check_client,
+    has_default_transport,
+    make_client,
+    proxy_of,
+)
 from llmframe.engine.budget import Budget, Prices, known_prices
 from llmframe.engine.course import Patience
 from llmframe.engine.execution import Execution, Job
@@ -125,6 +131,7 @@ def plan(
         only_new=only_new,
         raise_incomplete=settings.on_incomplete == "raise",
     )
+    notes = (*_proxy_notes(endpoint), *notes)
     return Call(Run(Execution(job), target, url=endpoint.base_url), settings, notes)
 
 
@@ -200,6 +207,15 @@ def _endpoint(settings: Settings, *, own_loop: bool) -> Endpoint:
         endpoint = Endpoint(url, settings.api_key or find_key(url, needed=needed))
     _warn_of_plain_http(url, settings)
     return endpoint
+
+
+def _proxy_notes(endpoint: Endpoint) -> tuple[str, ...]:
+    """Through whose hands the requests go, where the environment says so."""
+    ours = endpoint.client is None or has_default_transport(endpoint.client)
+    proxy = proxy_of(endpoint.base_url) if ours else None
+    if proxy is None:
+        return ()
+    return (f"requests go through the proxy {hide_secrets(proxy)} of the environment",)
 
 
 def _warn_of_plain_http(url: str, settings: Settings) -> None:

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import functools
 import json
+import urllib.request
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from pydantic_core import from_json
 
+from llmframe.engine.identity import is_loopback
 from llmframe.engine.results import Usage
 from llmframe.engine.retry import BadReply
 from llmframe.errors import PlanError
@@ -220,7 +223,7 @@ def open_backend(endpoint: Endpoint, *, connections: int) -> Backend:
     if given is None:
         return Backend(_own_client(endpoint, connections), owned=True)
     if has_default_transport(given):
-        http_client = _http_client(connections)
+        http_client = _http_client(connections, endpoint)
         ours = given.copy(http_client=http_client, timeout=http_client.timeout, max_retries=0)
         return Backend(ours, owned=True)
     return Backend(given.with_options(max_retries=0), owned=endpoint.owned)
@@ -278,11 +281,24 @@ def _own_client(endpoint: Endpoint, connections: int) -> AsyncOpenAI:
         api_key=endpoint.api_key,
         base_url=endpoint.base_url,
         max_retries=0,
-        http_client=_http_client(connections),
+        http_client=_http_client(connections, endpoint),
     )
 
 
-def _http_client(connections: int) -> Any:
+def proxy_of(base_url: str) -> str | None:
+    """The proxy that the environment names for an address; none for a server on this machine.
+
+    What is said to a server here would leave the machine, and could not come back.
+    """
+    parts = urlsplit(base_url)
+    host = parts.hostname or ""
+    if is_loopback(host) or urllib.request.proxy_bypass(host):
+        return None
+    proxies = urllib.request.getproxies()
+    return proxies.get(parts.scheme) or proxies.get("all")
+
+
+def _http_client(connections: int, endpoint: Endpoint) -> Any:
     """The aiohttp transport where it is installed, else the SDK's default.
 
     Only connecting has a time-out here: the pipeline ends an attempt as a whole.
@@ -300,6 +316,7 @@ def _http_client(connections: int) -> Any:
             keepalive_expiry=60.0,
         ),
         "verify": _ssl_context(),
+        "trust_env": proxy_of(endpoint.base_url) is not None,
         "event_hooks": {"response": [bound]},
     }
     try:

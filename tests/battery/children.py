@@ -146,7 +146,7 @@ def _tag(
     n: int,
     url: str,
     *,
-    marks: dict[str, int] | None = None,
+    frame: str | None = None,
     file_limit: int | None = None,
     user: int | None = None,
     cwd: str | None = None,
@@ -154,8 +154,8 @@ def _tag(
 ) -> dict[str, Any]:
     """Tag; returns frame, error and its kind, report, warnings.
 
-    n: rows of kit.frame. marks: a word to be in every so many-eth text. file_limit: bytes that
-    a file may have at most. user: to become first. cwd: to go to first.
+    n: rows of kit.frame, or the first of a pickled frame. file_limit: bytes that a file may
+    have at most. user: to become first. cwd: to go to first.
     """
     import resource
     import warnings
@@ -170,7 +170,7 @@ def _tag(
         os.setuid(user)
     if file_limit is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, resource.RLIM_INFINITY))
-    df = marked(n, marks or {})
+    df = numbered(n) if frame is None else pd.read_pickle(frame)[:n]
     error: Exception | None = None
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
@@ -190,14 +190,11 @@ def _tag(
     }
 
 
-def marked(n: int, marks: dict[str, int]) -> pd.DataFrame:
-    """kit.frame with a column of ids, and words in some of its texts."""
+def numbered(n: int) -> pd.DataFrame:
+    """kit.frame with a column of ids."""
     from tests.battery import kit
 
-    df = kit.frame(n)
-    for mark, every in marks.items():
-        df["text"] = [f"{t} {mark}" if i % every == 1 else t for i, t in enumerate(df["text"])]
-    return df.assign(number=[f"R-{i}" for i in range(n)])
+    return kit.frame(n).assign(number=[f"R-{i}" for i in range(n)])
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from pandas.testing import assert_frame_equal
 
 from llmframe.engine.journal import TaskInfo, open_checkpoint
 from tests.battery import kit
-from tests.battery.children import Nursery, marked
+from tests.battery.children import Nursery, numbered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,11 +85,19 @@ def kill_until_done(
             child = nursery.tag(n, server.url, checkpoint, **options)
             goal = size(checkpoint) + chance.uniform(0.0, 1.6 * each)
             assert child.kill_when(lambda goal=goal: size(checkpoint) > goal), "it came to its end"
-            ended = time.monotonic()
+            ended = _arrived(server)
             kept = answers(checkpoint)
             lives.rounds.append(Round(ended, kept, harm(checkpoint, chance) if harm else 0))
         lives.told = nursery.tag(n, server.url, checkpoint, **options).end()
     return lives
+
+
+def _arrived(server: Server) -> float:
+    """When all that the dead child had sent was with the server, which may be behind."""
+    seen = -1
+    while seen != (seen := len(server.ledger)):
+        time.sleep(0.03)
+    return time.monotonic()
 
 
 def _bytes_of_a_row(
@@ -148,5 +156,5 @@ def assert_survived(
     harmed = sum(each.harmed for each in lives.rounds)
     assert lives.asked_again(server) <= sum(twice) + harmed
     assert len({call.row for call in server.ledger.calls}) == n
-    assert_frame_equal(out, kit.uninterrupted(marked(n, {}), **options))
+    assert_frame_equal(out, kit.uninterrupted(numbered(n), **options))
     return twice

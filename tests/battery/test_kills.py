@@ -4,10 +4,13 @@ flight.
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from llmframe import testing
-from tests.battery.kills import assert_survived, cut, kill_until_done, tear
+from tests.battery.children import Nursery, numbered
+from tests.battery.kills import assert_survived, cut, kill_until_done, size, tear
 
 pytestmark = pytest.mark.battery
 
@@ -47,6 +50,24 @@ def test_killed_and_torn_it_asks_again_only_for_the_torn_line(tmp_path, server, 
 
 def test_killed_with_ids_it_loses_neither_answers_nor_ids(tmp_path, server):
     killed(tmp_path, server, concurrency=20, kills=5, id="number")
+
+
+def test_killed_with_a_database_it_loses_nothing(tmp_path, server):
+    killed(tmp_path, server, concurrency=20, kills=5, name="run.db")
+
+
+def test_killed_with_ids_nothing_that_was_kept_is_asked_again(tmp_path, server):
+    path = tmp_path / "run.jsonl"
+    with Nursery(tmp_path) as nursery:
+        child = nursery.tag(300, server.url, path, concurrency=20, id="number")
+        assert child.kill_when(lambda: size(path) > 20_000)
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        kept = {line["id"] for line in lines if "v" in line}
+        server.ledger.clear()
+        nursery.tag(300, server.url, path, concurrency=20, id="number").end()
+    texts = dict(zip(numbered(300)["number"], numbered(300)["text"], strict=True))
+    assert len(kept) > 50
+    assert {texts[each] for each in kept}.isdisjoint(server.ledger.rows())
 
 
 @pytest.mark.soak

@@ -49,7 +49,7 @@ def test_a_run_that_goes_on_can_be_exported(configured, tmp_path):
     configured.update(latency=0.05)
     run = frame(60).llm.start("text", FIELDS, concurrency=5)
     until(lambda: run.report.ok >= 10)
-    with pytest.warns(IncompleteWarning, match=r"out\.parquet will hold \d+ rows, of 60"):
+    with pytest.warns(IncompleteWarning, match=r"out\.parquet will be incomplete: \d+ of 60"):
         path = run.partial().llm.to_parquet("out.parquet")
     seen = pd.read_parquet(path)["llm_status"].value_counts()
     assert seen["ok"] >= 10
@@ -60,7 +60,7 @@ def test_a_run_that_goes_on_can_be_exported(configured, tmp_path):
 @EVERY
 def test_pending_rows_are_said_once_at_the_persons_line(call, name):
     out = tagged(pending=[0, 2])
-    with pytest.warns(IncompleteWarning, match="2 rows, of 3, that are pending") as told:
+    with pytest.warns(IncompleteWarning, match="incomplete: 2 of 3 rows are pending") as told:
         getattr(out.llm, call)(name)
     assert [warning.filename for warning in told] == [__file__]
 
@@ -78,7 +78,7 @@ def test_no_half_table_is_written_where_the_warning_is_an_error(tmp_path, call, 
 def test_pending_rows_of_any_prefix_are_counted_once():
     out = tagged(pending=[0])
     out["b_llm_status"] = out["llm_status"]
-    with pytest.warns(IncompleteWarning, match="1 rows, of 3"):
+    with pytest.warns(IncompleteWarning, match="1 of 3 rows"):
         out.llm.to_csv("out.csv")
 
 

@@ -200,6 +200,15 @@ def test_a_pause_ends_with_one_request_and_the_others_follow_evenly_once_it_is_a
     assert pause.wait(2.3, 10) == 0
 
 
+def test_a_hair_before_its_end_a_pause_lets_no_more_through_than_after_it():
+    pause = Pause(whole)
+    pause.refused(0.0, 0, 30.0, 0.1)
+    early = 30.0 - 1e-9
+    assert pause.wait(early, 10) == 0
+    pause.sent(early)
+    assert pause.wait(early, 10) > 0
+
+
 def test_a_probe_that_is_not_refused_for_longer_than_refusals_take_has_passed():
     pause = Pause(whole)
     pause.refused(0.0, 0, 1.0, 0.5)
@@ -333,6 +342,7 @@ def test_retry_after_of_nothing_still_ends_half_open():
 def test_refusals_of_before_a_pause_do_not_cut():
     gate = Gate(whole)
     gate.expect(100, 100, finds_own=False, now=0.0)
+    gate.send(0.0, 100)
     before_cut = gate.send(0.0, 100)
     gate.refused(before_cut, 0.5, 1.0)
     assert gate.limit == 80
@@ -342,6 +352,18 @@ def test_refusals_of_before_a_pause_do_not_cut():
     assert gate.limit == 80
     gate.refused(early_in_pause, 9.0, None)
     assert gate.limit == 80
+
+
+def test_a_refusal_of_what_was_alone_on_the_wire_cuts_nothing():
+    gate = Gate(whole)
+    gate.expect(50, 50, finds_own=False, now=0.0)
+    now = 0.0
+    for _ in range(9):  # a storm: one request after each pause
+        probe = gate.send(now, 100)
+        gate.take_off(probe)
+        gate.refused(probe, now + 0.1, 6.0)
+        now += 6.1
+    assert gate.limit == 50
 
 
 def test_the_gate_counts_what_happens():
@@ -704,7 +726,9 @@ def test_after_a_pause_one_request_leaves_and_then_the_others_evenly_and_in_orde
         governor = new_governor()
         seat = governor.join(20)
         loop = asyncio.get_running_loop()
-        governor.refuse(await seat.acquire(), 10.0)
+        first, second = await seat.acquire(), await seat.acquire()
+        governor.refuse(second, 10.0)
+        governor.release(first)
         began = loop.time()
         left = []
 

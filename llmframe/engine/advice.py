@@ -13,6 +13,7 @@ NO_LOGPROBS = (
     "empty; the answers themselves are as good as ever. Leave confidence= out, or take a model "
     "that gives them."
 )
+NO_ANSWER = ("server", "timeout")  # kinds that end a run only where nothing was ever answered
 AGAIN = "Run the cell again: it goes on where it stopped, and nothing answered is paid again."
 AGAIN_WITHOUT = "Without a checkpoint the answers are only in this frame: keep it."
 
@@ -79,6 +80,8 @@ def not_durable(message: str, report: RunReport) -> str:
 def _cause(verdict: Verdict, url: str, model: str) -> str:
     if verdict.kind == "connection":
         return f"{url} cannot be reached"
+    if verdict.kind in NO_ANSWER:
+        return f"{url} has answered no request so far, for two minutes"
     if verdict.status is None:
         return "The first ten answers all failed in the same way, so it is the call, not the rows"
     causes = {
@@ -97,6 +100,8 @@ def _cause(verdict: Verdict, url: str, model: str) -> str:
 def _cure(verdict: Verdict, url: str) -> str:
     if verdict.kind == "connection":
         return "Check base_url, and that the server and the network are up."
+    if verdict.kind in NO_ANSWER:
+        return "Look at the server's log or the provider's status page, and try another model."
     if verdict.status is None:
         return "Look at the instructions and fields, or take a model that can follow them."
     cures = {

@@ -204,6 +204,7 @@ class Course:
 
     def _read(self, row: Row, reply: Reply) -> None:
         row.failure = None
+        self._forgive(row)
         reply = replace(reply, usage=self._parts.budget.priced(reply.usage))
         result = self._parts.asker.read(row, reply, final=self._policy.is_over(row.charged))
         if result is None:
@@ -260,8 +261,11 @@ class Course:
         if verdict.status is not None and verdict.status >= 500:
             governor.broke(row.rung)
         knocks = verdict.kind == "connection" and not self._responded
+        self._forgive(row)
         if governor.lose(lease, left=self._work.left, counts=not knocks):
             row.charged -= 1  # an outage is no fault of the row
+        else:
+            row.note_lost(governor.streak)
         wait = self._wait(row, verdict)
         if wait is None and not self._patience.is_over(row):
             often = f" (after {row.sent} attempts)" if row.sent > 1 else ""
@@ -270,6 +274,11 @@ class Course:
             wait = wait or 0.0
             row.busy += wait  # the budget of repeats is no part of the row's deadline
             self._try_again(row, max(wait, governor.repeat_wait()))
+
+    def _forgive(self, row: Row) -> None:
+        """Attempts of a row do not count that were lost in what is an outage, as is known now."""
+        if row.lost and row.lost_in is not None and self._parts.governor.was_outage(row.lost_in):
+            row.forgive()
 
     def _wait(self, row: Row, verdict: Verdict) -> float | None:
         """Seconds until the row's next attempt, None when none is left."""

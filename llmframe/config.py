@@ -66,6 +66,7 @@ class Options(TypedDict, total=False):
     into: str
     overwrite: bool
     details: bool
+    confidence: Literal["logprob"] | None
     progress: Literal["auto", "widget", "tqdm", "log"] | bool
     runner: Literal["auto", "thread", "nest"]
     on_error: Literal["keep", "raise"]
@@ -107,6 +108,10 @@ class Settings:
         prefix: put before every new column's name. into: the column of a single field.
         overwrite: replace columns that llmframe did not write. details: add llm_attempts,
             llm_tokens_in, llm_tokens_out, llm_cost, llm_seconds and llm_raw.
+    Trust
+        confidence: "logprob" adds a column ``<field>_confidence`` behind each closed choice: the
+            probability that the model gave to the label, missing where the endpoint does not
+            tell. It ranks answers by doubt; how often a 0.9 is right must be measured.
     Running
         progress: "auto", "widget", "tqdm", "log" or False. runner: "auto" and "thread" run
             on a loop of llmframe's own, "nest" on the notebook's. on_error: "raise" stops at
@@ -146,6 +151,7 @@ class Settings:
     into: str = "label"
     overwrite: bool = False
     details: bool = False
+    confidence: Literal["logprob"] | None = None
     progress: Literal["auto", "widget", "tqdm", "log"] | bool = "auto"
     runner: Literal["auto", "thread", "nest"] = "auto"
     on_error: Literal["keep", "raise"] = "keep"
@@ -384,6 +390,7 @@ _CHECKS: dict[str, _Check] = {
     "into": (lambda v: isinstance(v, str) and bool(v.strip()), "a column's name"),
     "overwrite": _BOOL,
     "details": _BOOL,
+    "confidence": (lambda v: v in (None, "logprob"), '"logprob" or None'),
     "progress": (
         lambda v: v in ("auto", "widget", "tqdm", "log", True, False),
         '"auto", "widget", "tqdm", "log" or False',

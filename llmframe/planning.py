@@ -27,6 +27,7 @@ from llmframe.frame.rows import plan_rows, snapshot
 from llmframe.run import Run, Target
 from llmframe.runner import loop_thread
 from llmframe.secret import Key, hide_keys, hide_secrets
+from llmframe.task.confidence import is_choice
 from llmframe.task.fields import resolve_fields
 from llmframe.task.parse import parse_reply
 from llmframe.task.prompt import PROMPT_VERSION, Prompt
@@ -67,6 +68,7 @@ def plan(
 
     _check_model(settings)
     prompt = Prompt(settings.instructions, resolve_fields(fields, into=settings.into))
+    _check_confidence(prompt, settings)
     rows = plan_rows(df, input, id=settings.id)
     rules = _rules(settings)
     endpoint = _endpoint(settings, own_loop=own_loop and settings.runner != "nest")
@@ -79,6 +81,7 @@ def plan(
         prefix=settings.prefix,
         overwrite=settings.overwrite,
         details=settings.details,
+        confidence=settings.confidence is not None,
         task=keys.digest.hex()[:12],
     )
     budget = _budget(settings, endpoint)
@@ -135,6 +138,14 @@ def _check_model(settings: Settings) -> None:
         )
 
 
+def _check_confidence(prompt: Prompt, settings: Settings) -> None:
+    if settings.confidence is not None and not any(map(is_choice, prompt.fields.specs)):
+        raise PlanError(
+            'confidence="logprob" is the probability of a label, and no field is a closed choice; '
+            "leave it out, or ask for one of a list of labels"
+        )
+
+
 def _rules(settings: Settings) -> TextRules:
     """What is done to every text; PlanError for a cut without a length."""
     if settings.on_long == "truncate" and settings.max_input_tokens is None:
@@ -151,6 +162,7 @@ def _sampling(settings: Settings) -> Sampling:
         seed=settings.seed,
         max_output_tokens=settings.max_output_tokens,
         extra_body=settings.extra_body,
+        logprobs=settings.confidence == "logprob",
     )
 
 

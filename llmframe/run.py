@@ -62,7 +62,7 @@ class Run:
         self._over: Future[None] = Future()
         self._over.set_running_or_notify_cancel()  # who awaits it cannot cancel it
         self._crash: BaseException | None = None
-        self._told = False
+        self._told: set[str] = set()
         self.stage: Any = None
 
     def _ipython_display_(self) -> None:
@@ -173,6 +173,8 @@ class Run:
         frame = self.partial()
         if self.report.pending:
             self._tell_incomplete()
+        if self.report.ok and not self._target.columns.has_confidence(frame):
+            self._tell_once(advice.NO_LOGPROBS)
         return frame
 
     def snapshot(self, message: str = "") -> Snapshot:
@@ -265,8 +267,11 @@ class Run:
         if self._target.raise_incomplete:
             warning.run = self  # type: ignore[attr-defined]
             raise warning
-        if not self._told:
-            self._told = True
+        self._tell_once(warning)
+
+    def _tell_once(self, warning: str | Warning) -> None:
+        if str(warning) not in self._told:
+            self._told.add(str(warning))
             warn(warning)
 
     def _info(self) -> dict[str, Any]:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import httpx2
     from openai import AsyncOpenAI
 
+    from llmframe.task.confidence import Token
+
 CONNECT_TIMEOUT = 15.0  # seconds; hundreds of connections opened at once need more than 5
 NO_REDIRECTS = {"follow_redirects": False}  # the texts are for the endpoint, and nobody else
 TOO_MUCH = 1e15  # tokens or money; what is above is junk
@@ -37,7 +39,8 @@ class Reply:
     """One completion as it came.
 
     content: the message's text, None where there is none. refusal: the model's own words.
-    finish_reason: as the endpoint says it. headers: of the response.
+    finish_reason: as the endpoint says it. headers: of the response. tokens: the content's
+    pieces with their logarithmic probabilities, None where the endpoint does not tell.
     """
 
     content: str | None
@@ -45,6 +48,7 @@ class Reply:
     refusal: str | None
     usage: Usage
     headers: Mapping[str, str]
+    tokens: tuple[Token, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,57 +101,7 @@ class Backend:
         )
         return self._without_keys(read_response(response), response.request.headers)
 
-    def _without_keys(self, reply: Reply, headers: Mapping[str, str]) -> Reply:
-        """headers: of the request; a plain client's key is known without reading them."""
-        keys = (*self._keys, self._client.api_key) if self._is_plain else header_secrets(headers)
-        content = reply.content and hide_keys(reply.content, keys)
-        return reply if content == reply.content else replace(reply, content=content)
-
-    async def close(self) -> None:
-        """Close the client, unless it is the person's own."""
-        if self._owned:
-            await self._client.close()
-
-
-def _completions_url(client: AsyncOpenAI) -> str:
-    """The whole address, which saves the SDK a sixth of a request's CPU in merging URLs.
-
-    Clients of other kinds, such as Azure's, make their own of the path.
-    """
-    import openai
-
-    path = "/chat/completions"
-    return (
-        f"{str(client.base_url).rstrip('/')}{path}" if type(client) is openai.AsyncOpenAI else path
-    )
-
-
-def read_response(response: httpx2.Response) -> Reply:
-    """The completion in a response with status 200; BadReply where there is none."""
-    data = _read_json(response)
-    error = data.get("error") if isinstance(data, dict) else data
-    usage = _read_usage(data.get("usage")) if isinstance(data, dict) else Usage()
-    if error or not isinstance(data, dict):
-        raise BadReply("the endpoint answered with no completion", error=error, usage=usage)
-    choices = data.get("choices")
-    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-        raise BadReply("the endpoint answered without a choice", usage=usage)
-    choice = choices[0]
-    if choice.get("finish_reason") == "error":
-        said = "the endpoint ended the answer with an error"
-        raise BadReply(said, error=choice.get("error"), usage=usage)
-    message = choice.get("message")
-    message = message if isinstance(message, dict) else {}
-    return Reply(
-        content=_text(message.get("content")),
-        finish_reason=_text(choice.get("finish_reason")),
-        refusal=_text(message.get("refusal")),
-        usage=usage,
-        headers=response.headers,
-    )
-
-
-def _read_json(response: httpx2.Response) -> Any:
+    def _read_json(response: httpx2.Response) -> Any:
     try:
         return from_json(response.content)
     except ValueError:

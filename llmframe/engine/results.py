@@ -9,7 +9,7 @@ from functools import lru_cache
 from sys import intern
 from typing import Any, Literal, NamedTuple, overload
 
-_VALUES = 7  # where they begin in the tuple that holds an answer
+_VALUES = 8  # where they begin in the tuple that holds an answer
 LABEL = 32  # characters; a text that is no longer may well be a label, the same in many rows
 
 RowStatus = Literal["ok", "failed", "skipped"]
@@ -60,6 +60,8 @@ class RowResult(NamedTuple):  # as frozen as a dataclass, and made in half the t
     usage: summed over all legs.
     seconds: from the first request to the last reply; None if it came from the checkpoint.
     raw: the last reply's text, kept only where ``details`` asks for it.
+    confidence: field name -> probability of its label, None where it was not asked for or the
+    endpoint does not tell.
     """
 
     status: RowStatus
@@ -69,6 +71,7 @@ class RowResult(NamedTuple):  # as frozen as a dataclass, and made in half the t
     usage: Usage = NOTHING_USED
     seconds: float | None = None
     raw: str | None = None
+    confidence: dict[str, float] | None = None
 
 
 SKIPPED = RowResult("skipped")
@@ -136,7 +139,7 @@ class Results(Sequence["RowResult | None"]):
         return (
             self._names.setdefault(names, names),
             result.attempts, used.tokens_in, used.tokens_out, used.cost,
-            result.seconds, result.raw, *values,
+            result.seconds, result.raw, _packed_value(result.confidence), *values,
         )  # fmt: skip
 
 
@@ -155,7 +158,8 @@ def _unpacked_value(value: Any) -> Any:
 def _unpacked(held: RowResult | tuple[Any, ...] | None) -> RowResult | None:
     if held is None or isinstance(held, RowResult):
         return held
-    names, attempts, tokens_in, tokens_out, cost, seconds, raw = held[:_VALUES]
+    names, attempts, tokens_in, tokens_out, cost, seconds, raw, confidence = held[:_VALUES]
     usage = usage_of(tokens_in, tokens_out, cost)
-    values = dict(zip(names, map(_unpacked_value, held[_VALUES:])))  # noqa: B905 - strict costs half as much again
-    return RowResult("ok", values, None, attempts, usage, seconds, raw)
+    values = dict(zip(names, map(_unpacked_value, held[_VALUES:])))  # noqa: B905 - strict is slow
+    sure = _unpacked_value(confidence)
+    return RowResult("ok", values, None, attempts, usage, seconds, raw, sure)

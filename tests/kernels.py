@@ -81,9 +81,7 @@ class Kernel:
         self._manager.start_kernel(
             env={**os.environ, **environment, "PYTHONPATH": search_path(which)}, cwd=place
         )
-        self._client = self._manager.blocking_client()
-        self._client.start_channels()
-        self._client.wait_for_ready(timeout=PATIENCE)
+        self._connect()
         self._cells: dict[str, Cell] = {}
         self._displays: dict[str, list[dict[str, Any]]] = {}
         self.widgets: dict[str, dict[str, Any]] = {}
@@ -95,6 +93,16 @@ class Kernel:
         self._client.stop_channels()
         self._manager.shutdown_kernel(now=True)
         self._manager.cleanup_resources()
+
+    def _connect(self) -> None:
+        self._client = self._manager.blocking_client()
+        self._client.start_channels()
+        self._client.wait_for_ready(timeout=PATIENCE)
+
+    def leave_and_come_back(self) -> None:
+        """Close the page, and open another when the kernel is ready for one."""
+        self._client.stop_channels()
+        self._connect()
 
     def send(self, code: str) -> str:
         """Queue a cell; its id."""

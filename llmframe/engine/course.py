@@ -114,7 +114,8 @@ class Course:
         self._hedges = hedges
         self._policy = RetryPolicy(patience.max_attempts)
         self._lookout = Lookout(parts, patience.timeout, give_up)
-        self._breaker = Breaker(parts.rows.n, self._has_answers)
+        # who wants the first failure gets it at once
+        self._breaker = Breaker(0 if raise_on_failure else parts.rows.n, self._has_answers)
         self._clock = parts.governor.clock
         self._responded = False
         self._first_sent: float | None = None

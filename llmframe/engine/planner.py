@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
+from llmframe.engine.beside import beside
 from llmframe.engine.events import Planned, RowsDone, RowsReused, TextCut
 from llmframe.engine.outgoing import NO_RULES
 
@@ -117,7 +118,7 @@ class Planner:
 
     async def _redact_slice(self, texts: Sequence[str | None]) -> list[str | RowResult]:
         """In a thread; a stop does not wait for a function that hangs."""
-        redacting = asyncio.ensure_future(asyncio.to_thread(self._redact_all, texts))
+        redacting = asyncio.ensure_future(beside(lambda: self._redact_all(texts)))
         while not (redacting.done() or self._work.closed):
             await asyncio.wait({redacting}, timeout=LOOK)
         return redacting.result() if redacting.done() else []

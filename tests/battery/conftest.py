@@ -1,8 +1,24 @@
-"""The long way, marked soak, is only gone where it is asked for: ``-m soak``."""
+"""One nursery for all; and the long way, marked soak, is only gone where it is asked for."""
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import pytest
+
+from tests.battery.children import Nursery
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Nursery]:
+    """Where children are forked from; it has everything loaded."""
+    with tempfile.TemporaryDirectory() as place, Nursery(Path(place)) as running:
+        yield running
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

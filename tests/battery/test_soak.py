@@ -57,7 +57,7 @@ def soak_frame(n: int) -> pd.DataFrame:
     return pd.DataFrame({"text": written, "number": [f"R-{i}" for i in range(n)]})
 
 
-def test_ten_thousand_rows_under_faults_and_kills(tmp_path):
+def test_ten_thousand_rows_under_faults_and_kills(nursery, tmp_path):
     n, kills, concurrency = 10_000, 10, 50
     df = soak_frame(n)
     df.to_pickle(tmp_path / "frame.pickle")
@@ -66,7 +66,7 @@ def test_ten_thousand_rows_under_faults_and_kills(tmp_path):
         retry_after=0.2,
     ) as server:  # fmt: skip
         lives = kill_until_done(
-            tmp_path, server, tmp_path / "run.jsonl", n=n, kills=kills, concurrency=concurrency,
+            nursery, server, tmp_path / "run.jsonl", n=n, kills=kills, concurrency=concurrency,
             frame=str(tmp_path / "frame.pickle"), timeout=2.0,
         )  # fmt: skip
         calls = server.ledger.calls

@@ -101,7 +101,76 @@ class Backend:
         )
         return self._without_keys(read_response(response), response.request.headers)
 
-    def _read_json(response: httpx2.Response) -> Any:
+    def _without_keys(self, reply: Reply, headers: Mapping[str, str]) -> Reply:
+        """headers: of the request; a plain client's key is known without reading them."""
+        keys = (*self._keys, self._client.api_key) if self._is_plain else header_secrets(headers)
+        content = reply.content and hide_keys(reply.content, keys)
+        return reply if content == reply.content else replace(reply, content=content)
+
+    async def close(self) -> None:
+        """Close the client, unless it is the person's own."""
+        if self._owned:
+            await self._client.close()
+
+
+def _completions_url(client: AsyncOpenAI) -> str:
+    """The whole address, which saves the SDK a sixth of a request's CPU in merging URLs.
+
+    Clients of other kinds, such as Azure's, make their own of the path.
+    """
+    import openai
+
+    path = "/chat/completions"
+    return (
+        f"{str(client.base_url).rstrip('/')}{path}" if type(client) is openai.AsyncOpenAI else path
+    )
+
+
+def read_response(response: httpx2.Response) -> Reply:
+    """The completion in a response with status 200; BadReply where there is none."""
+    data = _read_json(response)
+    error = data.get("error") if isinstance(data, dict) else data
+    usage = _read_usage(data.get("usage")) if isinstance(data, dict) else Usage()
+    if error or not isinstance(data, dict):
+        raise BadReply("the endpoint answered with no completion", error=error, usage=usage)
+    choices = data.get("choices")
+    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+        raise BadReply("the endpoint answered without a choice", usage=usage)
+    choice = choices[0]
+    if choice.get("finish_reason") == "error":
+        said = "the endpoint ended the answer with an error"
+        raise BadReply(said, error=choice.get("error"), usage=usage)
+    message = choice.get("message")
+    message = message if isinstance(message, dict) else {}
+    return Reply(
+        content=_text(message.get("content")),
+        finish_reason=_text(choice.get("finish_reason")),
+        refusal=_text(message.get("refusal")),
+        usage=usage,
+        headers=response.headers,
+        tokens=_read_tokens(choice.get("logprobs")),
+    )
+
+
+def _read_tokens(told: object) -> tuple[Token, ...] | None:
+    """The pieces of a reply with their logprobs; None where any is not as it should be."""
+    pieces = told.get("content") if isinstance(told, dict) else None
+    if not isinstance(pieces, list) or not pieces:
+        return None
+    try:
+        return tuple((_bytes(piece), float(piece["logprob"])) for piece in pieces)
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _bytes(piece: Any) -> bytes:
+    """A token's bytes; a character may be split between two, so its text is only second best."""
+    told = piece.get("bytes")
+    text: str = piece["token"]
+    return bytes(told) if isinstance(told, list) else text.encode(errors="replace")
+
+
+def _read_json(response: httpx2.Response) -> Any:
     try:
         return from_json(response.content)
     except ValueError:

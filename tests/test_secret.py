@@ -49,7 +49,7 @@ def test_blanks_around_a_key_are_dropped_and_other_values_stay():
 
 
 def test_what_a_transport_logs_is_logged_without_the_key(caplog):
-    caplog.set_level(0, "httpx2")
+    caplog.set_level("INFO", "httpx2")
     hide_in_logs([KEY])
     logging.getLogger("httpx2").info("status %s, %d", KEY, 200)
     logging.getLogger("httpx2").info("100 % of nothing")

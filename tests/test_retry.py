@@ -438,6 +438,11 @@ def test_retry_after_may_be_a_date():
     assert retry_after({"x-retry-after": at(30)}) == pytest.approx(30, abs=2)
 
 
+def test_a_date_is_reckoned_from_the_responses_own_as_our_clock_may_be_wrong():
+    headers = {"Retry-After": at(-86_370), "Date": at(-86_400)}
+    assert retry_after(headers) == pytest.approx(30, abs=1)
+
+
 def test_a_date_that_is_past_means_now():
     assert retry_after({"retry-after": at(-3600)}) == 0.0
     assert retry_after({"retry-after": "Wed, 21 Oct 1970 07:28:00 GMT"}) == 0.0

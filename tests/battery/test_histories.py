@@ -11,7 +11,6 @@ import json
 import os
 import re
 import tempfile
-from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,12 +21,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from pandas.testing import assert_frame_equal
 
-from llmframe.engine.identity import KeyMaker
-from llmframe.engine.journal import TaskInfo, compact, open_checkpoint
+from llmframe.engine.journal import compact, open_checkpoint
 from llmframe.errors import PlanError
 from llmframe.frame.columns import new_columns, plan_columns
 from tests import virtual_time
-from tests.engine_kit import PROMPT, Provider, Texts, lost_connection, refusal, reply, status_error
+from tests.battery.histories import KEYS, NAMES, TASKS, TEXTS, Ledger, right
+from tests.engine_kit import PROMPT, Provider, Texts, reply
 from tests.engine_kit import wire as wired
 from tests.journal_kit import QuickOps
 
@@ -37,15 +36,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.battery
 EXAMPLES = int(os.environ.get("LLMFRAME_EXAMPLES", "200"))
 STEPS = 8  # rules in one history
-PROMPTS = [{"model": "m", "instructions": told} for told in ("Tag it.", "Tag it well.")]
-KEYS = [KeyMaker(asked) for asked in PROMPTS]
-TASKS = [TaskInfo(keys.digest, asked) for keys, asked in zip(KEYS, PROMPTS, strict=True)]
-TEXTS = [f"text {i}" for i in range(12)]
-NAMES = {
-    keys.key(text).hex().encode(): (prompt, text)
-    for prompt, keys in enumerate(KEYS)
-    for text in TEXTS
-}
 COLUMNS = plan_columns(
     pd.DataFrame(),
     PROMPT.fields.specs,
@@ -55,20 +45,9 @@ COLUMNS = plan_columns(
     details=False,
     task="t",
 )
-BAD = "this is no JSON"
 
 texts = st.lists(st.sampled_from([*TEXTS, None]), max_size=16)
 moments = st.floats(0.0, 12.0)
-
-
-def chance(*what: object) -> int:
-    """A number below 256 that depends on its arguments alone."""
-    return blake2b(repr(what).encode(), digest_size=1).digest()[0]
-
-
-def right(prompt: int, text: str) -> str:
-    """The one right answer."""
-    return "refund" if chance(prompt, text) % 2 else "other"
 
 
 class Histories(RuleBasedStateMachine):
@@ -215,26 +194,12 @@ class Histories(RuleBasedStateMachine):
             return "pending", None
         return result.status, result.values["intent"] if result.values else None
 
-    def answer(self, text: str, attempt: int) -> Any:
-        """A reply, now and then after a failure that passes; how long it takes."""
-        kind = chance(self.runs, text) % 12 if attempt == 0 else 99
-        seconds = 0.2 + chance(self.runs, text, attempt) / 100
-        passing = {
-            0: status_error(500), 1: refusal(), 2: refusal(3), 3: reply(BAD),
-            4: lost_connection(), 5: reply(None), 6: reply("{}", "length"),
-        }  # fmt: skip
-        if kind in passing:
-            return seconds, passing[kind]
-        if text in self.bad:
-            return seconds, reply(None, refusal="no")
-        return seconds, reply(json.dumps({"intent": right(self.prompt, text)}))
-
     def run(self, moment: float | None = None, how: str = "") -> list[RowResult | None]:
         """One life of a run; nothing that is safe may be asked again."""
         self.runs += 1
         self.held = set(self.safe)
         checkpoint = self.open()
-        provider = Ledger(self.answer)
+        provider = Ledger(self.prompt, self.bad, self.runs)
         try:
             results, left = virtual_time.run(self._live(checkpoint, provider, moment, how))
         finally:
@@ -313,26 +278,6 @@ class Histories(RuleBasedStateMachine):
         if hasattr(self, "place"):
             with self.place:
                 self.run_to_the_end()
-
-
-class Ledger(Provider):
-    """Notes whose good replies came back to a run that lived. good: their texts."""
-
-    def __init__(self, answer: Any) -> None:
-        super().__init__(answer)
-        self.good: set[str] = set()
-        self.dead = False
-
-    async def send(self, body: dict[str, Any]) -> Any:
-        said = await super().send(body)
-        if not self.dead and '"intent"' in (said.content or ""):
-            self.good.add(self.text_of(body))
-        return said
-
-    @staticmethod
-    def text_of(body: dict[str, Any]) -> str:
-        told: str = body["messages"][1]["content"]
-        return told.split("\n", 1)[1].rsplit("\n", 1)[0]
 
 
 class DatabaseHistories(Histories):

@@ -185,10 +185,8 @@ class Pipeline:
                 await asyncio.sleep(LOOK)
                 calm = self._parts.governor.refused_for >= CALM and self._work.is_drained
                 row = self._hedges.late(self._clock()) if calm and self._hedges else None
-                lease = None if row is None else await self._parts.seat.acquire()
-                if lease is not None and lease.is_look:
-                    self._parts.governor.give_back(lease)
-                elif row is not None and lease is not None:
+                lease = None if row is None else await self._turn()
+                if row is not None and lease is not None:
                     second.create_task(self._course.hedge(row, lease))
 
     def _render(self, position: int) -> Row:
@@ -256,16 +254,20 @@ class Pipeline:
         return None
 
     async def _lease(self, row: Row, size: int) -> Lease | None:
-        """Wait in turn; in an outage the turn is for a look, and then it is waited for again."""
-        seat = self._parts.seat
         try:
-            while (lease := await seat.acquire(size)) is not None and lease.is_look:
-                await self._course.look(lease)
+            lease = await self._turn(size)
         except asyncio.CancelledError:
             self._course.drop(row)
             raise
         if lease is None:
             self._course.drop(row)
+        return lease
+
+    async def _turn(self, size: int = 0) -> Lease | None:
+        """Wait in turn; in an outage the turn is for a look, and then it is waited for again."""
+        seat = self._parts.seat
+        while (lease := await seat.acquire(size)) is not None and lease.is_look:
+            await self._course.look(lease)
         return lease
 
     # -- told from elsewhere -------------------------------------------------------

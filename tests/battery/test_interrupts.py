@@ -143,7 +143,7 @@ def interrupt_all(tmp_path, moments, after, stride):
     assert tried > moments / stride / 2
 
 
-THEN = [(cancel_and_close, 1), (close_at_once, 3), (leave_standing, 9)]
+THEN = [(cancel_and_close, 1), (close_at_once, 5), (leave_standing, 12)]
 LEFT = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
@@ -165,9 +165,9 @@ def test_an_interrupt_at_every_await_loses_nothing(tmp_path, moments, after):
 @pytest.mark.kernel
 @pytest.mark.parametrize("which", ["7", "6"])
 def test_interrupts_at_random_moments_of_a_kernel_are_clean(which):
-    figures = interrupts.measure(which, "thread", times=4)
+    figures = interrupts.measure(which, "thread", times=3)
     print("\n" + figures.line("thread"))
-    assert figures.clean == 4
+    assert figures.clean == 3
     assert (figures.late, figures.lost, figures.twice, figures.last) == (0, 0, 0, "ok")
 
 

@@ -47,10 +47,10 @@ def test_a_clock_that_is_set_by_a_day_moves_no_wait(tmp_path, monkeypatch, days)
     monkeypatch.setattr(time, "time", lambda: real() + shift[0])
     seen = []
     with testing.serve(
-        process=True, latency=0.01, faults={"429_after": 0.04}, retry_after="date:1"
+        process=True, latency=0.01, faults={"429_after": 0.05}, retry_after="date:1"
     ) as server:
-        run = kit.start(kit.frame(100), server, tmp_path)
-        kit.until(lambda: run.report.ok >= 20)
+        run = kit.start(kit.frame(60), server, tmp_path, concurrency=5)
+        kit.until(lambda: run.report.ok >= 10)
         shift[0] = days * DAY
         began = time.monotonic()
         while not run.wait(0.02):
@@ -58,7 +58,7 @@ def test_a_clock_that_is_set_by_a_day_moves_no_wait(tmp_path, monkeypatch, days)
             if time.monotonic() - began > 30.0:
                 run.stop()
                 pytest.fail(f"it waits: {run.report.limited_by}")
-        kit.check(run.result(), kit.frame(100), server)
+        kit.check(run.result(), kit.frame(60), server)
         refused = [call for call in server.ledger.since(began) if call.fault]
     assert refused
     assert all(each.eta is None or each.eta >= 0 for each in seen)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import queue
 import subprocess
@@ -30,6 +31,14 @@ def search_path(which: str) -> str:
 def old_ipykernel() -> Path:
     """Where ipykernel 6 is, fetched if need be; skips where it cannot be had, but not in CI."""
     place = KERNELS / f"ipykernel-{OLD}"
+    KERNELS.mkdir(exist_ok=True)
+    with (KERNELS / "lock").open("w") as lock:  # tests may run in several processes
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _fetch(place)
+    return place
+
+
+def _fetch(place: Path) -> None:
     if not (place / "ipykernel_launcher.py").exists():
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
         fetched = subprocess.run(
@@ -38,7 +47,6 @@ def old_ipykernel() -> Path:
         if fetched.returncode:
             give_up = pytest.fail if os.environ.get("CI") else pytest.skip
             give_up(f"ipykernel {OLD} cannot be fetched here")
-    return place
 
 
 @dataclass

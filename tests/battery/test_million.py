@@ -6,7 +6,7 @@ import pytest
 
 from tests.benchmarks.resume import CONCURRENCY, measured
 
-pytestmark = pytest.mark.soak
+pytestmark = [pytest.mark.battery, pytest.mark.soak]
 
 MILLION = 1_000_000
 

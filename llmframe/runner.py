@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from llmframe.engine.governor import forget_governors
 from llmframe.engine.inflight import in_flight
 from llmframe.errors import PlanError, warn
+from llmframe.providers import local
 from llmframe.run import registry, running_loop
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def _after_fork() -> None:
     registry.forget_all()
     forget_governors()
     in_flight.forget_all()
+    local.forget_all()
 
 
 if hasattr(os, "register_at_fork"):
@@ -91,6 +93,7 @@ def _at_exit() -> None:
             run.stop()
         for run in runs:
             run.wait(max(0.0, end - time.monotonic()))
+    local.stop_all()
 
 
 def refuse_own_thread() -> None:

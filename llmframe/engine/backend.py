@@ -52,12 +52,16 @@ class Endpoint:
 
     base_url: root of the API, with its ``/v1``. api_key: kept in memory only.
     client: the person's AsyncOpenAI, None for our own. owned: ours to close.
+    key_source: where the key was found, for people. is_alive: tells whether a server that we
+    have started still runs; None for all others.
     """
 
     base_url: str
     api_key: str
     client: Any = None
     owned: bool = True
+    key_source: str = ""
+    is_alive: Callable[[], bool] | None = None
 
     def __repr__(self) -> str:
         """Without the key."""

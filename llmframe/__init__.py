@@ -13,7 +13,7 @@ refuse_stranger(Path(__file__).parent)
 from llmframe import errors
 from llmframe._version import __version__
 from llmframe.accessor import llm, register
-from llmframe.api import atag, start, tag
+from llmframe.api import atag, compact, read_checkpoint, read_metadata, read_parquet, start, tag
 from llmframe.config import configure
 from llmframe.engine.report import RunReport
 from llmframe.run import Run, last_run
@@ -23,10 +23,14 @@ __all__ = [
     "RunReport",
     "__version__",
     "atag",
+    "compact",
     "configure",
     "errors",
     "last_run",
     "llm",
+    "read_checkpoint",
+    "read_metadata",
+    "read_parquet",
     "start",
     "tag",
 ]

@@ -9,9 +9,13 @@ import pandas as pd
 from llmframe import api
 from llmframe.config import Options
 from llmframe.errors import warn
+from llmframe.plainly import told_plainly
 from llmframe.signature import with_options
 
 if TYPE_CHECKING:
+    import os
+    from pathlib import Path
+
     from llmframe.run import Run
 
 
@@ -47,6 +51,142 @@ class LLMAccessor:
         Raises PlanError if the frame was never tagged.
         """
         return api.summary(self._df, prefix)
+
+    @told_plainly
+    def to_parquet(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        compression: str | None = "zstd",
+        compression_level: int | None = None,
+        row_group_size: int | None = None,
+        index: bool | None = None,
+    ) -> Path:
+        """Write the frame to a parquet file, typed, with what made it; returns the path.
+
+        path: on this machine; ``~`` is the home folder. A file that is there is replaced in
+            one step when the new one is whole and on the disk: whatever happens, one of the
+            two is there, whole.
+        compression: "zstd", "snappy", "gzip", "brotli", "lz4" or None; compression_level: of
+            that method. row_group_size: rows, as pyarrow takes it.
+        index: None keeps it as pandas does (a plain range costs nothing), True always, False
+            leaves it out.
+
+        Columns that llmframe wrote get their type from their fields, never from the cells: an
+        empty or all-missing part has the columns of every other part. Models become structs,
+        ``list[...]`` lists; a model of no fixed form (a union, one that holds itself) becomes
+        JSON text. Your own columns are typed by their dtype; Python objects by their cells
+        where these are of one kind, else they are written as text, with one warning.
+
+        ``llmframe.read_parquet(path)`` gives the frame back. ``pandas.read_parquet(path)``
+        does, too, but for a closed choice of numbers (``Int64``), the labels of a choice in a
+        file without rows, lists (numpy arrays) and JSON text. ``llmframe.read_metadata(path)``
+        tells what made the file; neither the key nor any row's text is in there.
+
+        Warns (IncompleteWarning) once where rows are pending. Raises PlanError for a path that
+        cannot be written, columns of one name, or where pyarrow is missing; LLMFrameError
+        when the disk is full or fails.
+        """
+        from llmframe.frame.export import files
+
+        return files.to_parquet(
+            self._df,
+            path,
+            compression=compression,
+            compression_level=compression_level,
+            row_group_size=row_group_size,
+            index=index,
+        )
+
+    @told_plainly
+    def to_csv(
+        self,
+        path: str | os.PathLike[str],
+        excel_safe: bool = True,
+        *,
+        index: bool | None = None,
+        sep: str = ",",
+        encoding: str = "utf-8-sig",
+        na_rep: str = "",
+        decimal: str = ".",
+        float_format: str | None = None,
+        date_format: str | None = None,
+    ) -> Path:
+        """Write the frame to a CSV file that people can open; returns the path.
+
+        path: on this machine; a name that ends in .gz, .bz2 or .xz is packed. A file that is
+            there is replaced in one step, as by to_parquet.
+        excel_safe: put ``'`` before every text (cells, headers, index) that a spreadsheet
+            would run as a formula, because it begins with = + - @, a tab, a carriage return
+            or NUL, behind blanks too. Numbers are untouched. False for machines.
+        index: None writes it unless it is just 0, 1, 2, ...; True always, False never.
+        sep: one character; where Excel writes decimal commas it reads ";".
+        encoding: utf-8-sig begins with the mark by which Excel knows UTF-8.
+        na_rep: what stands for missing. decimal, float_format, date_format: as in pandas.
+
+        Lists and dicts are written as JSON; columns of several levels are named ``a.b``.
+        A CSV file knows no types and no metadata: to_parquet keeps both. Warns and raises as
+        to_parquet does.
+        """
+        from llmframe.frame.export import files
+
+        return files.to_csv(
+            self._df,
+            path,
+            excel_safe=excel_safe,
+            index=index,
+            encoding=encoding,
+            options={
+                "sep": sep,
+                "na_rep": na_rep,
+                "decimal": decimal,
+                "float_format": float_format,
+                "date_format": date_format,
+            },
+        )
+
+    @told_plainly
+    def to_jsonl(self, path: str | os.PathLike[str], *, index: bool | None = None) -> Path:
+        """Write the frame as JSON lines, one object a row, in UTF-8; returns the path.
+
+        path: on this machine; a name that ends in .gz, .bz2 or .xz is packed. A file that is
+            there is replaced in one step, as by to_parquet.
+        index: None writes it unless it is just 0, 1, 2, ...; True always, False never.
+
+        Lists and models stay lists and objects, missing is null, dates are ISO text, an
+        infinity is the text "inf". Columns of several levels are named ``a.b``. Warns and
+        raises as to_parquet does.
+        """
+        from llmframe.frame.export import files
+
+        return files.to_jsonl(self._df, path, index=index)
+
+    @told_plainly
+    def to_excel(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        sheet_name: str = "Sheet1",
+        index: bool | None = None,
+    ) -> Path:
+        """Write the frame as an Excel workbook of one sheet; returns the path.
+
+        path: on this machine, ending in .xlsx. A file that is there is replaced in one step,
+            as by to_parquet. sheet_name: 1 to 31 characters.
+        index: None writes it unless it is just 0, 1, 2, ...; True always, False never.
+
+        Text is always text, also where it looks like a formula. Lists and dicts are JSON;
+        moments with a time zone, and those before March 1900, are ISO text; whole numbers of
+        more than 15 digits are text, because Excel would round them. Characters that Excel
+        cannot hold are left out, texts over 32,767 characters cut, with one warning. What
+        made the file is in its properties: ``llmframe.read_metadata(path)``.
+
+        Needs the package openpyxl. Warns and raises as to_parquet does; PlanError for more
+        rows than a sheet has (1,048,575).
+        """
+        from llmframe.frame.export import files
+
+        return files.to_excel(self._df, path, sheet_name=sheet_name, index=index)
 
 
 class SeriesLLMAccessor:

@@ -56,6 +56,7 @@ def is_url(value: object) -> bool:
         return False
     try:
         parts = urlsplit(value)
+        parts.port  # noqa: B018 - reading it is the check
     except ValueError:
         return False
     plain = not (parts.query or parts.fragment or "@" in parts.netloc)

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypedDict
 
 from llmframe.checks import CHECKS, SECRET, URL_IS, is_url
 from llmframe.errors import PlanError
+from llmframe.plainly import told_plainly
 from llmframe.presets import PRESETS, provider_name
 from llmframe.secret import hide_secrets, mask_key
 
@@ -178,6 +179,7 @@ class Configuration(Mapping[str, Any]):
 _configured: dict[str, Any] = {}
 
 
+@told_plainly
 def configure(*, reset: bool = False, **defaults: Any) -> Configuration:
     """Set defaults for every later call of this process.
 
@@ -187,7 +189,6 @@ def configure(*, reset: bool = False, **defaults: Any) -> Configuration:
     nothing over from it, its key least of all.
     Raises PlanError for an unknown option or a value that cannot be right.
     """
-    mask_key(defaults)
     check_names(defaults)
     values = _laid_over({} if reset else _configured, defaults)
     check_values(Settings(**values))

@@ -190,7 +190,7 @@ def _filled(
     """The options with what the provider sets, and a sentence that tells of it."""
     sets = named.defaults(_given(settings) | {"base_url": url}) if named is not None else {}
     found = _only_model(settings, url) if "model" not in sets else None
-    settings = replace(settings, **sets, **({"model": found} if found else {}))
+    settings = replace(settings, **(sets | {"model": found} if found else sets))
     _check_model(settings, named)
     _check_seed(settings, named)
     if named is None:

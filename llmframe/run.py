@@ -7,6 +7,7 @@ import threading
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from llmframe.engine import advice
 from llmframe.errors import (
@@ -67,6 +68,12 @@ class Run:
         if self.stage is None or not self.stage.display():
             raise NotImplementedError
 
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            "a Run lives in this process and is neither pickled nor copied; keep run.partial(), "
+            "the frame, and run.report"
+        )
+
     def __repr__(self) -> str:
         report = self.report
         return (
@@ -96,13 +103,9 @@ class Run:
         """The rows that failed so far, on the frame's index: the input beside llm_error."""
         from llmframe.frame.typed import texts
 
-        failed = [
-            (position, result.error)
-            for position, result in enumerate(self._execution.book.results)
-            if result is not None and result.status == "failed"
-        ]
+        failed = self._execution.book.results.failed()
         rows = self._target.df[list(self._target.inputs)].iloc[[position for position, _ in failed]]
-        return rows.assign(llm_error=texts([error for _, error in failed]))
+        return rows.assign(llm_error=texts([result.error for _, result in failed]))
 
     def pause(self) -> None:
         """Send nothing new until resume; what is in flight comes back."""
@@ -127,6 +130,9 @@ class Run:
         An interrupt ends the waiting, not the run. PlanError on the event loop that the run
         lives on, which the waiting would hold up for good.
         """
+        if self.loop is not None and self.loop.is_closed() and not self._over.done():
+            self._execution.abandon()
+            self.ended()
         if timeout != 0 and not self._over.done() and self.lives_here:
             raise PlanError(
                 "this run lives on the event loop that a blocking wait would hold up; "
@@ -152,7 +158,7 @@ class Run:
         """The frame as it is now; rows that are not done are pending."""
         from llmframe.frame.columns import add_columns, new_columns
 
-        target, results = self._target, list(self._execution.book.results)
+        target, results = self._target, self._execution.book.results.copy()
         if target.only_new:
             return new_columns(target.df.index, target.columns, results, info=self._info())
         return add_columns(target.df, target.columns, results, info=self._info())
@@ -212,8 +218,11 @@ class Run:
         return self._execution
 
     def ended(self, crash: BaseException | None = None) -> None:
-        """Told by the runner when the engine is done; crash: what it ended with, if anything."""
-        if not isinstance(crash, asyncio.CancelledError):
+        """Told by the runner when the engine is done; crash: what it ended with, if anything.
+
+        A cancel or an interrupt is no crash: it stops the run.
+        """
+        if isinstance(crash, Exception):
             self._crash = crash
         if not self._over.done():
             self._over.set_result(None)
@@ -258,6 +267,7 @@ class Run:
         counts = ("rows", "ok", "failed", "skipped", "pending")
         return {
             "model": self._execution.job.model,
+            "endpoint": urlsplit(self._url).hostname,
             "checkpoint": report.checkpoint,
             "counts": {name: getattr(report, name) for name in counts},
             "tokens_in": report.tokens_in,
@@ -301,7 +311,8 @@ class Registry:
     def find(self, wanted: Run) -> Run | None:
         """A run of the same plan that is alive and was not told to stop."""
         running = (run for run in self.alive() if run.status in ("running", "paused"))
-        return next((run for run in running if run.is_same(wanted)), None)
+        joinable = (run for run in running if run.loop is not None and run.loop.is_running())
+        return next((run for run in joinable if run.is_same(wanted)), None)
 
     def forget_all(self) -> None:
         """A forked child: the parent's runs are not its own."""

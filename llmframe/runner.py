@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from llmframe.engine.governor import forget_governors
 from llmframe.engine.inflight import in_flight
+from llmframe.engine.loops import loops
+from llmframe.engine.turns import turns
 from llmframe.errors import PlanError, warn
 from llmframe.providers import local
 from llmframe.run import registry, running_loop
@@ -77,6 +79,7 @@ def _after_fork() -> None:
     forget_governors()
     in_flight.forget_all()
     local.forget_all()
+    loops.forget_all()
 
 
 if hasattr(os, "register_at_fork"):
@@ -123,10 +126,15 @@ async def live(run: Run) -> None:
         await run.execution.run()
     except BaseException as exc:
         crash = exc
-        if isinstance(exc, asyncio.CancelledError):
+        if not isinstance(exc, Exception):  # a cancel, or an interrupt that hit this very step
             raise
     finally:
         run.ended(crash)
+
+
+async def _live_beside_cells(run: Run) -> None:
+    with turns.short():
+        await live(run)
 
 
 def begin(run: Run) -> None:
@@ -134,7 +142,7 @@ def begin(run: Run) -> None:
     thread = loop_thread()
     run.loop = thread.loop
     registry.add(run)
-    thread.submit(live(run))
+    thread.submit(_live_beside_cells(run))
 
 
 # -- waiting in a cell ---------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -9,8 +10,12 @@ from typing import Any
 
 HIDDEN = "[key]"
 LEAST_KEY = 12  # characters
+TRANSPORT_LOGGERS = (
+    *("openai._base_client", "httpx2", "httpcore2.connection", "httpcore2.http11"),
+    *("httpcore2.http2", "httpcore2.proxy"),
+)
 _URL = re.compile(r"https?://", re.I)
-_LOGIN = re.compile(r"://[^/?#]*@")
+_LOGIN = re.compile(r"://.*@", re.S)  # a slash in a password may have been left unescaped
 _QUERY = re.compile(r"\?.*", re.S)
 _SECRET_NAME = re.compile(
     r"(?i)api[-_]?key|secret|passw|authorization|credential|(access|auth|bearer)[-_]?token"
@@ -80,6 +85,31 @@ def hide_keys(text: str, keys: Iterable[str]) -> str:
             if "\\" in text:
                 text = _escaped(key).sub(HIDDEN, text)
     return text
+
+
+class _LogFilter(logging.Filter):
+    """Hides the process's keys in lines that are logged; for libraries that log what they get."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.keys: frozenset[str] = frozenset()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        told = record.getMessage()
+        hidden = hide_keys(told, self.keys)
+        if hidden != told:
+            record.msg, record.args = hidden, ()
+        return True
+
+
+_log_filter = _LogFilter()
+
+
+def hide_in_logs(keys: Iterable[str]) -> None:
+    """From now on the transport's loggers hide these keys: a server may put one in a header."""
+    _log_filter.keys |= set(keys)
+    for name in TRANSPORT_LOGGERS:
+        logging.getLogger(name).addFilter(_log_filter)
 
 
 @lru_cache(maxsize=16)

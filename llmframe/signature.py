@@ -1,15 +1,13 @@
-"""What the person sees of a call: its real signature, and plain errors without a key in them."""
+"""Real signatures for calls that take all options, so that Shift-Tab and help() show them."""
 
 from __future__ import annotations
 
-import functools
 import inspect
 import re
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from llmframe.config import DEFAULTS, Options, Settings
-from llmframe.errors import LLMFrameError
-from llmframe.secret import mask_key
+from llmframe.plainly import told_plainly
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -61,32 +59,6 @@ def with_options(
         return told
 
     return spell_out
-
-
-def told_plainly(function: Callable[P, R]) -> Callable[P, R]:
-    """The call, whose expected errors show the person's line and the message, not our insides.
-
-    The key among its options is masked from here on: a traceback may show variables.
-    """
-    call = cast("Callable[..., Any]", function)
-
-    @functools.wraps(call)
-    def told(*args: Any, **options: Any) -> Any:
-        mask_key(options)
-        try:
-            return call(*args, **options)
-        except (LLMFrameError, KeyboardInterrupt) as exc:
-            raise exc.with_traceback(None)  # noqa: B904 - it is the same error
-
-    @functools.wraps(call)
-    async def told_awaited(*args: Any, **options: Any) -> Any:
-        mask_key(options)
-        try:
-            return await call(*args, **options)
-        except LLMFrameError as exc:
-            raise exc.with_traceback(None)  # noqa: B904 - it is the same error
-
-    return cast("Callable[P, R]", told_awaited if inspect.iscoroutinefunction(call) else told)
 
 
 class _Words(str):

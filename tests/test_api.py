@@ -165,7 +165,7 @@ def test_a_mistake_shows_the_persons_line_and_the_message_only(configured):
     with pytest.raises(PlanError, match="no column 'txt'") as told:
         frame().llm.tag("txt", FIELDS)
     places = [entry.path.name for entry in told.traceback]
-    assert places == ["test_api.py", "signature.py"]
+    assert places == ["test_api.py", "plainly.py"]
 
 
 # -- signatures --------------------------------------------------------------------------------

@@ -132,7 +132,13 @@ def test_a_byte_order_mark_does_not_spoil_a_reply():
     assert read(b"\xef\xbb\xbf" + json.dumps(COMPLETION).encode()).content == "hello"
 
 
-@pytest.mark.parametrize("raw", [b"", b"<html>", b"{", b'{"a": 1} {"b": 2}', b"\xff\xfe\x00"])
+def test_what_is_nothing_and_what_is_broken_is_told_as_such():
+    assert str(bad(b" \n", content_type="text/html")) == "the endpoint answered with an empty body"
+    broken = bad(b'{"choices": [', content_type="application/json")
+    assert str(broken) == "the endpoint answered with broken JSON"
+
+
+@pytest.mark.parametrize("raw", [b"<html>", b"{", b'{"a": 1} {"b": 2}', b"\xff\xfe\x00"])
 def test_what_is_no_json_is_told_by_its_type(raw):
     found = bad(raw, content_type="text/html")
     assert str(found) == "the endpoint answered with text/html instead of JSON"

@@ -31,6 +31,7 @@ FREE = Binding(
         ({"pause": 3540.0}, None, "provider pause, 59 min left"),
         ({"pause": 7200.0}, None, "provider pause, 2.0 h left"),
         ({"pause": 12.0, "outage": True}, None, "outage, next look in 12 s"),
+        ({"outage": True, "on_wire": 1}, None, "outage, looking"),
         ({"probing": True}, None, "the first answer"),
     ],
 )  # fmt: skip

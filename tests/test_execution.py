@@ -226,14 +226,14 @@ def test_the_checkpoint_is_on_the_disk_and_closed_at_the_end(server, tmp_path):
     with opened(tmp_path / "c.jsonl", tmp_path) as held:  # another run uses the file on
         synced = []
         with opened(tmp_path / "c.jsonl", tmp_path) as checkpoint:
-            fsync = held.journal._ops.fsync
-            held.journal._ops.fsync = lambda fd: synced.append(fd) or fsync(fd)
+            fsync = held.written._ops.fsync
+            held.written._ops.fsync = lambda fd: synced.append(fd) or fsync(fd)
             try:
                 execution = Execution(job(numbered(3), server.url, checkpoint=checkpoint))
                 asyncio.run(execution.run())
                 assert synced
             finally:
-                del held.journal._ops.fsync
+                del held.written._ops.fsync
         assert execution.error is None
         assert execution.report().checkpoint == str(tmp_path / "c.jsonl")
 

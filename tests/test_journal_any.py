@@ -21,7 +21,7 @@ from journal_kit import (
 )
 
 from llmframe.engine.journal import TaskInfo, open_checkpoint
-from llmframe.engine.journal.store import open_journals
+from llmframe.engine.journal.shared import open_stores
 from llmframe.engine.results import RowResult, Usage
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     yield tmp_path / ".llmframe"
-    assert not open_journals()
+    assert not open_stores()
 
 
 json_values = st.recursive(

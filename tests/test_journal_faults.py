@@ -20,7 +20,7 @@ from journal_kit import (
 )
 
 from llmframe.engine.journal import open_checkpoint
-from llmframe.engine.journal.store import open_journals
+from llmframe.engine.journal.shared import open_stores
 from llmframe.errors import CheckpointError, PlanError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     yield tmp_path / ".llmframe"
-    assert not open_journals()
+    assert not open_stores()
 
 
 def run_under_faults(where: bool | Path, folder: Path, ops: FailingOps) -> list[int]:

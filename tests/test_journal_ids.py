@@ -14,7 +14,7 @@ from journal_kit import (
     opened,
 )
 
-from llmframe.engine.journal.store import open_journals
+from llmframe.engine.journal.shared import open_stores
 from llmframe.engine.results import RowResult
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     yield tmp_path / ".llmframe"
-    assert not open_journals()
+    assert not open_stores()
 
 
 def file_lines(path: Path) -> list[dict[str, object]]:

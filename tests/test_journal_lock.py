@@ -15,7 +15,7 @@ import pytest
 from journal_kit import ROOT, TASK, QuickOps, answer, key, opened, write_answers
 
 from llmframe.engine.journal import open_checkpoint
-from llmframe.engine.journal.store import leave_to_parent, open_journals
+from llmframe.engine.journal.shared import leave_to_parent, open_stores
 from llmframe.errors import CheckpointError, PlanError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ while True:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     yield tmp_path / ".llmframe"
-    assert not open_journals()
+    assert not open_stores()
 
 
 @contextmanager
@@ -182,7 +182,7 @@ def test_told_that_it_was_forked_a_process_reads_on_but_writes_nothing(folder: P
         checkpoint.append(key(0), answer(0))
         assert checkpoint.flush(30)
         leave_to_parent()
-        assert open_journals() == []
+        assert open_stores() == []
         assert checkpoint.get(key(0)) == reader.get(key(0)) == answer(0)
         with pytest.raises(CheckpointError, match="forked"):
             checkpoint.append(key(1), answer(1))

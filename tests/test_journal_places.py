@@ -22,7 +22,7 @@ from journal_kit import (
 
 from llmframe.engine.journal import open_checkpoint
 from llmframe.engine.journal.places import cache_folder, default_folders
-from llmframe.engine.journal.store import open_journals
+from llmframe.engine.journal.shared import open_stores
 from llmframe.errors import PlanError
 
 
@@ -31,7 +31,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     yield tmp_path / ".llmframe"
-    assert not open_journals()
+    assert not open_stores()
 
 
 def mode(path: Path) -> int:

@@ -1,4 +1,4 @@
-"""Runs in two loops of two threads share one governor; one that is killed holds up nobody."""
+"""Runs in two loops of two threads share one governor; one that is gone holds up nobody."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import threading
 import time
 
 import pytest
-from engine_kit import Provider, numbered, wire
+from engine_kit import Provider, numbered, reply, wire
 
 from llmframe.engine.governor import Governor
 from llmframe.engine.governor.gcra import SLACK
+from llmframe.engine.governor.ladder import Rung
 from llmframe.engine.inflight import InFlight
+from llmframe.engine.loops import STANDING, Loops
 
 
 class LoopInThread:
@@ -85,3 +87,100 @@ def test_a_run_whose_loop_is_killed_in_mid_run_holds_up_nobody(two_loops):
     assert running.result(30).statuses == ["ok"] * 300
     assert governor.binding().on_wire == 0
     gc.collect()
+
+
+# -- loops that are gone ----
+
+
+@pytest.fixture
+def standing():
+    """A loop that has stopped and may go on."""
+    loop = asyncio.new_event_loop()
+    yield loop
+    _throw_away(loop)
+    gc.collect()
+
+
+def _throw_away(loop):
+    for task in asyncio.all_tasks(loop):
+        task._log_destroy_pending = False
+    loop.close()
+
+
+async def _nothing():
+    pass
+
+
+def test_a_closed_loop_is_gone_at_once(standing):
+    loops = Loops()
+    standing.close()
+    assert loops.is_gone(standing)
+
+
+def test_a_loop_that_runs_is_not_gone():
+    loops = Loops()
+
+    async def main():
+        return [loops.is_gone(asyncio.get_running_loop()) for _ in range(2)]
+
+    assert asyncio.run(main()) == [False, False]
+
+
+def test_a_loop_that_stands_still_is_gone_after_a_while(standing):
+    loops = Loops()
+    assert not loops.is_gone(standing)
+    assert not loops.is_gone(standing)
+    time.sleep(STANDING)
+    assert loops.is_gone(standing)
+    standing.run_until_complete(_nothing())
+    assert not loops.is_gone(standing)
+
+
+def test_a_loop_that_runs_now_and_then_is_never_gone(standing):
+    loops = Loops()
+    for _ in range(4):
+        assert not loops.is_gone(standing)
+        time.sleep(STANDING / 3)
+        standing.run_until_complete(_nothing())
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("closed", [True, False], ids=["closed", "left standing"])
+def test_who_waits_for_the_keys_of_a_loop_that_is_gone_asks_itself(standing, closed):
+    governor, in_flight = Governor(), InFlight()
+    hang = Provider(lambda *_: (3600.0, None))
+
+    async def go(provider):
+        return await wire(
+            numbered(30), provider, governor=governor, in_flight=in_flight, cap=8
+        ).run()
+
+    governor.understood(Rung())
+    first = standing.create_task(go(hang))
+    standing.run_until_complete(asyncio.wait([first], timeout=0.05))
+    assert len(in_flight._asked) == 8
+    if closed:
+        first._log_destroy_pending = False
+        standing.close()
+    second = asyncio.run(go(Provider(latency=0.001)))
+    assert second.statuses == ["ok"] * 30
+    assert in_flight._asked == {}
+    assert governor.binding().on_wire == 0
+
+
+def test_a_loop_that_goes_on_after_all_finishes_its_rows(standing):
+    governor, in_flight = Governor(), InFlight()
+    governor.understood(Rung())
+    slow = Provider(lambda text, _: (1.2 if int(text.split()[1]) < 8 else 0.0, reply()))
+
+    async def go(provider):
+        return await wire(
+            numbered(30), provider, governor=governor, in_flight=in_flight, cap=8
+        ).run()
+
+    first = standing.create_task(go(slow))
+    standing.run_until_complete(asyncio.wait([first], timeout=0.05))
+    assert asyncio.run(go(Provider(latency=0.001))).statuses == ["ok"] * 30
+    assert standing.run_until_complete(first).statuses == ["ok"] * 30
+    assert in_flight._asked == {}
+    assert governor.binding().on_wire == 0

@@ -64,7 +64,7 @@ def plan(rows, after_slice=None, **options):
 def test_distinct_rows_are_fresh_and_blank_ones_are_skipped():
     done = plan(Texts(["a", None, "b"]))
     assert done.fresh == [0, 2]
-    assert done.book.results == [None, SKIPPED, None]
+    assert list(done.book.results) == [None, SKIPPED, None]
     assert done.events == [RowsDone((1,), SKIPPED, "blank"), Planned()]
 
 
@@ -333,3 +333,13 @@ def test_after_a_stop_the_answers_in_the_checkpoint_are_still_found(checkpoint):
 def test_a_text_is_rendered_again_when_it_is_sent():
     done = plan(Texts(["a", None]))
     assert (done.planner.text(0), done.planner.text(1)) == ("a", "")
+
+
+def test_after_a_stop_reading_the_checkpoint_soon_ends(checkpoint, monkeypatch):
+    monkeypatch.setattr(planners, "LAST_LOOK", -1.0)
+    rows = numbered(3 * planners.SLICE)
+    checkpoint.append(KEYS.key(rows.text(rows.n - 1)), ANSWER)
+    done = plan(rows, lambda done: done.work.close(), checkpoint=checkpoint)
+    assert done.slices == 1
+    assert done.statuses[-1] is None
+    assert Planned() not in done.events

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import warnings
 
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 from scripts import until
 
 import llmframe as lf
+from llmframe.engine.journal.shared import open_stores
 from llmframe.errors import (
     CallError,
     IncompleteWarning,
@@ -377,3 +379,32 @@ def test_a_blocking_wait_on_the_loop_of_the_run_is_refused(slow):
 
     awaited, tagged = asyncio.run(cell())
     pd.testing.assert_frame_equal(awaited, tagged)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_run_whose_loop_was_closed_is_stopped_and_gives_its_file_back(slow, request):
+    request.addfinalizer(gc.collect)
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(frame(200).llm.atag("text", FIELDS))
+    loop.run_until_complete(asyncio.wait([task], timeout=0.5))
+    for each in asyncio.all_tasks(loop):
+        each._log_destroy_pending = False
+    loop.close()
+    run = lf.last_run()
+    assert run.wait(0)
+    assert run.status == "stopped"
+    assert 0 < statuses(run.partial())["ok"] < 200
+    assert open_stores() == []
+    assert statuses(frame(200).llm.tag("text", FIELDS)) == {"ok": 200}
+    assert len(slow.ledger.billed_twice()) <= 10
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_run_on_a_loop_that_stands_still_is_not_joined(slow):
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(frame(50).llm.atag("text", FIELDS))
+    loop.run_until_complete(asyncio.wait([task], timeout=0.3))
+    assert statuses(frame(50).llm.tag("text", FIELDS)) == {"ok": 50}
+    assert statuses(loop.run_until_complete(task)) == {"ok": 50}
+    loop.close()
+    assert len(slow.ledger) <= 60

@@ -17,7 +17,7 @@ from pydantic_core import from_json
 from llmframe.engine.results import Usage
 from llmframe.engine.retry import BadReply
 from llmframe.errors import PlanError
-from llmframe.secret import header_secrets, hide_keys
+from llmframe.secret import header_secrets, hide_in_logs, hide_keys
 
 if TYPE_CHECKING:
     import ssl
@@ -154,8 +154,15 @@ def _read_json(response: httpx2.Response) -> Any:
     try:
         return json.loads(response.content)  # knows lone surrogates and byte order marks, too
     except (ValueError, RecursionError):
-        kind = response.headers.get("content-type", "no content type")
-        raise BadReply(f"the endpoint answered with {kind} instead of JSON") from None
+        raise BadReply(f"the endpoint answered with {_what(response)}") from None
+
+
+def _what(response: httpx2.Response) -> str:
+    """What came in place of JSON."""
+    if not response.content.strip():
+        return "an empty body"
+    kind = response.headers.get("content-type", "no content type")
+    return "broken JSON" if "json" in kind else f"{kind} instead of JSON"
 
 
 def _text(value: object) -> str | None:
@@ -189,6 +196,7 @@ def open_backend(endpoint: Endpoint, *, connections: int) -> Backend:
 
     connections: how many requests may be in flight; as many connections are kept alive.
     """
+    hide_in_logs(endpoint.secrets)
     given = endpoint.client
     if given is None:
         return Backend(_own_client(endpoint, connections), owned=True)
@@ -263,6 +271,8 @@ def _http_client(connections: int) -> Any:
     import httpx2
     import openai
 
+    from llmframe.engine.bounded import bound
+
     options: dict[str, Any] = {
         "timeout": httpx2.Timeout(None, connect=CONNECT_TIMEOUT),
         "limits": httpx2.Limits(
@@ -271,6 +281,7 @@ def _http_client(connections: int) -> Any:
             keepalive_expiry=60.0,
         ),
         "verify": _ssl_context(),
+        "event_hooks": {"response": [bound]},
     }
     try:
         return openai.DefaultAioHttpClient(**options)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from llmframe.engine.results import Results
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -31,14 +33,14 @@ class Book:
     """Results by position; equal keys have one leader, whose result they share."""
 
     def __init__(self, n: int) -> None:
-        self.results: list[RowResult | None] = [None] * n
+        self.results = Results(n)
         self._leaders: dict[bytes, int] = {}
         self._followers: dict[int, list[int]] = {}
 
     def enter(self, position: int, key: bytes) -> int:
         """The position of the first row with this key: the row's own if there was none."""
         leader = self._leaders.setdefault(key, position)
-        if leader != position and self.results[leader] is None:
+        if leader != position and self.results.is_open(leader):
             self._followers.setdefault(leader, []).append(position)
         return leader
 
@@ -46,8 +48,7 @@ class Book:
         """Write a leader's result to all that share it; returns the followers."""
         self.results[position] = result
         followers = self._followers.pop(position, [])
-        for follower in followers:
-            self.results[follower] = result
+        self.results.share(position, followers)
         return followers
 
     def close(self) -> None:

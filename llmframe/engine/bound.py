@@ -16,8 +16,10 @@ def cause(binding: Binding, *, cap: int | None, held: bool) -> str:
     """
     if held:
         return "pause by you"
+    if binding.outage:
+        return "outage"
     if binding.pause > 0:
-        return "outage" if binding.outage else "provider pause"
+        return "provider pause"
     if binding.probing:
         return "the first answer"
     if max(binding.requests, binding.tokens) > 0:
@@ -37,7 +39,7 @@ def words(binding: Binding, *, cap: int | None, held: bool) -> str:
     if told == "provider pause":
         return f"provider pause, {_span(binding.pause)} left"
     if told == "outage":
-        return f"outage, next look in {_span(binding.pause)}"
+        return f"outage, next look in {_span(binding.pause)}" if binding.pause else "outage, looking"
     if told == "concurrency found so far":
         return f"concurrency {binding.limit}, found so far"
     return told

@@ -411,7 +411,7 @@ class Course:
         """The key is nobody's again; without a result whoever waits for it takes over."""
         if row.claimed:
             row.claimed = False
-            self._parts.in_flight.resolve(row.key, result)
+            self._parts.in_flight.resolve(row.key, result, self._parts.seat.loop)
 
     def recall(self, row: Row) -> RowResult | None:
         """The checkpoint's answer to the row, if it may be used."""

@@ -187,6 +187,17 @@ class Execution:
         if self._task is not None:
             self._tell(self._task.cancel)
 
+    def abandon(self) -> None:
+        """The loop was closed in mid-run: what came back is kept, all else is given up."""
+        self.stop_requested = True
+        self.tally.ended = self.tally.clock()
+        self._pipeline = self._task = None
+        if self._seat is not None:
+            self._seat.leave()
+        if self.job.checkpoint is not None:
+            self.job.checkpoint.close()
+        self.book.close()
+
     def snapshot(self, status: RunStatus, message: str = "") -> Snapshot:
         """The run at this moment."""
         tally, binding, pipeline = self.tally, self._governor.binding(), self._pipeline

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 LOOK = 0.1  # seconds between two looks for late rows, only with hedging
 CALM = 10.0  # seconds without a refusal, before anything is hedged
+WATCH = 0.25  # seconds between two looks whether who asks for an awaited answer is gone
 
 
 class Pipeline:
@@ -69,7 +70,9 @@ class Pipeline:
         self._workers: set[asyncio.Task[None]] = set()
         self._hires = False
         self._nobody_left = asyncio.Event()
-        self._crash: BaseException | None = None
+        self._awaited = 0  # rows whose answer another run asks for
+        self._watch: asyncio.TimerHandle | None = None
+        self._crash: Exception | None = None
         self.over_budget = False
         self.verdict: Verdict | None = None
         self.error: CheckpointError | RowError | None = None
@@ -94,6 +97,8 @@ class Pipeline:
             self._course.release_held()
             if hedging is not None:
                 hedging.cancel()
+            if self._watch is not None:
+                self._watch.cancel()
             await self._dismiss()
         if self._crash is not None:
             raise self._crash
@@ -155,8 +160,9 @@ class Pipeline:
 
     def _on_leave(self, worker: asyncio.Task[None]) -> None:
         self._workers.discard(worker)
-        if not worker.cancelled() and worker.exception() is not None:
-            self._crash = self._crash or worker.exception()
+        if not worker.cancelled() and (exc := worker.exception()) is not None:
+            if isinstance(exc, Exception):  # the loop itself has raised an interrupt already
+                self._crash = self._crash or exc
             self.stop()
         if not self._workers:
             self._nobody_left.set()
@@ -191,9 +197,11 @@ class Pipeline:
 
     def _claim(self, row: Row) -> bool:
         """Make the row ours to ask; if another run is asking it, wait for its answer."""
-        asked = self._parts.in_flight.claim(row.key)
+        asked = self._parts.in_flight.claim(row.key, self._loop)
         if asked is not None:
             asked.add_done_callback(lambda answer: self._from_outside(self._on_answer, row, answer))
+            self._awaited += 1
+            self._watch = self._watch or self._loop.call_later(WATCH, self._look_after_awaited)
             return False
         row.claimed = True
         answer = self._course.recall(row)  # another run may just have written it
@@ -201,8 +209,16 @@ class Pipeline:
             self._course.recalled(row, answer)
         return answer is None
 
+    def _look_after_awaited(self) -> None:
+        """As long as answers of other runs are awaited: whose loop is gone will never answer."""
+        self._watch = None
+        self._parts.in_flight.free_the_gone()
+        if self._awaited:
+            self._watch = self._loop.call_later(WATCH, self._look_after_awaited)
+
     def _on_answer(self, row: Row, answer: Future[RowResult | None]) -> None:
         """Another run is done with this row's key; take over where it has no answer."""
+        self._awaited -= 1
         result = answer.result()
         if self._work.closed:
             return

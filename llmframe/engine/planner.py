@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 SLICE = 256  # rows looked at in one go, at most: about 1 ms
 FIRST_REDACTED = 16  # the same at first where each must be redacted, at a speed not known
 LONGEST_SLICE = 0.002  # seconds; rows of long texts go in smaller slices
+LAST_LOOK = 0.7  # seconds after a stop for the answers that are in the checkpoint
 
 
 class Planner:
@@ -56,12 +57,13 @@ class Planner:
         self._rules = rules
         self._on_unsent = on_unsent
         self._redacted: dict[int, str] = {}
+        self._stopped: float | None = None  # when a stop was first seen
 
     async def run(self, after_slice: Callable[[], None]) -> None:
         """Look at all rows; calls after_slice now and then, so that workers can be hired.
 
-        After a stop it goes on, for the answers that are in the checkpoint; but what must
-        be redacted first is left, for that may take any time.
+        After a stop it goes on for a moment, for the answers that are in the checkpoint; but
+        what must be redacted first is left, for that may take any time.
         """
         start, size = 0, SLICE if self._rules.redact is None else FIRST_REDACTED
         while start < self._rows.n and not self._gives_up():
@@ -75,7 +77,11 @@ class Planner:
             self._events.emit(Planned())
 
     def _gives_up(self) -> bool:
-        return self._work.closed and self._rules.redact is not None
+        if not self._work.closed:
+            return False
+        now = time.perf_counter()
+        self._stopped = self._stopped or now
+        return self._rules.redact is not None or now - self._stopped > LAST_LOOK
 
     def text(self, position: int) -> str:
         """The text to send for a fresh row, rendered again so that none is kept meanwhile."""
@@ -159,7 +165,7 @@ class Planner:
         if result.status == "ok":
             self.note_id(key, row_id)
         if result.status == "ok" and result.seconds is None:
-            self._book.results[position] = result
+            self._book.results.share(leader, [position])
             return True
         self._close(position, result, "shared")
         return False

@@ -202,6 +202,8 @@ def _is_of_transport(exc: BaseException) -> bool:
 def _classify_connection(exc: BaseException, timeout: float, scrub: Scrubber) -> Verdict:
     """The aiohttp transport calls a refused connection a time-out; its cause tells."""
     causes = _causes(exc)
+    if isinstance(causes[-1], BadReply):  # our own bound, met inside the client
+        return _classify_bad_reply(causes[-1], scrub)
     names = {type(cause).__name__ for cause in causes}
     reason = scrub(str(causes[-1])) or type(causes[-1]).__name__
     if "ReadTimeout" in names or "WriteTimeout" in names:

@@ -11,12 +11,13 @@ import pandas as pd
 from llmframe.errors import PlanError, warn
 from llmframe.frame import typed
 from llmframe.frame.written import ATTRS_KEY, Written, content_hash, note, read_written
+from llmframe.task.fields import FieldSpec, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
 
     from llmframe.engine.results import RowResult
-    from llmframe.task.fields import FieldSpec
+    from llmframe.task.shape import Shape
 
     Results = Sequence["RowResult | None"]
     Read = Callable[["RowResult | None"], Any]
@@ -30,7 +31,7 @@ class Output:
 
     name: as text, the prefix before it. column: its name in the frame, padded where the
     columns have levels. is_field: an answer, not a status. read: its value of one result.
-    build: its typed cells from all values.
+    build: its typed cells from all values. type: what they are, for those who read attrs.
     """
 
     name: str
@@ -38,10 +39,11 @@ class Output:
     is_field: bool
     read: Read
     build: typed.Build
+    type: Shape
 
-    def series(self, index: pd.Index[Any], results: Results) -> pd.Series[Any]:
-        """The typed column, by position."""
-        cells = self.build([self.read(result) for result in results])
+    def series(self, index: pd.Index[Any], values: list[Any]) -> pd.Series[Any]:
+        """The typed column of its values, by position."""
+        cells = self.build(values)
         return pd.Series(cells, index=index, name=self.name, dtype=cells.dtype)
 
 
@@ -129,14 +131,18 @@ def new_columns(
 def _typed_columns(index: pd.Index[Any], plan: ColumnPlan, results: Results) -> pd.DataFrame:
     if len(results) != len(index):
         raise ValueError(f"{len(results)} results for {len(index)} rows")
-    new = pd.concat([output.series(index, results) for output in plan.outputs], axis=1)
+    columns: list[tuple[Output, list[Any]]] = [(output, []) for output in plan.outputs]
+    for result in results:  # once: the engine makes each when it is read
+        for output, values in columns:
+            values.append(output.read(result))
+    new = pd.concat([output.series(index, values) for output, values in columns], axis=1)
     new.columns = pd.Index(plan.columns)
     return new
 
 
 def _written(plan: ColumnPlan, new: pd.DataFrame) -> dict[str, Written]:
     return {
-        output.name: Written(content_hash(new.iloc[:, position]), plan.task)
+        output.name: Written(content_hash(new.iloc[:, position]), plan.task, output.type)
         for position, output in enumerate(plan.outputs)
     }
 
@@ -221,14 +227,17 @@ def _field(spec: FieldSpec) -> Output:
     def read(result: RowResult | None) -> Any:
         return result.values.get(spec.name) if result is not None and result.values else None
 
-    return Output(spec.name, spec.name, is_field=True, read=read, build=typed.builder(spec))
+    kind = spec.kind.value if spec.shape is None else spec.shape
+    build = typed.builder(spec)
+    return Output(spec.name, spec.name, is_field=True, read=read, build=build, type=kind)
 
 
-def _service(name: str, get: Callable[[RowResult], Any], build: typed.Build) -> Output:
+def _service(name: str, get: Callable[[RowResult], Any], kind: Kind) -> Output:
     def read(result: RowResult | None) -> Any:
         return None if result is None else get(result)
 
-    return Output(name, name, is_field=False, read=read, build=build)
+    build = typed.builder(FieldSpec(name, kind))
+    return Output(name, name, is_field=False, read=read, build=build, type=kind.value)
 
 
 _STATUS = [
@@ -238,14 +247,15 @@ _STATUS = [
         is_field=False,
         read=lambda result: "pending" if result is None else result.status,
         build=typed.choices(STATUSES),
+        type=Kind.CHOICE.value,
     ),
-    _service("llm_error", lambda result: result.error, typed.texts),
+    _service("llm_error", lambda result: result.error, Kind.TEXT),
 ]
 _DETAILS = [
-    _service("llm_attempts", lambda result: result.attempts, typed.integers),
-    _service("llm_tokens_in", lambda result: result.usage.tokens_in, typed.integers),
-    _service("llm_tokens_out", lambda result: result.usage.tokens_out, typed.integers),
-    _service("llm_cost", lambda result: result.usage.cost, typed.floats),
-    _service("llm_seconds", lambda result: result.seconds, typed.floats),
-    _service("llm_raw", lambda result: result.raw, typed.texts),
+    _service("llm_attempts", lambda result: result.attempts, Kind.INTEGER),
+    _service("llm_tokens_in", lambda result: result.usage.tokens_in, Kind.INTEGER),
+    _service("llm_tokens_out", lambda result: result.usage.tokens_out, Kind.INTEGER),
+    _service("llm_cost", lambda result: result.usage.cost, Kind.FLOAT),
+    _service("llm_seconds", lambda result: result.seconds, Kind.FLOAT),
+    _service("llm_raw", lambda result: result.raw, Kind.TEXT),
 ]

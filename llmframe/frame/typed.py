@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any] | ExtensionArray
     Build = Callable[[Sequence[Any]], Array]
 
+_LABELS = (str, int)  # and no bool, which equals 0 or 1
 DATE_DTYPE = "datetime64[us]"  # holds the years 1 to 9999, on every pandas
 
 
@@ -42,7 +43,7 @@ def choices(labels: Sequence[str] | Sequence[int]) -> Build:
     code_of = {label: code for code, label in enumerate(labels)}
 
     def build(values: Sequence[Any]) -> Array:
-        codes = [code_of.get(value, -1) if _is_label(value) else -1 for value in values]
+        codes = [code_of.get(value, -1) if type(value) in _LABELS else -1 for value in values]
         return pd.Categorical.from_codes(np.array(codes, dtype=np.int64), dtype=dtype)
 
     return build
@@ -67,7 +68,7 @@ def booleans(values: Sequence[Any]) -> Array:
 
 def texts(values: Sequence[Any]) -> Array:
     """Pandas' own text type: ``str`` on pandas 3, ``object`` before it or where it is set off."""
-    cells = [None if value is None else clean_text(cell_text(value)) for value in values]
+    cells = [None if value is None else _text(value) for value in values]
     dtype = pd.Series(["text"]).dtype
     return cast("Array", pd.Series(cells, dtype=dtype).array)
 
@@ -85,8 +86,10 @@ def objects(values: Sequence[Any]) -> Array:
     return cells
 
 
-def _is_label(value: Any) -> bool:
-    return isinstance(value, (str, int)) and not isinstance(value, bool)
+def _text(value: Any) -> str:
+    if type(value) is str and value.isascii():
+        return value
+    return clean_text(cell_text(value))
 
 
 def _integer(value: Any) -> int | None:

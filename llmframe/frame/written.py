@@ -14,7 +14,10 @@ from llmframe.frame.cells import json_value
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from llmframe.task.shape import Shape
+
 ATTRS_KEY = "llmframe"
+SLICE = 50_000  # rows hashed at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +25,12 @@ class Written:
     """A column that an earlier call wrote.
 
     hash: of its content when it was written. task: the hash of the task that it answers.
+    type: what it holds, a ``Kind``'s word or a ``Shape``; None in a frame of an earlier version.
     """
 
     hash: str
     task: str
+    type: Shape | None = None
 
 
 def read_written(df: pd.DataFrame) -> dict[str, Written]:
@@ -35,7 +40,7 @@ def read_written(df: pd.DataFrame) -> dict[str, Written]:
     if not isinstance(columns, dict):
         return {}
     return {
-        name: Written(str(told.get("hash")), str(told.get("task")))
+        name: Written(str(told.get("hash")), str(told.get("task")), told.get("type"))
         for name, told in columns.items()
         if isinstance(told, dict)
     }
@@ -46,18 +51,26 @@ def note(written: Mapping[str, Written], *, task: str, info: Mapping[str, Any]) 
 
     written: all its columns that llmframe wrote, by this call or before. info: the rest.
     """
-    columns = {name: {"hash": one.hash, "task": one.task} for name, one in written.items()}
+    columns = {name: _entry(one) for name, one in written.items()}
     return {**json_value(info), "task": task, "columns": columns}
+
+
+def _entry(one: Written) -> dict[str, Any]:
+    entry = {"hash": one.hash, "task": one.task}
+    return entry if one.type is None else entry | {"type": one.type}
 
 
 def content_hash(cells: pd.Series[Any]) -> str:
     """A hash of a column's cells in their order, whatever its index and its name."""
+    digest = blake2b(digest_size=8)
     if pd.api.types.is_object_dtype(cells.dtype) and not _holds_text(cells):
-        content = _json_lines(cells)
-    else:
-        hashes = pd.util.hash_pandas_object(cells, index=False, categorize=False)
-        content = hashes.to_numpy().tobytes()
-    return blake2b(content, digest_size=8).hexdigest()
+        digest.update(_json_lines(cells))
+        return digest.hexdigest()
+    for start in range(0, len(cells), SLICE):  # pandas makes objects of a text column's cells
+        part = cells.iloc[start : start + SLICE]
+        hashes = pd.util.hash_pandas_object(part, index=False, categorize=False)
+        digest.update(hashes.to_numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _holds_text(cells: pd.Series[Any]) -> bool:

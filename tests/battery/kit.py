@@ -18,12 +18,13 @@ from pandas.testing import assert_frame_equal
 
 import llmframe as lf
 from llmframe import testing
+from llmframe.engine.lookout import TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from llmframe.testing import Ledger, Server
+    from llmframe.testing import Call, Ledger, Server
 
 FIELDS = {
     "intent": ["refund", "delivery", "billing", "other"],
@@ -81,10 +82,15 @@ def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
 # -- the standing invariants --------------------------------------------------------------
 
 
+def bought(*ledgers: Ledger) -> list[Call]:
+    """The good answers that were produced for rows; a look in an outage is for none."""
+    calls = [call for ledger in ledgers for call in ledger.calls]
+    return [call for call in calls if call.billed and call.fault is None and call.row != TEXT]
+
+
 def answered(*ledgers: Ledger) -> set[str]:
     """The rows whose good answer was sent."""
-    calls = (call for ledger in ledgers for call in ledger.calls)
-    return {call.row for call in calls if call.billed and call.fault is None and call.answered}
+    return {call.row for call in bought(*ledgers) if call.answered}
 
 
 def lost(out: pd.DataFrame, *ledgers: Ledger, column: str = "text") -> list[str]:
@@ -95,9 +101,8 @@ def lost(out: pd.DataFrame, *ledgers: Ledger, column: str = "text") -> list[str]
 
 def paid_twice(*ledgers: Ledger) -> int:
     """Good answers that were produced more than once, over all ledgers."""
-    calls = (call for ledger in ledgers for call in ledger.calls)
-    good = Counter(call.row for call in calls if call.billed and call.fault is None)
-    return sum(times - 1 for times in good.values())
+    times = Counter(call.row for call in bought(*ledgers))
+    return sum(n - 1 for n in times.values())
 
 
 def statuses(out: pd.DataFrame) -> dict[str, int]:

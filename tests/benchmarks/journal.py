@@ -1,12 +1,15 @@
-"""CPU of the journal: append, index 100,000 and a million lines, get, ids.
+"""CPU of the journal: append, index 100,000 and a million lines, get, ids, read without a frame.
 
-``python tests/benchmarks/journal.py [rows]`` prints one figure a line beside its bound.
+``python tests/benchmarks/journal.py [rows]`` prints one figure a line beside its bound, for a
+``.jsonl`` and for a ``.db`` file (its bounds: what it is), and what reaches the disk and when.
 """
 
 from __future__ import annotations
 
+import statistics
 import sys
 import tempfile
+import threading
 import time
 import tracemalloc
 from hashlib import blake2b
@@ -14,12 +17,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmframe.engine.journal import Checkpoint, TaskInfo, open_checkpoint
+from llmframe.engine.journal.files import FileOps
 from llmframe.engine.results import RowResult, Usage
+from llmframe.frame.checkpoints import read_checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-TASK = TaskInfo(bytes(16), {"model": "m", "instructions": "Tag this customer-service record."})
+FIELDS = {
+    "fields": [
+        {"name": "intent", "kind": "choice", "labels": ["refund", "delivery", "other"]},
+        {"name": "urgency", "kind": "choice", "labels": ["low", "mid", "high"]},
+        {"name": "summary", "kind": "text"},
+    ]
+}
+TASK = TaskInfo(bytes(16), {"model": "m", "instructions": "Tag this record.", "fields": FIELDS})
+ANYTHING = float("inf")
 
 
 def keys(count: int) -> list[bytes]:
@@ -41,21 +54,23 @@ def cpu(work: Callable[[], object]) -> float:
     return time.process_time() - begin
 
 
-def opened(path: Path) -> Checkpoint:
+def opened(path: Path, ops: FileOps | None = None) -> Checkpoint:
     """The file as a run opens it."""
-    checkpoint = open_checkpoint(path, TASK, folder=path.parent / "default")
+    checkpoint = open_checkpoint(path, TASK, folder=path.parent / "default", ops=ops or FileOps())
     assert checkpoint is not None
     return checkpoint
 
 
 def tell(what: str, figure: float, unit: str, bound: float) -> None:
     """One line of the report."""
-    print(f"{what:<34} {figure:8.2f} {unit:<4} (<= {bound:g}) {'' if figure <= bound else 'OVER'}")
+    judged = "" if bound == ANYTHING else f"(<= {bound:g}) {'' if figure <= bound else 'OVER'}"
+    print(f"{what:<42} {figure:8.2f} {unit:<4} {judged}")
 
 
 def measure(path: Path, count: int, bound: float) -> None:
     """Write, reopen and read count rows."""
     all_keys, results = keys(count), [answer(n) for n in range(1000)]
+    kind, is_lines = path.suffix, path.suffix == ".jsonl"
     checkpoint = opened(path)
 
     def append() -> None:
@@ -66,32 +81,84 @@ def measure(path: Path, count: int, bound: float) -> None:
         for key in all_keys:
             again.get(key)
 
-    tell(f"append, a row of {count:,}", cpu(append) / count * 1e6, "us", 25)
-    checkpoint.close()
-    tell(f"index {count:,} lines", cpu(lambda: opened(path).close()), "s", bound)
+    row = cpu(append) / count * 1e6
+    tell(f"{kind}: append, a row of {count:,}", row, "us", 25 if is_lines else ANYTHING)
+    tell(f"{kind}: close", cpu(checkpoint.close), "s", ANYTHING)
+    tell(f"{kind}: bytes, a row", path.stat().st_size / count, "B", ANYTHING)
+    begin = cpu(lambda: opened(path).close())
+    tell(f"{kind}: open {count:,} lines", begin, "s", bound if is_lines else ANYTHING)
     again = opened(path)
-    tell(f"get, a row of {count:,}", cpu(get) / count * 1e6, "us", 8)
-    tell(f"ids of {count:,} lines", cpu(lambda: again.has_id(all_keys[0], 0)), "s", 5 * bound)
+    tell(f"{kind}: get, a row of {count:,}", cpu(get) / count * 1e6, "us", 15)
+    ids = cpu(lambda: again.has_id(all_keys[0], 0))
+    tell(f"{kind}: ids of {count:,} lines", ids, "s", 5 * bound)
     again.close()
+    tell(f"{kind}: read_checkpoint", cpu(lambda: read_checkpoint(path)), "s", 30e-6 * count)
 
 
 def measure_memory(path: Path, count: int) -> None:
-    """What the index keeps of a file that is open."""
+    """What the index keeps of a file that is open, and what reading it without a frame takes."""
     tracemalloc.start()
     checkpoint = opened(path)
-    tell("index, a row", tracemalloc.get_traced_memory()[0] / count, "B", 200)
-    tracemalloc.stop()
+    held = tracemalloc.get_traced_memory()[0] / count
+    tell(f"{path.suffix}: index, a row", held, "B", 200)
     checkpoint.close()
+    tracemalloc.reset_peak()
+    begin = tracemalloc.get_traced_memory()[0]
+    read_checkpoint(path)
+    peak = (tracemalloc.get_traced_memory()[1] - begin) / count
+    tell(f"{path.suffix}: read_checkpoint, peak, a row", peak, "B", 1500)
+    tracemalloc.stop()
+
+
+class WatchedDisk(FileOps):
+    """Notes when and in which thread each fsync begins and ends."""
+
+    def __init__(self) -> None:
+        self.syncs: list[tuple[float, float, int]] = []
+
+    def fsync(self, fd: int) -> None:
+        """The real one, noted."""
+        begin = time.monotonic()
+        super().fsync(fd)
+        self.syncs.append((begin, time.monotonic(), threading.get_ident()))
+
+
+def measure_durability(path: Path, seconds: float) -> None:
+    """A row a millisecond: from each write to the begin and the end of the fsync that covers it."""
+    disk, writes = WatchedDisk(), []
+    checkpoint = opened(path, disk)
+    disk.syncs.clear()  # of making the file
+    until = time.monotonic() + seconds
+    for n, key in enumerate(keys(int(seconds * 2000))):
+        if time.monotonic() > until:
+            break
+        checkpoint.append(key, answer(n))
+        writes.append(time.monotonic())
+        time.sleep(0.001)
+    checkpoint.close()
+    covering = [next(sync for sync in disk.syncs if sync[0] >= at) for at in writes]
+    begins = [1000 * (sync[0] - at) for sync, at in zip(covering, writes, strict=True)]
+    ends = [1000 * (sync[1] - at) for sync, at in zip(covering, writes, strict=True)]
+    here = sum(thread == threading.get_ident() for _, _, thread in disk.syncs)
+    tell(f"{path.suffix}: fsyncs in the row's thread", here, "", 0)
+    tell(f"{path.suffix}: write to begin of its fsync, most", max(begins), "ms", 100)
+    tell(
+        f"{path.suffix}: write to end of its fsync, median", statistics.median(ends), "ms", ANYTHING
+    )
+    tell(f"{path.suffix}: write to end of its fsync, most", max(ends), "ms", ANYTHING)
 
 
 def main() -> None:
-    """Both sizes, or the size given."""
+    """Both sizes, or the size given; both kinds of file."""
     sizes = [int(size) for size in sys.argv[1:]] or [100_000, 1_000_000]
-    for count in sizes:
+    for kind in (".jsonl", ".db"):
+        for count in sizes:
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / f"file{kind}"
+                measure(path, count, 0.2 * count / 100_000 if count < 1_000_000 else 3e-6 * count)
+                measure_memory(path, count)
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "file.jsonl"
-            measure(path, count, 0.2 * count / 100_000 if count < 1_000_000 else 3e-6 * count)
-            measure_memory(path, count)
+            measure_durability(Path(folder) / f"file{kind}", seconds=3)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """How fast: who may send now, decided for all runs of one endpoint, key and model.
 
 One lock, a gate, and the runs' seats. A lease comes back when the attempt ends, when the
-run leaves, when its loop is found closed, or when the waiter was cancelled after the
+run leaves, when its loop is found to be gone, or when the waiter was cancelled after the
 grant. Nothing is held while waiting.
 """
 
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from llmframe.engine.governor.gate import Binding, Gate
 from llmframe.engine.governor.repeats import RepeatBudget
 from llmframe.engine.governor.seat import Lease, Seat
+from llmframe.engine.loops import loops
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -226,15 +227,19 @@ class Governor:
 
     def pump(self) -> None:
         """Grant what can be granted: one lease a seat in turn. Under the lock."""
-        for seat in [seat for seat in self._seats if seat.loop.is_closed()]:
-            self._remove(seat)
+        gone = [seat for seat in self._seats if loops.is_gone(seat.loop)]
+        for seat in gone:
+            self._take_off(seat)
+            if seat.loop.is_closed():
+                self._remove(seat)
         idle = 0
         while idle < len(self._seats):
             seat = self._seats[0]
             self._seats.rotate(-1)
-            idle = 0 if seat.serve() else idle + 1
+            idle = 0 if seat not in gone and seat.serve() else idle + 1
         for seat in self._seats:
-            seat.arm()
+            if seat not in gone:
+                seat.arm()
 
     def binding(self) -> Binding:
         """What binds right now."""
@@ -244,11 +249,15 @@ class Governor:
     def _remove(self, seat: Seat) -> None:
         if seat in self._seats:
             self._seats.remove(seat)
+        self._take_off(seat)
+        if self._seats:
+            self._expect(1)
+
+    def _take_off(self, seat: Seat) -> None:
+        """What the seat has leased is no longer on the wire."""
         for lease in seat.leases:
             self._gate.take_off(lease.ticket)
         seat.leases.clear()
-        if self._seats:
-            self._expect(1)
 
     def _expect(self, first: int) -> None:
         """Tell the gate what the seated runs want: the strictest limits hold for all."""

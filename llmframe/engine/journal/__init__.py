@@ -2,7 +2,16 @@
 
 from llmframe.engine.journal.adopt import AdoptReport, adopt_plain
 from llmframe.engine.journal.checkpoint import Checkpoint, TaskInfo
+from llmframe.engine.journal.compact import compact
 from llmframe.engine.journal.lines import id_text
 from llmframe.engine.journal.opening import open_checkpoint
 
-__all__ = ["AdoptReport", "Checkpoint", "TaskInfo", "adopt_plain", "id_text", "open_checkpoint"]
+__all__ = [
+    "AdoptReport",
+    "Checkpoint",
+    "TaskInfo",
+    "adopt_plain",
+    "compact",
+    "id_text",
+    "open_checkpoint",
+]

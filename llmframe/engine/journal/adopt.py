@@ -70,19 +70,19 @@ def adopt_plain(
 
 
 def _other_task(checkpoint: Checkpoint) -> str | None:
-    journal = checkpoint.journal
-    tasks = [] if journal is None else list(journal.index.tasks)
+    store = checkpoint.written
+    tasks = [] if store is None else list(store.tasks)
     return tasks[0].hex()[:12] if tasks and tasks[0] != checkpoint.task.digest else None
 
 
 def _plain_lines(checkpoint: Checkpoint) -> dict[str, list[dict[str, Any]]]:
     """The different answers of each id, in file order."""
     found: dict[str, list[dict[str, Any]]] = {}
-    journal = checkpoint.journal
-    if journal is None or not journal.index.foreign:
+    store = checkpoint.written
+    if store is None or not store.foreign:
         return found
     try:
-        for line in journal.all_lines():
+        for line in store.all_lines():
             content = None if lines.heads(line) else lines.foreign(line)
             if content is not None and "id" in content:
                 answers = found.setdefault(lines.id_text(content.pop("id")), [])

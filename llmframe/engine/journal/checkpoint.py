@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from llmframe.engine.journal import lines
-from llmframe.engine.journal.store import Journal, close_journal
+from llmframe.engine.journal.shared import close_store
 from llmframe.errors import CheckpointError, OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from llmframe.engine.journal.protocol import Store
     from llmframe.engine.results import RowResult
 
 _log = logging.getLogger("llmframe")
@@ -41,13 +42,13 @@ class Checkpoint:
     """One task's answers: read from its files, written to one of them.
 
     Thread-safe and synchronous. path: the file that is written (that would be, if read only).
-    notes: sentences for the person, made while opening. journal: the file that is written, None
+    notes: sentences for the person, made while opening. written: the file that is written, None
     if read only. read: the other files with answers to the task.
     Raises TypeError or ValueError if the task's settings are not JSON.
     """
 
     def __init__(
-        self, task: TaskInfo, path: Path, journal: Journal | None, read: list[Journal]
+        self, task: TaskInfo, path: Path, written: Store | None, read: list[Store]
     ) -> None:
         self.path = path
         self.task = task
@@ -55,23 +56,23 @@ class Checkpoint:
         self._task_line = lines.encode(
             task.digest, task.short, lines.settings(task.settings, now=int(time.time()))
         )
-        self._journal = journal
-        self._all = read if journal is None else [journal, *read]
+        self._written = written
+        self._all = read if written is None else [written, *read]
         self._durable = True
         self._listeners: list[Callable[[CheckpointError], object]] = []
         self._open = True
-        if journal is not None:
-            journal.listeners.append(self._sync_failed)
+        if written is not None:
+            written.listeners.append(self._sync_failed)
 
     @property
     def damaged(self) -> int:
         """Damaged lines in all files read; they are skipped and their rows asked again."""
-        return sum(journal.index.damaged for journal in self._all)
+        return sum(store.damaged for store in self._all)
 
     @property
     def answers(self) -> int:
         """Answers at hand, of this task and of others that share its files."""
-        return sum(len(journal.index.answers) for journal in self._all)
+        return sum(store.answers for store in self._all)
 
     @property
     def durable(self) -> bool:
@@ -79,17 +80,17 @@ class Checkpoint:
         return self._durable
 
     @property
-    def journal(self) -> Journal | None:
+    def written(self) -> Store | None:
         """The file that is written; None if read only."""
-        return self._journal
+        return self._written
 
     def get(self, key: bytes) -> RowResult | None:
         """The answer to a key (16 bytes), None without one. Raises CheckpointError."""
-        for journal in self._all:
+        for store in self._all:
             try:
-                found = journal.get(key)
+                found = store.get(key)
             except OSError as exc:
-                raise self._cannot("read", exc, journal.path) from exc
+                raise self._cannot("read", exc, store.path) from exc
             if found is not None:
                 return found
         return None
@@ -111,21 +112,21 @@ class Checkpoint:
         """
         now = int(time.time())
         body = lines.row(result, now=now, error_info=error_info, row_id=id, text=text)
-        self._append(key, body, is_answer=result.status == "ok", row_id=id)
+        self._append(key, body, row_id=id)
 
     def append_adopted(self, key: bytes, values: dict[str, Any], row_id: object) -> None:
         """Keep an answer taken over from a plain file. Raises as append."""
         body = lines.adopted(values, row_id, now=int(time.time()))
-        self._append(key, body, is_answer=True, row_id=row_id)
+        self._append(key, body, row_id=row_id)
 
     def append_id(self, key: bytes, row_id: object) -> None:
         """Note that the row of this id has the answer of this key. Raises CheckpointError."""
-        self._append(key, lines.shared(row_id), is_answer=False, row_id=row_id)
+        self._append(key, lines.shared(row_id), row_id=row_id)
 
     def has_id(self, key: bytes, row_id: object) -> bool:
         """Whether that is noted already; ids are compared as text. Raises CheckpointError."""
         try:
-            return any(journal.has_id(key, lines.id_text(row_id)) for journal in self._all)
+            return any(store.has_id(key, lines.id_text(row_id)) for store in self._all)
         except OSError as exc:
             raise self._cannot("read", exc, self.path) from exc
 
@@ -135,8 +136,8 @@ class Checkpoint:
         Raises CheckpointError.
         """
         try:
-            for journal in self._all:
-                journal.load_ids()
+            for store in self._all:
+                store.load_ids()
         except OSError as exc:
             raise self._cannot("read", exc, self.path) from exc
 
@@ -146,30 +147,29 @@ class Checkpoint:
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait (seconds) until all lines are on the disk; False if they are not."""
-        return self._journal is None or self._journal.flush(timeout)
+        return self._written is None or self._written.flush(timeout)
 
     def close(self) -> None:
         """Bring all to the disk; the last user of a file gives its lock back."""
         if not self._open:
             return
         self._open = False
-        for journal in self._all:
-            close_journal(journal)
-        if self._journal is not None:
-            self._journal.listeners.remove(self._sync_failed)
+        for store in self._all:
+            close_store(store)
+        if self._written is not None:
+            self._written.listeners.remove(self._sync_failed)
 
-    def _append(self, key: bytes, body: dict[str, Any], *, is_answer: bool, row_id: object) -> None:
+    def _append(self, key: bytes, body: dict[str, Any], *, row_id: object) -> None:
         try:
             line = lines.encode(key, self.task.short, body)
         except (TypeError, ValueError, RecursionError) as exc:
             raise OutputError(f"the answer cannot be stored as JSON: {exc}") from exc
-        journal = self._journal
-        if journal is None:
+        store = self._written
+        if store is None:
             raise CheckpointError(f"the checkpoint {self.path} was opened for reading only")
         try:
-            journal.append_task(self._task_line, self.task.digest)
-            id_text = None if row_id is None else lines.id_text(row_id)
-            journal.append(line, key, is_answer=is_answer, row_id=id_text)
+            store.append_task(self._task_line, self.task.digest)
+            store.append(line, key, None if row_id is None else lines.id_text(row_id))
         except OSError as exc:
             self._durable = False
             raise self._cannot("write", exc, self.path) from exc
@@ -189,7 +189,7 @@ class Checkpoint:
                 f"the checkpoint {path} was deleted or replaced while this run used it. What it "
                 "answered is in the returned frame: save that, then run the cell again."
             )
-        kept = sum(len(journal.index.answers) for journal in self._all if journal.path == path)
+        kept = sum(store.answers for store in self._all if store.path == path)
         return CheckpointError(
             f"cannot {do} the checkpoint {path}: {error.strerror or error}. {kept} answers "
             "are in it; the newest may be only in the returned frame. Cure the cause (is the disk "

@@ -15,17 +15,16 @@ from __future__ import annotations
 
 import json
 import re
-from functools import lru_cache
-from sys import intern
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
-from llmframe.engine.results import RowResult, Usage
+from llmframe.engine.results import RowResult, Usage, usage_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FORMAT = 1
+LONGEST = 64 << 20  # bytes of a line; a file of others may hold a longer one, which is not kept
 ANSWER, FAILURE, ID, SETTINGS = b"v", b"e", b"i", b"s"
 
 # Offsets in a line. The scan in index.py uses the same numbers in the open, for speed.
@@ -33,6 +32,7 @@ KEY = slice(6, 38)
 BEFORE_CRC = slice(0, 45)
 CRC = slice(45, 53)
 AFTER_CRC = slice(53, None)
+TASK = slice(63, 75)
 SORT = slice(78, 79)
 _ONLY_ID = slice(82, -1)  # the value in a line that holds nothing else
 
@@ -43,17 +43,18 @@ _STRICT: dict[str, Any] = {"allow_nan": False, "separators": (",", ":")}
 _readable = json.JSONEncoder(ensure_ascii=False, **_STRICT).encode
 _escaped = json.JSONEncoder(ensure_ascii=True, **_STRICT).encode
 _decode = json.JSONDecoder().raw_decode
-_LABEL = 32  # characters; a text that is no longer may well be a label, the same in many rows
 
 
 def encode(key: bytes, task: str, body: dict[str, Any]) -> bytes:
     """One line with its newline.
 
     key: 16 bytes. task: 12 hex digits. body: not empty; its first name tells the sort.
-    Raises TypeError, ValueError or RecursionError if the body is not JSON.
+    Raises TypeError, ValueError or RecursionError if the body is not JSON, or too long.
     """
     before = b'{"k":"%b","c":"' % key.hex().encode()
     after = b'","task":"%b",%b' % (task.encode(), _json(body)[1:])
+    if len(after) > LONGEST:
+        raise ValueError(f"it takes {len(after) >> 20} MB")
     return b"%b%08x%b\n" % (before, crc32(after, crc32(before)), after)
 
 
@@ -171,6 +172,32 @@ def pieces(line: bytes) -> Iterator[tuple[int, bytes]]:
             yield start, piece
 
 
+_BLANK = b"\xef\xbb\xbf \t\r\x00"  # byte order mark, blanks; NULs: a tail that a crash left
+
+
+class Salvage(NamedTuple):
+    """What a line holds that is not simply ours.
+
+    whole: intact lines of ours in it, with their offsets. damaged: how many are not whole.
+    foreign: whether it is somebody else's line of JSON.
+    """
+
+    whole: list[tuple[int, bytes]]
+    damaged: int
+    foreign: bool
+
+
+def salvage(line: bytes) -> Salvage:
+    """Look into a line that is blank, somebody else's, or damaged."""
+    starts = heads(line)
+    if not starts:
+        is_foreign = foreign(line) is not None
+        return Salvage([], not is_foreign and bool(line.strip(_BLANK)), is_foreign)
+    whole = list(pieces(line))
+    before = bool(line[: starts[0]].strip(_BLANK))
+    return Salvage(whole, len(starts) - len(whole) + before, foreign=False)
+
+
 def heads(line: bytes) -> list[int]:
     """Where a line of ours seems to begin."""
     return [found.start() for found in _HEAD.finditer(line)]
@@ -200,31 +227,37 @@ def read(line: bytes) -> dict[str, Any] | None:
 def to_result(content: dict[str, Any] | None, key: bytes) -> RowResult | None:
     """The answer in a line's content; None unless it is one, whole, and key's own."""
     try:
-        values, used, sent = content["v"], content["usage"], content["n"]  # type: ignore[index]
-        usage = _usage(used["in"], used["out"], used.get("cost"))
-        own = content["k"] == key.hex()  # type: ignore[index]
+        values = content["v"]  # type: ignore[index]
+        sent, usage = _spent(content, key)
     except (KeyError, TypeError, AttributeError):
         return None
-    if own and isinstance(values, dict) and isinstance(sent, int):
-        return RowResult("ok", _shared(values), None, sent, usage)
-    return None
+    return RowResult("ok", values, None, sent, usage) if isinstance(values, dict) else None
 
 
-@lru_cache(4096, typed=True)
+def to_failure(content: dict[str, Any] | None, key: bytes) -> RowResult | None:
+    """The failure in a line's content, its kind as the error; None unless it is one."""
+    try:
+        kind = content["e"]["kind"]  # type: ignore[index]
+        sent, usage = _spent(content, key)
+    except (KeyError, TypeError, AttributeError):
+        return None
+    return RowResult("failed", None, kind, sent, usage) if isinstance(kind, str) else None
+
+
+def _spent(content: Any, key: bytes) -> tuple[int, Usage]:
+    """Requests and tokens. Raises KeyError, TypeError or AttributeError for a forged line."""
+    used, sent = content["usage"], content["n"]
+    if content["k"] != key.hex() or not isinstance(sent, int):
+        raise TypeError("no line of this key")
+    return sent, _usage(used["in"], used["out"], used.get("cost"))
+
+
 def _usage(tokens_in: object, tokens_out: object, cost: object) -> Usage:
-    """One object for all rows that used the same. Raises TypeError for what is no number."""
+    """Raises TypeError for what is no number."""
     if (
         isinstance(tokens_in, int)
         and isinstance(tokens_out, int)
         and (cost is None or isinstance(cost, (int, float)))
     ):
-        return Usage(tokens_in, tokens_out, cost)
+        return usage_of(tokens_in, tokens_out, cost)
     raise TypeError("no number")
-
-
-def _shared(values: dict[str, Any]) -> dict[str, Any]:
-    """The same values; names and labels are one text for all rows, not one a row."""
-    return {
-        intern(name): intern(value) if type(value) is str and len(value) <= _LABEL else value
-        for name, value in values.items()
-    }

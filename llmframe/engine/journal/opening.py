@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 
 from llmframe.engine.journal import places
 from llmframe.engine.journal.checkpoint import Checkpoint, TaskInfo
+from llmframe.engine.journal.database import is_database
 from llmframe.engine.journal.files import SYSTEM, FileOps
 from llmframe.engine.journal.lock import LockHeldError
-from llmframe.engine.journal.store import Journal, close_journal, open_journal
+from llmframe.engine.journal.shared import close_store, open_store
 from llmframe.errors import CheckpointError, PlanError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from llmframe.engine.journal.protocol import Store
 
 
 def open_checkpoint(
@@ -41,6 +44,11 @@ def open_checkpoint(
     if where is not True and not isinstance(where, (str, os.PathLike)):
         raise PlanError(f"checkpoint must be True, False or a path, not {where!r}")
     own = None if where is True else places.explicit_path(where)
+    if adopt and own is not None and is_database(own):
+        raise PlanError(
+            f"adopt=True takes over a file of plain lines, and {own} is a database: give a file "
+            "such as 'answers.jsonl', or leave adopt= out"
+        )
     opening = _Opening(task, places.default_folders(folder), ops)
     try:
         checkpoint = opening.open(own, adopt=adopt, read_only=read_only)
@@ -61,7 +69,7 @@ class _Opening:
         self.folders = folders
         self.ops = ops
         self.notes: list[str] = []
-        self.opened: list[Journal] = []
+        self.opened: list[Store] = []
 
     def open(self, own: Path | None, *, adopt: bool, read_only: bool) -> Checkpoint:
         """own: the person's path, None for the default file."""
@@ -69,41 +77,37 @@ class _Opening:
         written = None
         if not read_only:
             written = self.write_default() if own is None else self.write_own(own)
-            if not written.locked:
-                self.notes.append(
-                    f"{written.path.parent} knows no file locks: do not run two notebooks on "
-                    f"{written.path.name} at once."
-                )
+            self.notes += written.notes
         path = own or self.folders[0] / f"{self.stem}.jsonl"
         read = self.read_others(own, written)
         if peeked is not None:
             self.give_back(peeked)
         checkpoint = Checkpoint(self.task, path if written is None else written.path, written, read)
-        for journal in self.opened:
-            self.note_lines(journal, adopt=adopt)
+        for store in self.opened:
+            self.note_lines(store, adopt=adopt)
         checkpoint.notes += self.notes
         return checkpoint
 
     def give_up(self) -> None:
         """Give back all that was opened."""
-        for journal in self.opened:
-            close_journal(journal)
+        for store in self.opened:
+            close_store(store)
 
-    def give_back(self, journal: Journal) -> None:
+    def give_back(self, store: Store) -> None:
         """Give back what was opened once too often."""
-        self.opened.remove(journal)
-        close_journal(journal)
+        self.opened.remove(store)
+        close_store(store)
 
-    def use(self, path: Path, *, write: bool) -> Journal:
+    def use(self, path: Path, *, write: bool) -> Store:
         """Raises OSError, LockHeldError."""
-        journal = open_journal(path, self.ops, write=write)
-        self.opened.append(journal)
-        return journal
+        store = open_store(path, self.ops, write=write)
+        self.opened.append(store)
+        return store
 
-    def peek(self, path: Path) -> Journal | None:
+    def peek(self, path: Path) -> Store | None:
         """A person's table must not get our lines only because a path was mistyped."""
         try:
-            journal = self.use(path, write=False)
+            store = self.use(path, write=False)
         except FileNotFoundError:
             return None
         except OSError as exc:
@@ -111,14 +115,15 @@ class _Opening:
                 f"the checkpoint {path} cannot be used: {exc.strerror or exc}. Nothing was sent. "
                 "Pass another path, or checkpoint=False."
             ) from exc
-        if journal.is_strange():
+        if store.is_strange():
             raise PlanError(
-                f"{path} exists and is no checkpoint: it does not hold lines of JSON. Nothing was "
+                f"{path} exists and is no checkpoint: it holds neither lines of JSON nor a "
+                "database of this llmframe. Nothing was "
                 "sent and the file is as it was. Pass a new path."
             )
-        return journal
+        return store
 
-    def write_own(self, path: Path) -> Journal:
+    def write_own(self, path: Path) -> Store:
         """A person's own path, or an error."""
         try:
             if path.parent == self.folders[0]:
@@ -136,29 +141,29 @@ class _Opening:
                 "sent. Pass a path in a folder of yours, or checkpoint=False."
             ) from exc
 
-    def write_default(self) -> Journal:
+    def write_default(self) -> Store:
         """The default file; another name where it is held; the cache folder as the last."""
         reasons: list[str] = []
         for folder in self.folders:
             try:
-                journal = self.write_in(folder)
+                store = self.write_in(folder)
             except OSError as exc:
                 reasons.append(f"{folder} cannot be written ({exc.strerror or exc})")
                 continue
-            self.notes += [f"{reason}; answers are kept in {journal.path}." for reason in reasons]
-            return journal
+            self.notes += [f"{reason}; answers are kept in {store.path}." for reason in reasons]
+            return store
         raise PlanError(
             f"no checkpoint can be kept: {'; '.join(reasons)}. Nothing was sent. Pass "
             "checkpoint=<path in a folder of yours>, or checkpoint=False."
         )
 
-    def write_in(self, folder: Path) -> Journal:
+    def write_in(self, folder: Path) -> Store:
         """Raises OSError if the folder cannot be used."""
         places.make_folder(folder, self.ops)
         held: list[LockHeldError] = []
         for path in places.default_files(folder, self.stem):
             try:
-                journal = self.use(path, write=True)
+                store = self.use(path, write=True)
             except LockHeldError as exc:
                 held.append(exc)
                 continue
@@ -167,38 +172,37 @@ class _Opening:
                     f"{held[0].path} is being written by {held[0].holder}; this run writes "
                     f"{path.name} beside it and reads both."
                 )
-            return journal
+            return store
         raise OSError(f"all files of the task are held, the first by {held[0].holder}")
 
-    def read_others(self, own: Path | None, written: Journal | None) -> list[Journal]:
+    def read_others(self, own: Path | None, written: Store | None) -> list[Store]:
         """Every other file that may hold answers to this task."""
-        others = []
+        others: list[Store] = []
         paths = places.task_files(self.folders, self.stem)
         for path in paths if own is None else [own, *paths]:
             try:
-                journal = self.use(path, write=False)
+                store = self.use(path, write=False)
             except FileNotFoundError:
                 continue
             except OSError as exc:
                 self.notes.append(f"{path} cannot be read ({exc.strerror or exc}) and is left out.")
                 continue
-            if journal is written:
-                self.give_back(journal)
+            if store is written:
+                self.give_back(store)
             else:
-                others.append(journal)
+                others.append(store)
         return others
 
-    def note_lines(self, journal: Journal, *, adopt: bool) -> None:
+    def note_lines(self, store: Store, *, adopt: bool) -> None:
         """What a file holds beside whole lines of ours."""
-        index = journal.index
-        if index.damaged:
+        if store.damaged:
             self.notes.append(
-                f"damaged lines in {journal.path}: {index.damaged}, skipped, their rows are "
-                f"asked again; whole answers: {len(index.answers)}."
+                f"damaged lines in {store.path}: {store.damaged}, skipped, their rows are "
+                f"asked again; whole answers: {store.answers}."
             )
-        if index.foreign and not index.tasks and not adopt:
+        if store.foreign and not store.tasks and not adopt:
             self.notes.append(
-                f"{journal.path} holds {index.foreign} lines that llmframe did not write; they "
+                f"{store.path} holds {store.foreign} lines that llmframe did not write; they "
                 "are not used. adopt=True with id=<column> takes over lines of "
                 '{"id": ..., "<field>": ...}.'
             )

@@ -1,10 +1,8 @@
-"""Journal: one file, its index and its writer; one Journal per real path in a process."""
+"""Journal: a file of lines, its index and its writer; one process writes it."""
 
 from __future__ import annotations
 
-import atexit
 import contextlib
-import os
 import threading
 from binascii import unhexlify
 from typing import TYPE_CHECKING
@@ -15,7 +13,7 @@ from llmframe.engine.journal.index import Index, whole_lines
 from llmframe.engine.journal.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
     from llmframe.engine.results import RowResult
@@ -27,9 +25,8 @@ _BEFORE = _BLOCK // 4  # of them before the line asked for: answers come a littl
 
 
 class Journal:
-    """A journal file that is read and, if asked, written.
+    """A journal file that is read and, if asked, written; a Store.
 
-    users: how many hold it. listeners: called when an fsync fails.
     Opening raises OSError, and LockHeldError if it shall be written and another process does.
     """
 
@@ -56,9 +53,34 @@ class Journal:
         return not self._is_named or self._ops.is_at(self._fd, self.path)
 
     @property
-    def locked(self) -> bool:
-        """Whether no other process can write the file meanwhile."""
-        return self._writer is not None and self._writer.locked
+    def tasks(self) -> Collection[bytes]:
+        """Digests, in order of appearance."""
+        return self.index.tasks.keys()
+
+    @property
+    def answers(self) -> int:
+        """Keys with an answer."""
+        return len(self.index.answers)
+
+    @property
+    def damaged(self) -> int:
+        """Lines that were ours and are not whole."""
+        return self.index.damaged
+
+    @property
+    def foreign(self) -> int:
+        """Lines of JSON that are not ours."""
+        return self.index.foreign
+
+    @property
+    def notes(self) -> list[str]:
+        """Whether another process could write the file meanwhile."""
+        if self._writer is None or self._writer.locked:
+            return []
+        return [
+            f"{self.path.parent} knows no file locks: do not run two notebooks on "
+            f"{self.path.name} at once."
+        ]
 
     def start_writing(self) -> None:
         """Become the file's one writer. Raises OSError, LockHeldError."""
@@ -97,11 +119,11 @@ class Journal:
                     del self.index.answers[key]
         return result
 
-    def append(self, line: bytes, key: bytes, *, is_answer: bool, row_id: str | None) -> None:
+    def append(self, line: bytes, key: bytes, row_id: str | None) -> None:
         """Write one line. Raises OSError."""
         with self._changing:
             at = self._write(line)
-            if is_answer:
+            if line[lines.SORT] == lines.ANSWER:
                 self.index.answers[key] = at
             if row_id is not None and self._ids is not None:
                 self._ids.add(_pair(key, row_id))
@@ -114,19 +136,16 @@ class Journal:
 
     def has_id(self, key: bytes, row_id: str) -> bool:
         """Whether a line says that the row of this id has this key. Raises OSError."""
-        return _pair(key, row_id) in self.load_ids()
+        return _pair(key, row_id) in self._known_ids()
 
-    def load_ids(self) -> set[bytes]:
+    def load_ids(self) -> None:
         """Read which row has which key, once. Raises OSError."""
-        with self._changing:
-            if self._ids is None:
-                self._ids = set(self._find_ids())
-            return self._ids
+        self._known_ids()
 
     def all_lines(self) -> Iterator[bytes]:
         """Every line of the file, damaged and foreign ones too. Raises OSError."""
-        for _, group, _ in whole_lines(self._ops, self._fd, 0):
-            yield from group
+        for group in whole_lines(self._ops, self._fd, 0):
+            yield from group.lines
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until all lines are on the disk; False if they are not, or not in time."""
@@ -173,6 +192,12 @@ class Journal:
             size = 2 * size
         return found
 
+    def _known_ids(self) -> set[bytes]:
+        with self._changing:
+            if self._ids is None:
+                self._ids = set(self._find_ids())
+            return self._ids
+
     def _find_ids(self) -> Iterator[bytes]:
         for line in self.all_lines():
             if b'"id":' in line and lines.intact(line):
@@ -187,67 +212,3 @@ class Journal:
 
 def _pair(key: bytes, row_id: str) -> bytes:
     return key + row_id.encode(errors="surrogatepass")
-
-
-_open_journals: dict[str, Journal] = {}
-_registry = threading.RLock()
-
-
-def open_journal(path: Path, ops: FileOps, *, write: bool) -> Journal:
-    """The process's Journal of this file, indexed up to its present end.
-
-    path: its folder part may hold links, the file itself may not be one.
-    Raises OSError, and LockHeldError if another process writes the file.
-    """
-    path = path.parent.resolve() / path.name
-    with _registry:
-        journal = _open_journals.get(str(path))
-        if journal is None or not journal.is_current():
-            journal = Journal(path, ops, write=write)
-        try:
-            if write:
-                journal.start_writing()
-            journal.read_on()
-        except BaseException:
-            if not journal.users:
-                journal.close()
-            raise
-        journal.users += 1
-        _open_journals[str(path)] = journal
-        return journal
-
-
-def open_journals() -> list[Path]:
-    """The files that this process holds now."""
-    return [journal.path for journal in tuple(_open_journals.values())]
-
-
-def close_journal(journal: Journal) -> None:
-    """Give a Journal back; the last user's close ends it."""
-    with _registry:
-        journal.users -= 1
-        if journal.users:
-            return
-        if _open_journals.get(str(journal.path)) is journal:
-            del _open_journals[str(journal.path)]
-        journal.close()
-
-
-def leave_to_parent() -> None:
-    """In a forked child: what was open belongs to the parent; opening again asks for the lock."""
-    global _registry  # another thread of the parent may have held it
-    _registry = threading.RLock()
-    for journal in _open_journals.values():
-        journal.leave_to_parent()
-    _open_journals.clear()
-
-
-@atexit.register
-def flush_all() -> None:
-    """At the end of the process: all that was written reaches the disk."""
-    for journal in tuple(_open_journals.values()):
-        journal.flush(2.0)
-
-
-if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has no forks
-    os.register_at_fork(after_in_child=leave_to_parent)

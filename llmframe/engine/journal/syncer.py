@@ -1,0 +1,116 @@
+"""Bringing what was written to the disk a moment later, in a thread: the disk holds up no row."""
+
+from __future__ import annotations
+
+import errno
+import threading
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SYNC_DELAY = 0.05  # seconds from a write to the start of its sync; more writes join meanwhile
+CLOSE_TIMEOUT = 10.0  # seconds that close waits for the last sync of a hanging disk
+
+
+class Syncer:
+    """Calls ``sync`` at most SYNC_DELAY after a write, one call at a time, in a daemon thread.
+
+    A write is a ``with`` block around it: OSError once it has ended, noted where it succeeds.
+    sync: brings all that was written to the disk, or raises OSError. on_error: told of that
+    error, in the thread. release: called at the end, in the thread or where it never started.
+    """
+
+    def __init__(
+        self,
+        sync: Callable[[], None],
+        on_error: Callable[[OSError], None],
+        release: Callable[[], None],
+    ) -> None:
+        self._sync = sync
+        self._on_error = on_error
+        self._release = release
+        self._changed = threading.Condition()
+        self._written = 0  # writes so far
+        self._synced = 0  # of them, those a sync was tried for
+        self._dirty = False  # something was written since the last sync began
+        self._due = 0.0  # when the next sync shall begin
+        self._ended = ""  # why nothing more can be written
+        self._failed = False
+        self._thread = threading.Thread(target=self._run, name="llmframe-fsync", daemon=True)
+
+    def start(self) -> None:
+        """Begin. Raises RuntimeError where the system has no thread to spare."""
+        self._thread.start()
+
+    def __enter__(self) -> None:
+        self._changed.acquire()
+        if self._ended:
+            self._changed.release()
+            raise OSError(errno.EBADF, self._ended)
+
+    def __exit__(self, failed: object, *_: object) -> None:
+        if failed is None:
+            self._written += 1
+            if not self._dirty:
+                self._dirty = True
+                self._due = time.monotonic() + SYNC_DELAY
+                self._changed.notify_all()
+        self._changed.release()
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until all that was written is on the disk; False if it is not, or not in time."""
+        with self._changed:
+            wanted = self._written
+            self._due = 0.0
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._synced >= wanted, timeout)
+            return self._synced >= wanted and not self._failed
+
+    def close(self) -> None:
+        """Bring all to the disk, then release."""
+        with self._changed:
+            if self._ended:
+                return
+            self._ended = "it is closed"
+            self._changed.notify_all()
+        self._thread.join(CLOSE_TIMEOUT)
+
+    def leave_to_parent(self) -> None:
+        """In a forked child, where the thread is not: nothing more can be written."""
+        self._changed = threading.Condition()
+        self._ended = "it belongs to the process that this one was forked from"
+        self._synced = self._written
+
+    def _run(self) -> None:
+        while self._wait_for_work():
+            self._sync_once()
+        self._release()
+
+    def _wait_for_work(self) -> bool:
+        """Wait until a sync is due; False at the end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended or self._dirty)
+            while not self._ended and (left := self._due - time.monotonic()) > 0:
+                self._changed.wait(left)
+            return self._dirty
+
+    def _sync_once(self) -> None:
+        with self._changed:
+            upto = self._written
+            self._dirty = False
+        error = self._try_sync()
+        with self._changed:
+            self._synced = upto
+            self._failed = self._failed or error is not None
+            self._changed.notify_all()
+        if error is not None:
+            self._on_error(error)
+
+    def _try_sync(self) -> OSError | None:
+        try:
+            self._sync()
+        except OSError as exc:
+            return exc
+        return None

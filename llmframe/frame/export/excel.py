@@ -1,0 +1,182 @@
+"""Frames to xlsx: one sheet, its text always text, its dates dates, ready to be filtered."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+import tempfile
+from datetime import date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from llmframe.errors import LLMFrameError, PlanError, warn
+from llmframe.frame.cells import cell_text, clean_text, is_missing
+from llmframe.frame.export.metadata import describe, encode
+from llmframe.frame.export.named import is_day, named_columns
+from llmframe.frame.export.neutral import neutral
+from llmframe.frame.export.target import needed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import BinaryIO
+
+    Cells = pd.Series[Any]
+
+MAX_ROWS, MAX_COLUMNS = 1_048_576, 16_384
+MAX_CHARACTERS = 32_767  # of one cell, as UTF-16 counts
+MAX_DIGITS = 10**15  # from here on Excel replaces a number's last digits by zeros
+WIDTHS = (8, 60)  # of a column, in characters
+LOOKED_AT = 200  # rows that say how wide a column is
+_FIRST_DAY = date(1900, 3, 1)  # before it Excel's calendar is wrong, or ends
+_UNPRINTABLE = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # not allowed in XML
+_SHEET_NAME = re.compile(r"[^\[\]:*?/\\]{1,31}")
+
+
+def write_excel(df: pd.DataFrame, handle: BinaryIO, *, sheet_name: str, index: bool | None) -> None:
+    """The frame as an xlsx file; warns once where texts had to be cut."""
+    openpyxl = needed("to_excel", "openpyxl", "openpyxl>=3.1")
+    named = named_columns(df, index=index)
+    _check(len(df), len(named), sheet_name)
+    book = openpyxl.Workbook(write_only=True)
+    book.properties.creator = "llmframe"
+    book.properties.description = encode(describe(df))
+    sheet = _Sheet(openpyxl, book.create_sheet(sheet_name), [name for name, _ in named])
+    readers = [_reader(cells) for _, cells in named]
+    finished = io.BytesIO()
+    try:
+        sheet.fill([cells for _, cells in named], readers)
+        book.save(finished)
+    except OSError as exc:
+        raise LLMFrameError(
+            f"the temporary folder {tempfile.gettempdir()}, in which openpyxl works, cannot be "
+            f"written ({exc.strerror or exc}). Nothing was exported, and a file that was there is "
+            "whole. Make room there, or name another folder in TMPDIR, and export again"
+        ) from exc
+    handle.write(finished.getbuffer())
+    if sheet.cut:
+        warn(
+            f"{sheet.cut:,} text(s) were longer than the {MAX_CHARACTERS:,} characters that an "
+            "Excel cell holds, and were cut; parquet, CSV and JSONL keep them whole"
+        )
+
+
+def check_sheet_name(name: object) -> None:
+    """PlanError for a name that Excel does not take."""
+    if not isinstance(name, str) or not _SHEET_NAME.fullmatch(name):
+        raise PlanError(
+            f"sheet_name={name!r} cannot be; Excel takes 1 to 31 characters without []:*?/\\"
+        )
+
+
+def _check(rows: int, columns: int, sheet_name: str) -> None:
+    check_sheet_name(sheet_name)
+    if rows + 1 > MAX_ROWS or columns > MAX_COLUMNS:
+        raise PlanError(
+            f"an Excel sheet holds {MAX_ROWS - 1:,} rows and {MAX_COLUMNS:,} columns; this frame "
+            f"has {rows:,} and {columns:,}. Use to_parquet or to_csv, or export it in parts"
+        )
+
+
+class _Sheet:
+    """One sheet, written from its first row to its last. cut: texts that were too long."""
+
+    def __init__(self, openpyxl: Any, sheet: Any, names: list[str]) -> None:
+        self._openpyxl = openpyxl
+        self._sheet = sheet
+        self._names = names
+        self.cut = 0
+
+    def fill(self, columns: list[Cells], readers: list[Callable[[Any], Any]]) -> None:
+        """Header and rows."""
+        held = [cells.tolist() for cells in columns]
+        self._widen([cells[:LOOKED_AT] for cells in held])
+        self._sheet.freeze_panes = "A2"
+        if held:
+            last = self._openpyxl.utils.get_column_letter(len(held))
+            self._sheet.auto_filter.ref = f"A1:{last}{len(held[0]) + 1}"
+        self._sheet.append([self._header(name) for name in self._names])
+        for row in zip(*held, strict=True):
+            self._sheet.append(
+                [self._cell(read(cell)) for read, cell in zip(readers, row, strict=True)]
+            )
+
+    def _header(self, name: str) -> Any:
+        cell = self._text_cell(self._fitting(name))
+        cell.font = self._openpyxl.styles.Font(bold=True)
+        return cell
+
+    def _cell(self, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        text = self._fitting(value)
+        return self._text_cell(text) if neutral(text) != text or text[:1] == "#" else text
+
+    def _text_cell(self, text: str) -> Any:
+        """A cell that is text whatever it looks like, also after somebody has edited it."""
+        cell = self._openpyxl.cell.WriteOnlyCell(self._sheet, text)
+        cell.data_type = "s"
+        cell.quotePrefix = neutral(text) != text
+        return cell
+
+    def _fitting(self, text: str) -> str:
+        """What XML and Excel can hold of a text."""
+        text = _UNPRINTABLE.sub("", clean_text(text).replace("\r\n", "\n").replace("\r", "\n"))
+        if len(text) * 2 <= MAX_CHARACTERS:
+            return text
+        data = text.encode("utf-16-le")
+        if len(data) <= MAX_CHARACTERS * 2:
+            return text
+        self.cut += 1
+        return data[: MAX_CHARACTERS * 2].decode("utf-16-le", "ignore")
+
+    def _widen(self, samples: list[list[Any]]) -> None:
+        for at, (name, sample) in enumerate(zip(self._names, samples, strict=True), 1):
+            letter = self._openpyxl.utils.get_column_letter(at)
+            widest = max(map(len, [name, *_shown(sample)]))
+            self._sheet.column_dimensions[letter].width = min(max(widest + 2, WIDTHS[0]), WIDTHS[1])
+
+
+def _shown(sample: list[Any]) -> Iterator[str]:
+    return (str(cell)[: WIDTHS[1]] for cell in sample if not is_missing(cell))
+
+
+def _reader(cells: Cells) -> Callable[[Any], Any]:
+    """What turns a column's cells into values that Excel knows."""
+    naive = pd.api.types.is_datetime64_dtype(cells.dtype)
+    return _day if naive and is_day(cells) else _value
+
+
+def _day(cell: Any) -> Any:
+    value = _value(cell)
+    return value.date() if isinstance(value, datetime) else value and value[:10]
+
+
+def _value(cell: Any) -> Any:
+    """A number, a truth value, a date, or text; None where the cell is missing."""
+    if is_missing(cell):
+        return None
+    if isinstance(cell, np.generic):
+        cell = cell.item()
+    if isinstance(cell, bool | str):
+        return cell
+    if isinstance(cell, int):
+        return cell if abs(cell) < MAX_DIGITS else str(cell)
+    if isinstance(cell, float | Decimal):
+        return cell if math.isfinite(cell) else str(cell)
+    if isinstance(cell, date):
+        return _moment(cell)
+    return cell_text(cell)
+
+
+def _moment(cell: date) -> Any:
+    """A date for Excel; as ISO text where Excel has none: before 1900, and with a time zone."""
+    if isinstance(cell, pd.Timestamp):
+        cell = cell.to_pydatetime(warn=False)
+    day = cell.date() if isinstance(cell, datetime) else cell
+    if day < _FIRST_DAY or (isinstance(cell, datetime) and cell.tzinfo is not None):
+        return cell.isoformat()
+    return cell

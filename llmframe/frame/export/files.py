@@ -1,0 +1,117 @@
+"""The four files that a frame can become, each checked first, then written whole or not at all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from llmframe.errors import IncompleteWarning, PlanError, warn
+from llmframe.frame.columns import STATUSES
+from llmframe.frame.export.atomic import replacing
+from llmframe.frame.export.excel import check_sheet_name, write_excel
+from llmframe.frame.export.lines import write_jsonl
+from llmframe.frame.export.parquet import arrow_table
+from llmframe.frame.export.separated import write_csv
+from llmframe.frame.export.stream import TextFile, check_encoding, check_packing
+from llmframe.frame.export.target import needed, target_path
+
+if TYPE_CHECKING:
+    import os
+    from pathlib import Path
+
+    StrPath = str | os.PathLike[str]
+
+COMPRESSIONS = ("zstd", "snappy", "gzip", "brotli", "lz4", "none", None)
+
+
+def to_parquet(
+    df: pd.DataFrame,
+    path: StrPath,
+    *,
+    compression: str | None,
+    compression_level: int | None,
+    row_group_size: int | None,
+    index: bool | None,
+) -> Path:
+    """See LLMAccessor.to_parquet."""
+    parquet = needed("to_parquet", "pyarrow.parquet", "pyarrow>=16")
+    if compression not in COMPRESSIONS:
+        raise PlanError(f"compression={compression!r} is none of {COMPRESSIONS}")
+    target = target_path(path)
+    table = arrow_table(df, index=index)
+    _tell_pending(df, target)
+    with replacing(target) as handle:
+        parquet.write_table(
+            table,
+            handle,
+            compression=compression or "none",
+            compression_level=compression_level,
+            row_group_size=row_group_size,
+        )
+    return target
+
+
+def to_csv(
+    df: pd.DataFrame,
+    path: StrPath,
+    *,
+    excel_safe: bool,
+    index: bool | None,
+    encoding: str,
+    options: dict[str, Any],
+) -> Path:
+    """See LLMAccessor.to_csv. options: pandas' own."""
+    check_encoding(encoding)
+    for name in ("sep", "decimal"):
+        if not isinstance(options[name], str) or len(options[name]) != 1:
+            raise PlanError(f"{name}={options[name]!r} cannot be; it takes one character")
+    target = target_path(path)
+    check_packing(target)
+    _tell_pending(df, target)
+    with replacing(target) as handle:
+        file = TextFile(handle, target, encoding)
+        write_csv(df, file, excel_safe=excel_safe, index=index, options=options)
+        file.finish()
+    return target
+
+
+def to_jsonl(df: pd.DataFrame, path: StrPath, *, index: bool | None) -> Path:
+    """See LLMAccessor.to_jsonl."""
+    target = target_path(path)
+    check_packing(target)
+    _tell_pending(df, target)
+    with replacing(target) as handle:
+        file = TextFile(handle, target, "utf-8")
+        write_jsonl(df, file, index=index)
+        file.finish()
+    return target
+
+
+def to_excel(df: pd.DataFrame, path: StrPath, *, sheet_name: str, index: bool | None) -> Path:
+    """See LLMAccessor.to_excel."""
+    needed("to_excel", "openpyxl", "openpyxl>=3.1")
+    check_sheet_name(sheet_name)
+    target = target_path(path, suffix=".xlsx")
+    _tell_pending(df, target)
+    with replacing(target) as handle:
+        write_excel(df, handle, sheet_name=sheet_name, index=index)
+    return target
+
+
+def _tell_pending(df: pd.DataFrame, target: Path) -> None:
+    """Before anything is written: whoever makes the warning an error gets no half table."""
+    rows = np.zeros(len(df), dtype=bool)
+    for at, dtype in enumerate(df.dtypes):
+        if isinstance(dtype, pd.CategoricalDtype) and tuple(dtype.categories) == STATUSES:
+            rows |= (df.iloc[:, at] == "pending").to_numpy(dtype=bool)
+    pending = int(rows.sum())
+    if pending:
+        warn(
+            IncompleteWarning(
+                f"{target.name} will hold {pending:,} rows, of {len(df):,}, that are pending: they "
+                "have no answer yet. Run the cell that tags again, it goes on where it stopped; "
+                "then export again"
+            )
+        )

@@ -1,0 +1,121 @@
+"""What made a file, as the file itself tells it: small JSON, never a key, never a row's text."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import PurePath, PureWindowsPath
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from llmframe._version import __version__
+from llmframe.errors import PlanError
+from llmframe.frame.export.target import existing_path, needed
+from llmframe.frame.lookup import Lookup
+from llmframe.frame.written import ATTRS_KEY, read_written
+from llmframe.task.fields import Kind
+
+if TYPE_CHECKING:
+    import os
+    from pathlib import Path
+
+METADATA_KEY = b"llmframe"
+
+_TOLD = {
+    "model": str,
+    "endpoint": str,
+    "counts": dict,
+    "tokens_in": int,
+    "tokens_out": int,
+    "cost": int | float,
+}
+
+
+def describe(df: pd.DataFrame) -> dict[str, Any]:
+    """What is written into a file about the frame.
+
+    Always ``llmframe`` (the version), ``created`` (UTC), ``rows`` and ``columns``: what
+    llmframe wrote, by name, with ``task``, ``type`` and a closed choice's ``categories``. As
+    far as the frame knows it, of its latest call: ``task``, ``model``, ``endpoint`` (host),
+    ``checkpoint`` (the file's name), ``counts``, ``tokens_in``, ``tokens_out``, ``cost``.
+    """
+    note = df.attrs.get(ATTRS_KEY)
+    note = note if isinstance(note, dict) else {}
+    told = {name: note[name] for name, kind in _TOLD.items() if isinstance(note.get(name), kind)}
+    if isinstance(note.get("task"), str):
+        told["task"] = note["task"]
+    if isinstance(note.get("checkpoint"), str):
+        told["checkpoint"] = _file_name(note["checkpoint"])
+    return {
+        "llmframe": __version__,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "rows": len(df),
+        **told,
+        "columns": _columns(df),
+    }
+
+
+def _file_name(path: str) -> str:
+    """Its last part: the folders before it are nobody's business."""
+    return PureWindowsPath(path).name if "\\" in path else PurePath(path).name
+
+
+def _columns(df: pd.DataFrame) -> dict[str, Any]:
+    lookup, dtypes, columns = Lookup(df), df.dtypes.tolist(), {}
+    places = {lookup.text_name(column): at for at, column in enumerate(df.columns)}
+    for name, written in read_written(df).items():
+        if name not in places:
+            continue
+        entry: dict[str, Any] = {"task": written.task, "type": written.type}
+        dtype = dtypes[places[name]]
+        if written.type == Kind.CHOICE and isinstance(dtype, pd.CategoricalDtype):
+            entry |= {"categories": dtype.categories.tolist(), "ordered": bool(dtype.ordered)}
+        columns[name] = entry
+    return columns
+
+
+def encode(about: dict[str, Any]) -> str:
+    """As JSON text."""
+    return json.dumps(about, ensure_ascii=False)
+
+
+def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """See api.read_metadata."""
+    file = existing_path(path)
+    text = _of_excel(file) if file.suffix.lower() == ".xlsx" else _of_parquet(file)
+    try:
+        about = json.loads(text) if text else None
+    except ValueError:
+        about = None
+    if not isinstance(about, dict):
+        raise PlanError(
+            f"{file} tells nothing of llmframe: it was not written by df.llm.to_parquet or "
+            "df.llm.to_excel, or another program has rewritten it"
+        )
+    return about
+
+
+def _of_parquet(file: Path) -> str:
+    parquet = needed("read_metadata", "pyarrow.parquet", "pyarrow>=16")
+    arrow = needed("read_metadata", "pyarrow", "pyarrow>=16")
+    try:
+        schema = parquet.read_schema(file)
+    except (arrow.ArrowException, OSError) as exc:
+        raise PlanError(
+            f"{file} is no parquet file that can be read; CSV and JSONL files have no room for "
+            f"metadata ({exc})"
+        ) from exc
+    return str((schema.metadata or {}).get(METADATA_KEY, b"").decode("utf-8", "replace"))
+
+
+def _of_excel(file: Path) -> str:
+    openpyxl = needed("read_metadata", "openpyxl", "openpyxl>=3.1")
+    try:
+        book = openpyxl.load_workbook(file, read_only=True)
+    except Exception as exc:  # zipfile's, XML's and openpyxl's own errors
+        raise PlanError(f"{file} is no xlsx file that can be read ({exc})") from exc
+    try:
+        return str(book.properties.description or "")
+    finally:
+        book.close()

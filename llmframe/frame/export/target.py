@@ -1,0 +1,75 @@
+"""Where a file shall go, checked before anything is written."""
+
+from __future__ import annotations
+
+import os
+import stat
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from llmframe.errors import PlanError
+
+
+def needed(call: str, package: str, requirement: str) -> Any:
+    """A package that only this call needs. PlanError with the command that installs it."""
+    try:
+        return import_module(package)
+    except ImportError as exc:
+        name = package.partition(".")[0]
+        raise PlanError(
+            f"{call} needs the package {name}, which is not installed here. Run "
+            f'%pip install "{requirement}" in the notebook (python -m pip install '
+            f'"{requirement}" elsewhere), then this cell again; the frame is unharmed'
+        ) from exc
+
+
+def target_path(path: str | os.PathLike[str], *, suffix: str = "") -> Path:
+    """The file that path means; ``~`` is the home folder.
+
+    suffix: what its name has to end in. Raises PlanError for what is not the name of a file
+    in an existing folder that may be written.
+    """
+    target = local_path(path)
+    folder = target.parent
+    if target.is_dir():
+        raise PlanError(f"{target} is a folder; give the name of a file in it")
+    if suffix and target.suffix.lower() != suffix:
+        raise PlanError(f"{target.name!r} does not end in {suffix}, which programs go by")
+    if not folder.is_dir():
+        raise PlanError(
+            f"there is no folder {folder}; make it first: "
+            f"pathlib.Path({str(folder)!r}).mkdir(parents=True), or give another path"
+        )
+    if target.exists() and not stat.S_ISREG(target.stat().st_mode):
+        raise PlanError(f"{target} is no ordinary file; give another path")
+    if not os.access(target.resolve().parent, os.W_OK | os.X_OK):
+        raise PlanError(f"the folder {folder} may not be written by you; give another path")
+    return target
+
+
+def existing_path(path: str | os.PathLike[str]) -> Path:
+    """The file that path means. PlanError where there is none."""
+    found = local_path(path)
+    if found.is_dir():
+        raise PlanError(f"{found} is a folder; give one file")
+    if not found.exists():
+        raise PlanError(f"there is no file {found}")
+    return found
+
+
+def local_path(path: str | os.PathLike[str]) -> Path:
+    """A path of this machine. PlanError for all else, such as a buffer or an address."""
+    if not isinstance(path, str | os.PathLike):
+        raise PlanError(
+            f"path is a {type(path).__name__}; give the name of a file, as text or as a Path"
+        )
+    text = os.fspath(path)
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise PlanError(f"path={text!r} names no file")
+    if "://" in text:
+        raise PlanError(
+            f"{text.partition('://')[0]}:// is not a place on this machine; write a file here "
+            "and copy it, or use pandas' own writers, such as DataFrame.to_parquet"
+        )
+    return Path(text).expanduser()

@@ -1,0 +1,161 @@
+"""Fault 25: KeyboardInterrupt at any moment. What came back is kept, and the next call works."""
+
+from __future__ import annotations
+
+import asyncio
+import collections.abc
+import contextlib
+import gc
+import itertools
+
+import pytest
+
+import llmframe as lf
+from llmframe.engine.inflight import in_flight
+from tests.battery import kit
+
+pytestmark = pytest.mark.battery
+CONCURRENCY = 4
+ROWS = 10
+
+
+class Steps:
+    """Counts the steps of all tasks; raises KeyboardInterrupt at one of them."""
+
+    def __init__(self, at: int) -> None:
+        self.taken = itertools.count()
+        self.at = at
+        self.reached = False
+
+    def interrupts(self) -> bool:
+        self.reached = self.reached or next(self.taken) == self.at
+        return self.reached and not hasattr(self, "raised")
+
+
+class Stepper(collections.abc.Coroutine):
+    """A coroutine into which an interrupt is raised where it waits."""
+
+    def __init__(self, steps: Steps, inner) -> None:
+        self.steps, self.inner = steps, inner
+
+    def send(self, value):
+        if self.steps.interrupts():
+            self.steps.raised = True
+            return self.inner.throw(KeyboardInterrupt())
+        return self.inner.send(value)
+
+    def throw(self, *error):
+        return self.inner.throw(*error)
+
+    def close(self):
+        return self.inner.close()
+
+    def __await__(self):
+        return self.inner.__await__()
+
+
+def interruptible_loop(steps: Steps) -> asyncio.AbstractEventLoop:
+    """A loop of which one step of one task, whichever, is interrupted."""
+    loop = asyncio.new_event_loop()
+    loop.set_task_factory(
+        lambda loop, inner, **more: asyncio.Task(Stepper(steps, inner), loop=loop, **more)
+    )
+    return loop
+
+
+def tag(server, folder):
+    return lf.atag(
+        kit.frame(ROWS), "text", kit.FIELDS, **kit.settings(server, folder, concurrency=CONCURRENCY)
+    )
+
+
+def close_at_once(loop):
+    """What a program without any care does: the tasks are never told."""
+    for task in asyncio.all_tasks(loop):
+        task._log_destroy_pending = False
+    loop.close()
+
+
+def cancel_and_close(loop):
+    """What asyncio.run does."""
+    tasks = asyncio.all_tasks(loop)
+
+    async def give_up():
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    with contextlib.suppress(KeyboardInterrupt):  # raised again by who waited for the task
+        loop.run_until_complete(give_up())
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.run_until_complete(loop.shutdown_default_executor())
+    close_at_once(loop)
+
+
+def leave_standing(loop):
+    """What a terminal does: the loop is kept for the next line."""
+
+
+@pytest.fixture(scope="module")
+def moments(tmp_path_factory):
+    """How many steps an uninterrupted run takes, about."""
+    steps = Steps(-1)
+    with lf.testing.serve(latency=0.002) as server:
+        loop = interruptible_loop(steps)
+        loop.run_until_complete(tag(server, tmp_path_factory.mktemp("count")))
+        cancel_and_close(loop)
+    return next(steps.taken)
+
+
+@pytest.fixture(autouse=True)
+def quiet():
+    """What is left of an interrupted run is thrown away on a closed loop."""
+    yield
+    gc.collect()
+
+
+def interrupt_at(at, folder, after, wanted):
+    """Interrupt at one await, do as the program does, call again; whether it came so far."""
+    folder.mkdir()
+    steps = Steps(at)
+    with lf.testing.serve(latency=0.002) as server:
+        loop = interruptible_loop(steps)
+        with contextlib.suppress(KeyboardInterrupt):
+            loop.run_until_complete(tag(server, folder))
+        sent = len(server.ledger)
+        after(loop)
+        assert len(server.ledger) <= sent + CONCURRENCY, at
+        out = kit.tag(kit.frame(ROWS), server, folder, concurrency=CONCURRENCY)
+        assert kit.paid_twice(server.ledger) <= CONCURRENCY, at
+        kit.assert_same(out, wanted)
+    if not loop.is_closed():
+        close_at_once(loop)
+    assert in_flight._asked == {}, at
+    return steps.reached
+
+
+def interrupt_all(tmp_path, moments, after, stride):
+    wanted = kit.uninterrupted(kit.frame(ROWS))
+    points = range(0, moments, stride)
+    tried = sum(interrupt_at(at, tmp_path / str(at), after, wanted) for at in points)
+    print(f"\n{tried} interrupts, each at another await, then {after.__name__}: lost 0")
+    assert tried > moments / stride / 2
+
+
+THEN = [(cancel_and_close, 1), (close_at_once, 3), (leave_standing, 9)]
+LEFT = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@LEFT
+@pytest.mark.parametrize(("after", "stride"), THEN)
+def test_an_interrupt_at_an_await_loses_nothing_and_the_next_call_works(
+    tmp_path, moments, after, stride
+):
+    interrupt_all(tmp_path, moments, after, stride)
+
+
+@LEFT
+@pytest.mark.soak
+@pytest.mark.parametrize("after", [close_at_once, leave_standing])
+def test_an_interrupt_at_every_await_loses_nothing(tmp_path, moments, after):
+    interrupt_all(tmp_path, moments, after, 1)

@@ -1,0 +1,83 @@
+"""Results by position: what was put in comes out, in little memory, unseen by the collector."""
+
+from __future__ import annotations
+
+import gc
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmframe.engine.results import NOTHING_USED, SKIPPED, Results, RowResult, Usage
+
+FAILED = RowResult("failed", error="server: 500", attempts=5, usage=Usage(10, 0))
+PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+VALUES = st.dictionaries(st.text(), PLAIN | st.lists(PLAIN) | st.dictionaries(st.text(), PLAIN))
+COUNTS = st.integers(0, 10**6)
+USAGES = st.builds(Usage, COUNTS, COUNTS, st.none() | st.floats(0, 9))
+
+
+def answer(n: int) -> RowResult:
+    return RowResult("ok", {"intent": "ref" + "und", "n": n}, None, 1, Usage(300 + n, 40))
+
+
+@given(
+    st.builds(
+        RowResult, st.just("ok"), VALUES, st.none(), COUNTS, USAGES,
+        st.none() | st.floats(0, 9), st.none() | st.text(),
+    )
+)  # fmt: skip
+def test_an_answer_comes_out_as_it_was_put_in(result):
+    results = Results(1)
+    results[0] = result
+    assert results[0] == result
+    assert [*map(type, results[0].values.values())] == [*map(type, result.values.values())]
+    assert list(results[0].values) == list(result.values)
+
+
+def test_what_is_no_answer_is_kept_as_it_is():
+    results = Results(3)
+    results[1], results[2] = SKIPPED, FAILED
+    assert list(results) == results[:] == [None, SKIPPED, FAILED]
+    assert len(results) == 3
+    assert [results.is_open(position) for position in range(3)] == [True, False, False]
+    assert results.failed() == [(2, FAILED)]
+
+
+def test_rows_share_an_answer():
+    results = Results(3)
+    results[0] = answer(1)
+    results.share(0, [2])
+    assert list(results) == [answer(1), None, answer(1)]
+
+
+def test_a_copy_stays_as_it_is():
+    results = Results(2)
+    results[0] = answer(0)
+    copied = results.copy()
+    results[1] = answer(1)
+    assert list(copied) == [answer(0), None]
+
+
+def test_equal_counts_of_other_types_are_told_apart():
+    results = Results(2)
+    results[0] = RowResult("ok", {}, usage=Usage(1, 1, 1.0))
+    results[1] = RowResult("ok", {}, usage=Usage(1, 1, 1))
+    assert [type(each.usage.cost) for each in results] == [float, int]
+
+
+def test_labels_and_names_are_one_text_for_all_rows():
+    results = Results(2)
+    for position in (0, 1):
+        label = "".join(["re", "fund"])
+        results[position] = RowResult("ok", {label: label}, usage=NOTHING_USED)
+    first, second = results
+    assert first.values["refund"] is second.values["refund"]
+    assert next(iter(first.values)) is next(iter(second.values))
+
+
+def test_the_collector_need_not_look_at_plain_answers():
+    results = Results(1000)
+    for position in range(1000):
+        results[position] = answer(position)
+    gc.collect()
+    assert not any(gc.is_tracked(held) for held in results._held)

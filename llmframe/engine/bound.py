@@ -39,7 +39,9 @@ def words(binding: Binding, *, cap: int | None, held: bool) -> str:
     if told == "provider pause":
         return f"provider pause, {_span(binding.pause)} left"
     if told == "outage":
-        return f"outage, next look in {_span(binding.pause)}" if binding.pause else "outage, looking"
+        return (
+            f"outage, next look in {_span(binding.pause)}" if binding.pause else "outage, looking"
+        )
     if told == "concurrency found so far":
         return f"concurrency {binding.limit}, found so far"
     return told

@@ -17,7 +17,8 @@ USAGES = st.builds(Usage, COUNTS, COUNTS, st.none() | st.floats(0, 9))
 
 
 def answer(n: int) -> RowResult:
-    return RowResult("ok", {"intent": "ref" + "und", "n": n}, None, 1, Usage(300 + n, 40))
+    values = {"intent": "ref" + "und", "n": n, "order": {"items": [{"name": "cable"}]}}
+    return RowResult("ok", values, None, 1, Usage(300 + n, 40))
 
 
 @given(
@@ -50,6 +51,13 @@ def test_rows_share_an_answer():
     assert list(results) == [answer(1), None, answer(1)]
 
 
+def test_each_reading_has_lists_and_dicts_of_its_own():
+    results = Results(1)
+    results[0] = answer(0)
+    results[0].values["order"]["items"].clear()
+    assert results[0] == answer(0)
+
+
 def test_a_copy_stays_as_it_is():
     results = Results(2)
     results[0] = answer(0)
@@ -75,7 +83,7 @@ def test_labels_and_names_are_one_text_for_all_rows():
     assert next(iter(first.values)) is next(iter(second.values))
 
 
-def test_the_collector_need_not_look_at_plain_answers():
+def test_the_collector_need_not_look_at_answers():
     results = Results(1000)
     for position in range(1000):
         results[position] = answer(position)

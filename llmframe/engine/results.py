@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -77,8 +78,8 @@ class Results(Sequence["RowResult | None"]):
     """The results of n rows by position, None where there is none yet; read from any thread.
 
     A million rows shall cost little memory and not slow down the garbage collector, so an answer
-    is held as a tuple of plain values, and becomes a RowResult when it is read. Rows that share
-    an answer share the tuple; names and labels are one text for all rows.
+    is held as a tuple of plain values (lists and dicts as JSON), and becomes a RowResult when it is
+    read. Rows that share an answer share the tuple; names and labels are one text for all rows.
     """
 
     def __init__(self, n: int) -> None:
@@ -130,10 +131,7 @@ class Results(Sequence["RowResult | None"]):
         if result.status != "ok" or result.values is None:
             return result
         names = tuple(result.values)
-        values = [
-            intern(value) if type(value) is str and len(value) <= LABEL else value
-            for value in result.values.values()
-        ]
+        values = map(_packed_value, result.values.values())
         used = result.usage
         return (
             self._names.setdefault(names, names),
@@ -142,10 +140,22 @@ class Results(Sequence["RowResult | None"]):
         )  # fmt: skip
 
 
+def _packed_value(value: Any) -> Any:
+    """A list or dict as its JSON in bytes, which no plain value is."""
+    kind = type(value)
+    if kind is str:
+        return intern(value) if len(value) <= LABEL else value
+    return json.dumps(value).encode() if kind is dict or kind is list else value
+
+
+def _unpacked_value(value: Any) -> Any:
+    return json.loads(value) if type(value) is bytes else value
+
+
 def _unpacked(held: RowResult | tuple[Any, ...] | None) -> RowResult | None:
     if held is None or isinstance(held, RowResult):
         return held
     names, attempts, tokens_in, tokens_out, cost, seconds, raw = held[:_VALUES]
     usage = usage_of(tokens_in, tokens_out, cost)
-    values = dict(zip(names, held[_VALUES:]))  # noqa: B905 - strict costs half as much again
+    values = dict(zip(names, map(_unpacked_value, held[_VALUES:])))  # noqa: B905 - strict costs half as much again
     return RowResult("ok", values, None, attempts, usage, seconds, raw)

@@ -129,7 +129,7 @@ def _own(value: Any) -> Any:
     if isinstance(value, list):
         return [_own(item) for item in value]
     if isinstance(value, dict):
-        return {_own(name): _own(item) for name, item in value.items()}
+        return {clean_text(name): _own(item) for name, item in value.items()}
     return value
 
 

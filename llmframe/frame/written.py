@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 ATTRS_KEY = "llmframe"
 SLICE = 50_000  # rows hashed at once
+_encode = json.JSONEncoder(sort_keys=True, default=json_value).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,5 +79,11 @@ def _holds_text(cells: pd.Series[Any]) -> bool:
 
 
 def _json_lines(cells: Iterable[Any]) -> bytes:
-    encode = json.JSONEncoder(sort_keys=True).encode
-    return "\n".join(encode(json_value(cell)) for cell in cells).encode()
+    return "\n".join(map(_json_line, cells)).encode()
+
+
+def _json_line(cell: Any) -> str:
+    try:
+        return _encode(cell)  # plain values, as a model answers them, need no walk
+    except (TypeError, ValueError, RecursionError):  # odd keys, or a list that holds itself
+        return _encode(json_value(cell))

@@ -189,12 +189,12 @@ def _filled(
 ) -> tuple[Settings, tuple[str, ...]]:
     """The options with what the provider sets, and a sentence that tells of it."""
     sets = named.defaults(_given(settings) | {"base_url": url}) if named is not None else {}
-    found = _only_model(settings, url) if "model" not in sets else None
+    found = _only_model(settings, named, url) if "model" not in sets else None
     settings = replace(settings, **(sets | {"model": found} if found else sets))
     _check_model(settings, named)
     _check_seed(settings, named)
     if named is None:
-        return settings, (f"{url} serves one model: {found}.",) if found else ()
+        return settings, ()
     told = [f"base_url {url}"] if not is_given(settings, url) else []
     told += [f"{name} {value}" for name, value in sets.items()]
     told += [f"model {found}, the only one it serves"] if found else []
@@ -212,16 +212,17 @@ def _given(settings: Settings) -> dict[str, Any]:
     return {name: getattr(settings, name) for name in names}
 
 
-def _only_model(settings: Settings, url: str) -> str | None:
-    """The model of a server on this machine that serves but one, where none is named."""
+def _only_model(settings: Settings, named: Preset | None, url: str) -> str | None:
+    """The model of a server on this machine that serves but one, where none is named.
+
+    Raises PlanError with those it serves if they are more, or nobody has said what it is.
+    """
     if settings.model is not None or not is_loopback(urlsplit(url).hostname or ""):
         return None
-    models = list_models(url)
-    if models is not None and len(models) == 1:
+    models = list_models(url) or ()
+    if len(models) == 1 and named is not None:
         return models[0]
-    if models:
-        raise PlanError(no_model(PRESETS.get(settings.provider or ""), models))
-    return None
+    raise PlanError(no_model(named, models))
 
 
 def _check_model(settings: Settings, named: Preset | None) -> None:

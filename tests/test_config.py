@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import llmframe as lf
-from llmframe.config import KEYLESS, Settings, find_key, settle
+from llmframe.config import Settings, settle
 from llmframe.errors import PlanError
 
 KEY = "sk-canary-0123456789"
@@ -52,7 +52,7 @@ def test_an_unknown_option_names_the_nearest():
 
 
 def test_an_option_that_resembles_nothing_lists_all():
-    with pytest.raises(PlanError, match="there are model, base_url"):
+    with pytest.raises(PlanError, match="there are model, provider, base_url"):
         lf.configure(zzz=1)
 
 
@@ -102,25 +102,3 @@ def test_configuring_another_endpoint_forgets_the_key_of_the_first():
     lf.configure(base_url="https://a.example/v1", api_key=KEY)
     lf.configure(base_url="https://b.example/v1")
     assert settle({}).api_key is None
-
-
-def test_a_known_endpoint_takes_only_its_own_variable(monkeypatch):
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    with pytest.raises(PlanError, match="DEEPSEEK_API_KEY"):
-        find_key("https://api.deepseek.com/v1", needed=True)
-    monkeypatch.setenv("DEEPSEEK_API_KEY", "theirs")
-    assert find_key("https://api.deepseek.com/v1", needed=True) == "theirs"
-
-
-def test_an_unknown_endpoint_takes_the_variable_that_the_sdk_takes(monkeypatch):
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    assert find_key("https://gateway.example/v1", needed=True) == KEY
-
-
-def test_without_a_key_the_variable_and_the_cure_are_named():
-    with pytest.raises(PlanError, match=r"OPENAI_API_KEY(.|\n)*getpass"):
-        find_key("https://api.openai.com/v1", needed=True)
-
-
-def test_a_server_on_this_machine_needs_no_key():
-    assert find_key("http://localhost:8000/v1", needed=False) == KEYLESS

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from llmframe.checks import URL_IS, is_url
-from llmframe.config import OPENAI_URL, default_url
+from llmframe.config import DEFAULTS, OPENAI_URL, default_url
 from llmframe.engine.backend import Endpoint, check_client, make_client
 from llmframe.engine.governor.ladder import Rung
 from llmframe.engine.identity import endpoint_identity, is_loopback
@@ -111,8 +111,12 @@ def start_local(place: Place, *, need: Callable[[], int]) -> Place:
         return place
     server, started = serve(place.file, need=need(), in_use=_in_use)
     endpoint = Endpoint(server.base_url, server.key, is_alive=server.is_alive)
+    settings, slots = place.settings, server.sizes.slots
+    if settings.concurrency == "auto":  # more would only wait in line, and time out there
+        settings = replace(settings, concurrency=slots)
     took = f"; started in {server.seconds:.1f} s" if started else ""
-    return replace(place, endpoint=endpoint, notes=(*place.notes, f"{server.told()}{took}."))
+    notes = (*place.notes, f"{server.told()}{took}.")
+    return replace(place, settings=settings, endpoint=endpoint, notes=notes)
 
 
 def _in_use(base_url: str) -> bool:
@@ -208,8 +212,10 @@ def is_given(settings: Settings, url: str) -> bool:
 
 
 def _given(settings: Settings) -> dict[str, Any]:
-    names = ("base_url", "model", "extra_body", "max_output_tokens", "rpm")
-    return {name: getattr(settings, name) for name in names}
+    """What a provider may set; None where nobody has set it."""
+    names = ("base_url", "model", "extra_body", "max_output_tokens", "rpm", "timeout")
+    values = {name: getattr(settings, name) for name in names}
+    return {name: None if value == DEFAULTS[name] else value for name, value in values.items()}
 
 
 def _only_model(settings: Settings, named: Preset | None, url: str) -> str | None:

@@ -83,7 +83,7 @@ def plan(
     )
     budget = _budget(settings, place)
     place = start_local(place, need=lambda: _need(prompt, rows, settings))
-    endpoint = place.ready
+    settings, endpoint = place.settings, place.ready
     held = snapshot(df)  # before anything is locked
     checkpoint = open_checkpoint(
         settings.checkpoint,

@@ -37,11 +37,11 @@ class Preset:
     hosts: by which its addresses are known; a leading dot stands for any subdomain.
     port: by which a server on this machine is known. variable: holds its key. keyless: it
     asks for none unless it is told to. model: a name that stays good while models change, or
-    None. extra_body: sent with that model. max_output_tokens: where an endless answer is
-    likely. at_once: requests to begin with, of a server that works on a few. rpm: requests a
-    minute by the end of a model's name, as documented. seed_name: what its seed is called.
-    priced_as: the address that price lists know it by, where that is another. note: what else
-    to know.
+    None. extra_body: sent with that model. max_output_tokens, timeout: where an endless
+    answer is likely, or a slow one. at_once: requests to begin with, of a server that works
+    on a few. rpm: requests a minute by the end of a model's name, as documented. seed_name:
+    what its seed is called. priced_as: the address that price lists know it by, where that is
+    another. note: what else to know.
     """
 
     name: str
@@ -54,6 +54,7 @@ class Preset:
     model: str | None = None
     extra_body: Mapping[str, Any] | None = None
     max_output_tokens: int | None = None
+    timeout: float | None = None
     at_once: int | None = None
     rpm: Mapping[str, float] = field(default_factory=dict)
     seed_name: str = "seed"
@@ -65,6 +66,7 @@ class Preset:
         """What it sets among the options that nobody has given; given: the options so far."""
         wanted: dict[str, Any] = {"base_url": self.base_url or None, "model": self.model}
         wanted["max_output_tokens"] = self.max_output_tokens
+        wanted["timeout"] = self.timeout
         if given.get("model") in (None, self.model):
             wanted["extra_body"] = self.extra_body
         model = str(given.get("model") or self.model or "")
@@ -181,8 +183,8 @@ PRESETS = _presets(
         title="a local model",
         keyless=True,
         model="smollm2",
-        max_output_tokens=512,  # so small a model may never end
-        at_once=4,
+        max_output_tokens=256,  # so small a model may never end
+        timeout=300.0,
         lacks=frozenset({"429", "rate-limit headers"}),
         note="llama.cpp's server, started by llmframe on this machine",
     ),

@@ -112,6 +112,17 @@ class Backend:
             raise
         return _without_keys(read_response(response), response.request.headers)
 
+    async def models(self) -> tuple[str, ...]:
+        """The models that the endpoint lists, which costs nothing; raises as ``send`` does."""
+        response = await self._client.get(
+            "/models", cast_to=self._response_type, options=self._options
+        )
+        data = _read_json(response)
+        listed = data.get("data") if isinstance(data, dict) else data
+        found = listed if isinstance(listed, list) else []
+        names = (model.get("id") for model in found if isinstance(model, dict))
+        return tuple(name for name in names if isinstance(name, str))
+
     async def close(self) -> None:
         """Close the client, unless it is the person's own."""
         if self._owned:

@@ -13,6 +13,7 @@ import difflib
 import importlib.util
 import json
 import logging
+import os
 import secrets
 import subprocess
 import sys
@@ -43,6 +44,9 @@ LOADING = 300.0  # seconds that a large file may take from a slow disk
 ENDING = 2.0  # seconds for the process to end by itself
 SCRIPT = Path(__file__).with_name("serve_local.py")
 QUIET = -1  # the server's verbosity
+PATIENT = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}
+"""Threads that wait for each other sleep instead of spinning: beside other work on the same
+cores spinning made answers five to eight times slower."""
 _logger = logging.getLogger("llmframe")
 
 
@@ -75,6 +79,7 @@ class LocalServer:
             stderr=subprocess.DEVNULL,
             text=True,
             encoding="utf-8",
+            env={**PATIENT, **os.environ},
             start_new_session=True,  # a Ctrl-C or a kernel's interrupt is not for the server
         )
         try:

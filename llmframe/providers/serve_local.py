@@ -19,7 +19,8 @@ def start(order: dict[str, Any]) -> Any:
     params.model_alias = {order["name"]}
     params.n_parallel = order["slots"]
     params.n_ctx = order["slots"] * order["context"]
-    params.cpuparams.n_threads = order["threads"]
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = order["threads"]
+    params.cpuparams.poll = params.cpuparams_batch.poll = 0
     params.port = 0  # a free one, of 127.0.0.1
     params.api_keys = [order["key"]]
     params.cors_origins = ""  # no page of a browser may ask it

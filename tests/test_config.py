@@ -102,3 +102,58 @@ def test_configuring_another_endpoint_forgets_the_key_of_the_first():
     lf.configure(base_url="https://a.example/v1", api_key=KEY)
     lf.configure(base_url="https://b.example/v1")
     assert settle({}).api_key is None
+
+
+def test_a_provider_is_kept_by_its_name_in_the_table():
+    lf.configure(provider="DeepSeek")
+    assert settle({}).provider == "deepseek"
+    with pytest.raises(PlanError, match="did you mean 'groq'"):
+        lf.configure(provider="grok")
+    assert settle({}).provider == "deepseek"
+
+
+def test_printing_the_configuration_says_what_the_provider_sets():
+    told = repr(lf.configure(provider="deepseek", api_key=KEY))
+    assert "# DeepSeek sets base_url='https://api.deepseek.com/v1', model='deepseek-flash'" in told
+    assert KEY not in told
+    assert "sets" not in repr(lf.configure(reset=True, model="m"))
+
+
+def test_another_provider_takes_nothing_over_from_the_one_before():
+    lf.configure(provider="openai", model="gpt", api_key=KEY, timeout=5)
+    other = settle({"provider": "deepseek"})
+    assert (other.provider, other.model, other.api_key) == ("deepseek", None, None)
+    assert other.timeout == 5
+    lf.configure(provider="deepseek")
+    assert settle({}).api_key is None
+
+
+def test_the_same_provider_keeps_its_key_and_model():
+    lf.configure(provider="openai", model="gpt", api_key=KEY)
+    same = settle({"provider": "OpenAI"})
+    assert (same.model, same.api_key) == ("gpt", KEY)
+
+
+def test_a_model_that_was_named_for_no_endpoint_stays():
+    lf.configure(model="deepseek-v4-pro")
+    assert settle({"provider": "deepseek"}).model == "deepseek-v4-pro"
+
+
+def test_a_base_url_of_the_call_leaves_the_configured_provider_and_its_key():
+    lf.configure(provider="deepseek", api_key=KEY)
+    settings = settle({"base_url": "https://b.example/v1"})
+    assert (settings.provider, settings.api_key) == (None, None)
+    same = settle({"base_url": "https://api.deepseek.com/v1/"})
+    assert (same.provider, same.api_key) == ("deepseek", KEY)
+
+
+def test_a_provider_of_the_call_leaves_the_configured_address_and_client():
+    lf.configure(base_url="https://a.example/v1", api_key=KEY, model="m", client=lambda: None)
+    settings = settle({"provider": "ollama"})
+    assert (settings.base_url, settings.api_key, settings.client) == (None, None, None)
+    assert settings.model is None
+
+
+def test_no_provider_may_be_asked_for_again():
+    lf.configure(provider="deepseek")
+    assert settle({"provider": None}).provider is None

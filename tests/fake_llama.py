@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from tests.test_gguf import SMOL, gguf
 
-SOURCE = '''
+SOURCE = """
 import http.server, json, os, threading, time
 
 
@@ -63,7 +63,7 @@ class Server:
         server.params, server.daemon_threads = params, True
         threading.Thread(target=server.serve_forever, daemon=True).start()
         self.listening_address = f"http://127.0.0.1:{server.server_address[1]}"
-'''
+"""
 
 
 def install(folder, *, server=True, weights=True):

@@ -51,7 +51,7 @@ def serve_page(status=200, body=PAGE, kind="text/html"):
             self.end_headers()
             self.wfile.write(body)
 
-        do_GET = do_POST
+        do_GET = do_POST  # noqa: N815 - the standard library's name
 
         def log_message(self, *args):
             pass

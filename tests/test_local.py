@@ -96,7 +96,7 @@ def test_the_weights_of_the_wheel_are_found_without_importing_it(weights):
 
 def test_a_wheel_without_weights_is_to_be_installed_again(weights):
     weights.unlink()
-    with pytest.raises(PlanError, match="holds no weights here(.|\n)*--force-reinstall"):
+    with pytest.raises(PlanError, match=r"holds no weights here(.|\n)*--force-reinstall"):
         local.find_file("smollm2")
 
 
@@ -230,7 +230,9 @@ def test_atag_and_nest_run_on_it_too(weights, df):
 
 def test_a_server_that_ends_in_the_middle_is_told_and_started_anew(weights, df):
     df.loc[11, "text"] = "die"
-    with pytest.raises(RunAborted, match=f"the local model {NAME} has ended.*Run the cell") as caught:
+    with pytest.raises(
+        RunAborted, match=f"the local model {NAME} has ended.*Run the cell"
+    ) as caught:
         df.llm.tag("text", LABELS)
     assert caught.value.run.report.pending >= 1
     out = df.iloc[:11].llm.tag("text", LABELS)
@@ -306,7 +308,7 @@ def test_a_forked_child_leaves_the_server_to_its_parent_and_starts_its_own(weigh
             right = out["label"].eq("good").all() and own.pid != server.pid
             local.stop_all()
             os._exit(0 if right and not own.is_alive() else 1)
-        except BaseException:
+        except BaseException:  # noqa: BLE001 - it must not go on as the parent's test
             os._exit(2)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert server.is_alive()

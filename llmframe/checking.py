@@ -93,8 +93,7 @@ async def _ask(place: Place, timeout: float) -> Finding:  # noqa: ASYNC109 - it 
             timeout=timeout,
             scrub=Scrubber(*endpoint.secrets),
         )
-        wanted = place.preset is None or "logprobs" not in place.preset.lacks
-        finding = await probe.run(place.rung, logprobs=wanted)
+        finding = await probe.run(place.rung)
     finally:
         await backend.close()
     if finding.reply is not None:  # the next run need not find out again
@@ -110,6 +109,7 @@ def _asker(settings: Settings) -> Asker:
         seed=settings.seed,
         max_output_tokens=settings.max_output_tokens,
         extra_body=settings.extra_body,
+        logprobs=True,
     )
     return Asker(prompt, str(settings.model), sampling, nonce=secrets.token_hex(4))
 
@@ -170,9 +170,9 @@ def _format(finding: Finding) -> Line:
 def _logprobs(finding: Finding) -> Line:
     if "logprobs" in finding.refused:
         return Line("logprobs", "no: they are refused")
-    if not finding.logprobs:
+    if "logprobs" in finding.rung.dropped:
         return Line("logprobs", "no: this provider is known to refuse them")
-    came = finding.reply is not None and bool(finding.reply.logprobs)
+    came = finding.reply is not None and finding.reply.tokens is not None
     return Line("logprobs", "yes" if came else "no: asked for, but none came")
 
 

@@ -109,6 +109,7 @@ CHECKS: dict[str, _Check] = {
     "into": (lambda v: isinstance(v, str) and bool(v.strip()), "a column's name"),
     "overwrite": _BOOL,
     "details": _BOOL,
+    "confidence": (lambda v: v in (None, "logprob"), '"logprob" or None'),
     "progress": (
         lambda v: v in ("auto", "widget", "tqdm", "log", True, False),
         '"auto", "widget", "tqdm", "log" or False',

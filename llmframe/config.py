@@ -57,6 +57,7 @@ class Options(TypedDict, total=False):
     into: str
     overwrite: bool
     details: bool
+    confidence: Literal["logprob"] | None
     progress: Literal["auto", "widget", "tqdm", "log"] | bool
     runner: Literal["auto", "thread", "nest"]
     on_error: Literal["keep", "raise"]
@@ -94,13 +95,18 @@ class Settings:
             tokens in and out; what is in flight still comes back. prices: per million tokens
             (in, out); else those that the package genai-prices knows, if it is installed.
     Keeping
-        checkpoint: True for ``.llmframe/<task>.jsonl`` here, a path, or False. reuse: take
-            answers from it. id: a column kept in it. adopt: take over a file of plain
+        checkpoint: True for ``.llmframe/<task>.jsonl`` here, a path, or False; a path that
+            ends in ``.db`` is a SQLite file, for many processes that write at once. reuse:
+            take answers from it. id: a column kept in it. adopt: take over a file of plain
             ``{"id": ..., field: ...}`` lines, needs id. store_input: keep the texts, too.
     Columns
         prefix: put before every new column's name. into: the column of a single field.
         overwrite: replace columns that llmframe did not write. details: add llm_attempts,
             llm_tokens_in, llm_tokens_out, llm_cost, llm_seconds and llm_raw.
+    Trust
+        confidence: "logprob" adds a column ``<field>_confidence`` behind each closed choice: the
+            probability that the model gave to the label, missing where the endpoint does not
+            tell. It ranks answers by doubt; how often a 0.9 is right must be measured.
     Running
         progress: "auto", "widget", "tqdm", "log" or False. runner: "auto" and "thread" run
             on a loop of llmframe's own, "nest" on the notebook's. on_error: "raise" stops at
@@ -141,6 +147,7 @@ class Settings:
     into: str = "label"
     overwrite: bool = False
     details: bool = False
+    confidence: Literal["logprob"] | None = None
     progress: Literal["auto", "widget", "tqdm", "log"] | bool = "auto"
     runner: Literal["auto", "thread", "nest"] = "auto"
     on_error: Literal["keep", "raise"] = "keep"

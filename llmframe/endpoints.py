@@ -59,6 +59,7 @@ class Place:
         return Rung(
             response_format="json_object" if "json_schema" in lacks else "json_schema",
             cap="max_tokens" if "max_completion_tokens" in lacks else "max_completion_tokens",
+            dropped=frozenset({"logprobs"}) if "logprobs" in lacks else frozenset(),
         )
 
     @property

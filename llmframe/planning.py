@@ -12,17 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 from llmframe.endpoints import Place, find_place, start_local
 from llmframe.engine.asking import Sampling
+from llmframe.engine.backend import has_default_transport
 from llmframe.engine.budget import Budget, Prices, known_prices
 from llmframe.engine.course import Patience
 from llmframe.engine.execution import Execution, Job
 from llmframe.engine.identity import KeyMaker
 from llmframe.engine.journal import TaskInfo, adopt_plain, id_text, open_checkpoint
 from llmframe.engine.outgoing import TextRules
+from llmframe.engine.proxy import proxy_of
 from llmframe.errors import PlanError, warn
 from llmframe.frame.columns import plan_columns
 from llmframe.frame.rows import plan_rows, snapshot
 from llmframe.run import Run, Target
 from llmframe.secret import hide_keys, hide_secrets
+from llmframe.task.confidence import is_choice
 from llmframe.task.fields import resolve_fields
 from llmframe.task.parse import parse_reply
 from llmframe.task.prompt import PROMPT_VERSION, Prompt
@@ -66,6 +69,7 @@ def plan(
     import openai  # noqa: F401 - here, not on the run's loop, which it would hold up
 
     prompt = Prompt(settings.instructions, resolve_fields(fields, into=settings.into))
+    _check_confidence(prompt, settings)
     rows = plan_rows(df, input, id=settings.id)
     rules = _rules(settings)
     place = find_place(settings, own_loop=own_loop and settings.runner != "nest")
@@ -79,6 +83,7 @@ def plan(
         prefix=settings.prefix,
         overwrite=settings.overwrite,
         details=settings.details,
+        confidence=settings.confidence is not None,
         task=keys.digest.hex()[:12],
     )
     budget = _budget(settings, place)
@@ -127,7 +132,16 @@ def plan(
         only_new=only_new,
         raise_incomplete=settings.on_incomplete == "raise",
     )
-    return Call(Run(Execution(job), target, url=place.title), settings, (*place.notes, *notes))
+    notes = (*place.notes, *_proxy_notes(endpoint), *notes)
+    return Call(Run(Execution(job), target, url=place.title), settings, notes)
+
+
+def _check_confidence(prompt: Prompt, settings: Settings) -> None:
+    if settings.confidence is not None and not any(map(is_choice, prompt.fields.specs)):
+        raise PlanError(
+            'confidence="logprob" is the probability of a label, and no field is a closed choice; '
+            "leave it out, or ask for one of a list of labels"
+        )
 
 
 def _rules(settings: Settings) -> TextRules:
@@ -146,6 +160,7 @@ def _sampling(settings: Settings) -> Sampling:
         seed=settings.seed,
         max_output_tokens=settings.max_output_tokens,
         extra_body=settings.extra_body,
+        logprobs=settings.confidence == "logprob",
     )
 
 
@@ -177,6 +192,15 @@ def _need(prompt: Prompt, rows: RowPlan, settings: Settings) -> int:
     longest = max((len(text.encode()) for text in texts if text), default=0)
     asked = len(prompt.system("json_object").encode()) + longest
     return asked // 2 + (settings.max_output_tokens or 0)
+
+
+def _proxy_notes(endpoint: Endpoint) -> tuple[str, ...]:
+    """Through whose hands the requests go, where the environment says so."""
+    ours = endpoint.client is None or has_default_transport(endpoint.client)
+    proxy = proxy_of(endpoint.base_url) if ours else None
+    if proxy is None:
+        return ()
+    return (f"requests go through the proxy {hide_secrets(proxy)} of the environment",)
 
 
 def _budget(settings: Settings, place: Place) -> Budget:

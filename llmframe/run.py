@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from llmframe.engine.report import RunReport, RunStatus, Snapshot
     from llmframe.frame.columns import ColumnPlan
 
+SLICE = 10_000  # rows whose texts are compared at once
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -61,7 +63,7 @@ class Run:
         self._over: Future[None] = Future()
         self._over.set_running_or_notify_cancel()  # who awaits it cannot cancel it
         self._crash: BaseException | None = None
-        self._told = False
+        self._told: set[str] = set()
         self.stage: Any = None
 
     def _ipython_display_(self) -> None:
@@ -172,6 +174,8 @@ class Run:
         frame = self.partial()
         if self.report.pending:
             self._tell_incomplete()
+        if self.report.ok and not self._target.columns.has_confidence(frame):
+            self._tell_once(advice.NO_LOGPROBS)
         return frame
 
     def snapshot(self, message: str = "") -> Snapshot:
@@ -190,7 +194,7 @@ class Run:
             self._plan() == other._plan()
             and mine.df.index.equals(its.df.index)
             and mine.df.equals(its.df)
-            and self._rows() == other._rows()
+            and self._asks_the_same(other)
         )
 
     def _plan(self) -> tuple[object, ...]:
@@ -204,9 +208,14 @@ class Run:
             None if job.checkpoint is None else job.checkpoint.path,
         )
 
-    def _rows(self) -> tuple[object, object]:
-        rows = self._execution.job.rows
-        return rows.texts(0, rows.n), rows.ids(0, rows.n)
+    def _asks_the_same(self, other: Run) -> bool:
+        """Whether the texts and ids of two frames of equal length are equal, told by the slice."""
+        mine, its = self._execution.job.rows, other._execution.job.rows
+        return all(
+            mine.texts(start, start + SLICE) == its.texts(start, start + SLICE)
+            and mine.ids(start, start + SLICE) == its.ids(start, start + SLICE)
+            for start in range(0, mine.n, SLICE)
+        )
 
     @property
     def lives_here(self) -> bool:
@@ -258,8 +267,11 @@ class Run:
         if self._target.raise_incomplete:
             warning.run = self  # type: ignore[attr-defined]
             raise warning
-        if not self._told:
-            self._told = True
+        self._tell_once(warning)
+
+    def _tell_once(self, warning: str | Warning) -> None:
+        if str(warning) not in self._told:
+            self._told.add(str(warning))
             warn(warning)
 
     def _info(self) -> dict[str, Any]:

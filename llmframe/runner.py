@@ -43,7 +43,12 @@ class LoopThread:
 
     def _live(self) -> None:
         asyncio.set_event_loop(self.loop)
-        self.loop.run_forever()
+        while not self.loop.is_closed():
+            try:
+                self.loop.run_forever()
+            except SystemExit:  # of somebody's code, such as a validator: it has ended its task
+                continue
+            return
 
     def submit(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         """Run a coroutine there."""

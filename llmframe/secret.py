@@ -80,9 +80,9 @@ def hide_keys(text: str, keys: Iterable[str]) -> str:
     well stand in an answer: hidden is what has twelve characters and a digit.
     """
     for key in keys:
-        if len(key) >= LEAST_KEY and any(map(str.isdigit, key)):
+        if _is_secret(key):
             text = text.replace(key, HIDDEN)
-            if "\\" in text:
+            if "\\u" in text or "\\/" in text:
                 text = _escaped(key).sub(HIDDEN, text)
     return text
 
@@ -110,6 +110,11 @@ def hide_in_logs(keys: Iterable[str]) -> None:
     _log_filter.keys |= set(keys)
     for name in TRANSPORT_LOGGERS:
         logging.getLogger(name).addFilter(_log_filter)
+
+
+@lru_cache(maxsize=16)
+def _is_secret(key: str) -> bool:
+    return len(key) >= LEAST_KEY and any(map(str.isdigit, key))
 
 
 @lru_cache(maxsize=16)

@@ -187,6 +187,7 @@ def wire(
     observers: Sequence[Any] = (),
     budget: Budget | None = None,
     probes: bool = False,
+    keys: KeyMaker = KEYS,
     **options: Any,
 ) -> Wired:
     """A pipeline on the running loop, in its time; its governor knows the model, or probes."""
@@ -197,7 +198,7 @@ def wire(
     events: list[Any] = []
     parts = Parts(
         rows=rows,
-        keys=KEYS,
+        keys=keys,
         book=Book(rows.n),
         events=Events(tally, events.append, *observers),
         asker=Asker(PROMPT, "m", sampling or Sampling(), nonce="n0"),

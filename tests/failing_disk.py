@@ -6,6 +6,7 @@ calls on files whose path holds a given text, and fails the nth.
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import subprocess
@@ -110,6 +111,7 @@ OPENER(open64)
 int name(int fd, int command, ...) {                                                       \
     va_list rest; va_start(rest, command); void *arg = va_arg(rest, void *); va_end(rest); \
     if ((command == F_SETLK || command == F_SETLKW) && operation == LOCK                   \
+        && ((struct flock *)arg)->l_type != F_UNLCK                                        \
         && is_our_fd(fd) && fails(LOCK)) { errno = error; return -1; }                     \
     return REAL(int, #name, int, int, void *)(fd, command, arg);                           \
 }
@@ -131,11 +133,11 @@ int unlink(const char *path) {
 BEGIN = """
 import ctypes, errno
 _disk = ctypes.CDLL(None)
-OPERATIONS = {operations!r}
+_operations = {operations!r}
 HALF, NEVER = -1, 0
 def match(text): _disk.disk_match(text.encode())
 def fail(operation, nth, error=errno.EIO, all=False):
-    _disk.disk_fail(OPERATIONS.index(operation), nth, error, int(all))
+    _disk.disk_fail(_operations.index(operation), nth, error, int(all))
 def calls(): return _disk.disk_calls()
 def quick(): _disk.disk_quick(1)
 def syncs(): return _disk.disk_syncs(0), _disk.disk_syncs(1)
@@ -146,6 +148,7 @@ def forget_syncs(): _disk.disk_forget_syncs()
 @cache
 def _library() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="failing-disk-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     source = folder / "disk.c"
     source.write_text(_SOURCE)
     library = folder / "disk.so"

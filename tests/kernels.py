@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import queue
 import subprocess
@@ -30,6 +31,14 @@ def search_path(which: str) -> str:
 def old_ipykernel() -> Path:
     """Where ipykernel 6 is, fetched if need be; skips where it cannot be had, but not in CI."""
     place = KERNELS / f"ipykernel-{OLD}"
+    KERNELS.mkdir(exist_ok=True)
+    with (KERNELS / "lock").open("w") as lock:  # tests may run in several processes
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _fetch(place)
+    return place
+
+
+def _fetch(place: Path) -> None:
     if not (place / "ipykernel_launcher.py").exists():
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
         fetched = subprocess.run(
@@ -38,7 +47,6 @@ def old_ipykernel() -> Path:
         if fetched.returncode:
             give_up = pytest.fail if os.environ.get("CI") else pytest.skip
             give_up(f"ipykernel {OLD} cannot be fetched here")
-    return place
 
 
 @dataclass
@@ -81,9 +89,7 @@ class Kernel:
         self._manager.start_kernel(
             env={**os.environ, **environment, "PYTHONPATH": search_path(which)}, cwd=place
         )
-        self._client = self._manager.blocking_client()
-        self._client.start_channels()
-        self._client.wait_for_ready(timeout=PATIENCE)
+        self._connect()
         self._cells: dict[str, Cell] = {}
         self._displays: dict[str, list[dict[str, Any]]] = {}
         self.widgets: dict[str, dict[str, Any]] = {}
@@ -95,6 +101,16 @@ class Kernel:
         self._client.stop_channels()
         self._manager.shutdown_kernel(now=True)
         self._manager.cleanup_resources()
+
+    def _connect(self) -> None:
+        self._client = self._manager.blocking_client()
+        self._client.start_channels()
+        self._client.wait_for_ready(timeout=PATIENCE)
+
+    def leave_and_come_back(self) -> None:
+        """Close the page, and open another when the kernel is ready for one."""
+        self._client.stop_channels()
+        self._connect()
 
     def send(self, code: str) -> str:
         """Queue a cell; its id."""

@@ -101,11 +101,21 @@ def test_requests_earn_repeats():
 )
 def test_an_outage_begins_when_all_of_the_last_results_were_lost(limit, left, answered, enough):
     outage = Outage()
-    told = [outage.failed(7.0, limit, left, answered=answered) for _ in range(enough + 1)]
+    told = [outage.failed(7.0, 6.0, limit, left, answered=answered) for _ in range(enough + 1)]
     assert told == [False] * (enough - 1) + [True, False]
     assert (outage.is_on, outage.since, outage.is_sure) == (True, 7.0, False)
-    outage.got_through()
+    outage.got_through(8.0)
     assert not outage.is_on
+
+
+def test_an_answer_to_what_was_sent_before_the_first_loss_does_not_end_the_streak():
+    outage = Outage()
+    outage.failed(7.0, 6.0, 4, 10, answered=True)
+    outage.got_through(5.0)
+    assert outage.streak == 0
+    outage.got_through(6.5)
+    outage.got_through(6.6)
+    assert outage.streak == 1
 
 
 def test_the_first_look_comes_at_once_and_only_when_it_is_lost_the_outage_is_sure():
@@ -114,5 +124,5 @@ def test_the_first_look_comes_at_once_and_only_when_it_is_lost_the_outage_is_sur
     assert not outage.is_sure
     assert [outage.next_look() for _ in range(6)] == [1, 2, 4, 8, 15, 15]
     assert outage.is_sure
-    outage.got_through()
+    outage.got_through(8.0)
     assert not outage.is_sure

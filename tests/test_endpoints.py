@@ -50,6 +50,8 @@ def test_what_a_provider_lacks_is_not_asked_for_first():
     assert place(provider="deepseek", api_key=KEY).rung == Rung("json_object", "max_tokens")
     assert place(provider="openai", api_key=KEY, model="m").rung == TOP
     assert place(provider="mistral", api_key=KEY).rung == Rung("json_schema", "max_tokens")
+    groq = place(provider="groq", api_key=KEY, model="m").rung
+    assert groq == Rung(dropped=frozenset({"logprobs"}))
 
 
 def test_an_address_alone_tells_what_it_lacks_but_sets_nothing():

@@ -60,7 +60,8 @@ def ended_well(execution):
         and seat.on_wire == 0
         and seat not in execution._governor._seats
         and in_flight._asked == {}
-        and execution._pipeline is None
+        and execution._pipeline is execution._task is execution.job.checkpoint is None
+        and seat.on_doom is None
         and execution.book._leaders == {}
     )
 

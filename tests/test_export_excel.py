@@ -86,8 +86,13 @@ def test_texts_that_are_too_long_are_cut_and_counted_in_one_warning(tmp_path):
     assert cells == [("s", fits), ("s", long[:32_767]), ("s", wide[: 32_767 // 2])]
 
 
+def test_a_frame_without_columns_is_an_empty_sheet(tmp_path):
+    assert sheet_of(pd.DataFrame(index=range(2)), tmp_path).max_row <= 3
+
+
 def test_numbers_keep_their_digits(tmp_path):
-    cells = [-1, 1.5, 999_999_999_999_999, 1_234_567_890_123_456, np.inf, np.nan, Decimal("2.5")]
+    cells = [-1, np.float32(1.5), 999_999_999_999_999, 1_234_567_890_123_456]
+    cells += [np.inf, np.nan, Decimal("2.5")]
     assert column_of(pd.Series(cells, dtype=object), tmp_path) == [
         ("n", -1), ("n", 1.5), ("n", 999_999_999_999_999), ("s", "1234567890123456"),
         ("s", "inf"), ("n", None), ("n", 2.5),
@@ -103,6 +108,7 @@ def test_numbers_keep_their_digits(tmp_path):
         (pd.Timestamp("1899-12-31"), "1899-12-31"),
         (pd.Timestamp("9999-12-31").as_unit("us"), dt.datetime(9999, 12, 31)),
         (pd.Timestamp("2024-01-02 03:04:05.123456789"), dt.datetime(2024, 1, 2, 3, 4, 5, 123000)),
+        (dt.date(2024, 1, 2), dt.datetime(2024, 1, 2)),
         (pd.Timedelta("-1 day"), "-1 days +00:00:00"),
     ],
 )
@@ -111,7 +117,7 @@ def test_moments_are_dates_where_excel_has_them(tmp_path, cell, expected):
 
 
 def test_pandas_reads_it_back(tmp_path):
-    df = pd.DataFrame({"a": ["x", None], "n": [1, 2], "d": pd.to_datetime(["2024-01-02"] * 2)})
+    df = pd.DataFrame({"a": ["x", "y"], "n": [1, None], "d": pd.to_datetime(["2024-01-02"] * 2)})
     back = pd.read_excel(df.llm.to_excel(tmp_path / "out.xlsx"))
     pd.testing.assert_frame_equal(back, df, check_dtype=False)
 

@@ -178,6 +178,38 @@ def test_a_column_of_objects_that_the_person_changed_is_written_as_text_and_said
     assert lf.read_parquet(path)["order"].tolist()[0] == '{"another": 1}'
 
 
+UNFIT = {
+    "text for a number": {"number": "7", "items": [{"name": "a", "count": "1"}], "weight": 1.0},
+    "a number for text": {"number": 7, "items": [], "weight": 1.0},
+    "truth for a number": {"number": "7", "items": [], "weight": True},
+    "a dict for a list": {"number": "7", "items": {}, "weight": 1.0},
+    "a huge number": {"number": "7", "items": [{"name": "a", "count": 2**63}], "weight": 1.0},
+}
+
+
+@pytest.mark.parametrize("cell", UNFIT.values(), ids=UNFIT)
+def test_no_value_is_bent_to_fit_its_field(tmp_path, cell):
+    out = tagged([FULL], fields={"order": FIELDS["order"]})
+    out["order"] = pd.Series([cell], index=out.index)
+    with pytest.warns(UserWarning, match="'order': parquet has no one type"):
+        path = written(out, tmp_path)
+    assert json.loads(pd.read_parquet(path)["order"].iloc[0]) == cell
+
+
+def test_truth_and_numbers_are_told_apart_in_lists(tmp_path):
+    out = tagged([{"a": [True, False]}, None], fields={"a": list[bool]})
+    pd.testing.assert_frame_equal(lf.read_parquet(written(out, tmp_path)), out)
+    out["a"] = pd.Series([[1, 0], None], index=out.index)
+    assert pq.read_table(written(out, tmp_path))["a"].to_pylist() == [[1, 0], None]
+
+
+def test_a_key_that_is_left_out_is_missing(tmp_path):
+    out = tagged([FULL], fields={"order": FIELDS["order"]})
+    out["order"] = pd.Series([{"number": "7"}], index=out.index)
+    back = lf.read_parquet(written(out, tmp_path))
+    assert back["order"].tolist() == [{"number": "7", "items": None, "weight": None}]
+
+
 @pytest.mark.parametrize(
     "told", [None, 3, "tuple", [], ["text", "text"], {}, {"number": "tuple"}, {"a": ["text"]}]
 )
@@ -288,6 +320,12 @@ def test_what_parquet_has_no_dtype_for_keeps_its_values(tmp_path, cells, expecte
     assert pq.read_table(path)["x"].to_pylist() == expected
 
 
+def test_labels_that_only_half_a_character_tells_apart_stay_two_cells(tmp_path):
+    labels = pd.Index(["a\ud83d", "a\ud83e"], dtype=object)
+    df = pd.DataFrame({"x": pd.Categorical.from_codes([1, 0], labels)})
+    assert pd.read_parquet(written(df, tmp_path))["x"].tolist() == ["a\ufffd"] * 2
+
+
 # -- names ----------------------------------------------------------------------------------
 
 
@@ -363,15 +401,53 @@ def test_a_frame_that_was_never_tagged_can_be_written_too(tmp_path):
 
 def test_metadata_of_another_file_are_an_error_that_says_so(tmp_path):
     pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "foreign.parquet")
+    broken = pa.table({"a": [1]}).replace_schema_metadata({"llmframe": "no JSON"})
+    pq.write_table(broken, tmp_path / "broken.parquet")
     (tmp_path / "not.parquet").write_bytes(b"text")
     for name, said in {
         "foreign.parquet": "tells nothing of llmframe",
+        "broken.parquet": "tells nothing of llmframe",
         "not.parquet": "no parquet file that can be read",
         "missing.parquet": "there is no file",
         "": "is a folder",
     }.items():
         with pytest.raises(PlanError, match=said):
             lf.read_metadata(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["missing.parquet", "not.parquet", ""])
+def test_what_is_no_parquet_file_is_not_read(tmp_path, name):
+    (tmp_path / "not.parquet").write_bytes(b"text")
+    with pytest.raises(PlanError, match=r"there is no file|no parquet file|is a folder"):
+        lf.read_parquet(tmp_path / name)
+
+
+def rewritten(path, **changes):
+    """The file as another program might have left it."""
+    table = pq.read_table(path)
+    for name, cells in changes.items():
+        at = table.schema.get_field_index(name)
+        table = table.set_column(at, name, pa.array(cells))
+    pq.write_table(table, path)
+    return path
+
+
+def test_what_another_program_has_changed_is_read_as_it_is(tmp_path):
+    path = written(tagged(), tmp_path)
+    rewritten(path, level=[1, 7, None], either=["no JSON", None, None], topics=["a", None, None])
+    back = lf.read_parquet(path)
+    assert back["level"].tolist() == [1, 7, pd.NA]
+    assert back["either"].tolist()[0] == "no JSON"
+    assert back["topics"].tolist()[0] == "a"
+
+
+@pytest.mark.parametrize("text", [b"", b"no JSON", b"[]", b"3", b'{"columns": {"level": 3}}'])
+def test_broken_metadata_are_no_hindrance_to_reading(tmp_path, text):
+    path = written(tagged(), tmp_path)
+    table = pq.read_table(path)
+    metadata = {**table.schema.metadata, b"llmframe": text}
+    pq.write_table(table.replace_schema_metadata(metadata), path)
+    pd.testing.assert_frame_equal(lf.read_parquet(path), pd.read_parquet(path))
 
 
 def test_a_foreign_parquet_file_is_read_as_pandas_reads_it(tmp_path):

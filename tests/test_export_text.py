@@ -215,7 +215,7 @@ def test_dates_are_iso_and_whole_days_are_days(tmp_path):
     moments = pd.to_datetime(["2024-01-02 03:04:05", None])
     df = pd.DataFrame(
         {
-            "day": pd.to_datetime(["0001-01-02", None]).astype("datetime64[us]"),
+            "day": np.array(["0001-01-02", "NaT"], dtype="datetime64[us]"),
             "moment": moments,
             "zone": moments.tz_localize("Asia/Shanghai"),
             "object": [dt.date(2024, 1, 2), None],

@@ -310,7 +310,6 @@ def test_mistakes_in_fields_are_named(fields, said):
         (Annotated[int, Field(max_length=3)], "x"),
         (Optional, "typing.Optional"),
     ],
-    ids=repr,
 )
 def test_mistakes_in_a_field_are_named(field, said):
     message = refusal({"good": int, "x": field})

@@ -175,6 +175,47 @@ def test_what_is_lost_after_a_look_was_lost_too_is_no_fault_of_its_row_however_l
     assert gate.lost(third, 1000.0)
 
 
+def test_a_time_without_answers_is_known_as_an_outage_once_a_look_was_lost_and_for_ever():
+    gate = new_gate(10)
+    first = gate.streak
+    lose(gate, send(gate, 0.0, 5), 1.0)
+    assert not gate.was_outage(first)
+    lose(gate, send(gate, 1.0), 1.5)
+    assert gate.was_outage(first)
+    (look,) = send(gate, 2.5)
+    gate.take_off(look)
+    gate.succeeded(look, 3.0, None, clean=False)
+    assert gate.streak == first + 1
+    assert gate.was_outage(first)
+    assert not gate.was_outage(gate.streak)
+
+
+def test_every_fourth_look_is_a_row_s_own_request():
+    gate = new_gate(10)
+    lose(gate, send(gate, 0.0, 5), 1.0)
+    ours, now = [], 2.0
+    for _ in range(8):
+        now += gate.wait(now)
+        (look,) = send(gate, now)
+        ours.append(look.look)
+        lose(gate, [look], now)
+    assert ours == [True, True, True, False] * 2
+
+
+def test_an_outage_or_a_storm_may_last_for_a_month():
+    gate = new_gate(10)
+    lose(gate, send(gate, 0.0, 5), 1.0)
+    looks(gate, 1100)
+    assert gate.wait(1e5) <= LONGEST_LOOK
+    storm, now = new_gate(10), 0.0
+    for _ in range(1100):
+        (probe,) = send(storm, now)
+        storm.take_off(probe)
+        storm.refused(probe, now, None)
+        now += 60.0
+    assert storm.wait(now - 60.0) <= 60.0
+
+
 def test_an_answer_to_what_was_sent_before_ends_an_outage_too():
     gate = new_gate(10)
     (late,) = send(gate, 0.0)
@@ -191,7 +232,7 @@ def test_a_limit_that_had_shrunk_does_not_jump_up_with_the_first_refusal():
     gate = new_gate(20, finds_own=True)
     gate._climb._move(5, gate._climb._up, 0.0)
     assert gate.limit == 5
-    (ticket,) = send(gate, 1.0)
+    _, ticket = send(gate, 1.0, 2)
     gate.take_off(ticket)
     gate.refused(ticket, 2.0, 1.0)
     assert gate.limit == 4

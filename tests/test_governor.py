@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import random
+import sys
 import threading
 
 import pytest
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from llmframe.engine import governor as governors
 from llmframe.engine.governor import Governor, Seat, auto_cap, governor_for
 from llmframe.engine.governor.gate import Gate
-from llmframe.engine.governor.governor import FIRST_LIMIT, FIRST_LIMIT_AUTO
+from llmframe.engine.governor.governor import AUTO_CAP, FIRST_LIMIT, FIRST_LIMIT_AUTO
 from llmframe.engine.governor.ladder import Rung
 from llmframe.engine.governor.limiter import CUT_INTERVAL, Limiter
 from llmframe.engine.governor.pause import QUICK, SURE, Pause
@@ -200,6 +201,15 @@ def test_a_pause_ends_with_one_request_and_the_others_follow_evenly_once_it_is_a
     assert pause.wait(2.3, 10) == 0
 
 
+def test_a_hair_before_its_end_a_pause_lets_no_more_through_than_after_it():
+    pause = Pause(whole)
+    pause.refused(0.0, 0, 30.0, 0.1)
+    early = 30.0 - 1e-9
+    assert pause.wait(early, 10) == 0
+    pause.sent(early)
+    assert pause.wait(early, 10) > 0
+
+
 def test_a_probe_that_is_not_refused_for_longer_than_refusals_take_has_passed():
     pause = Pause(whole)
     pause.refused(0.0, 0, 1.0, 0.5)
@@ -333,6 +343,7 @@ def test_retry_after_of_nothing_still_ends_half_open():
 def test_refusals_of_before_a_pause_do_not_cut():
     gate = Gate(whole)
     gate.expect(100, 100, finds_own=False, now=0.0)
+    gate.send(0.0, 100)
     before_cut = gate.send(0.0, 100)
     gate.refused(before_cut, 0.5, 1.0)
     assert gate.limit == 80
@@ -342,6 +353,18 @@ def test_refusals_of_before_a_pause_do_not_cut():
     assert gate.limit == 80
     gate.refused(early_in_pause, 9.0, None)
     assert gate.limit == 80
+
+
+def test_a_refusal_of_what_was_alone_on_the_wire_cuts_nothing():
+    gate = Gate(whole)
+    gate.expect(50, 50, finds_own=False, now=0.0)
+    now = 0.0
+    for _ in range(9):  # a storm: one request after each pause
+        probe = gate.send(now, 100)
+        gate.take_off(probe)
+        gate.refused(probe, now + 0.1, 6.0)
+        now += 6.1
+    assert gate.limit == 50
 
 
 def test_the_gate_counts_what_happens():
@@ -704,7 +727,9 @@ def test_after_a_pause_one_request_leaves_and_then_the_others_evenly_and_in_orde
         governor = new_governor()
         seat = governor.join(20)
         loop = asyncio.get_running_loop()
-        governor.refuse(await seat.acquire(), 10.0)
+        first, second = await seat.acquire(), await seat.acquire()
+        governor.refuse(second, 10.0)
+        governor.release(first)
         began = loop.time()
         left = []
 
@@ -1083,5 +1108,23 @@ def test_the_cap_of_a_run_that_finds_its_own_is_known():
         governor = new_governor()
         governor.join(None)
         assert governor._gate._limiter.ceiling == auto_cap()
+
+    virtual_time.run(main())
+
+
+def test_where_open_files_are_not_counted_the_cap_is_the_most(monkeypatch):
+    monkeypatch.setitem(sys.modules, "resource", None)
+    assert auto_cap() == AUTO_CAP
+
+
+def test_a_lease_that_is_given_back_after_its_run_has_left_is_no_news():
+    async def main():
+        governor = new_governor()
+        seat, other = governor.join(2), governor.join(2)
+        lease = await seat.acquire()
+        seat.leave()
+        governor.give_back(lease)
+        assert other.on_wire == 0
+        assert governor.binding().on_wire == 0
 
     virtual_time.run(main())

@@ -107,6 +107,19 @@ def test_an_answer_beats_a_failure_and_a_later_answer_an_earlier_one(folder: Pat
         assert again.get(key(2)) == answer(3)
 
 
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.db"])
+def test_how_sure_an_answer_is_comes_back_with_it(folder: Path, name: str) -> None:
+    sure = RowResult("ok", {"intent": "refund"}, confidence={"intent": 0.75})
+    path = folder.parent / name
+    with opened(path, folder) as checkpoint:
+        checkpoint.append(key(1), sure, id=7)
+        checkpoint.append(key(2), answer(2))
+    with opened(path, folder) as again:
+        assert again.get(key(1)) == sure
+        assert again.get(key(2)) == answer(2)
+        assert again.has_id(key(1), 7)
+
+
 def test_the_row_text_is_kept_only_when_it_is_given(folder: Path) -> None:
     with opened(True, folder) as checkpoint:
         checkpoint.append(key(1), answer(1), text="my row")

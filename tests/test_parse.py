@@ -75,6 +75,29 @@ def refused(field: Any, reply: str) -> OutputError:
     return refusal('{"x": ' + reply + "}", resolve_fields({"x": field}))
 
 
+# What is said twice
+
+
+def test_a_name_with_two_values_is_refused_and_both_are_named():
+    error = refusal(json.dumps(GOOD)[:-1] + ', "intent": "other"}')
+    assert str(error) == "the reply says 'intent' twice: 'refund' and 'other'"
+
+
+def test_a_name_that_is_said_twice_alike_is_read():
+    assert parse_reply(json.dumps(GOOD)[:-1] + ', "intent": "refund"}', TICKET) == GOOD
+
+
+def test_a_name_that_is_quoted_in_a_text_is_not_said_twice():
+    reply = GOOD | {"note": 'He said "intent" and "urgency".'}
+    assert parse_reply(json.dumps(reply), TICKET) == reply
+
+
+def test_a_name_inside_a_nested_object_may_be_the_field_s_own():
+    reply = {"x": {"color": "red", "stars": None, "price": 1.0, "day": None}, "color": "a"}
+    fields = resolve_fields({"x": Item, "color": ["a", "b"]})
+    assert parse_reply(json.dumps(reply), fields) == reply
+
+
 # What is read
 
 

@@ -65,3 +65,28 @@ def test_requests_of_another_limit_do_not_count():
     for i in range(500):
         climb.completed(99.0, 101.0 + i)
     assert climb.limit == 20
+
+
+def rounds(climb, latency, rate, windows=4):
+    """Requests come back at this rate, each after so long, for so many windows."""
+    limit, at = climb.limit, climb._meter.since + latency
+    for _ in range(windows * max(60, 2 * limit + 1)):
+        if climb.limit != limit:
+            return
+        at += 1 / rate
+        climb.completed(at - latency, at)
+
+
+def test_a_level_whose_answers_are_slower_is_kept_where_it_brings_more_all_the_same():
+    climb = Climb(20, 160, 0.0)
+    rounds(climb, latency=1.0, rate=20)
+    assert climb.limit == 40
+    rounds(climb, latency=1.5, rate=27)
+    assert climb.limit == 80
+
+
+def test_a_level_whose_answers_are_slower_is_left_where_it_brings_nothing():
+    climb = Climb(20, 160, 0.0)
+    rounds(climb, latency=1.0, rate=20)
+    rounds(climb, latency=2.0, rate=20.5)
+    assert climb.limit == 20

@@ -25,6 +25,7 @@ def answer(n: int) -> RowResult:
     st.builds(
         RowResult, st.just("ok"), VALUES, st.none(), COUNTS, USAGES,
         st.none() | st.floats(0, 9), st.none() | st.text(),
+        st.none() | st.dictionaries(st.text(), st.floats(0, 1)),
     )
 )  # fmt: skip
 def test_an_answer_comes_out_as_it_was_put_in(result):

@@ -209,6 +209,14 @@ def test_a_reply_that_is_no_json_is_tried_again():
     assert verdict.message == "text/html instead of JSON"
 
 
+def test_a_reply_that_was_too_large_is_told_as_such_and_not_as_a_lost_connection():
+    exc = openai.APIConnectionError(request=httpx2.Request("POST", "https://x"))
+    exc.__cause__ = BadReply("the endpoint answered with more than 32 MB")
+    verdict = judge(exc)
+    assert meaning(verdict) == ("retry", "server")
+    assert verdict.message == "the endpoint answered with more than 32 MB"
+
+
 def test_a_bad_reply_keeps_what_it_cost():
     assert BadReply("x", usage=Usage(3, 4)).usage == Usage(3, 4)
 
@@ -431,6 +439,11 @@ def at(seconds_from_now):
 def test_retry_after_may_be_a_date():
     assert retry_after({"retry-after": at(30)}) == pytest.approx(30, abs=2)
     assert retry_after({"x-retry-after": at(30)}) == pytest.approx(30, abs=2)
+
+
+def test_a_date_is_reckoned_from_the_responses_own_as_our_clock_may_be_wrong():
+    headers = {"Retry-After": at(-86_370), "Date": at(-86_400)}
+    assert retry_after(headers) == pytest.approx(30, abs=1)
 
 
 def test_a_date_that_is_past_means_now():

@@ -562,7 +562,6 @@ def test_an_answer_is_billed_even_if_the_client_has_left():
         {"cpu": 0},
         {"faults": lambda text, attempt: None, "process": True},
     ],
-    ids=str,
 )
 def test_an_option_that_cannot_be_is_refused_at_once(options):
     with pytest.raises(ValueError, match=next(iter(options))[:5]):

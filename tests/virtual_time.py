@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 TICK = 1e-9  # seconds that pass in each turn of the loop: no clock stands still
-PATIENCE = 10.0  # real seconds that a loop waits for a thread of its own
+PATIENCE = 5.0  # real seconds that a loop waits for a thread
 
 
 class Stuck(BaseException):
@@ -36,11 +36,9 @@ class _JumpingSelector(selectors.DefaultSelector):
         if timeout is not None:
             self.loop.now += max(timeout, TICK)
             return []
-        if not self.loop.has_threads():
-            raise Stuck("every task waits, and nothing is scheduled")
-        events = super().select(PATIENCE)
+        events = super().select(PATIENCE)  # a thread may be about to answer
         if not events:
-            raise Stuck("a thread did not answer")
+            raise Stuck("every task waits, nothing is scheduled, and no thread answers")
         return events
 
 
@@ -55,10 +53,6 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self.now
-
-    def has_threads(self) -> bool:
-        """Whether something runs, or has run, in a thread of the loop's executor."""
-        return self._default_executor is not None
 
 
 def run(main: Coroutine[object, object, T]) -> T:

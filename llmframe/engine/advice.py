@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from llmframe.engine.report import RunReport
     from llmframe.engine.retry import Verdict
 
+NO_LOGPROBS = (
+    "the endpoint gave no probabilities (logprobs) with its answers, so the confidence columns are "
+    "empty; the answers themselves are as good as ever. Leave confidence= out, or take a model "
+    "that gives them."
+)
 AGAIN = "Run the cell again: it goes on where it stopped, and nothing answered is paid again."
 AGAIN_WITHOUT = "Without a checkpoint the answers are only in this frame: keep it."
 

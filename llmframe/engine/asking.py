@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmframe.engine.results import RowResult
 from llmframe.errors import OutputError
+from llmframe.task.confidence import confidences
 from llmframe.task.parse import parse_reply
 
 if TYPE_CHECKING:
@@ -26,13 +27,15 @@ LEAST_LARGER_CAP = 1024  # tokens
 class Sampling:
     """How the model is to answer, as the person gave it; None is not given.
 
-    max_output_tokens: tokens. extra_body: further parameters of the request.
+    max_output_tokens: tokens. extra_body: further parameters of the request. logprobs: ask for
+    the tokens' probabilities.
     """
 
     temperature: float | None = None
     seed: int | None = None
     max_output_tokens: int | None = None
     extra_body: Mapping[str, Any] | None = None
+    logprobs: bool = False
 
     def asked(self) -> dict[str, Any]:
         """Its part of the key: only what was given."""
@@ -41,6 +44,7 @@ class Sampling:
             "seed": self.seed,
             "max_output_tokens": self.max_output_tokens,
             "extra_body": dict(self.extra_body) if self.extra_body else None,
+            "logprobs": self.logprobs or None,
         }
         return {name: value for name, value in given.items() if value is not None}
 
@@ -64,7 +68,9 @@ class Asker:
         self._frame = len(prompt.system().encode()) + len(
             str(prompt.response_format("json_schema"))
         )
-        self.given = frozenset(sampling.asked())
+        self.given = frozenset(sampling.asked()) - {
+            "logprobs"
+        }  # without it there are answers still
 
     def body(self, row: Row, rung: Rung) -> dict[str, Any]:
         """The request of the row's next leg, written so that the endpoint understands it."""
@@ -92,6 +98,8 @@ class Asker:
         given: dict[str, Any] = {"model": self._model, "temperature": sampling.temperature or 0.0}
         if sampling.seed is not None:
             given["seed"] = sampling.seed
+        if sampling.logprobs:
+            given["logprobs"] = True
         kept = {name: value for name, value in given.items() if name not in rung.dropped}
         body = kept | dict(sampling.extra_body or {})
         response_format = self._prompt.response_format(rung.response_format)
@@ -114,6 +122,7 @@ class Asker:
             usage,
             row.elapsed,
             reply.content if self._keep_raw else None,
+            self._confidence(reply),
         )
 
     def read(self, row: Row, reply: Reply, *, final: bool) -> RowResult | None:
@@ -139,7 +148,14 @@ class Asker:
             values = parse_reply(reply.content, self._prompt.fields)
         except OutputError as error:
             return self._correct(row, reply.content or "", error, final=final)
-        return RowResult("ok", values, None, row.sent, row.usage, row.elapsed, row.raw)
+        confidence = self._confidence(reply)
+        return RowResult("ok", values, None, row.sent, row.usage, row.elapsed, row.raw, confidence)
+
+    def _confidence(self, reply: Reply) -> dict[str, float] | None:
+        """By field; None where it was not asked for, or the endpoint does not tell."""
+        if not self._sampling.logprobs or reply.tokens is None:
+            return None
+        return confidences(reply.tokens, self._prompt.fields)
 
     def _cut(self, row: Row, reply: Reply, *, final: bool) -> RowResult | None:
         """The answer met its cap: ask once more with a larger one."""

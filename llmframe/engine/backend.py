@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json
 
+from llmframe.engine.proxy import proxy_of
 from llmframe.engine.results import Usage
 from llmframe.engine.retry import BadReply, ServerGone, page_title
 from llmframe.errors import PlanError
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     import httpx2
     from openai import AsyncOpenAI
 
+    from llmframe.task.confidence import Token
+
 CONNECT_TIMEOUT = 15.0  # seconds; hundreds of connections opened at once need more than 5
 NO_REDIRECTS = {"follow_redirects": False}  # the texts are for the endpoint, and nobody else
 TOO_MUCH = 1e15  # tokens or money; what is above is junk
@@ -36,8 +39,8 @@ class Reply:
     """One completion as it came.
 
     content: the message's text, None where there is none. refusal: the model's own words.
-    finish_reason: as the endpoint says it. headers: of the response. logprobs: as they came,
-    None where none did.
+    finish_reason: as the endpoint says it. headers: of the response. tokens: the content's
+    pieces with their logarithmic probabilities, None where the endpoint does not tell.
     """
 
     content: str | None
@@ -45,7 +48,7 @@ class Reply:
     refusal: str | None
     usage: Usage
     headers: Mapping[str, str]
-    logprobs: Any = None
+    tokens: tuple[Token, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +90,14 @@ class Backend:
         is_alive: Callable[[], bool] | None = None,
     ) -> None:
         import httpx2
+        import openai
 
         self._is_alive = is_alive
 
         self._client = client
         self._owned = owned
+        self._keys = header_secrets(client.default_headers)
+        self._is_plain = type(client) is openai.AsyncOpenAI
         self._response_type = httpx2.Response
         self._url = _completions_url(client)
         self._options: Any = NO_REDIRECTS
@@ -110,7 +116,13 @@ class Backend:
             if self._is_alive is not None and not self._is_alive():
                 raise ServerGone("its process has ended") from exc
             raise
-        return _without_keys(read_response(response), response.request.headers)
+        return self._without_keys(read_response(response), response.request.headers)
+
+    def _without_keys(self, reply: Reply, headers: Mapping[str, str]) -> Reply:
+        """headers: of the request; a plain client's key is known without reading them."""
+        keys = (*self._keys, self._client.api_key) if self._is_plain else header_secrets(headers)
+        content = reply.content and hide_keys(reply.content, keys)
+        return reply if content == reply.content else replace(reply, content=content)
 
     async def models(self) -> tuple[str, ...]:
         """The models that the endpoint lists, which costs nothing; raises as ``send`` does."""
@@ -165,13 +177,26 @@ def read_response(response: httpx2.Response) -> Reply:
         refusal=_text(message.get("refusal")),
         usage=usage,
         headers=response.headers,
-        logprobs=choice.get("logprobs"),
+        tokens=_read_tokens(choice.get("logprobs")),
     )
 
 
-def _without_keys(reply: Reply, headers: Mapping[str, str]) -> Reply:
-    content = reply.content and hide_keys(reply.content, header_secrets(headers))
-    return reply if content == reply.content else replace(reply, content=content)
+def _read_tokens(told: object) -> tuple[Token, ...] | None:
+    """The pieces of a reply with their logprobs; None where any is not as it should be."""
+    pieces = told.get("content") if isinstance(told, dict) else None
+    if not isinstance(pieces, list) or not pieces:
+        return None
+    try:
+        return tuple((_bytes(piece), float(piece["logprob"])) for piece in pieces)
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _bytes(piece: Any) -> bytes:
+    """A token's bytes; a character may be split between two, so its text is only second best."""
+    told = piece.get("bytes")
+    text: str = piece["token"]
+    return bytes(told) if isinstance(told, list) else text.encode(errors="replace")
 
 
 def _read_json(response: httpx2.Response) -> Any:
@@ -233,7 +258,7 @@ def open_backend(endpoint: Endpoint, *, connections: int) -> Backend:
         client = _own_client(endpoint, connections)
         return Backend(client, owned=True, is_alive=endpoint.is_alive)
     if has_default_transport(given):
-        http_client = _http_client(connections)
+        http_client = _http_client(connections, endpoint)
         ours = given.copy(http_client=http_client, timeout=http_client.timeout, max_retries=0)
         return Backend(ours, owned=True)
     return Backend(given.with_options(max_retries=0), owned=endpoint.owned)
@@ -291,11 +316,11 @@ def _own_client(endpoint: Endpoint, connections: int) -> AsyncOpenAI:
         api_key=endpoint.api_key,
         base_url=endpoint.base_url,
         max_retries=0,
-        http_client=_http_client(connections),
+        http_client=_http_client(connections, endpoint),
     )
 
 
-def _http_client(connections: int) -> Any:
+def _http_client(connections: int, endpoint: Endpoint) -> Any:
     """The aiohttp transport where it is installed, else the SDK's default.
 
     Only connecting has a time-out here: the pipeline ends an attempt as a whole.
@@ -313,6 +338,7 @@ def _http_client(connections: int) -> Any:
             keepalive_expiry=60.0,
         ),
         "verify": _ssl_context(),
+        "trust_env": proxy_of(endpoint.base_url) is not None,
         "event_hooks": {"response": [bound]},
     }
     try:

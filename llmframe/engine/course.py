@@ -1,24 +1,20 @@
-"""A row's course: sent, read or judged, tried again, and finished; none costs another.
+"""A row's course: sent, read or judged, and tried again, to its end; none costs another.
 
-Between a reply and its line in the checkpoint there is no await, so a reply that came back
-is never lost to a cancel.
+Between a reply and its end (see closing.py) there is no await.
 """
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from llmframe.engine.asking import MAX_PAID, failed
-from llmframe.engine.breaker import Breaker
-from llmframe.engine.events import RequestRefused, RequestSent, RowsDone, Spent
+from llmframe.engine.events import RequestRefused, RequestSent, Spent
 from llmframe.engine.lookout import Lookout
-from llmframe.engine.outcome import error_info, row_error
 from llmframe.engine.refusals import is_refused_for_good, is_stubborn
 from llmframe.engine.retry import BadReply, RetryPolicy, Verdict, classify
 from llmframe.engine.timeout import TimeOut
-from llmframe.errors import CheckpointError, OutputError, RowError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,17 +23,15 @@ if TYPE_CHECKING:
     from llmframe.engine.backend import Backend, Reply
     from llmframe.engine.book import Book, Rows
     from llmframe.engine.budget import Budget
-    from llmframe.engine.events import Events, Source
+    from llmframe.engine.closing import Closing
+    from llmframe.engine.events import Events
     from llmframe.engine.governor import Governor, Lease, Seat
     from llmframe.engine.hedge import Hedges
     from llmframe.engine.identity import KeyMaker
     from llmframe.engine.inflight import InFlight
     from llmframe.engine.journal import Checkpoint
-    from llmframe.engine.planner import Planner
-    from llmframe.engine.results import RowResult
     from llmframe.engine.retry import Scrubber
     from llmframe.engine.work import Row, Work
-    from llmframe.errors import ErrorKind
 
 NEVER_CONNECTED = 8.0  # seconds of failing connections, and never a response: the run ends
 LONGEST_KNOCK = 1.0  # seconds between two attempts of a row while nobody has ever answered
@@ -87,7 +81,7 @@ class Parts:
 class Course:
     """What happens to the rows of one run between a lease and a result; lives on its loop.
 
-    fail: told of an error that the caller must see. give_up: told when the run is hopeless.
+    give_up: told when the run is hopeless.
     """
 
     def __init__(
@@ -95,26 +89,19 @@ class Course:
         parts: Parts,
         patience: Patience,
         work: Work,
-        planner: Planner,
+        closing: Closing,
         *,
-        store_input: bool,
-        raise_on_failure: bool,
-        fail: Callable[[CheckpointError | RowError], None],
         give_up: Callable[[Verdict], None],
         hedges: Hedges | None = None,
     ) -> None:
         self._parts = parts
         self._patience = patience
         self._work = work
-        self._planner = planner
-        self._store_input = store_input
-        self._raise_on_failure = raise_on_failure
-        self._fail = fail
+        self._closing = closing
         self._give_up_run = give_up
         self._hedges = hedges
         self._policy = RetryPolicy(patience.max_attempts)
         self._lookout = Lookout(parts, patience.timeout, give_up)
-        self._breaker = Breaker(parts.rows.n, self._has_answers)
         self._clock = parts.governor.clock
         self._responded = False
         self._first_sent: float | None = None
@@ -137,7 +124,7 @@ class Course:
             self._parts.governor.release(lease)
             if self._hedges is not None and self._hedges.was_overtaken(row):
                 return
-            self.drop(row)
+            self._closing.drop(row)
             raise
         except Exception as exc:  # noqa: BLE001 - one row must never end the run
             row.note_back(began, self._clock(), limit.void)
@@ -186,7 +173,7 @@ class Course:
             self._parts.events.emit(Spent(reply.usage))
         else:
             hedges.overtake(row)
-            self._finish(row, result)
+            self._closing.finish(row, result)
 
     def _answered(self, row: Row, lease: Lease, reply: Reply) -> None:
         governor = self._parts.governor
@@ -204,12 +191,13 @@ class Course:
 
     def _read(self, row: Row, reply: Reply) -> None:
         row.failure = None
+        self._forgive(row)
         reply = replace(reply, usage=self._parts.budget.priced(reply.usage))
         result = self._parts.asker.read(row, reply, final=self._policy.is_over(row.charged))
         if result is None:
             self._try_again(row, 0.0)
         else:
-            self._finish(row, result)
+            self._closing.finish(row, result)
 
     def _judge(self, row: Row, lease: Lease, verdict: Verdict) -> None:
         row.failure = verdict
@@ -226,7 +214,7 @@ class Course:
             self._try_again(row, 0.0)
         elif self._is_hopeless(verdict):
             self._parts.governor.release(lease)
-            self.drop(row)
+            self._closing.drop(row)
             self._give_up(verdict)
         else:
             self._retry(row, lease, verdict)
@@ -240,7 +228,7 @@ class Course:
             row.charged -= 1
             self._try_again(row, 0.0)
         else:
-            self._finish(row, failed(row, verdict.kind, verdict.message))
+            self._closing.finish(row, failed(row, verdict.kind, verdict.message))
 
     @staticmethod
     def _is_nobody(verdict: Verdict) -> bool:
@@ -267,16 +255,24 @@ class Course:
         knocks = self._is_nobody(verdict) and not self._responded
         if verdict.status is not None and verdict.status >= 500 and not knocks:
             governor.broke(row.rung)
+        self._forgive(row)
         if governor.lose(lease, left=self._work.left, counts=not knocks):
             row.charged -= 1  # an outage is no fault of the row
+        else:
+            row.note_lost(governor.streak)
         wait = self._wait(row, verdict)
         if wait is None and not self._patience.is_over(row):
             often = f" (after {row.sent} attempts)" if row.sent > 1 else ""
-            self._finish(row, failed(row, verdict.kind, verdict.message + often))
+            self._closing.finish(row, failed(row, verdict.kind, verdict.message + often))
         else:
             wait = wait or 0.0
             row.busy += wait  # the budget of repeats is no part of the row's deadline
             self._try_again(row, max(wait, governor.repeat_wait()))
+
+    def _forgive(self, row: Row) -> None:
+        """Attempts of a row do not count that were lost in what is an outage, as is known now."""
+        if row.lost and row.lost_in is not None and self._parts.governor.was_outage(row.lost_in):
+            row.forgive()
 
     def _wait(self, row: Row, verdict: Verdict) -> float | None:
         """Seconds until the row's next attempt, None when none is left."""
@@ -300,7 +296,7 @@ class Course:
         governor.refuse(lease, verdict.retry_after, counts=not stubborn)
         if is_refused_for_good(row, governor, stubborn=stubborn):
             message = f"{verdict.message} (refused {row.refused} times while other rows passed)"
-            self._finish(row, failed(row, "rate_limit", message))
+            self._closing.finish(row, failed(row, "rate_limit", message))
             return
         row.is_last = row.is_last or stubborn
         asked = verdict.retry_after
@@ -311,124 +307,8 @@ class Course:
         if self._patience.is_over(row):
             last = "" if row.failure is None else f"; last: {row.failure.message}"
             message = f"{self._patience.deadline:g} s are over{last}"
-            self._finish(row, failed(row, "deadline", message))
+            self._closing.finish(row, failed(row, "deadline", message))
         elif self._work.closed:
-            self.drop(row)
+            self._closing.drop(row)
         else:
             self._work.give_back(row, self._clock() + wait)
-
-    def drop(self, row: Row) -> None:
-        """The row stays pending; who waits for its key takes over."""
-        self.unclaim(row)
-        self._parts.events.emit(Spent(row.usage))
-        self._work.done()
-
-    def _finish(self, row: Row, result: RowResult) -> None:
-        """The row has its result, unless the first failures are still held back."""
-        if self._breaker.holds(row, result):
-            self._work.done()
-            if self._breaker.has_tripped:
-                self._trip(row, result)
-            return
-        self.release_held()
-        self._conclude(row, result)
-        self._work.done()
-
-    def _trip(self, last: Row, result: RowResult) -> None:
-        """The first ten rows failed alike: they stay pending, as do those in flight that do."""
-        for row, _ in self._breaker.release():
-            self.unclaim(row)
-            self._parts.events.emit(Spent(row.usage))
-        status = None if last.failure is None else last.failure.status
-        kind, _, said = (result.error or "").partition(": ")
-        self._give_up_run(Verdict("end_run", cast("ErrorKind", kind), said, status))
-
-    def _has_answers(self) -> bool:
-        """Whether any row has an answer, if only an earlier run's."""
-        return any(r is not None and r.status == "ok" for r in self._parts.book.results)
-
-    def release_held(self) -> None:
-        """It was the rows after all, not the call: their failures count."""
-        for row, result in self._breaker.release():
-            self._conclude(row, result)
-
-    def _conclude(self, row: Row, result: RowResult) -> None:
-        result = self._keep(row, result)
-        self._settle(row, result, "request")
-        self.unclaim(row, result)
-        if result.status == "failed":
-            self.on_failed(row.position, result, row.failure)
-
-    def recalled(self, row: Row, result: RowResult) -> None:
-        """The checkpoint had the row's answer after all."""
-        self._note_ids(row.key, [row.position])
-        self._settle(row, result, "checkpoint")
-        self.unclaim(row, result)
-        self._work.done()
-
-    def shared(self, row: Row, result: RowResult) -> None:
-        """Another run got the row's answer."""
-        if self.recall(row) is None:  # it has another checkpoint, or none
-            self._keep(row, result)
-        self._note_ids(row.key, [row.position])
-        self._settle(row, result, "shared")
-        self._work.done()
-
-    def _keep(self, row: Row, result: RowResult) -> RowResult:
-        """Write the row's line; where it cannot be written the answer is kept in memory."""
-        checkpoint = self._parts.checkpoint
-        if checkpoint is None:
-            return result
-        try:
-            checkpoint.append(
-                row.key,
-                result,
-                error_info=error_info(result, row.failure),
-                id=self._id(row.position),
-                text=row.text if self._store_input else None,
-            )
-        except CheckpointError as error:
-            self._fail(error)
-        except OutputError as error:  # values that are no JSON
-            return failed(row, "output", str(error))
-        return result
-
-    def _settle(self, row: Row, result: RowResult, source: Source) -> None:
-        followers = self._parts.book.settle(row.position, result)
-        self._parts.events.emit(RowsDone((row.position,), result, source))
-        if followers:
-            if result.status == "ok":
-                self._note_ids(row.key, followers)
-            shared: Source = "checkpoint" if source == "checkpoint" else "shared"
-            self._parts.events.emit(RowsDone(followers, result, shared))
-
-    def _note_ids(self, key: bytes, positions: list[int]) -> None:
-        """The checkpoint knows that these rows have the key's answer."""
-        try:
-            for position in positions:
-                self._planner.note_id(key, self._id(position))
-        except CheckpointError as error:
-            self._fail(error)
-
-    def _id(self, position: int) -> object:
-        ids = self._parts.rows.ids(position, position + 1)
-        return None if ids is None else ids[0]
-
-    def unclaim(self, row: Row, result: RowResult | None = None) -> None:
-        """The key is nobody's again; without a result whoever waits for it takes over."""
-        if row.claimed:
-            row.claimed = False
-            self._parts.in_flight.resolve(row.key, result, self._parts.seat.loop)
-
-    def recall(self, row: Row) -> RowResult | None:
-        """The checkpoint's answer to the row, if it may be used."""
-        try:
-            return self._planner.recall(row.key)
-        except CheckpointError as error:
-            self._fail(error)
-            return None
-
-    def on_failed(self, position: int, result: RowResult, failure: Verdict | None = None) -> None:
-        """A row has failed for good."""
-        if self._raise_on_failure:
-            self._fail(row_error(position, result, failure))

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import secrets
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from llmframe.engine.asking import Asker
@@ -94,6 +94,7 @@ class Execution:
         self.tally = Tally(job.rows.n, clock, started=clock())
         self.stop_requested = False
         self.held = False
+        self._path = None if job.checkpoint is None else str(job.checkpoint.path)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pipeline: Pipeline | None = None
         self._governor = governor_for(
@@ -122,8 +123,7 @@ class Execution:
             await self._close_checkpoint()
             if self._pipeline is not None:  # the last fsync may have failed
                 self.error = self._pipeline.error
-                self._pipeline = None  # only the results are wanted from now on
-            self.book.close()
+            self._forget()
 
     async def _run(self) -> None:
         job = self.job
@@ -191,11 +191,16 @@ class Execution:
         """The loop was closed in mid-run: what came back is kept, all else is given up."""
         self.stop_requested = True
         self.tally.ended = self.tally.clock()
-        self._pipeline = self._task = None
         if self._seat is not None:
             self._seat.leave()
         if self.job.checkpoint is not None:
             self.job.checkpoint.close()
+        self._forget()
+
+    def _forget(self) -> None:
+        """Only the results are wanted from now on."""
+        self._pipeline = self._task = None
+        self.job = replace(self.job, checkpoint=None)  # it has an index of all answers
         self.book.close()
 
     def snapshot(self, status: RunStatus, message: str = "") -> Snapshot:
@@ -229,12 +234,11 @@ class Execution:
 
     def report(self) -> RunReport:
         """What the run did so far."""
-        tally, checkpoint = self.tally, self.job.checkpoint
-        return tally.report(
+        return self.tally.report(
             limited_by=self._limited_by(),
             time_went_to=self._bound_by.shares,
             limits=tuple(self._bound_by.limits),
-            checkpoint=None if checkpoint is None else str(checkpoint.path),
+            checkpoint=self._path,
         )
 
     def _limited_by(self) -> str:

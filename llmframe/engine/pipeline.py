@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
+from llmframe.engine.closing import Closing
 from llmframe.engine.course import Course, Parts, Patience
 from llmframe.engine.hedge import Hedges
 from llmframe.engine.outgoing import NO_RULES
@@ -59,13 +60,16 @@ class Pipeline:
         self._planner = Planner(
             parts.rows, parts.keys, parts.book, self._work, parts.events,
             checkpoint=parts.checkpoint, reuse=reuse, rules=rules,
-            on_unsent=lambda position, result: self._course.on_failed(position, result),
+            on_unsent=lambda position, result: self._closing.on_failed(position, result),
         )  # fmt: skip
         self._hedges = Hedges() if hedge else None
-        self._course = Course(
-            parts, patience, self._work, self._planner, store_input=store_input,
+        self._closing = Closing(
+            parts, self._work, self._planner, store_input=store_input,
             raise_on_failure=raise_on_failure, fail=self.fail, give_up=self._on_doom,
-            hedges=self._hedges,
+        )  # fmt: skip
+        self._course = Course(
+            parts, patience, self._work, self._closing,
+            give_up=self._on_doom, hedges=self._hedges,
         )  # fmt: skip
         self._workers: set[asyncio.Task[None]] = set()
         self._hires = False
@@ -94,7 +98,7 @@ class Pipeline:
                 self._nobody_left.clear()
                 await self._nobody_left.wait()
         finally:
-            self._course.release_held()
+            self._closing.release_held()
             if hedging is not None:
                 hedging.cancel()
             if self._watch is not None:
@@ -107,7 +111,7 @@ class Pipeline:
         """Send nothing new; what is in flight goes on to its end."""
         self._parts.seat.close()
         for row in self._work.close():
-            self._course.unclaim(row)
+            self._closing.unclaim(row)
 
     def hold(self, held: bool) -> None:
         """The person's pause: send nothing new while held."""
@@ -175,7 +179,7 @@ class Pipeline:
                 if row.claimed or self._claim(row):
                     await self._send(row)
             except BaseException:
-                self._course.unclaim(row)  # whoever waits for its key takes over
+                self._closing.unclaim(row)  # whoever waits for its key takes over
                 raise
 
     async def _hedge(self) -> None:
@@ -185,10 +189,8 @@ class Pipeline:
                 await asyncio.sleep(LOOK)
                 calm = self._parts.governor.refused_for >= CALM and self._work.is_drained
                 row = self._hedges.late(self._clock()) if calm and self._hedges else None
-                lease = None if row is None else await self._parts.seat.acquire()
-                if lease is not None and lease.is_look:
-                    self._parts.governor.give_back(lease)
-                elif row is not None and lease is not None:
+                lease = None if row is None else await self._turn()
+                if row is not None and lease is not None:
                     second.create_task(self._course.hedge(row, lease))
 
     def _render(self, position: int) -> Row:
@@ -204,9 +206,9 @@ class Pipeline:
             self._watch = self._watch or self._loop.call_later(WATCH, self._look_after_awaited)
             return False
         row.claimed = True
-        answer = self._course.recall(row)  # another run may just have written it
+        answer = self._closing.recall(row)  # another run may just have written it
         if answer is not None:
-            self._course.recalled(row, answer)
+            self._closing.recalled(row, answer)
         return answer is None
 
     def _look_after_awaited(self) -> None:
@@ -225,13 +227,13 @@ class Pipeline:
         if result is None or result.status != "ok":
             self._work.give_back(row, self._clock())
             return
-        self._course.shared(row, result)
+        self._closing.shared(row, result)
 
     async def _send(self, row: Row) -> None:
         """Wait in turn and send the row once, if the budget allows it."""
         expected = self._expect(row)
         if expected is None:
-            self._course.drop(row)
+            self._closing.drop(row)
             return
         before = row.usage
         try:
@@ -256,16 +258,20 @@ class Pipeline:
         return None
 
     async def _lease(self, row: Row, size: int) -> Lease | None:
-        """Wait in turn; in an outage the turn is for a look, and then it is waited for again."""
-        seat = self._parts.seat
         try:
-            while (lease := await seat.acquire(size)) is not None and lease.is_look:
-                await self._course.look(lease)
+            lease = await self._turn(size)
         except asyncio.CancelledError:
-            self._course.drop(row)
+            self._closing.drop(row)
             raise
         if lease is None:
-            self._course.drop(row)
+            self._closing.drop(row)
+        return lease
+
+    async def _turn(self, size: int = 0) -> Lease | None:
+        """Wait in turn; in an outage the turn is for a look, and then it is waited for again."""
+        seat = self._parts.seat
+        while (lease := await seat.acquire(size)) is not None and lease.is_look:
+            await self._course.look(lease)
         return lease
 
     # -- told from elsewhere -------------------------------------------------------

@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
+from llmframe.engine.beside import beside
 from llmframe.engine.events import Planned, RowsDone, RowsReused, TextCut
 from llmframe.engine.outgoing import NO_RULES
 
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 
 SLICE = 256  # rows looked at in one go, at most: about 1 ms
 FIRST_REDACTED = 16  # the same at first where each must be redacted, at a speed not known
+LOOK = 0.1  # seconds between two looks for a stop while a slice is redacted
 LONGEST_SLICE = 0.002  # seconds; rows of long texts go in smaller slices
-LAST_LOOK = 0.7  # seconds after a stop for the answers that are in the checkpoint
+LAST_LOOK = 0.5  # seconds after a stop for the answers that are in the checkpoint
 
 
 class Planner:
@@ -97,7 +99,7 @@ class Planner:
         if self._rules.redact is None:
             texts = [self._rules.redacted(text) for text in rendered]
         else:
-            texts = await asyncio.to_thread(self._redact_all, rendered)
+            texts = await self._redact_slice(rendered)
         self._place_all(start, texts, self._rows.ids(start, stop) or [None] * len(texts))
         return time.perf_counter() - began
 
@@ -113,6 +115,13 @@ class Planner:
         finally:
             if reused:
                 self._events.emit(RowsReused(reused))
+
+    async def _redact_slice(self, texts: Sequence[str | None]) -> list[str | RowResult]:
+        """In a thread; a stop does not wait for a function that hangs."""
+        redacting = asyncio.ensure_future(beside(lambda: self._redact_all(texts)))
+        while not (redacting.done() or self._work.closed):
+            await asyncio.wait({redacting}, timeout=LOOK)
+        return redacting.result() if redacting.done() else []
 
     def _redact_all(self, texts: Sequence[str | None]) -> list[str | RowResult]:
         """In a thread: as many as are redacted before the run is told to stop."""

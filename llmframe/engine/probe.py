@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from llmframe.engine.retry import classify
 from llmframe.engine.work import Row
@@ -25,13 +25,12 @@ class Finding:
 
     verdict: why there was no answer. reply: the answer. valid: it is what was asked for.
     seconds: that the answered request took. rung: how it was written. requests: in all.
-    logprobs: whether they were still asked for. refused: what was not taken, in order.
-    models: that the endpoint lists, where it knows no such model.
+    refused: what was not taken, in order. models: that the endpoint lists, where it knows no
+    such model.
     """
 
     rung: Rung
-    requests: int
-    logprobs: bool
+    requests: int = 0
     refused: tuple[str, ...] = ()
     verdict: Verdict | None = None
     reply: Reply | None = None
@@ -41,7 +40,7 @@ class Finding:
 
 
 class Probe:
-    """Asks one small thing. timeout: seconds, for all of it; logprobs: whether to ask for them."""
+    """Asks one small thing. text: in place of a row's. timeout: seconds, for all of it."""
 
     def __init__(
         self, backend: Backend, asker: Asker, *, text: str, timeout: float, scrub: Scrubber
@@ -52,9 +51,9 @@ class Probe:
         self._timeout = timeout
         self._scrub = scrub
 
-    async def run(self, rung: Rung, *, logprobs: bool) -> Finding:
+    async def run(self, rung: Rung) -> Finding:
         """Ask; where a way of asking is refused, in the next simpler one."""
-        found = Finding(rung, 0, logprobs)
+        found = Finding(rung)
         try:
             async with asyncio.timeout(self._timeout):
                 while found.requests < MOST:
@@ -71,13 +70,10 @@ class Probe:
         return found
 
     async def _ask(self, found: Finding) -> Finding:
-        body: dict[str, Any] = self._asker.body(self._row, found.rung)
-        if found.logprobs:
-            body = {**body, "logprobs": True}
         began = time.monotonic()
         requests = found.requests + 1
         try:
-            reply = await self._backend.send(body)
+            reply = await self._backend.send(self._asker.body(self._row, found.rung))
         except Exception as exc:  # noqa: BLE001 - whatever it is, it is told
             verdict = classify(exc, timeout=self._timeout, scrub=self._scrub)
             return replace(found, verdict=verdict, requests=requests)
@@ -95,9 +91,6 @@ class Probe:
         verdict = found.verdict
         if verdict is None or verdict.about:
             return None
-        said = f"{verdict.param or ''} {verdict.message}"
-        if found.logprobs and "logprob" in said.lower():
-            return replace(found, logprobs=False, refused=(*found.refused, "logprobs"))
         lower = None
         if verdict.kind == "bad_request" and verdict.action == "fail_row":
             lower = found.rung.below(verdict.param, verdict.message, self._asker.given)

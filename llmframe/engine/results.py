@@ -9,7 +9,8 @@ from functools import lru_cache
 from sys import intern
 from typing import Any, Literal, NamedTuple, overload
 
-_VALUES = 7  # where they begin in the tuple that holds an answer
+_VALUES = 8  # where they begin in the tuple that holds an answer
+_PLAIN = frozenset((str, int, float, bool, type(None)))
 LABEL = 32  # characters; a text that is no longer may well be a label, the same in many rows
 
 RowStatus = Literal["ok", "failed", "skipped"]
@@ -60,6 +61,8 @@ class RowResult(NamedTuple):  # as frozen as a dataclass, and made in half the t
     usage: summed over all legs.
     seconds: from the first request to the last reply; None if it came from the checkpoint.
     raw: the last reply's text, kept only where ``details`` asks for it.
+    confidence: field name -> probability of its label, None where it was not asked for or the
+    endpoint does not tell.
     """
 
     status: RowStatus
@@ -69,6 +72,7 @@ class RowResult(NamedTuple):  # as frozen as a dataclass, and made in half the t
     usage: Usage = NOTHING_USED
     seconds: float | None = None
     raw: str | None = None
+    confidence: dict[str, float] | None = None
 
 
 SKIPPED = RowResult("skipped")
@@ -131,31 +135,33 @@ class Results(Sequence["RowResult | None"]):
         if result.status != "ok" or result.values is None:
             return result
         names = tuple(result.values)
-        values = map(_packed_value, result.values.values())
+        values = [
+            intern(value) if type(value) is str and len(value) <= LABEL else value
+            for value in result.values.values()
+        ]
+        if not _PLAIN.issuperset(map(type, values)):
+            values = [_as_json(value) for value in values]
         used = result.usage
         return (
             self._names.setdefault(names, names),
             result.attempts, used.tokens_in, used.tokens_out, used.cost,
-            result.seconds, result.raw, *values,
+            result.seconds, result.raw, _as_json(result.confidence), *values,
         )  # fmt: skip
 
 
-def _packed_value(value: Any) -> Any:
+def _as_json(value: Any) -> Any:
     """A list or dict as its JSON in bytes, which no plain value is."""
-    kind = type(value)
-    if kind is str:
-        return intern(value) if len(value) <= LABEL else value
-    return json.dumps(value).encode() if kind is dict or kind is list else value
-
-
-def _unpacked_value(value: Any) -> Any:
-    return json.loads(value) if type(value) is bytes else value
+    return json.dumps(value).encode() if isinstance(value, (list, dict)) else value
 
 
 def _unpacked(held: RowResult | tuple[Any, ...] | None) -> RowResult | None:
     if held is None or isinstance(held, RowResult):
         return held
-    names, attempts, tokens_in, tokens_out, cost, seconds, raw = held[:_VALUES]
+    names, attempts, tokens_in, tokens_out, cost, seconds, raw, confidence = held[:_VALUES]
+    values: Any = held[_VALUES:]
+    if bytes in map(type, values):
+        values = [json.loads(value) if type(value) is bytes else value for value in values]
     usage = usage_of(tokens_in, tokens_out, cost)
-    values = dict(zip(names, map(_unpacked_value, held[_VALUES:])))  # noqa: B905 - strict costs half as much again
-    return RowResult("ok", values, None, attempts, usage, seconds, raw)
+    values = dict(zip(names, values))  # noqa: B905 - strict costs half as much again
+    sure = None if confidence is None else json.loads(confidence)
+    return RowResult("ok", values, None, attempts, usage, seconds, raw, sure)

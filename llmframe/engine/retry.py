@@ -294,17 +294,16 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
     Read are ``retry-after-ms``, then ``retry-after`` in seconds, as a date (RFC 9110, section
     10.2.3) or as Unix time, then the same under a gateway's prefix. Negative is 0; inf, junk
-    and more than a year are None.
+    and more than a year are None. A moment is reckoned from the response's own ``date``, where
+    it has one: our clock may be wrong.
     """
     named = {name.lower(): value for name, value in headers.items()}
-    for end in ("retry-after-ms", "retry-after"):
-        read = _milliseconds if end.endswith("-ms") else _seconds_or_date
-        if (seconds := read(named.get(end))) is not None:
-            return seconds
-    for name, value in named.items():
-        if name.endswith("-retry-after") and (seconds := _seconds_or_date(value)) is not None:
-            return seconds
-    return None
+    wait = _milliseconds(named.get("retry-after-ms"))
+    prefixed = [name for name in named if name.endswith("-retry-after")]
+    for name in ("retry-after", *prefixed):
+        if wait is None:
+            wait = _seconds_or_moment(named.get(name), named.get("date"))
+    return wait
 
 
 def _milliseconds(value: str | None) -> float | None:
@@ -312,14 +311,14 @@ def _milliseconds(value: str | None) -> float | None:
     return None if number is None else _sane(number / 1000)
 
 
-def _seconds_or_date(value: str | None) -> float | None:
+def _seconds_or_moment(value: str | None, date: str | None) -> float | None:
     number = _number(value)
     if number is None:
         number = _date(value or "")
     if number is None or number < UNIX_TIME:
         return _sane(number)
     milliseconds = 1000 if number > 1000 * UNIX_TIME else 1
-    return _sane(number / milliseconds - time.time())  # wall-clock time by its nature
+    return _sane(number / milliseconds - (_date(date or "") or time.time()))
 
 
 def _number(value: str | None) -> float | None:

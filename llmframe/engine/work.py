@@ -31,7 +31,8 @@ class Row:
     all others. failure: the last failed request, None after a reply.
     refused_alone: refusals while nothing else was on the wire. successes_before,
     refusals_before: of all requests, at its first refusal. rung: how the last request was
-    written.
+    written. lost_in: the streak of losses in which it was last lost; lost: how often in it,
+    as far as that is charged.
     """
 
     position: int
@@ -58,6 +59,8 @@ class Row:
     is_last: bool = False
     failure: Verdict | None = None
     rung: Rung = TOP_RUNG
+    lost_in: int | None = None
+    lost: int = 0
 
     def note_sent(self, now: float, rung: Rung) -> None:
         """A request leaves, written so."""
@@ -76,6 +79,17 @@ class Row:
         """A reply came back that is paid; without output it costs next to nothing."""
         self.usage += usage
         self.paid += usage.tokens_out > 0
+
+    def note_lost(self, streak: int) -> None:
+        """A request was lost, and it is not known yet whether in an outage."""
+        if streak != self.lost_in:
+            self.lost_in, self.lost = streak, 0
+        self.lost += 1
+
+    def forgive(self) -> None:
+        """It was an outage that lost it: that charges no row."""
+        self.charged -= self.lost
+        self.lost = 0
 
     def note_refused(self, *, alone: bool, successes: int, refusals: int) -> None:
         """The provider refused it; successes, refusals: of all requests so far."""

@@ -11,6 +11,7 @@ import pandas as pd
 from llmframe.errors import PlanError, warn
 from llmframe.frame import typed
 from llmframe.frame.written import ATTRS_KEY, Written, content_hash, note, read_written
+from llmframe.task.confidence import is_choice
 from llmframe.task.fields import FieldSpec, Kind
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class Output:
 
     name: as text, the prefix before it. column: its name in the frame, padded where the
     columns have levels. is_field: an answer, not a status. read: its value of one result.
+    is_confidence: the probability of another answer.
     build: its typed cells from all values. type: what they are, for those who read attrs.
     """
 
@@ -40,6 +42,7 @@ class Output:
     read: Read
     build: typed.Build
     type: Shape
+    is_confidence: bool = False
 
     def series(self, index: pd.Index[Any], values: list[Any]) -> pd.Series[Any]:
         """The typed column of its values, by position."""
@@ -62,6 +65,11 @@ class ColumnPlan:
         """The names of the written columns as the frame has them."""
         return [output.column for output in self.outputs]
 
+    def has_confidence(self, df: pd.DataFrame) -> bool:
+        """Whether the written frame holds any probability, or none was asked for."""
+        asked = [output.column for output in self.outputs if output.is_confidence]
+        return not asked or any(bool(df[column].notna().any()) for column in asked)
+
 
 def plan_columns(
     df: pd.DataFrame,
@@ -72,11 +80,13 @@ def plan_columns(
     overwrite: bool,
     details: bool,
     task: str,
+    confidence: bool = False,
 ) -> ColumnPlan:
     """What a call will write into df, every clash of names found now.
 
     specs: the fields in their order. inputs: columns that no output may be named like.
-    task: the task's hash. Raises PlanError for a name that two outputs share, that an
+    task: the task's hash. confidence: a column of probabilities behind each choice.
+    Raises PlanError for a name that two outputs share, that an
     input has, or that a column has which no earlier call wrote (or that was changed since)
     unless ``overwrite``. Warns once when the status columns held another task's status.
     """
@@ -84,7 +94,11 @@ def plan_columns(
         raise PlanError(f"prefix must be text, this is a {type(prefix).__name__}: {prefix!r}")
     outputs = tuple(
         replace(output, name=prefix + output.name, column=_in_frame(df, prefix + output.name))
-        for output in [*map(_field, specs), *_STATUS, *(_DETAILS if details else [])]
+        for output in [
+            *(output for spec in specs for output in _of_field(spec, confidence)),
+            *_STATUS,
+            *(_DETAILS if details else []),
+        ]
     )
     written = read_written(df)
     _refuse_twice(outputs)
@@ -230,6 +244,23 @@ def _field(spec: FieldSpec) -> Output:
     kind = spec.kind.value if spec.shape is None else spec.shape
     build = typed.builder(spec)
     return Output(spec.name, spec.name, is_field=True, read=read, build=build, type=kind)
+
+
+def _of_field(spec: FieldSpec, confidence: bool) -> list[Output]:
+    """A field's columns."""
+    field = _field(spec)
+    return [field, _confidence(spec)] if confidence and is_choice(spec) else [field]
+
+
+def _confidence(spec: FieldSpec) -> Output:
+    def read(result: RowResult | None) -> Any:
+        return None if result is None else (result.confidence or {}).get(spec.name)
+
+    name, kind = f"{spec.name}_confidence", Kind.FLOAT
+    build = typed.builder(FieldSpec(name, kind))
+    return Output(
+        name, name, is_field=True, read=read, build=build, type=kind.value, is_confidence=True
+    )
 
 
 def _service(name: str, get: Callable[[RowResult], Any], kind: Kind) -> Output:

@@ -6,6 +6,7 @@ import json
 import re
 from datetime import date
 from enum import Enum
+from functools import lru_cache
 from math import inf, isfinite
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -42,9 +43,21 @@ def parse_reply(content: str | None, fields: FieldSet) -> dict[str, Any]:
 def _read_at_once(content: str | None, fields: FieldSet) -> dict[str, Any] | None:
     """The fast way, for the reply that is just what was asked for; None for any other."""
     try:
+        if _names_twice(content, fields.names):
+            return None
         return _values(_validated(content, fields), fields)
     except Exception:  # noqa: BLE001 - whatever it was, the second reading mends or tells it
         return None
+
+
+def _names_twice(content: Any, names: tuple[str, ...]) -> bool:
+    """Whether any field may be named twice: a validator would take the last one in silence."""
+    return any(content.count(quoted) > 1 for quoted in _quoted(names))
+
+
+@lru_cache(maxsize=64)
+def _quoted(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(json.dumps(name, ensure_ascii=False) for name in names)
 
 
 def _validated(content: Any, fields: FieldSet) -> BaseModel:
@@ -111,7 +124,21 @@ def _finite(digits: str) -> float:
     return number
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite, strict=False)
+def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object, if no name has two values."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found and found[name] != value:
+            raise OutputError(
+                f"the reply says {excerpt(name)} twice: {excerpt(found[name])} and {excerpt(value)}"
+            )
+        found[name] = value
+    return found
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object_of, parse_constant=_refuse_constant, parse_float=_finite, strict=False
+)
 
 
 # From a validated reply to JSON values

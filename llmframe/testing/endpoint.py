@@ -192,7 +192,8 @@ class Endpoint:
         if choice and not ask.cap:
             self._limits.spend(time.monotonic(), wire.answer_tokens(choice))
         number, headers = next(self._numbers), self._limit_headers()
-        return wire.completion(number, ask.model, ask.prompt_tokens, choice, headers)
+        told = self.options.logprobs and bool(ask.body.get("logprobs"))
+        return wire.completion(number, ask.model, ask.prompt_tokens, choice, headers, logprobs=told)
 
     def _choice(self, ask: Ask, fault: str | None) -> faults.Completion:
         """The completion's choice, spoilt by the fault if there is one."""

@@ -44,6 +44,7 @@ class Changes(TypedDict, total=False):
     echo_key: bool
     models: tuple[str, ...]
     unsupported: tuple[str, ...]
+    logprobs: bool
     seed: int
 
 
@@ -67,6 +68,7 @@ class Options:
     echo_key: bool = False
     models: tuple[str, ...] = ("test-model",)
     unsupported: tuple[str, ...] = ()
+    logprobs: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:

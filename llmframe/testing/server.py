@@ -115,6 +115,7 @@ def serve(
         key: the API key to ask for; None accepts any.
         echo_key: put the Authorization header into every error message.
         unsupported: parameters answered with a 400: ``"json_schema"``, ``"temperature"``, ...
+        logprobs: give the tokens' probabilities where they are asked for; False gives null.
     Faults (see ``FAULTS``); errors of status 4xx come at once, everything else after the latency
         faults: a mapping of fault name -> share of requests, chosen by a hash of (seed, row
             text, attempt), so the same in any order; or a callable ``(row text, attempt) -> name

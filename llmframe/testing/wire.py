@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 if TYPE_CHECKING:
     from llmframe.testing.faults import ApiError, Completion
@@ -52,12 +53,30 @@ def answer_tokens(choice: Completion) -> int:
     return tokens(choice.content or choice.refusal or "")
 
 
+def token_logprobs(content: str) -> dict[str, Any]:
+    """The logprobs of a choice: pieces of four bytes, each with a probability of its own."""
+    data = content.encode("utf-8", "surrogatepass")
+    pieces = [data[at : at + 4] for at in range(0, len(data), 4)]
+    told = [
+        {
+            "token": piece.decode("utf-8", "replace"),
+            "bytes": list(piece),
+            "logprob": -(crc32(piece) % 100) / 500,
+            "top_logprobs": [],
+        }
+        for piece in pieces
+    ]
+    return {"content": told, "refusal": None}
+
+
 def completion(
     number: int,
     model: str,
     prompt_tokens: int,
     choice: Completion | None,
     headers: dict[str, str],
+    *,
+    logprobs: bool = False,
 ) -> Reply:
     """A chat completion; without a choice its list is empty."""
     used = answer_tokens(choice) if choice else 0
@@ -79,7 +98,7 @@ def completion(
             {
                 "index": 0,
                 "message": message,
-                "logprobs": None,
+                "logprobs": token_logprobs(choice.content or "") if logprobs else None,
                 "finish_reason": choice.finish_reason,
             }
         ]

@@ -1,9 +1,8 @@
 """Programs that are killed: a nursery has everything loaded and forks one child after the other.
 
-    with Nursery(folder) as nursery:
-        child = nursery.tag(300, server.url, folder / "run.jsonl", concurrency=20)
-        child.kill_when(lambda: size(path) > 5_000)
-        nursery.tag(300, ...).end()          # goes on; its frame
+    child = nursery.tag(300, server.url, folder / "run.jsonl", concurrency=20)
+    child.kill_when(lambda: size(path) > 5_000)
+    nursery.tag(300, ...).end()          # goes on; its frame
 
 A child is a process of its own that dies as any other, and costs 0.1 s instead of 1.5 s.
 """
@@ -32,12 +31,14 @@ NOBODY = 65534  # the user who may do nothing
 
 
 class Nursery:
-    """The process that forks; leaving the ``with`` block ends it."""
+    """The process that forks; leaving the ``with`` block ends it.
+
+    place: a folder of its own, where children leave what they tell.
+    """
 
     def __init__(self, place: Path) -> None:
-        self._results = place / "results"
-        self._results.mkdir(exist_ok=True)
-        self._results.chmod(0o777)  # children may become nobody
+        self._results = place
+        place.chmod(0o777)  # children may become nobody
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.battery.children"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=place,
@@ -52,7 +53,7 @@ class Nursery:
         self._process.communicate()
 
     def tag(self, n: int, url: str, checkpoint: Path | bool, **options: Any) -> Child:
-        """A child that tags n rows of kit.frame; options as in kit.tag, and those of ``_tag``."""
+        """A child that tags n rows; options as in kit.tag, and those of ``_tag``."""
         self._born += 1
         result = self._results / f"{self._born}.pickle"
         place = str(checkpoint) if isinstance(checkpoint, Path) else checkpoint
@@ -146,16 +147,17 @@ def _tag(
     n: int,
     url: str,
     *,
-    marks: dict[str, int] | None = None,
+    frame: str | None = None,
     file_limit: int | None = None,
     user: int | None = None,
     cwd: str | None = None,
+    environment: dict[str, str] | None = None,
     **options: Any,
 ) -> dict[str, Any]:
     """Tag; returns frame, error and its kind, report, warnings.
 
-    n: rows of kit.frame. marks: a word to be in every so many-eth text. file_limit: bytes that
-    a file may have at most. user: to become first. cwd: to go to first.
+    n: rows of kit.frame, or the first of a pickled frame. file_limit: bytes that a file may
+    have at most. user: to become first. cwd: to go to first. environment: to be added.
     """
     import resource
     import warnings
@@ -163,6 +165,7 @@ def _tag(
     import llmframe as lf
     from tests.battery import kit
 
+    os.environ.update(environment or {})
     if cwd is not None:
         os.chdir(cwd)
     if user is not None:
@@ -170,7 +173,7 @@ def _tag(
         os.setuid(user)
     if file_limit is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, resource.RLIM_INFINITY))
-    df = marked(n, marks or {})
+    df = numbered(n) if frame is None else pd.read_pickle(frame)[:n]
     error: Exception | None = None
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
@@ -190,14 +193,11 @@ def _tag(
     }
 
 
-def marked(n: int, marks: dict[str, int]) -> pd.DataFrame:
-    """kit.frame with a column of ids, and words in some of its texts."""
+def numbered(n: int) -> pd.DataFrame:
+    """kit.frame with a column of ids."""
     from tests.battery import kit
 
-    df = kit.frame(n)
-    for mark, every in marks.items():
-        df["text"] = [f"{t} {mark}" if i % every == 1 else t for i, t in enumerate(df["text"])]
-    return df.assign(number=[f"R-{i}" for i in range(n)])
+    return kit.frame(n).assign(number=[f"R-{i}" for i in range(n)])
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from pandas.testing import assert_frame_equal
 
 from llmframe.engine.journal import TaskInfo, open_checkpoint
 from tests.battery import kit
-from tests.battery.children import Nursery, marked
+from tests.battery.children import numbered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from llmframe.testing import Server
+    from tests.battery.children import Nursery
 
 ANY_TASK = TaskInfo(bytes(16), {})
 
@@ -63,7 +64,7 @@ class Lives:
 
 
 def kill_until_done(
-    place: Path,
+    nursery: Nursery,
     server: Server,
     checkpoint: Path,
     *,
@@ -78,18 +79,25 @@ def kill_until_done(
     harm: done to the file after each kill; returns how many answers it damaged.
     """
     chance, lives = random.Random(f"{seed}/{checkpoint.name}"), Lives()
-    with Nursery(place) as nursery:
-        bytes_each = _bytes_of_a_row(nursery, server, place / f"probe{checkpoint.suffix}", options)
-        each = n * bytes_each / (kills + 1)
-        while len(lives.rounds) < kills:
-            child = nursery.tag(n, server.url, checkpoint, **options)
-            goal = size(checkpoint) + chance.uniform(0.0, 1.6 * each)
-            assert child.kill_when(lambda goal=goal: size(checkpoint) > goal), "it came to its end"
-            ended = time.monotonic()
-            kept = answers(checkpoint)
-            lives.rounds.append(Round(ended, kept, harm(checkpoint, chance) if harm else 0))
-        lives.told = nursery.tag(n, server.url, checkpoint, **options).end()
+    probe = checkpoint.with_stem("probe")
+    each = n * _bytes_of_a_row(nursery, server, probe, options) / (kills + 1)
+    while len(lives.rounds) < kills:
+        child = nursery.tag(n, server.url, checkpoint, **options)
+        goal = size(checkpoint) + chance.uniform(0.0, 1.6 * each)
+        assert child.kill_when(lambda goal=goal: size(checkpoint) > goal), "it came to its end"
+        ended = _arrived(server)
+        kept = answers(checkpoint)
+        lives.rounds.append(Round(ended, kept, harm(checkpoint, chance) if harm else 0))
+    lives.told = nursery.tag(n, server.url, checkpoint, **options).end()
     return lives
+
+
+def _arrived(server: Server) -> float:
+    """When all that the dead child had sent was with the server, which may be behind."""
+    seen = -1
+    while seen != (seen := len(server.ledger)):
+        time.sleep(0.03)
+    return time.monotonic()
 
 
 def _bytes_of_a_row(
@@ -148,5 +156,5 @@ def assert_survived(
     harmed = sum(each.harmed for each in lives.rounds)
     assert lives.asked_again(server) <= sum(twice) + harmed
     assert len({call.row for call in server.ledger.calls}) == n
-    assert_frame_equal(out, kit.uninterrupted(marked(n, {}), **options))
+    assert_frame_equal(out, kit.uninterrupted(numbered(n), **options))
     return twice

@@ -112,7 +112,7 @@ def statuses(out: pd.DataFrame) -> dict[str, int]:
 
 def kinds(out: pd.DataFrame) -> dict[str, int]:
     """The kinds in llm_error, counted."""
-    return dict(Counter(out["llm_error"].dropna().str.partition(":")[0]))
+    return dict(Counter(error.partition(":")[0] for error in out["llm_error"].dropna()))
 
 
 def assert_same(out: pd.DataFrame, wanted: pd.DataFrame, *, failed: int = 0) -> None:

@@ -141,7 +141,7 @@ def test_a_payload_in_an_address_is_only_text_in_the_card_of_an_aborted_run(text
 @pytest.mark.parametrize("progress", ["tqdm", "log"])
 def test_no_text_drives_a_terminal_or_breaks_a_line(text, progress, capfd, caplog):
     """Terminal: newlines, escape sequences and direction marks in bar, log lines, card, repr."""
-    caplog.set_level(0, "llmframe")
+    caplog.set_level(1, "llmframe")
     with replying(text) as server:
         out = tagged(text, server.url, progress=progress)
     bar = re.compile(r"\x1b\[(?:\d+m|A)|\r")  # tqdm's own colour and places

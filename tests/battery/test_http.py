@@ -90,6 +90,7 @@ BROKEN = {
     "no content": lambda asked: http(b"", "204 No Content", content_length=""),
     "gzip that is none": lambda asked: http(body(asked), content_encoding="gzip"),
     "gzip cut": lambda asked: http(gzip.compress(body(asked))[:-30], content_encoding="gzip"),
+    "a packing nobody asked for": lambda asked: http(b"\x8b\x05\x80{}\x03", content_encoding="br"),
     "unknown status": lambda asked: http(b"", "599 Whatever"),
     "headers without end": lambda asked: [b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 40_000, CLOSE],
 }

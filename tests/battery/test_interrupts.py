@@ -13,6 +13,7 @@ import pytest
 import llmframe as lf
 from llmframe.engine.inflight import in_flight
 from tests.battery import kit
+from tests.benchmarks import interrupts
 
 pytestmark = pytest.mark.battery
 CONCURRENCY = 4
@@ -142,7 +143,7 @@ def interrupt_all(tmp_path, moments, after, stride):
     assert tried > moments / stride / 2
 
 
-THEN = [(cancel_and_close, 1), (close_at_once, 3), (leave_standing, 9)]
+THEN = [(cancel_and_close, 1), (close_at_once, 5), (leave_standing, 12)]
 LEFT = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
@@ -159,3 +160,22 @@ def test_an_interrupt_at_an_await_loses_nothing_and_the_next_call_works(
 @pytest.mark.parametrize("after", [close_at_once, leave_standing])
 def test_an_interrupt_at_every_await_loses_nothing(tmp_path, moments, after):
     interrupt_all(tmp_path, moments, after, 1)
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("which", ["7", "6"])
+def test_interrupts_at_random_moments_of_a_kernel_are_clean(which):
+    figures = interrupts.measure(which, "thread", times=3)
+    print("\n" + figures.line("thread"))
+    assert figures.clean == 3
+    assert (figures.late, figures.lost, figures.twice, figures.last) == (0, 0, 0, "ok")
+
+
+@pytest.mark.soak
+@pytest.mark.kernel
+@pytest.mark.parametrize("which", ["7", "6"])
+def test_fifty_interrupts_at_random_moments_of_a_kernel_are_clean(which):
+    figures = interrupts.measure(which, "thread", times=50)
+    print("\n" + figures.line("thread"))
+    assert figures.clean == 50
+    assert (figures.late, figures.lost, figures.twice, figures.last) == (0, 0, 0, "ok")

@@ -4,10 +4,13 @@ flight.
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from llmframe import testing
-from tests.battery.kills import assert_survived, cut, kill_until_done, tear
+from tests.battery.children import numbered
+from tests.battery.kills import assert_survived, cut, kill_until_done, size, tear
 
 pytestmark = pytest.mark.battery
 
@@ -19,12 +22,12 @@ def server():
         yield running
 
 
-def killed(tmp_path, server, *, concurrency, kills, name="run.jsonl", n=None, **options):
+def killed(nursery, tmp_path, server, *, concurrency, kills, name="run.jsonl", n=None, **options):
     """Kill and go on to the end; prints and returns what was paid twice at each kill."""
     n = n or 60 * kills
     harm = options.pop("harm", None)
     lives = kill_until_done(
-        tmp_path, server, tmp_path / name, n=n, kills=kills, harm=harm,
+        nursery, server, tmp_path / name, n=n, kills=kills, harm=harm,
         concurrency=concurrency, **options,
     )  # fmt: skip
     twice = assert_survived(lives, server, n, concurrency)
@@ -36,20 +39,37 @@ def killed(tmp_path, server, *, concurrency, kills, name="run.jsonl", n=None, **
 
 
 @pytest.mark.parametrize("concurrency", [20, 50])
-def test_killed_ten_times_at_random_growth_it_loses_nothing(tmp_path, server, concurrency):
-    killed(tmp_path, server, concurrency=concurrency, kills=10)
+def test_killed_ten_times_at_random_growth_it_loses_nothing(nursery, tmp_path, server, concurrency):
+    killed(nursery, tmp_path, server, concurrency=concurrency, kills=10)
 
 
 @pytest.mark.parametrize("harm", [tear, cut], ids=["added tail", "cut line"])
-def test_killed_and_torn_it_asks_again_only_for_the_torn_line(tmp_path, server, harm):
-    killed(tmp_path, server, concurrency=20, kills=5, harm=harm)
+def test_killed_and_torn_it_asks_again_only_for_the_torn_line(nursery, tmp_path, server, harm):
+    killed(nursery, tmp_path, server, concurrency=20, kills=5, harm=harm)
 
 
-def test_killed_with_ids_it_loses_neither_answers_nor_ids(tmp_path, server):
-    killed(tmp_path, server, concurrency=20, kills=5, id="number")
+def test_killed_with_ids_it_loses_neither_answers_nor_ids(nursery, tmp_path, server):
+    killed(nursery, tmp_path, server, concurrency=20, kills=5, id="number")
+
+
+def test_killed_with_a_database_it_loses_nothing(nursery, tmp_path, server):
+    killed(nursery, tmp_path, server, concurrency=20, kills=5, name="run.db")
+
+
+def test_killed_with_ids_nothing_that_was_kept_is_asked_again(nursery, tmp_path, server):
+    path = tmp_path / "run.jsonl"
+    child = nursery.tag(300, server.url, path, concurrency=20, id="number")
+    assert child.kill_when(lambda: size(path) > 20_000)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    kept = {line["id"] for line in lines if "v" in line}
+    server.ledger.clear()
+    nursery.tag(300, server.url, path, concurrency=20, id="number").end()
+    texts = dict(zip(numbered(300)["number"], numbered(300)["text"], strict=True))
+    assert len(kept) > 50
+    assert {texts[each] for each in kept}.isdisjoint(server.ledger.rows())
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("concurrency", [20, 50])
-def test_killed_thirty_times_it_loses_nothing(tmp_path, server, concurrency):
-    killed(tmp_path, server, concurrency=concurrency, kills=30)
+def test_killed_thirty_times_it_loses_nothing(nursery, tmp_path, server, concurrency):
+    killed(nursery, tmp_path, server, concurrency=concurrency, kills=30)

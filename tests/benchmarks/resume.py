@@ -2,398 +2,127 @@
 
     python -m tests.benchmarks.resume [--rows 100000] [--shapes]
 
-Each figure is taken in a process of its own, beside a floor in the same process: json.loads of
-the same lines, and pandas making the same columns of their values. CPU seconds are those of the
-process; wall seconds mean little on a machine that does something else. ``--shapes`` adds other
-frames and checkpoints. The exit status is 1 when a bound is missed.
+CPU seconds are those of a process of its own, beside a floor in the same process: json.loads of
+the same lines, and pandas making the same columns of their values. Wall seconds mean little on a
+machine that does something else. ``--shapes`` adds other frames and checkpoints. The exit
+status is 1 when a bound is missed.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import gc
 import json
 import os
-import resource
-import signal
 import subprocess
 import sys
 import tempfile
-import threading
-import time
-from itertools import cycle
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import pandas as pd
-
-import llmframe as lf
-from llmframe.config import settle
-from llmframe.engine import execution
-from llmframe.engine.backend import Reply
-from llmframe.engine.book import Book
-from llmframe.engine.events import Events
-from llmframe.engine.journal import TaskInfo, open_checkpoint
-from llmframe.engine.planner import Planner
-from llmframe.engine.results import Usage
-from llmframe.engine.work import Work
-from llmframe.planning import plan
-from llmframe.testing import serve
-from tests.benchmarks.shapes import FIELDS, MODEL, Shape, write
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
-SHAPES = {
-    "plain": Shape(),
-    "few": Shape(distinct=1_000),
-    "few-ids": Shape(distinct=1_000, ids=True),
-    "ids": Shape(ids=True),
-    "tasks": Shape(tasks=4),
-    "siblings": Shape(files=3),
-    "details": Shape(options={"details": True}),
-    "nested": Shape(nested=True),
-    "long": Shape(length=2_000),
-    "empty": Shape(done=0.0),
-    "half": Shape(done=0.5),
-}
 CONCURRENCY = 50
 
 
-def measured(
-    what: str, rows: int, shape: str = "plain", folder: Path | None = None
-) -> dict[str, Any]:
-    """A measurement in a process of its own, over a checkpoint made for it or in folder."""
-    if folder is None:
-        with tempfile.TemporaryDirectory() as made:
-            return measured(what, rows, shape, Path(made))
-    if not any(folder.glob("**/*.jsonl")):
-        _child("write", rows, shape, folder)
-    return _child(what, rows, shape, folder)
+def measured(names: str, rows: int, shape: str = "plain") -> dict[str, Any]:
+    """Measurements (see resuming.py) in a process of their own, over a checkpoint made for them."""
+    with tempfile.TemporaryDirectory() as made:
+        if names != "compare":
+            _process("write", rows, shape, made)  # what making it takes is not to be measured
+        return _process(names, rows, shape, made)
 
 
-def _child(what: str, rows: int, shape: str, folder: Path) -> dict[str, Any]:
-    command = [sys.executable, "-m", "tests.benchmarks.resume", "--child", what]
-    command += ["--rows", str(rows), "--shape", shape]
+def _process(names: str, rows: int, shape: str, folder: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "tests.benchmarks.resuming", names, str(rows), shape]
     env = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
     done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise SystemExit(f"{what} of {rows} rows failed:\n{done.stderr[-4000:]}")
+        raise RuntimeError(f"{names} of {rows} rows failed:\n{done.stderr[-4000:]}")
     told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return told
 
 
-# -- in a process of its own ----------------------------------------------------------
-
-
-def cpu(work: Callable[[], Any]) -> tuple[float, Any]:
-    """Seconds of this process's CPU, and what came of it."""
-    gc.collect()
-    begin = time.process_time()
-    made = work()
-    return time.process_time() - begin, made
-
-
-def steps(shape: Shape, rows: int) -> dict[str, float]:
-    """CPU seconds of the parts, and of the floors beside them."""
-    here = Path.cwd()
-    df = shape.frame(rows)
-    job = plan(
-        df, "text", shape.fields, settle({**shape.call(here), "checkpoint": False})
-    ).run.execution.job
-    task = TaskInfo(job.keys.digest, {})
-    where = shape.call(here)["checkpoint"]
-    indexed, checkpoint = cpu(lambda: open_checkpoint(where, task, ids=shape.ids))
-    checkpoint.close()
-    keyed, _ = cpu(lambda: asyncio.run(_look_at_all(job)))
-    floor_json, contents = cpu(lambda: [json.loads(line) for line in _all_lines(here)])
-    values = [content["v"] for content in contents if "v" in content]
-    floor_columns, _ = cpu(lambda: _columns(values))
-    return {
-        "index": indexed,
-        "key": keyed,
-        "floor_json": floor_json,
-        "floor_columns": floor_columns,
-    }
-
-
-async def _look_at_all(job: Any) -> None:
-    """Render and key every row, as a run does over an empty checkpoint."""
-    work, book = Work(time.monotonic, lambda: 1), Book(job.rows.n)
-    await Planner(job.rows, job.keys, book, work, Events(), checkpoint=None).run(lambda: None)
-
-
-def _all_lines(here: Path) -> list[bytes]:
-    return [line for path in here.glob("**/*.jsonl") for line in path.read_bytes().splitlines()]
-
-
-def _columns(values: list[dict[str, Any]]) -> pd.DataFrame:
-    """The same columns as plain pandas makes them."""
-    types = {
-        name: pd.CategoricalDtype(labels) for name, labels in FIELDS.items() if labels is not str
-    }
-    return pd.DataFrame(
-        {name: pd.Series([each[name] for each in values], dtype=types.get(name)) for name in FIELDS}
-    )
-
-
-def whole(shape: Shape, rows: int) -> dict[str, float]:
-    """The whole call: CPU and wall seconds, the loop's longest turn, bytes a row over the frame.
-
-    again: CPU of the same call on its own result, whose columns are hashed first.
-    """
-    df = _ready(shape, rows)
-    options = shape.call(Path.cwd())
-    before = resident()
-    began = time.perf_counter()
-    used, out = cpu(lambda: lf.tag(df, "text", shape.fields, **options))
-    wall, most = time.perf_counter() - began, peak() - before
-    assert (out["llm_status"] == "ok").all()
-    assert lf.last_run().report.requests == 0
-    again, _ = cpu(lambda: lf.tag(out, "text", shape.fields, **options))
-    return {"cpu": used, "wall": wall, "bytes": most / rows, "again": again}
-
-
-def views(shape: Shape, rows: int) -> dict[str, float]:
-    """While a run reads its checkpoint: turns of its loop, and what looking at it costs."""
-    df, turns = _ready(shape, rows), []
-    run = lf.start(df, "text", shape.fields, **shape.call(Path.cwd()))
-    assert run.loop is not None
-    beating = asyncio.run_coroutine_threadsafe(_beat(turns), run.loop)
-    run.wait()
-    beating.cancel()
-    errors, _ = cpu(lambda: run.errors)
-    partial, _ = cpu(run.partial)
-    turns.sort()
-    return {
-        "errors": errors,
-        "partial": partial,
-        "turn": turns[int(0.99 * len(turns))],
-        "longest": turns[-1],
-    }
-
-
-async def _beat(turns: list[float]) -> None:
-    """Note the CPU seconds of each turn of the loop."""
-    while True:
-        begin = time.thread_time()
-        await asyncio.sleep(0)
-        turns.append(time.thread_time() - begin)
-
-
-def stop(shape: Shape, rows: int) -> dict[str, float]:
-    """Seconds from Stop to the end of a run that reads its checkpoint; and from an interrupt."""
-    df = _ready(shape, rows)
-    run = lf.start(df, "text", shape.fields, **shape.call(Path.cwd()))
-    _wait_for(lambda: run.report.reused > 0)
-    began = time.perf_counter()
-    run.stop()
-    run.wait()
-    stopped = time.perf_counter() - began
-    pending = run.report.pending
-    interrupts: list[float] = []
-
-    def interrupt() -> None:
-        _wait_for(lambda: lf.last_run() is not run and lf.last_run().report.reused > 0)
-        interrupts.append(time.perf_counter())
-        os.kill(os.getpid(), signal.SIGINT)
-
-    threading.Thread(target=interrupt, daemon=True).start()
-    try:
-        lf.tag(df, "text", shape.fields, **shape.call(Path.cwd()))
-    except KeyboardInterrupt:
-        interrupted = time.perf_counter() - interrupts[0]
-    return {"stop": stopped, "pending": pending, "interrupt": interrupted}
-
-
-def first(shape: Shape, rows: int) -> dict[str, float]:
-    """Seconds from a call to the arrival of its first request at a server."""
-    df = _ready(shape, rows)
-    with serve(process=True, latency=0.2) as server:
-        options = {**shape.call(Path.cwd()), "base_url": server.url}
-        lf.tag(pd.DataFrame({"text": ["warm"]}), "text", FIELDS, **{**options, "checkpoint": False})
-        began = time.monotonic()
-        run = lf.start(df, "text", shape.fields, **options)
-        _wait_for(lambda: len(server.ledger) > 1)
-        run.stop()
-        run.wait()
-        return {"first": server.ledger.calls[1].at - began}
-
-
-def live(shape: Shape, rows: int) -> dict[str, float]:
-    """Rows that are all asked, of a backend that answers at once: tasks, memory, CPU, the stop."""
-    df = _ready(shape, rows)
-    execution.open_backend = lambda *_, **__: Instant(shape)  # type: ignore[assignment]
-    options = {**shape.call(Path.cwd()), "checkpoint": False, "concurrency": CONCURRENCY}
-    tasks: list[int] = []
-    before = resident()
-    began = time.process_time()
-    run = lf.start(df, "text", shape.fields, **options)
-    while not run.wait(0.05):
-        tasks.append(len(asyncio.all_tasks(run.loop)))
-    used = time.process_time() - began
-    assert (run.result()["llm_status"] == "ok").all()
-    most = peak() - before
-    run = lf.start(df, "text", shape.fields, **options)
-    _wait_for(lambda: run.report.ok > 0)
-    began = time.perf_counter()
-    run.stop()
-    run.wait()
-    return {
-        "cpu": used,
-        "tasks": max(tasks),
-        "bytes": most / rows,
-        "stop": time.perf_counter() - began,
-    }
-
-
-class Instant:
-    """A backend that answers in no time."""
-
-    def __init__(self, shape: Shape) -> None:
-        answers = (json.dumps(shape.values(i), ensure_ascii=False) for i in range(1000))
-        self._replies = cycle([Reply(each, "stop", None, Usage(290, 40), {}) for each in answers])
-
-    async def send(self, body: object) -> Reply:
-        await asyncio.sleep(0)
-        return next(self._replies)
-
-    async def close(self) -> None:
-        """There is nothing to close."""
-
-
-def _ready(shape: Shape, rows: int) -> pd.DataFrame:
-    """The frame, everything loaded that a call loads, and no memory remembered."""
-    lf.tag(pd.DataFrame({"text": [""]}), "text", FIELDS, **MODEL, checkpoint=False)
-    df = shape.frame(rows)
-    gc.collect()
-    Path("/proc/self/clear_refs").write_text("5")  # the peak is that of from here on
-    return df
-
-
-def _wait_for(happened: Callable[[], bool]) -> None:
-    while not happened():
-        time.sleep(0.005)
-
-
-def resident() -> int:
-    """Bytes of memory that the process has now."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
-
-
-def peak() -> int:
-    """The most bytes it had since it was told to forget."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    [line] = [line for line in lines if line.startswith("VmHWM")]
-    return int(line.split()[1]) * 1024
-
-
-# -- the table -------------------------------------------------------------------------
-
-
 class Table:
-    """Figures beside their bounds."""
+    """Figures beside their bounds and floors."""
 
     def __init__(self) -> None:
         self.missed = 0
 
     def tell(
-        self, what: str, figure: float, unit: str, bound: float | None = None, floor: float = 0
+        self,
+        what: str,
+        figure: float,
+        unit: str = "s",
+        *,
+        bound: float | None = None,
+        floor: float = 0,
     ) -> None:
         """One line; floor: what the ratio is taken to."""
-        beside = f"  {figure / floor:5.2f} x the floor" if floor else ""
+        beside = f"  {figure / floor:5.2f} x floor" if floor else ""
         bounded = "" if bound is None else f"  (<= {bound:g}){' MISSED' * (figure > bound)}"
-        print(f"  {what:<46}{figure:10.3f} {unit:<4}{bounded}{beside}", flush=True)
+        print(f"  {what:<42}{figure:10.3f} {unit:<3}{bounded}{beside}", flush=True)
         self.missed += bound is not None and figure > bound
 
 
-def figures(rows: int, table: Table) -> None:
-    """The plain frame."""
-    million = rows / 1_000_000
-    is_large = rows > 300_000
+def finished(rows: int, table: Table) -> None:
+    """Every row is in the checkpoint."""
+    many = rows > 300_000
     print(f"{rows:,} rows, all answered")
-    with tempfile.TemporaryDirectory() as made:
-        folder = Path(made)
-        told = measured("steps", rows, folder=folder)
-        floor = told["floor_json"]
-        table.tell("indexed, CPU", told["index"], "s", (3 if is_large else 2) * million, floor)
-        table.tell("keyed, CPU", told["key"], "s", 3 * million, floor)
-        floor += told["floor_columns"]
-        told = measured("whole", rows, folder=folder)
-        bound = (20 if is_large else 12) * million
-        table.tell("resumed, CPU", told["cpu"], "s", bound, floor)
-        table.tell("resumed, wall", told["wall"], "s")
-        table.tell("memory over the frame, a row", told["bytes"], "B", 1000)
-        table.tell("resumed over its own result, CPU", told["again"], "s")
-        told = measured("views", rows, folder=folder)
-        table.tell("run.partial(), CPU", told["partial"], "s")
-        table.tell("run.errors, CPU", told["errors"], "s")
-        table.tell("a turn of the loop, 99 of 100, CPU", told["turn"] * 1000, "ms", 5)
-        table.tell("the longest turn, CPU", told["longest"] * 1000, "ms")
-        told = measured("stop", rows, folder=folder)
-        table.tell("from Stop to the end, wall", told["stop"], "s", 1)
-        table.tell("from an interrupt to the next cell, wall", told["interrupt"], "s", 1)
+    told = measured("whole,views,stop,steps", rows)
+    json_floor, floor = told["floor_json"], told["floor_json"] + told["floor_columns"]
+    table.tell("floor: json.loads of the lines, CPU", json_floor)
+    table.tell("floor: pandas making the columns, CPU", told["floor_columns"])
     table.tell(
-        "first request, empty checkpoint, wall",
-        measured("first", rows, "empty")["first"] * 1000,
-        "ms",
+        "indexed, CPU", told["index"], bound=(3e-6 if many else 2e-6) * rows, floor=json_floor
     )
-    table.tell(
-        "first request, half of it full, wall",
-        measured("first", rows, "half")["first"] * 1000,
-        "ms",
-    )
+    table.tell("keyed, CPU", told["key"], bound=3e-6 * rows, floor=json_floor)
+    table.tell("resumed, CPU", told["cpu"], bound=(20e-6 if many else 12e-6) * rows, floor=floor)
+    table.tell("resumed, wall", told["wall"])
+    table.tell("resumed over its own result, CPU", told["again"])
+    table.tell("memory over the frame, a row", told["bytes"], "B", bound=1000)
+    table.tell("run.partial(), CPU", told["partial"])
+    table.tell("run.errors, CPU", told["errors"])
+    table.tell("a turn of the loop, 99 of 100, CPU", told["turn"] * 1000, "ms", bound=5)
+    table.tell("the longest turn, CPU", told["longest"] * 1000, "ms")
+    table.tell("from Stop to the end, wall", told["stop"], bound=1)
+    table.tell("from an interrupt to the next cell, wall", told["interrupt"], bound=1)
+
+
+def unfinished(rows: int, table: Table) -> None:
+    """Rows have to be asked."""
+    print(f"{rows:,} rows, none or half of them answered")
+    for name in ("empty", "half"):
+        first = measured("first", rows, name)["first"]
+        table.tell(f"first request, {name}, wall", first * 1000, "ms")
     told = measured("live", rows, "empty")
     print(f"{rows:,} rows, all asked of a backend that answers at once")
     table.tell("CPU a row", told["cpu"] / rows * 1e6, "us")
-    table.tell(f"tasks at once, concurrency {CONCURRENCY}", told["tasks"], "", CONCURRENCY + 10)
-    table.tell("memory over the frame, a row", told["bytes"], "B", 1000)
-    table.tell("from Stop to the end, wall", told["stop"], "s", 1)
+    most = CONCURRENCY + 10
+    table.tell(f"tasks at once, concurrency {CONCURRENCY}", told["tasks"], "", bound=most)
+    table.tell("memory over the frame, a row", told["bytes"], "B", bound=1000)
+    table.tell("from Stop to the end, wall", told["stop"], bound=1)
 
 
 def shapes(rows: int, table: Table) -> None:
     """Other frames and checkpoints, each beside the plain one."""
-    print(f"{rows:,} rows of other shapes, resumed")
-    plain = 0.0
-    for name in SHAPES:
-        if SHAPES[name].done == 1:
-            told = measured("whole", rows, name)
-            plain = plain or told["cpu"]
-            table.tell(f"{name}, CPU", told["cpu"], "s", 3 * plain, plain)
+    print(f"{rows:,} rows of other shapes, resumed; the floor is the plain one")
+    told = measured("compare", rows)
+    for name, used in told.items():
+        table.tell(f"{name}, CPU", used, bound=4 * told["plain"], floor=told["plain"])
 
 
 def main() -> int:
-    """The table, or one measurement in this process."""
-    asked = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    """Print the tables."""
+    asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("--rows", type=int, default=100_000)
     asked.add_argument("--shapes", action="store_true", help="other frames and checkpoints too")
-    asked.add_argument("--child", choices=CHILDREN, help=argparse.SUPPRESS)
-    asked.add_argument("--shape", choices=SHAPES, default="plain", help=argparse.SUPPRESS)
     given = asked.parse_args()
-    if given.child:
-        print(json.dumps(CHILDREN[given.child](SHAPES[given.shape], given.rows)))
-        return 0
     table = Table()
-    figures(given.rows, table)
+    finished(given.rows, table)
+    unfinished(given.rows, table)
     if given.shapes:
         shapes(given.rows, table)
     return int(table.missed > 0)
 
-
-def prepare(shape: Shape, rows: int) -> dict[str, float]:
-    """Write the checkpoint."""
-    paths = write(shape, rows, Path.cwd())
-    return {"bytes": sum(path.stat().st_size for path in paths) / rows}
-
-
-CHILDREN: dict[str, Callable[[Shape, int], dict[str, float]]] = {
-    "write": prepare, "steps": steps, "whole": whole, "views": views, "stop": stop, "first": first,
-    "live": live,
-}  # fmt: skip
 
 if __name__ == "__main__":
     sys.exit(main())

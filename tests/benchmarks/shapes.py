@@ -95,6 +95,21 @@ class Shape:
         return found
 
 
+SHAPES: dict[str, Shape] = {
+    "plain": Shape(),
+    "few": Shape(distinct=1_000),
+    "few-ids": Shape(distinct=1_000, ids=True),
+    "ids": Shape(ids=True),
+    "tasks": Shape(tasks=4),
+    "siblings": Shape(files=3),
+    "details": Shape(options={"details": True}),
+    "nested": Shape(nested=True),
+    "long": Shape(length=2_000),
+    "empty": Shape(done=0.0),
+    "half": Shape(done=0.5),
+}
+
+
 def write(shape: Shape, rows: int, folder: Path) -> list[Path]:
     """The checkpoint of a shape's frame, as a run would have left it; its files."""
     options = {**shape.call(folder), "checkpoint": False}

@@ -86,7 +86,8 @@ def test_check_tells_every_line_right(llmock, capsys):
     assert "tokens in" in told["price"]
 
 
-def test_logprobs_that_do_not_come_do_no_harm(llmock):
+def test_the_absence_of_logprobs_is_told_once(llmock):
     llmock()
-    out = frame(4).llm.tag("text", LABELS, extra_body={"logprobs": True})
+    out = frame(4).llm.tag("text", LABELS, confidence="logprob", progress="log")
     assert (out["llm_status"] == "ok").all()
+    assert out["label_confidence"].isna().all()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import statistics
 import time
 from typing import Annotated, Literal
@@ -15,7 +14,6 @@ import llmframe as lf
 from llmframe import testing
 from llmframe.config import settle
 from llmframe.endpoints import find_place, start_local
-from llmframe.engine.backend import open_backend
 from llmframe.providers import local
 
 pytestmark = pytest.mark.interop
@@ -119,24 +117,16 @@ def test_a_wrong_key_is_told(smollm2):
     assert wrong.name == "key accepted"
 
 
-def test_logprobs_come_where_they_are_asked_for(df):
-    """What ``confidence="logprob"`` will need; until then they are asked for by extra_body."""
+def test_the_confidence_of_a_label_comes_from_its_probability(df):
+    out = df.llm.tag("text", LABELS, instructions=ASK, confidence="logprob")
+    assert (out["llm_status"] == "ok").all()
+    assert out["label_confidence"].between(0, 1).all()
+    assert out["label_confidence"].nunique() > 1
+
+
+def test_logprobs_may_be_asked_for_by_hand(df):
     out = df.head(2).llm.tag("text", LABELS, instructions=ASK, extra_body={"logprobs": True})
     assert (out["llm_status"] == "ok").all()
-
-    async def ask():
-        place = start_local(find_place(settle({}), own_loop=False), need=lambda: 0)
-        backend = open_backend(place.ready, connections=1)
-        messages = [{"role": "user", "content": "Is water wet?"}]
-        body = {"model": "any", "messages": messages, "max_tokens": 2, "logprobs": True}
-        try:
-            return await backend.send(body), await backend.send({**body, "logprobs": False})
-        finally:
-            await backend.close()
-
-    asked, unasked = asyncio.run(ask())
-    assert all(token["logprob"] <= 0 for token in asked.logprobs["content"])
-    assert not unasked.logprobs
 
 
 def test_the_server_listens_on_this_machine_only(smollm2):

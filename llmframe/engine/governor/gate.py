@@ -15,7 +15,7 @@ from llmframe.engine.governor.headers import read_quotas
 from llmframe.engine.governor.ladder import Ladder
 from llmframe.engine.governor.limiter import Limiter
 from llmframe.engine.governor.outage import Outage
-from llmframe.engine.governor.pause import Pause
+from llmframe.engine.governor.pause import TINY, Pause
 from llmframe.engine.governor.plateau import Climb
 from llmframe.engine.governor.tokens import TokenMeter
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from llmframe.engine.results import Usage
 
 PROBE = 3.0  # seconds that all others wait for the first answer, at most
-TINY = 1e-6  # seconds; what is due so soon is due, whatever the rounding
 KEY_AGAIN = 1.0  # seconds until a key that was refused after successes is tried once more
 BUSY = 0.8  # share of the limit on the wire, from which a completion tells about the limit
 
@@ -35,7 +34,7 @@ class Ticket:
     """One request on the wire.
 
     alone: nothing else was on the wire when it was sent. size: UTF-8 bytes of its prompt.
-    tokens: reserved for it. look: nothing gets through, and it only finds out whether it does.
+    tokens: reserved for it. look: nothing gets through, and it is to find out whether it does.
     """
 
     sent_at: float
@@ -146,7 +145,7 @@ class Gate:
             self._first_sent = now
         self.requests.reserve(now, 1.0)
         self.tokens.reserve(now, tokens)
-        alone, look = self._on_wire == 0, self._outage.is_on
+        alone, look = self._on_wire == 0, self._outage.is_ours
         ticket = Ticket(now, self.pause.epoch, alone, size, tokens, look)
         self._on_wire += 1
         self.pause.sent(now)
@@ -169,7 +168,7 @@ class Gate:
         self.successes += 1
         self.succeeded_at = now
         epoch = self.pause.epoch if self._outage.is_on else ticket.epoch
-        self._outage.got_through()
+        self._outage.got_through(ticket.sent_at)
         self.pause.succeeded(epoch, now, now - ticket.sent_at)
         self._key_is_good(ticket)
         if usage is not None and usage.tokens_in > 0:
@@ -187,14 +186,15 @@ class Gate:
         """
         self.refusals += 1
         self.refused_at = now
-        self._outage.got_through()
+        self._outage.got_through(ticket.sent_at)
         self._key_is_good(ticket)
         self.tokens.settle(-ticket.tokens)
         if ticket.epoch == self.pause.epoch:
             if self._climb is not None:  # from here on refusals teach the limit
                 self._limiter.begin_at(self._climb.limit)
                 self._climb = None
-            self._limiter.refused(now, ticket.sent_at)
+            if not ticket.alone:  # one alone is not refused because they are too many
+                self._limiter.refused(now, ticket.sent_at)
         self.pause.refused(now, ticket.epoch, retry_after, now - ticket.sent_at)
 
     def lost(self, ticket: Ticket, now: float, left: float = math.inf) -> bool:
@@ -203,11 +203,21 @@ class Gate:
         left: rows of its run that are not done.
         """
         sure = self._outage.is_sure
-        answered = self.successes > 0
-        begins = not ticket.look and self._outage.failed(now, self.limit, left, answered=answered)
-        if begins or (ticket.look and ticket.epoch == self.pause.epoch and self._outage.is_on):
+        begins = self._outage.failed(
+            now, ticket.sent_at, self.limit, left, answered=self.successes > 0
+        )
+        if begins or (self._outage.is_on and ticket.epoch == self.pause.epoch):
             self._ask_one(now, self._outage.next_look())
         return sure
+
+    @property
+    def streak(self) -> int:
+        """Which time it is that nothing gets through."""
+        return self._outage.streak
+
+    def was_outage(self, streak: int) -> bool:
+        """Whether that time it was an outage."""
+        return self._outage.was_sure(streak)
 
     def lost_for(self, now: float) -> float:
         """Seconds since nothing gets through; 0 while something does."""
@@ -218,7 +228,7 @@ class Gate:
 
         It may after a success: then one request leaves alone, and it decides.
         """
-        self._outage.got_through()
+        self._outage.got_through(ticket.sent_at)
         decides = self._key_doubted is not None and ticket.epoch >= self._key_doubted
         if decides or not self.successes:
             return False

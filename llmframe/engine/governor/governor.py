@@ -156,6 +156,15 @@ class Governor:
         with self.lock:
             return self._gate.lost_for(self.clock())
 
+    @property
+    def streak(self) -> int:
+        """Which time it is that nothing gets through; asked right after a loss."""
+        return self._gate.streak
+
+    def was_outage(self, streak: int) -> bool:
+        """Whether that time it was an outage, as far as is known by now."""
+        return self._gate.was_outage(streak)
+
     def earn_repeats(self) -> None:
         """A row's first request leaves: it pays into the budget of repeats."""
         with self.lock:

@@ -9,7 +9,7 @@ from typing import Literal
 ResponseFormat = Literal["json_schema", "json_object", "plain"]
 
 _FORMATS: tuple[ResponseFormat, ...] = ("json_schema", "json_object", "plain")
-_DROPPABLE = ("temperature", "seed")
+_DROPPABLE = ("temperature", "seed", "logprobs")
 _CAP = re.compile(r"max_completion_tokens", re.IGNORECASE)
 _FORMAT = re.compile(r"response_format|json_schema|structured output|json mode", re.IGNORECASE)
 _UNKNOWN = re.compile(

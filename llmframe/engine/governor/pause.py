@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+TINY = 1e-6  # seconds; what is due so soon is due, whatever the rounding
 BACKOFF_BASE = 0.5  # seconds
+STEPS = 20  # doublings, after which the longest is reached: a storm may last for days
 BACKOFF_MAX = 60.0  # seconds
 QUICK = 0.3  # seconds; a refusal that has not come by then, and not by three times
 SURE = 3.0  # as long as refusals took, is not going to come
@@ -43,7 +45,7 @@ class Pause:
 
     def wait(self, now: float, limit: int) -> float:
         """Seconds until time alone allows one more request; inf if only an answer can."""
-        if now < self.until:
+        if self.until - now > TINY:  # what is due but for rounding is half-open already
             return self.until - now
         if self._ramp_at is None:
             if self._probe_at is None:
@@ -98,7 +100,7 @@ class Pause:
             if not self._warned and self._ramp_at is not None:
                 self._warned = True
                 return False
-            top = min(BACKOFF_MAX, BACKOFF_BASE * 2.0**self._backoff)
+            top = min(BACKOFF_MAX, BACKOFF_BASE * 2.0 ** min(self._backoff, STEPS))
             self._backoff += 1
             self.until = max(self.until, now + self._jitter(top))
         self._begin()

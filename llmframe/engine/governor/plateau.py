@@ -149,8 +149,7 @@ class Climb:
     def _down(self, now: float) -> None:
         """Below the useful level: stay if nothing is lost. One bad window is enough to go back."""
         below, level = self._below, self._meter.level()
-        if below is None:
-            return
+        assert below is not None  # a level is left for a lower one only once it is known
         clearly_less = self._meter.slowest() * LEAST_GAIN**2 < below.rate
         if clearly_less or (level is not None and level.rate * LEAST_GAIN < below.rate):
             self._return(below, now)

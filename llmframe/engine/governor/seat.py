@@ -122,6 +122,7 @@ class Seat:
         """The run has ended: close, and give back what is still leased."""
         self.close()
         self._governor.leave(self)
+        self.on_doom = None
         if self._timer is not None:
             self._timer.cancel()
 

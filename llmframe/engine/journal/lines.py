@@ -5,7 +5,8 @@ Key, checksum and task stand at fixed places and the first letter of the body te
 of line, so that finding what is answered needs no JSON parser. The checksum is the crc32 of
 the line without the checksum's eight digits and without the newline.
 
-v         an answer: ``v`` (field -> value), ``id``, ``usage``, ``n`` (requests), ``t`` (unix s)
+v         an answer: ``v`` (field -> value), ``id``, ``usage``, ``n`` (requests), ``t`` (unix s),
+          ``p`` (field -> confidence)
 e         a failure: ``e`` (kind, status, code) in the place of ``v``
 id        one more row that has the answer of this key: ``id`` only
 settings  a task's readable settings, under the task's digest, before its first row
@@ -89,6 +90,8 @@ def row(
     if result.usage.cost is not None:
         usage["cost"] = result.usage.cost
     body |= {"usage": usage, "n": result.attempts, "t": now}
+    if result.confidence is not None:
+        body["p"] = {name: round(each, 6) for name, each in result.confidence.items()}
     if text is not None:
         body["text"] = text
     return body
@@ -231,7 +234,16 @@ def to_result(content: dict[str, Any] | None, key: bytes) -> RowResult | None:
         sent, usage = _spent(content, key)
     except (KeyError, TypeError, AttributeError):
         return None
-    return RowResult("ok", values, None, sent, usage) if isinstance(values, dict) else None
+    if not isinstance(values, dict):
+        return None
+    return RowResult("ok", values, None, sent, usage, confidence=_confidence(content))
+
+
+def _confidence(content: Any) -> dict[str, float] | None:
+    told = content.get("p")
+    if not isinstance(told, dict):
+        return None
+    return {name: each for name, each in told.items() if isinstance(each, (int, float))}
 
 
 def to_failure(content: dict[str, Any] | None, key: bytes) -> RowResult | None:

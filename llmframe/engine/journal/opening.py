@@ -31,8 +31,8 @@ def open_checkpoint(
 ) -> Checkpoint | None:
     """Open a task's checkpoint; ``.notes`` says what the person should know.
 
-    where: True for the default file, a path (written; the default files are read too),
-        False for none.
+    where: True for the default file, a path (written; the default files are read too; its
+        suffix says whether it is a database), False for none.
     folder: the default folder. ids: has_id is going to be asked; what it needs is read now.
     adopt: plain lines are going to be taken over, so that no note says that they could be.
     read_only: nothing is made or locked.
@@ -108,6 +108,7 @@ class _Opening:
         """A person's table must not get our lines only because a path was mistyped."""
         try:
             store = self.use(path, write=False)
+            is_strange = store.is_strange()
         except FileNotFoundError:
             return None
         except OSError as exc:
@@ -115,11 +116,11 @@ class _Opening:
                 f"the checkpoint {path} cannot be used: {exc.strerror or exc}. Nothing was sent. "
                 "Pass another path, or checkpoint=False."
             ) from exc
-        if store.is_strange():
+        if is_strange:
             raise PlanError(
                 f"{path} exists and is no checkpoint: it holds neither lines of JSON nor a "
-                "database of this llmframe. Nothing was "
-                "sent and the file is as it was. Pass a new path."
+                "database of this llmframe. Nothing was sent and the file is as it was. Pass a "
+                "new path."
             )
         return store
 

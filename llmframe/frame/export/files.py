@@ -110,8 +110,8 @@ def _tell_pending(df: pd.DataFrame, target: Path) -> None:
     if pending:
         warn(
             IncompleteWarning(
-                f"{target.name} will hold {pending:,} rows, of {len(df):,}, that are pending: they "
-                "have no answer yet. Run the cell that tags again, it goes on where it stopped; "
-                "then export again"
+                f"{target.name} will be incomplete: {pending:,} of {len(df):,} rows are pending, "
+                "without an answer yet. Run the cell that tags again, it goes on where it "
+                "stopped; then export again"
             )
         )

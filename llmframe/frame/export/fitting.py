@@ -46,11 +46,6 @@ def is_shape(told: object) -> bool:
     return isinstance(told, str) and told in _LEAVES
 
 
-def json_cell(cell: Any) -> str | None:
-    """A cell as JSON text; None where it is missing."""
-    return None if is_missing(cell) else clean_text(json_text(json_value(cell)))
-
-
 def _parts(cell: Any) -> Any:
     if isinstance(cell, list | tuple):
         return cell
@@ -63,6 +58,11 @@ def _text(cell: Any) -> str:
     if isinstance(cell, str):
         return clean_text(str.__str__(cell))
     raise Unfit
+
+
+def _json(cell: Any) -> str:
+    """As JSON text; a text is that already, as another program reads it from the file."""
+    return _text(cell) if isinstance(cell, str) else clean_text(json_text(json_value(cell)))
 
 
 def _integer(cell: Any) -> int:
@@ -91,5 +91,5 @@ _LEAVES: dict[str, Callable[[Any], Any]] = {
     "integer": _integer,
     "float": _float,
     "boolean": _boolean,
-    JSON: json_cell,
+    JSON: _json,
 }

@@ -1,0 +1,43 @@
+"""A call beside the loop, in a thread that the interpreter does not wait for at its end.
+
+``asyncio.to_thread`` uses threads that are joined before anything is told of the end: a
+person's slow function would hold up the exit, and the next call would fail.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+R = TypeVar("R")
+
+
+async def beside(function: Callable[[], R]) -> R:
+    """What the function returns or raises; a cancel ends the waiting, not the function."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[R] = loop.create_future()
+
+    def tell(result: R | None, error: BaseException | None) -> None:
+        if answer.done():  # cancelled meanwhile
+            return
+        if error is not None:
+            answer.set_exception(error)
+        else:
+            answer.set_result(result)  # type: ignore[arg-type]
+
+    def call() -> None:
+        result, error = None, None
+        try:
+            result = function()
+        except Exception as exc:  # noqa: BLE001 - raised where it is awaited
+            error = exc
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(tell, result, error)
+
+    threading.Thread(target=call, name="llmframe-beside", daemon=True).start()
+    return await answer

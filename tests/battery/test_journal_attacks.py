@@ -1,0 +1,308 @@
+"""The journal under attack: its nth call fails (32), its file is damaged (20).
+
+What must hold each time: never a wrong answer, never a corrupt file, never an earlier row lost.
+"""
+
+from __future__ import annotations
+
+import errno
+import time
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import failing_disk
+import pytest
+from journal_kit import (
+    TASK,
+    FailingOps,
+    QuickOps,
+    answer,
+    key,
+    opened,
+    write_answers,
+)
+
+import llmframe as lf
+from llmframe import testing
+from llmframe.engine.journal import lines
+from llmframe.engine.journal.shared import open_stores
+from llmframe.errors import CheckpointError, PlanError
+from tests.battery.kit import (
+    assert_same,
+    frame,
+    lost,
+    says,
+    tag,
+    uninterrupted,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+from tests.battery.files import kept
+
+pytestmark = pytest.mark.battery
+
+ERRORS = {"full": errno.ENOSPC, "interrupted": errno.EINTR, "stale": errno.ESTALE}
+on_linux = pytest.mark.skipif(not failing_disk.AVAILABLE, reason="needs Linux and a C compiler")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    yield tmp_path / ".llmframe"
+    assert not open_stores()
+
+
+# -- 32: the nth call fails -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", ERRORS)
+@pytest.mark.parametrize("operation", ["write", "fsync", "open", "lock", "read_at"])
+def test_the_nth_failure_of_whatever_kind_loses_nothing_kept(tmp_path, operation, error) -> None:
+    """As in the journal's own tests, with other errors, and a torn line there before."""
+    for nth in range(1, 60):
+        folder, path = tmp_path / f"{nth}x", tmp_path / f"{nth}.jsonl"
+        write_answers(path, folder, range(3))
+        before = path.read_bytes() + b'{"k":"torn'
+        path.write_bytes(before)
+        ops, accepted = FailingOps(operation, nth, ERRORS[error]), list(range(3))
+        try:
+            with opened(path, folder, ops=ops) as checkpoint:
+                for n in range(3, 6):
+                    try:
+                        checkpoint.append(key(n), answer(n), id=n)
+                        accepted.append(n)
+                    except CheckpointError as told:
+                        says(told, "answers are in it", str(path))
+        except (PlanError, CheckpointError) as told:
+            says(told, "Nothing was sent" if isinstance(told, PlanError) else str(path))
+        assert path.read_bytes().startswith(before)
+        assert set(kept(path, folder, range(6))) >= set(accepted), nth
+        if ops.calls < nth:
+            return
+    pytest.fail("the loop did not reach the last call")
+
+
+ON_A_FAILING_DISK = """
+import os, shutil, sys
+from pathlib import Path
+from journal_kit import *
+from llmframe.engine.journal import database, sqlite_file
+from llmframe.errors import CheckpointError, PlanError
+database.LONGEST_LOG = 20_000  # so that the log is taken into the database too
+sqlite_file.BUSY = sqlite_file.connect.__kwdefaults__["wait"] = 0.02
+home, operation, error = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+match("rows.db"); quick()
+
+def attack(path, nth):
+    write_answers(path, home / "x", range(3))
+    accepted = [0, 1, 2]
+    fail(operation, nth, error)
+    try:
+        with opened(path, home / "x") as checkpoint:
+            for n in range(3, 12):
+                try:
+                    checkpoint.append(key(n), answer(n), id=n)
+                    accepted.append(n)
+                    found = checkpoint.get(key(n))
+                    assert found == answer(n), (nth, n, found)
+                    checkpoint.has_id(key(n), n)
+                except CheckpointError:
+                    pass
+                if n == 8:
+                    checkpoint.flush(30)
+            checkpoint.flush(30)
+    except (PlanError, CheckpointError):
+        pass
+    return calls(), accepted
+
+for nth in range(1, 500):
+    path = home / f"{nth}" / "rows.db"
+    asked, accepted = attack(path, nth)
+    with opened(path, home / "x") as checkpoint:
+        for n in range(12):
+            found = checkpoint.get(key(n))
+            assert found == answer(n) or (found is None and n not in accepted), (nth, n, found)
+        assert checkpoint.damaged == 0
+        checkpoint.append(key(99), answer(99))
+    shutil.rmtree(path.parent)
+    if asked < nth:
+        print(nth - 1)
+        break
+"""
+
+
+@on_linux
+@pytest.mark.parametrize(
+    ("operation", "error"),
+    [
+        *[(operation, errno.EIO) for operation in failing_disk.OPERATIONS],
+        ("write", errno.ENOSPC),
+        ("write", errno.EINTR),
+        ("write", -1),  # half of it is written
+        ("fsync", errno.ENOSPC),
+        ("open", errno.EACCES),
+        ("lock", errno.ENOLCK),
+    ],
+)
+def test_the_nth_failure_under_a_database_loses_nothing_kept(tmp_path, operation, error) -> None:
+    told = failing_disk.run(ON_A_FAILING_DISK, tmp_path, operation, error)
+    assert int(told) >= {"truncate": 1, "unlink": 1}.get(operation, 3)
+
+
+NO_SYNC_HERE = """
+import sys, time
+from pathlib import Path
+from journal_kit import *
+from llmframe.engine.journal import database
+database.LONGEST_LOG = 50_000
+path = Path(sys.argv[1])
+match(path.name)
+with opened(path, path.parent / "x") as checkpoint:
+    forget_syncs()
+    for n in range(600):
+        checkpoint.append(key(n), answer(n))
+        time.sleep(0.0005)
+    here, elsewhere = syncs()
+print(here, elsewhere)
+"""
+
+
+@on_linux
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.db"])
+def test_no_row_waits_in_an_fsync_though_the_disk_gets_every_row(tmp_path, name) -> None:
+    here, elsewhere = map(int, failing_disk.run(NO_SYNC_HERE, tmp_path / name).split())
+    assert here == 0
+    assert elsewhere >= 3
+
+
+# -- 20: the file is damaged ----------------------------------------------------------
+
+
+def test_a_flipped_byte_anywhere_costs_at_most_its_own_row(tmp_path: Path, folder: Path) -> None:
+    path = write_answers(tmp_path / "rows.jsonl", folder, range(4))
+    whole = path.read_bytes()
+    for at in range(len(whole)):
+        for change in (0x01, 0x80):
+            path.write_bytes(whole[:at] + bytes([whole[at] ^ change]) + whole[at + 1 :])
+            with opened(path, folder, read_only=True) as checkpoint:
+                found = [checkpoint.get(key(n)) for n in range(4)]
+            assert all(result in (None, answer(n)) for n, result in enumerate(found))
+            assert found.count(None) <= 1
+
+
+def test_a_flipped_byte_in_a_database_gives_no_wrong_answer(tmp_path: Path, folder: Path) -> None:
+    path = write_answers(tmp_path / "rows.db", folder, range(20))
+    whole, refused = path.read_bytes(), 0
+    for at in range(0, len(whole), 13):
+        spoilt = whole[:at] + bytes([whole[at] ^ 0x11]) + whole[at + 1 :]
+        path.write_bytes(spoilt)
+        try:
+            found = kept(path, folder, range(20))
+        except PlanError:
+            refused += 1
+            assert path.read_bytes() == spoilt
+        except CheckpointError:
+            continue
+        else:
+            assert len(found) >= 19
+    assert refused > 5
+
+
+def test_a_journal_cut_at_any_byte_is_read_without_a_frame(tmp_path: Path, folder: Path) -> None:
+    path = write_answers(tmp_path / "rows.jsonl", folder, range(3))
+    whole = path.read_bytes()
+    ends = [at for at, byte in enumerate(whole) if byte == ord("\n")]
+    for cut in range(len(whole)):
+        path.write_bytes(whole[:cut])
+        found = lf.read_checkpoint(path)  # a torn tail is no damage: no warning
+        assert len(found) == max(0, sum(cut >= end for end in ends) - 1)
+
+
+def test_a_log_cut_at_any_byte_keeps_all_before_the_cut(tmp_path: Path, folder: Path) -> None:
+    """What a power cut leaves of SQLite's log: the first rows whole, the last ones gone."""
+    path, live = tmp_path / "rows.db", tmp_path / "live.db"
+    with opened(live, folder, ops=QuickOps()) as checkpoint:
+        for n in range(6):
+            checkpoint.append(key(n), answer(n))
+        whole = [live.read_bytes(), live.with_name("live.db-wal").read_bytes()]
+    counts = []
+    for cut in range(0, len(whole[1]) + 1, 487):
+        path.write_bytes(whole[0])
+        path.with_name("rows.db-wal").write_bytes(whole[1][:cut])
+        found = kept(path, folder, range(6))
+        assert found == list(range(len(found)))
+        counts.append(len(found))
+        write_answers(path, folder, range(6, 7))
+        assert kept(path, folder, range(7)) == [*found, 6]
+    assert counts == sorted(counts)
+    assert {0, 3} < set(counts)
+
+
+def damaged(path: Path, how: str) -> int:
+    """Spoil a checkpoint; how many rows may be asked again."""
+    content = path.read_bytes()
+    rows = content.splitlines(keepends=True)
+    if how == "torn":
+        path.write_bytes(content[:-40])
+        return 1
+    if how == "flipped":
+        at = len(b"".join(rows[:6])) + 120
+        path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+        return 1
+    if how == "emptied":
+        path.write_bytes(b"")
+        return len(rows) - 1
+    changed = {
+        "no last newline": content[:-1],
+        "byte order mark": b"\xef\xbb\xbf" + content,
+        "CRLF": content.replace(b"\n", b"\r\n"),
+        "lines of others": b'{"id": 5, "intent": "refund"}\n' + content + b'{"mine": true}\n',
+        "newlines lost": content.replace(b"}\n", b"}") + b"\n",
+        "NULs": content + b"\0" * 5000,
+    }
+    path.write_bytes(changed[how])
+    return 0
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "torn", "flipped", "emptied", "no last newline", "byte order mark", "CRLF",
+        "lines of others", "newlines lost", "NULs",
+    ],
+)  # fmt: skip
+def test_after_damage_only_the_damaged_rows_are_bought_again(tmp_path: Path, how: str) -> None:
+    df = frame(12)
+    with testing.serve() as server:
+        tag(df, server, tmp_path)
+        again = damaged(tmp_path / "run.jsonl", how)
+        spoilt = (tmp_path / "run.jsonl").read_bytes()
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            out = tag(df, server, tmp_path)
+        assert len(server.ledger.calls) <= 12 + again
+        assert lost(out, server.ledger) == []
+        assert_same(out, uninterrupted(df))
+    assert (tmp_path / "run.jsonl").read_bytes().startswith(spoilt)
+    if how == "flipped":
+        says(told[0].message, "damaged lines", "asked again", "whole answers: 11")
+
+
+def test_a_million_lines_are_indexed_in_three_seconds(tmp_path: Path, folder: Path) -> None:
+    path, keys = tmp_path / "rows.jsonl", []
+    whole, total = bytearray(), 1_000_000
+    body = lines.row(answer(1), now=1_800_000_000)
+    for n in range(total):
+        keys.append(key(n))
+        whole += lines.encode(keys[-1], TASK.short, body)
+    path.write_bytes(whole)
+    del whole
+    begin = time.process_time()
+    with opened(path, folder, ops=QuickOps()) as checkpoint:
+        took = time.process_time() - begin
+        assert checkpoint.answers == total
+        assert checkpoint.damaged == 0
+        assert all(checkpoint.get(key(n)) == answer(1) for n in range(0, total, 99_999))
+    assert took <= 3, f"{took:.1f} s of CPU"

@@ -1,0 +1,101 @@
+"""The probability of a label is that of the tokens that decided for it."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmframe.task.confidence import confidences
+from llmframe.task.fields import resolve_fields
+
+INTENT = resolve_fields({"intent": ["refund", "delivery", "other"], "note": str})
+
+
+def tokens(*pieces):
+    """Pieces of a reply: a text alone is certain, else (text, probability)."""
+    told = [piece if isinstance(piece, tuple) else (piece, 1.0) for piece in pieces]
+    return [(text.encode(), math.log(probability)) for text, probability in told]
+
+
+def intent(*pieces, fields=INTENT):
+    return confidences(tokens(*pieces), fields).get("intent")
+
+
+def test_one_token_may_be_the_whole_label():
+    assert intent('{"', "intent", '":', ' "', ("refund", 0.8), '"}') == pytest.approx(0.8)
+
+
+def test_the_quote_may_stand_in_the_token():
+    assert intent('{"intent":', (' "refund"', 0.8), "}") == pytest.approx(0.8)
+
+
+def test_what_follows_the_decision_does_not_count():
+    reply = ('{"intent": "', ("ref", 0.8), ("und", 0.1), '"}')
+    assert intent(*reply) == pytest.approx(0.8)
+
+
+def test_a_choice_in_several_tokens_is_the_product():
+    fields = resolve_fields({"intent": ["pay in", "pay out"]})
+    reply = ('{"intent": "', ("pay", 0.9), (" ", 1.0), ("out", 0.5), '"}')
+    assert intent(*reply, fields=fields) == pytest.approx(0.45)
+
+
+def test_where_a_label_begins_another_its_end_decides():
+    fields = resolve_fields({"intent": ["bill", "billing"]})
+    assert intent('{"intent": "', ("bill", 0.9), ('"', 0.5), "}", fields=fields) == pytest.approx(
+        0.45
+    )
+    reply = ('{"intent": "', ("bill", 0.9), ("ing", 0.5), '"}')
+    assert intent(*reply, fields=fields) == pytest.approx(0.45)
+
+
+def test_numbers_and_null_are_labels_too():
+    stars = resolve_fields({"intent": [1, 2, 12]})
+    assert intent('{"intent": ', ("2", 0.7), "}", fields=stars) == pytest.approx(0.7)
+    optional = resolve_fields({"intent": Literal["no", "yes"] | None})
+    reply = ('{"intent": ', ("null", 0.6), "}")
+    assert intent(*reply, fields=optional) == pytest.approx(0.6)
+
+
+def test_case_and_order_and_other_fields_do_not_matter():
+    reply = ('{"note": "a \\"intent\\": b", "intent": "', ("REFUND", 0.8), '"}')
+    assert intent(*reply) == pytest.approx(0.8)
+
+
+def test_an_object_inside_a_fence_is_found():
+    reply = ('```json\n{"intent": "', ("other", 0.3), '", "note": ""}\n```')
+    assert intent(*reply) == pytest.approx(0.3)
+
+
+def test_a_character_may_be_split_between_two_tokens():
+    fields = resolve_fields({"intent": ["退款", "物流"]})
+    first, second = "退".encode()[:2], "退".encode()[2:] + "款".encode()
+    reply = [*tokens('{"intent": "'), (first, math.log(0.5)), (second, math.log(0.8))]
+    assert confidences([*reply, *tokens('"}')], fields)["intent"] == pytest.approx(0.4)
+
+
+def test_only_closed_choices_have_one():
+    assert set(confidences(tokens('{"intent": "other", "note": "x"}'), INTENT)) == {"intent"}
+
+
+@pytest.mark.parametrize("content", ["", "none", "{", '{"intent"', '{"intent": ', '{"intent": tru'])
+def test_a_reply_that_is_broken_has_none(content):
+    assert confidences(tokens(content), INTENT) == {}
+
+
+@given(st.sampled_from(["refund", "delivery", "other"]), st.text(), st.data())
+def test_however_a_reply_is_split_it_is_a_probability(label, note, data):
+    content = json.dumps({"note": note, "intent": label}, ensure_ascii=False).encode(
+        errors="replace"
+    )
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(content)), max_size=8)))
+    pieces = [content[a:b] for a, b in zip([0, *cuts], [*cuts, len(content)], strict=True)]
+    logprobs = data.draw(st.lists(st.floats(-20, 0), min_size=len(pieces), max_size=len(pieces)))
+    found = confidences(list(zip(pieces, logprobs, strict=True)), INTENT)
+    assert 0 <= found["intent"] <= 1
+    assert found["intent"] >= math.exp(sum(logprobs)) * 0.999999

@@ -33,7 +33,7 @@ def test_a_good_endpoint_takes_one_request_and_every_line_is_told(configured, ca
     assert told["key accepted"] == "none is needed"
     assert told["model"] == "test-model"
     assert told["response format"] == "json_schema, and the answer keeps to it"
-    assert told["logprobs"] == "no: asked for, but none came"
+    assert told["logprobs"] == "yes"
     assert told["rate-limit headers"].startswith("none")
     assert told["latency"].endswith(" s")
     assert told["price"].startswith("nothing is charged on this machine (")
@@ -67,6 +67,12 @@ def test_what_was_found_out_is_known_to_the_next_run():
         asked = len(server.ledger)
         pd.DataFrame({"text": ["one"]}).llm.tag("text", ["a", "b"])
         assert len(server.ledger) == asked + 1
+
+
+def test_logprobs_that_do_not_come_are_told():
+    with testing.serve(logprobs=False) as server:
+        check = lf.check(model="m", base_url=server.url)
+    assert found(check)["logprobs"] == "no: asked for, but none came"
 
 
 def test_limits_and_prices_are_told():

@@ -25,9 +25,8 @@ def main() -> None:
     lf.configure(provider="local", progress=False, checkpoint=False)
     began = time.monotonic()
     run = df.llm.start(
-        "text", LABELS, into="guess", instructions="Tag this customer-service record.",
-        max_output_tokens=16,
-    )  # fmt: skip
+        "text", LABELS, into="guess", instructions="Tag this customer-service record."
+    )
     planned = time.monotonic() - began
     gaps, last = [], time.perf_counter()
     while not run.wait(0.01):

@@ -13,7 +13,16 @@ refuse_stranger(Path(__file__).parent)
 from llmframe import errors
 from llmframe._version import __version__
 from llmframe.accessor import llm, register
-from llmframe.api import atag, compact, read_checkpoint, read_metadata, read_parquet, start, tag
+from llmframe.api import (
+    atag,
+    check,
+    compact,
+    read_checkpoint,
+    read_metadata,
+    read_parquet,
+    start,
+    tag,
+)
 from llmframe.config import configure
 from llmframe.engine.report import RunReport
 from llmframe.run import Run, last_run
@@ -23,6 +32,7 @@ __all__ = [
     "RunReport",
     "__version__",
     "atag",
+    "check",
     "compact",
     "configure",
     "errors",

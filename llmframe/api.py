@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from llmframe.config import Settings
+    from llmframe.notebook.check_view import Check
     from llmframe.notebook.stage import Shown, Stage
     from llmframe.notebook.summary import Summary
     from llmframe.notebook.view import Ending
@@ -107,6 +108,26 @@ def tag_series(series: pd.Series[Any], fields: object, **options: Unpack[Options
     frame = series.to_frame("text" if series.name is None else series.name)
     settings = _settle(options, OF_FRAMES)
     return _block(frame, frame.columns[0], fields, settings, only_new=True)
+
+
+@with_options()
+def check(**options: Unpack[Options]) -> Check:
+    """Ask the endpoint one small thing and show what it is and can do, line by line.
+
+    It costs one request of about 250 tokens in and at most 256 out; another is sent only
+    where a way of asking is refused (which is not charged). Shown are: whether it is
+    reachable, the key, the model, how JSON can be asked for, logprobs, rate-limit headers,
+    latency, and the price of 1,000 such rows. What is wrong comes with its cure. It ends
+    within 10 s, or ``timeout``.
+
+    Returns what it shows: ``.ok``, ``.lines``. Raises PlanError where nothing is configured.
+    """
+    from llmframe.checking import look
+    from llmframe.notebook.check_view import Check
+
+    check = Check(*look(settle(options)))
+    check.show()
+    return check
 
 
 def errors(df: pd.DataFrame, prefix: str = "") -> pd.DataFrame:

@@ -1,40 +1,31 @@
-"""Options: their defaults, what ``configure`` set, and where the key comes from.
+"""Options: their defaults, and what ``configure`` set.
 
-Precedence: the call, then ``configure``, then the environment.
+Precedence: the call, then ``configure``, then the provider's entry, then the environment.
 """
 
 from __future__ import annotations
 
 import difflib
-import json
 import os
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypedDict
-from urllib.parse import urlsplit
 
+from llmframe.checks import CHECKS, SECRET, URL_IS, is_url
 from llmframe.errors import PlanError
 from llmframe.plainly import told_plainly
-from llmframe.secret import Key, hide_secrets, mask_key
+from llmframe.presets import PRESETS, provider_name
+from llmframe.secret import hide_secrets, mask_key
 
 OPENAI_URL = "https://api.openai.com/v1"
-KEYLESS = "no-key-needed"  # what a server on this machine gets where no key is known
-
-KEY_VARIABLES = {
-    "api.openai.com": "OPENAI_API_KEY",
-    "api.deepseek.com": "DEEPSEEK_API_KEY",
-    "openrouter.ai": "OPENROUTER_API_KEY",
-    "api.groq.com": "GROQ_API_KEY",
-    "api.mistral.ai": "MISTRAL_API_KEY",
-    "api.together.xyz": "TOGETHER_API_KEY",
-}
-"""Whose key stands in which variable; other hosts take ``OPENAI_API_KEY`` as the SDK does."""
+ENDPOINT = ("provider", "base_url", "api_key", "client")
 
 
 class Options(TypedDict, total=False):
     """The options of every call, as type checkers see them; see Settings for their meaning."""
 
     model: str | None
+    provider: str | None
     base_url: str | None
     api_key: str | None
     client: Any
@@ -78,8 +69,12 @@ class Settings:
     """All options of one call with their defaults.
 
     Endpoint
-        model: the model's name at the endpoint. base_url: root of an OpenAI-compatible API,
-            with its ``/v1``. api_key: else the endpoint's variable in the environment.
+        provider: "openai", "azure", "deepseek", "openrouter", "together", "groq", "mistral",
+            "ollama", "vllm", "lmstudio" or "llama.cpp" sets base_url, the key's variable and
+            more, all to be overridden; "local" starts a small model on this machine.
+        model: the model's name at the endpoint; with "local" "smollm2" or the path of a GGUF
+            file. base_url: root of an OpenAI-compatible API, with its ``/v1``. api_key: else
+            the endpoint's variable, in the environment or a ``.env`` file.
         client: an ``AsyncOpenAI``, or a callable that returns one, called on the loop that
             uses it. allow_http: no warning for a key sent over plain http.
     Prompt
@@ -120,6 +115,7 @@ class Settings:
     """
 
     model: str | None = None
+    provider: str | None = None
     base_url: str | None = None
     api_key: str | None = None
     client: Any = None
@@ -181,7 +177,10 @@ class Configuration(Mapping[str, Any]):
         return len(self._values)
 
     def __repr__(self) -> str:
-        return f"llmframe.configure({_shown(self._values)})"
+        preset = PRESETS.get(self._values.get("provider") or "")
+        sets = _shown(preset.defaults(self._values)) if preset is not None else ""
+        told = f"  # {preset.title} sets {sets}" if preset is not None and sets else ""
+        return f"llmframe.configure({_shown(self._values)}){told}"
 
 
 _configured: dict[str, Any] = {}
@@ -191,15 +190,14 @@ _configured: dict[str, Any] = {}
 def configure(*, reset: bool = False, **defaults: Any) -> Configuration:
     """Set defaults for every later call of this process.
 
-    defaults: any option of ``tag``, such as ``model=``, ``base_url=``, ``api_key=``.
-    reset: forget what was set before. Returns all that is set now; printing it masks the key.
+    defaults: any option of ``tag``, such as ``provider=``, ``model=``, ``api_key=``.
+    reset: forget what was set before. Returns all that is set now; printed it masks the key,
+    and says what the provider's entry sets beside it. Another endpoint than before takes
+    nothing over from it, its key least of all.
     Raises PlanError for an unknown option or a value that cannot be right.
     """
     check_names(defaults)
-    values = {} if reset else dict(_configured)
-    if "base_url" in defaults and "api_key" not in defaults:
-        values.pop("api_key", None)  # a key belongs to the endpoint it was given for
-    values |= defaults
+    values = _laid_over({} if reset else _configured, defaults)
     check_values(Settings(**values))
     _configured.clear()
     _configured.update(values)
@@ -212,53 +210,54 @@ def settle(given: Mapping[str, Any]) -> Settings:
     Raises PlanError for an unknown option, a wrong value, or when no model is named.
     """
     check_names(given)
-    merged = {**_configured, **given}
+    merged = _laid_over(_configured, given)
     mask_key(merged)
-    if not _same_endpoint(given):
-        merged["api_key"] = None
     settings = Settings(**merged)
     check_values(settings)
     return settings
 
 
-def _same_endpoint(given: Mapping[str, Any]) -> bool:
-    """Whether the configured key belongs to the endpoint of this call."""
-    if "api_key" in given or "base_url" not in given:
+def _laid_over(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
+    """One layer of options over another.
+
+    An endpoint is one thing: where the upper names another one, nothing of the lower's is
+    left, least of all its key; nor its model, where the upper names a provider.
+    """
+    values = dict(lower)
+    if "provider" in upper:
+        upper = {**upper, "provider": provider_name(upper["provider"])}
+    if _moves(lower, upper):
+        if "provider" in upper and any(lower.get(name) for name in ENDPOINT):
+            values.pop("model", None)
+        for name in ENDPOINT:
+            values.pop(name, None)
+    return values | dict(upper)
+
+
+def _moves(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> bool:
+    """Whether the upper layer names another endpoint than the lower."""
+    if upper.get("provider", lower.get("provider")) != lower.get("provider"):
         return True
-    configured = _configured.get("base_url") or default_url()
-    return (given["base_url"] or default_url()).rstrip("/") == str(configured).rstrip("/")
+    if "base_url" not in upper:
+        return False
+    return _address(upper.get("base_url"), lower) != _address(lower.get("base_url"), lower)
+
+
+def _address(base_url: object, layer: Mapping[str, Any]) -> str:
+    """The address that is meant where this one, or none, is given."""
+    preset = PRESETS.get(layer.get("provider") or "")
+    default = preset.base_url if preset is not None else default_url()
+    return str(base_url or default).rstrip("/")
 
 
 def default_url() -> str:
     """The endpoint that is used where none is named, as in the SDK."""
     url = os.environ.get("OPENAI_BASE_URL") or OPENAI_URL
-    if not _is_url(url):
+    if not is_url(url):
         raise PlanError(
-            f"the environment variable OPENAI_BASE_URL is {hide_secrets(url)!r}; it takes {_URL_IS}"
+            f"the environment variable OPENAI_BASE_URL is {hide_secrets(url)!r}; it takes {URL_IS}"
         )
     return url
-
-
-def find_key(base_url: str, *, needed: bool) -> Key:
-    """The key of an endpoint from the environment.
-
-    needed: without one there is a PlanError naming the variable that was looked for.
-    """
-    host = urlsplit(base_url).hostname or ""
-    variable = KEY_VARIABLES.get(host, "OPENAI_API_KEY")
-    key = os.environ.get(variable, "").strip()
-    if key and not _is_sendable_key(key):
-        raise PlanError(f"the environment variable {variable} holds no API key: {_KEY_IS}")
-    if key:
-        return Key(key)
-    if needed:
-        raise PlanError(
-            f"no API key for {host}: give api_key=, or set the environment variable {variable}. "
-            "In a notebook: import getpass, llmframe; "
-            "llmframe.configure(api_key=getpass.getpass()). A server on this machine needs none: "
-            'base_url="http://localhost:.../v1"'
-        )
-    return Key(KEYLESS)
 
 
 def check_names(given: Mapping[str, Any]) -> None:
@@ -276,126 +275,15 @@ def check_names(given: Mapping[str, Any]) -> None:
 
 def check_values(settings: Settings) -> None:
     """PlanError for a value that cannot be right."""
-    for name, (fits, wanted) in _CHECKS.items():
+    for name, (fits, wanted) in CHECKS.items():
         value = getattr(settings, name)
         if not fits(value):
-            shown = type(value).__name__ if name in _SECRET else repr(hide_secrets(value))
+            shown = type(value).__name__ if name in SECRET else repr(hide_secrets(value))
             raise PlanError(f"{name}={shown} cannot be; it takes {wanted}")
 
 
 def _shown(values: Mapping[str, Any]) -> str:
     changed = {name: value for name, value in values.items() if value != DEFAULTS[name]}
     return ", ".join(
-        f"{n}={'***' if n in _SECRET else repr(hide_secrets(v))}" for n, v in changed.items()
+        f"{n}={'***' if n in SECRET else repr(hide_secrets(v))}" for n, v in changed.items()
     )
-
-
-def _is_int(value: object, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
-
-
-def _is_number(value: object, above: float) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value > above
-
-
-def _are_prices(value: object) -> bool:
-    """A pair of numbers, or a dict of them by "in" and "out"."""
-    if isinstance(value, Mapping):
-        value = (value.get("in"), value.get("out"), *(set(value) - {"in", "out"}))
-    return (
-        isinstance(value, tuple | list)
-        and len(value) == 2
-        and all(v == 0 or _is_number(v, 0) for v in value)
-    )
-
-
-def _is_json_object(value: object) -> bool:
-    plain = dict(value) if isinstance(value, Mapping) else object()
-    try:
-        json.dumps(plain, allow_nan=False, ensure_ascii=False).encode()
-    except (TypeError, ValueError, RecursionError):
-        return False
-    return True
-
-
-def _is_text(value: object) -> bool:
-    """Text that can be sent and written: without half a character (a lone surrogate)."""
-    try:
-        return isinstance(value, str) and value.encode() is not None
-    except UnicodeEncodeError:
-        return False
-
-
-def _is_sendable_key(value: object) -> bool:
-    """Whether it can stand in a header."""
-    return isinstance(value, str) and bool(value) and value.isascii() and value.isprintable()
-
-
-def _is_url(value: object) -> bool:
-    """The root of an API: a password in it would stand in messages, and a query be lost."""
-    if not isinstance(value, str) or not value.isprintable() or " " in value:
-        return False
-    try:
-        parts = urlsplit(value)
-        parts.port  # noqa: B018 - reading it is the check
-    except ValueError:
-        return False
-    plain = not (parts.query or parts.fragment or "@" in parts.netloc)
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and plain
-
-
-_URL_IS = (
-    'the root of an API, such as "https://api.openai.com/v1", without a user name or password '
-    "and without ? and #; such things go into client=AsyncOpenAI(...)"
-)
-_KEY_IS = "it takes visible ASCII characters only"
-_SECRET = frozenset({"api_key", "client"})
-_BOOL = (lambda v: isinstance(v, bool), "True or False")
-_TEXT = (lambda v: isinstance(v, str), "text")
-_Check = tuple[Callable[[Any], bool], str]
-_CHECKS: dict[str, _Check] = {
-    "model": (lambda v: v is None or (_is_text(v) and bool(v.strip())), "a model's name"),
-    "base_url": (lambda v: v is None or _is_url(v), _URL_IS),
-    "api_key": (
-        lambda v: v is None or _is_sendable_key(v),
-        "text of visible ASCII characters, or None",
-    ),
-    "allow_http": _BOOL,
-    "instructions": _TEXT,
-    "temperature": (lambda v: v is None or v == 0 or _is_number(v, 0), "a number from 0, or None"),
-    "seed": (lambda v: v is None or isinstance(v, int), "a whole number, or None"),
-    "max_output_tokens": (lambda v: v is None or _is_int(v, 1), "a number of tokens, or None"),
-    "max_input_tokens": (lambda v: v is None or _is_int(v, 1), "a number of tokens, or None"),
-    "on_long": (lambda v: v in ("fail", "truncate"), '"fail" or "truncate"'),
-    "extra_body": (lambda v: v is None or _is_json_object(v), "a dict that JSON can hold, or None"),
-    "redact": (lambda v: v is None or callable(v), "a function of one text, or None"),
-    "concurrency": (lambda v: v == "auto" or _is_int(v, 1), 'a number from 1, or "auto"'),
-    "rpm": (lambda v: v is None or _is_number(v, 0), "requests a minute above 0, or None"),
-    "tpm": (lambda v: v is None or _is_number(v, 0), "tokens a minute above 0, or None"),
-    "max_cost": (lambda v: v is None or _is_number(v, 0), "money above 0, or None"),
-    "max_tokens": (lambda v: v is None or _is_int(v, 1), "a number of tokens, or None"),
-    "prices": (
-        lambda v: v is None or _are_prices(v),
-        "two numbers, per million tokens in and out, or None",
-    ),
-    "timeout": (lambda v: _is_number(v, 0), "seconds above 0"),
-    "deadline": (lambda v: v is None or _is_number(v, 0), "seconds above 0, or None"),
-    "max_attempts": (lambda v: _is_int(v, 1), "a number from 1"),
-    "checkpoint": (lambda v: isinstance(v, bool | str | os.PathLike), "True, False or a path"),
-    "hedge": _BOOL,
-    "reuse": _BOOL,
-    "adopt": _BOOL,
-    "store_input": _BOOL,
-    "prefix": (_is_text, "text that can be written (no lone surrogate)"),
-    "into": (lambda v: isinstance(v, str) and bool(v.strip()), "a column's name"),
-    "overwrite": _BOOL,
-    "details": _BOOL,
-    "confidence": (lambda v: v in (None, "logprob"), '"logprob" or None'),
-    "progress": (
-        lambda v: v in ("auto", "widget", "tqdm", "log", True, False),
-        '"auto", "widget", "tqdm", "log" or False',
-    ),
-    "runner": (lambda v: v in ("auto", "thread", "nest"), '"auto", "thread" or "nest"'),
-    "on_error": (lambda v: v in ("keep", "raise"), '"keep" or "raise"'),
-    "on_incomplete": (lambda v: v in ("return", "raise"), '"return" or "raise"'),
-}

@@ -9,15 +9,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from llmframe.config import Settings, default_url, find_key
+from llmframe.endpoints import Place, find_place, start_local
 from llmframe.engine.asking import Sampling
-from llmframe.engine.backend import Endpoint, check_client, has_default_transport, make_client
+from llmframe.engine.backend import has_default_transport
 from llmframe.engine.budget import Budget, Prices, known_prices
 from llmframe.engine.course import Patience
 from llmframe.engine.execution import Execution, Job
-from llmframe.engine.identity import KeyMaker, endpoint_identity, is_loopback
+from llmframe.engine.identity import KeyMaker
 from llmframe.engine.journal import TaskInfo, adopt_plain, id_text, open_checkpoint
 from llmframe.engine.outgoing import TextRules
 from llmframe.engine.proxy import proxy_of
@@ -25,8 +24,7 @@ from llmframe.errors import PlanError, warn
 from llmframe.frame.columns import plan_columns
 from llmframe.frame.rows import plan_rows, snapshot
 from llmframe.run import Run, Target
-from llmframe.runner import loop_thread
-from llmframe.secret import Key, hide_keys, hide_secrets
+from llmframe.secret import hide_keys, hide_secrets
 from llmframe.task.confidence import is_choice
 from llmframe.task.fields import resolve_fields
 from llmframe.task.parse import parse_reply
@@ -35,15 +33,19 @@ from llmframe.task.prompt import PROMPT_VERSION, Prompt
 if TYPE_CHECKING:
     import pandas as pd
 
+    from llmframe.config import Settings
+    from llmframe.engine.backend import Endpoint
     from llmframe.engine.journal import Checkpoint
     from llmframe.frame.rows import RowPlan
+
+LOOKED_AT = 2000  # rows whose texts tell how long a context a local model needs
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """One call, planned: nothing is sent yet.
 
-    notes: what the person should know about the checkpoint.
+    notes: what the person should know about the provider and the checkpoint.
     """
 
     run: Run
@@ -66,13 +68,13 @@ def plan(
     """
     import openai  # noqa: F401 - here, not on the run's loop, which it would hold up
 
-    _check_model(settings)
     prompt = Prompt(settings.instructions, resolve_fields(fields, into=settings.into))
     _check_confidence(prompt, settings)
     rows = plan_rows(df, input, id=settings.id)
     rules = _rules(settings)
-    endpoint = _endpoint(settings, own_loop=own_loop and settings.runner != "nest")
-    asked = _asked(prompt, settings, endpoint)
+    place = find_place(settings, own_loop=own_loop and settings.runner != "nest")
+    settings = place.settings
+    asked = _asked(prompt, settings, place)
     keys = KeyMaker(asked)
     columns = plan_columns(
         df.iloc[:, :0] if only_new else df,
@@ -84,7 +86,9 @@ def plan(
         confidence=settings.confidence is not None,
         task=keys.digest.hex()[:12],
     )
-    budget = _budget(settings, endpoint)
+    budget = _budget(settings, place)
+    place = start_local(place, need=lambda: _need(prompt, rows, settings))
+    settings, endpoint = place.settings, place.ready
     held = snapshot(df)  # before anything is locked
     checkpoint = open_checkpoint(
         settings.checkpoint,
@@ -106,7 +110,9 @@ def plan(
         sampling=_sampling(settings),
         patience=Patience(settings.timeout, settings.deadline, settings.max_attempts),
         endpoint=endpoint,
-        endpoint_identity=asked["endpoint"],
+        endpoint_identity=place.identity,
+        rung=place.rung,
+        at_once=place.at_once,
         concurrency=settings.concurrency,
         rpm=settings.rpm,
         tpm=settings.tpm,
@@ -126,16 +132,8 @@ def plan(
         only_new=only_new,
         raise_incomplete=settings.on_incomplete == "raise",
     )
-    notes = (*_proxy_notes(endpoint), *notes)
-    return Call(Run(Execution(job), target, url=endpoint.base_url), settings, notes)
-
-
-def _check_model(settings: Settings) -> None:
-    if settings.model is None:
-        raise PlanError(
-            'no model is named: give model="..." in the call, or once for all with '
-            'llmframe.configure(model="...")'
-        )
+    notes = (*place.notes, *_proxy_notes(endpoint), *notes)
+    return Call(Run(Execution(job), target, url=place.title), settings, notes)
 
 
 def _check_confidence(prompt: Prompt, settings: Settings) -> None:
@@ -166,12 +164,12 @@ def _sampling(settings: Settings) -> Sampling:
     )
 
 
-def _asked(prompt: Prompt, settings: Settings, endpoint: Endpoint) -> dict[str, Any]:
+def _asked(prompt: Prompt, settings: Settings, place: Place) -> dict[str, Any]:
     """What is asked of every row: it makes the keys, and stands readable in the checkpoint."""
     asked: dict[str, Any] = {
         "version": PROMPT_VERSION,
         "model": settings.model,
-        "endpoint": endpoint_identity(endpoint.base_url),
+        "endpoint": place.identity,
         "instructions": prompt.instructions,
         "fields": prompt.fields.canonical,
     }
@@ -188,20 +186,12 @@ def _readable(asked: dict[str, Any], endpoint: Endpoint) -> dict[str, Any]:
     return readable
 
 
-def _endpoint(settings: Settings, *, own_loop: bool) -> Endpoint:
-    """Where requests go, with which key; PlanError where no key is found."""
-    client = settings.client
-    if client is not None:
-        check_client(client, private_loop=own_loop)
-        made = make_client(client, loop_thread().call if own_loop else None)
-        url = hide_secrets(str(made.base_url))
-        endpoint = Endpoint(url, Key(made.api_key), made, owned=made is not client)
-    else:
-        url = settings.base_url or default_url()
-        needed = not is_loopback(urlsplit(url).hostname or "")
-        endpoint = Endpoint(url, settings.api_key or find_key(url, needed=needed))
-    _warn_of_plain_http(url, settings)
-    return endpoint
+def _need(prompt: Prompt, rows: RowPlan, settings: Settings) -> int:
+    """Tokens of the longest prompt with its answer, generously, by the first rows."""
+    texts = rows.texts(0, min(rows.n, LOOKED_AT))
+    longest = max((len(text.encode()) for text in texts if text), default=0)
+    asked = len(prompt.system("json_object").encode()) + longest
+    return asked // 2 + (settings.max_output_tokens or 0)
 
 
 def _proxy_notes(endpoint: Endpoint) -> tuple[str, ...]:
@@ -213,27 +203,17 @@ def _proxy_notes(endpoint: Endpoint) -> tuple[str, ...]:
     return (f"requests go through the proxy {hide_secrets(proxy)} of the environment",)
 
 
-def _warn_of_plain_http(url: str, settings: Settings) -> None:
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if parts.scheme == "http" and not is_loopback(host) and not settings.allow_http:
-        warn(
-            f"the API key goes to {host} over plain http, readable on the way; use https, or "
-            "give allow_http=True if that network is yours",
-        )
-
-
-def _budget(settings: Settings, endpoint: Endpoint) -> Budget:
+def _budget(settings: Settings, place: Place) -> Budget:
     """What the run may spend; PlanError for a budget of money where no price is known."""
     given = settings.prices
     if isinstance(given, Mapping):
         given = (given["in"], given["out"])
     if given is not None:
         prices: Prices | None = Prices(float(given[0]), float(given[1]))
-    elif is_loopback(urlsplit(endpoint.base_url).hostname or ""):
+    elif not place.priced_at:
         prices = None
     else:
-        prices = known_prices(str(settings.model), endpoint.base_url)
+        prices = known_prices(str(settings.model), place.priced_at)
     if settings.max_cost is not None and prices is None:
         raise PlanError(
             f"max_cost={settings.max_cost:g} needs the prices of {settings.model!r}, which are not "

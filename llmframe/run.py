@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from llmframe.engine import advice
+from llmframe.engine.remedy import Place
 from llmframe.errors import (
     CheckpointError,
     IncompleteWarning,
@@ -248,10 +249,9 @@ class Run:
             return self._crash
         error: LLMFrameError | None = None
         if execution.verdict is not None:
-            message = advice.aborted(
-                execution.verdict, self.report, url=self._url, model=execution.job.model
-            )
-            error = RunAborted(message)
+            job = execution.job
+            place = Place(self._url, job.model, job.endpoint.key_source)
+            error = RunAborted(advice.aborted(execution.verdict, self.report, place))
         elif isinstance(execution.error, CheckpointError):
             error = CheckpointError(advice.not_durable(str(execution.error), self.report))
             error.__cause__ = execution.error

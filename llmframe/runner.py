@@ -17,6 +17,7 @@ from llmframe.engine.inflight import in_flight
 from llmframe.engine.loops import loops
 from llmframe.engine.turns import turns
 from llmframe.errors import PlanError, warn
+from llmframe.providers import local
 from llmframe.run import registry, running_loop
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ def _after_fork() -> None:
     registry.forget_all()
     forget_governors()
     in_flight.forget_all()
+    local.forget_all()
     loops.forget_all()
 
 
@@ -99,6 +101,7 @@ def _at_exit() -> None:
             run.stop()
         for run in runs:
             run.wait(max(0.0, end - time.monotonic()))
+    local.stop_all()
 
 
 def refuse_own_thread() -> None:

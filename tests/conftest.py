@@ -6,12 +6,15 @@ import pytest
 
 import llmframe as lf
 from llmframe import testing
+from llmframe.presets import PRESETS
+
+VARIABLES = {preset.variable for preset in PRESETS.values()} - {""}
 
 
 @pytest.fixture(autouse=True)
 def clean_place(monkeypatch, tmp_path):
     """No key in the environment, nothing configured, checkpoints under tmp_path."""
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "DEEPSEEK_API_KEY"):
+    for name in ("OPENAI_BASE_URL", "AZURE_OPENAI_ENDPOINT", *VARIABLES):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     lf.configure(reset=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import llmframe as lf
-from llmframe.config import KEYLESS, Settings, find_key, settle
+from llmframe.config import Settings, settle
 from llmframe.errors import PlanError
 
 KEY = "sk-canary-0123456789"
@@ -52,7 +52,7 @@ def test_an_unknown_option_names_the_nearest():
 
 
 def test_an_option_that_resembles_nothing_lists_all():
-    with pytest.raises(PlanError, match="there are model, base_url"):
+    with pytest.raises(PlanError, match="there are model, provider, base_url"):
         lf.configure(zzz=1)
 
 
@@ -104,23 +104,56 @@ def test_configuring_another_endpoint_forgets_the_key_of_the_first():
     assert settle({}).api_key is None
 
 
-def test_a_known_endpoint_takes_only_its_own_variable(monkeypatch):
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    with pytest.raises(PlanError, match="DEEPSEEK_API_KEY"):
-        find_key("https://api.deepseek.com/v1", needed=True)
-    monkeypatch.setenv("DEEPSEEK_API_KEY", "theirs")
-    assert find_key("https://api.deepseek.com/v1", needed=True) == "theirs"
+def test_a_provider_is_kept_by_its_name_in_the_table():
+    lf.configure(provider="DeepSeek")
+    assert settle({}).provider == "deepseek"
+    with pytest.raises(PlanError, match="did you mean 'groq'"):
+        lf.configure(provider="grok")
+    assert settle({}).provider == "deepseek"
 
 
-def test_an_unknown_endpoint_takes_the_variable_that_the_sdk_takes(monkeypatch):
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    assert find_key("https://gateway.example/v1", needed=True) == KEY
+def test_printing_the_configuration_says_what_the_provider_sets():
+    told = repr(lf.configure(provider="deepseek", api_key=KEY))
+    assert "# DeepSeek sets base_url='https://api.deepseek.com/v1', model='deepseek-flash'" in told
+    assert KEY not in told
+    assert "sets" not in repr(lf.configure(reset=True, model="m"))
 
 
-def test_without_a_key_the_variable_and_the_cure_are_named():
-    with pytest.raises(PlanError, match=r"OPENAI_API_KEY(.|\n)*getpass"):
-        find_key("https://api.openai.com/v1", needed=True)
+def test_another_provider_takes_nothing_over_from_the_one_before():
+    lf.configure(provider="openai", model="gpt", api_key=KEY, timeout=5)
+    other = settle({"provider": "deepseek"})
+    assert (other.provider, other.model, other.api_key) == ("deepseek", None, None)
+    assert other.timeout == 5
+    lf.configure(provider="deepseek")
+    assert settle({}).api_key is None
 
 
-def test_a_server_on_this_machine_needs_no_key():
-    assert find_key("http://localhost:8000/v1", needed=False) == KEYLESS
+def test_the_same_provider_keeps_its_key_and_model():
+    lf.configure(provider="openai", model="gpt", api_key=KEY)
+    same = settle({"provider": "OpenAI"})
+    assert (same.model, same.api_key) == ("gpt", KEY)
+
+
+def test_a_model_that_was_named_for_no_endpoint_stays():
+    lf.configure(model="deepseek-v4-pro")
+    assert settle({"provider": "deepseek"}).model == "deepseek-v4-pro"
+
+
+def test_a_base_url_of_the_call_leaves_the_configured_provider_and_its_key():
+    lf.configure(provider="deepseek", api_key=KEY)
+    settings = settle({"base_url": "https://b.example/v1"})
+    assert (settings.provider, settings.api_key) == (None, None)
+    same = settle({"base_url": "https://api.deepseek.com/v1/"})
+    assert (same.provider, same.api_key) == ("deepseek", KEY)
+
+
+def test_a_provider_of_the_call_leaves_the_configured_address_and_client():
+    lf.configure(base_url="https://a.example/v1", api_key=KEY, model="m", client=lambda: None)
+    settings = settle({"provider": "ollama"})
+    assert (settings.base_url, settings.api_key, settings.client) == (None, None, None)
+    assert settings.model is None
+
+
+def test_no_provider_may_be_asked_for_again():
+    lf.configure(provider="deepseek")
+    assert settle({"provider": None}).provider is None

@@ -198,7 +198,7 @@ def test_an_endpoint_that_is_not_there_aborts_the_run_and_fails_no_row(monkeypat
         tag(frame(), server)
     assert time.monotonic() - began < 3
     assert statuses(caught.value.run.partial()) == {"pending": 20}
-    assert "Check base_url" in str(caught.value)
+    assert "start the server, or check base_url" in str(caught.value)
 
 
 def test_a_host_that_does_not_exist_aborts_the_run(monkeypatch):

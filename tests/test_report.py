@@ -8,6 +8,7 @@ import pytest
 
 from llmframe.engine import advice
 from llmframe.engine.events import Planned, RequestRefused, RequestSent, RowsDone, RowsReused
+from llmframe.engine.remedy import Place
 from llmframe.engine.report import RunReport, Snapshot, Tally
 from llmframe.engine.results import SKIPPED, RowResult, Usage
 from llmframe.engine.retry import Verdict
@@ -142,7 +143,6 @@ def test_without_a_checkpoint_the_answers_are_in_the_frame_only():
         (401, "bad_request", "does not accept the API key (HTTP 401)", "Give the right api_key="),
         (402, "rate_limit", "no credit", "Add credit"),
         (403, "bad_request", "forbids", "Ask the provider"),
-        (404, "bad_request", "no model 'm'", "Check model="),
         (429, "rate_limit", "quota is used up", "Raise the quota"),
         (400, "bad_request", "were all refused in the same way (HTTP 400)", "Check the options"),
         (418, "bad_request", "cannot go on for any row (HTTP 418)", "Check the settings for"),
@@ -154,7 +154,7 @@ def test_without_a_checkpoint_the_answers_are_in_the_frame_only():
 )
 def test_a_hopeless_run_says_why_and_what_to_do(status, kind, cause, cure):
     verdict = Verdict("end_run", kind, "it broke", status)
-    said = advice.aborted(verdict, REPORT, url="https://x/v1", model="m")
+    said = advice.aborted(verdict, REPORT, Place("https://x/v1", "m"))
     assert cause in said
     assert cure in said
     assert "9,000 of 10,000 rows are answered and safe in c.jsonl; 1,000 are pending" in said

@@ -158,7 +158,10 @@ def test_less_than_the_limit_is_a_refusal_like_any_other(message):
         ({"error": None}, "the endpoint answered HTTP 400"),
         ({"error": {"message": None}}, "the endpoint answered HTTP 400"),
         (b"plain words", "plain words"),
-        (b"<html><body>Bad gateway</body></html>", "the endpoint answered HTTP 400"),
+        (
+            b"<html><body>Bad gateway</body></html>",
+            "the endpoint answered HTTP 400 with a web page",
+        ),
         (b"", "the endpoint answered HTTP 400"),
         (b"17", "the endpoint answered HTTP 400"),
     ],

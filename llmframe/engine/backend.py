@@ -16,7 +16,7 @@ from pydantic_core import from_json
 
 from llmframe.engine.proxy import proxy_of
 from llmframe.engine.results import Usage
-from llmframe.engine.retry import BadReply
+from llmframe.engine.retry import BadReply, ServerGone, page_title
 from llmframe.errors import PlanError
 from llmframe.secret import header_secrets, hide_in_logs, hide_keys
 
@@ -57,12 +57,16 @@ class Endpoint:
 
     base_url: root of the API, with its ``/v1``. api_key: kept in memory only.
     client: the person's AsyncOpenAI, None for our own. owned: ours to close.
+    key_source: where the key was found, for people. is_alive: tells whether a server that we
+    have started still runs; None for all others.
     """
 
     base_url: str
     api_key: str
     client: Any = None
     owned: bool = True
+    key_source: str = ""
+    is_alive: Callable[[], bool] | None = None
 
     def __repr__(self) -> str:
         """Without the key."""
@@ -78,9 +82,17 @@ class Endpoint:
 class Backend:
     """An open client; made, used and closed on one loop."""
 
-    def __init__(self, client: AsyncOpenAI, *, owned: bool) -> None:
+    def __init__(
+        self,
+        client: AsyncOpenAI,
+        *,
+        owned: bool,
+        is_alive: Callable[[], bool] | None = None,
+    ) -> None:
         import httpx2
         import openai
+
+        self._is_alive = is_alive
 
         self._client = client
         self._owned = owned
@@ -93,12 +105,17 @@ class Backend:
     async def send(self, body: dict[str, Any]) -> Reply:
         """Send one chat completion; a key that comes back in the answer is hidden.
 
-        Raises openai.APIError when the call failed and BadReply when a response with
-        status 200 is no completion.
+        Raises openai.APIError when the call failed, BadReply when a response with status 200
+        is no completion, ServerGone when a server that we have started has ended.
         """
-        response = await self._client.post(
-            self._url, body=body, cast_to=self._response_type, options=self._options
-        )
+        try:
+            response = await self._client.post(
+                self._url, body=body, cast_to=self._response_type, options=self._options
+            )
+        except Exception as exc:
+            if self._is_alive is not None and not self._is_alive():
+                raise ServerGone("its process has ended") from exc
+            raise
         return self._without_keys(read_response(response), response.request.headers)
 
     def _without_keys(self, reply: Reply, headers: Mapping[str, str]) -> Reply:
@@ -106,6 +123,17 @@ class Backend:
         keys = (*self._keys, self._client.api_key) if self._is_plain else header_secrets(headers)
         content = reply.content and hide_keys(reply.content, keys)
         return reply if content == reply.content else replace(reply, content=content)
+
+    async def models(self) -> tuple[str, ...]:
+        """The models that the endpoint lists, which costs nothing; raises as ``send`` does."""
+        response = await self._client.get(
+            "/models", cast_to=self._response_type, options=self._options
+        )
+        data = _read_json(response)
+        listed = data.get("data") if isinstance(data, dict) else data
+        found = listed if isinstance(listed, list) else []
+        names = (model.get("id") for model in found if isinstance(model, dict))
+        return tuple(name for name in names if isinstance(name, str))
 
     async def close(self) -> None:
         """Close the client, unless it is the person's own."""
@@ -135,7 +163,8 @@ def read_response(response: httpx2.Response) -> Reply:
         raise BadReply("the endpoint answered with no completion", error=error, usage=usage)
     choices = data.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-        raise BadReply("the endpoint answered without a choice", usage=usage)
+        said = "the endpoint answered without a choice"
+        raise BadReply(said, usage=usage, foreign="choices" not in data)
     choice = choices[0]
     if choice.get("finish_reason") == "error":
         said = "the endpoint ended the answer with an error"
@@ -178,15 +207,18 @@ def _read_json(response: httpx2.Response) -> Any:
     try:
         return json.loads(response.content)  # knows lone surrogates and byte order marks, too
     except (ValueError, RecursionError):
-        raise BadReply(f"the endpoint answered with {_what(response)}") from None
+        raise _no_json(response) from None
 
 
-def _what(response: httpx2.Response) -> str:
+def _no_json(response: httpx2.Response) -> BadReply:
     """What came in place of JSON."""
-    if not response.content.strip():
-        return "an empty body"
     kind = response.headers.get("content-type", "no content type")
-    return "broken JSON" if "json" in kind else f"{kind} instead of JSON"
+    if not response.content.strip():
+        return BadReply("the endpoint answered with an empty body")
+    if "json" in kind:
+        return BadReply("the endpoint answered with broken JSON")
+    said = f"the endpoint answered with {kind}{page_title(response.text)} instead of JSON"
+    return BadReply(said, foreign=True)
 
 
 def _text(value: object) -> str | None:
@@ -223,7 +255,8 @@ def open_backend(endpoint: Endpoint, *, connections: int) -> Backend:
     hide_in_logs(endpoint.secrets)
     given = endpoint.client
     if given is None:
-        return Backend(_own_client(endpoint, connections), owned=True)
+        client = _own_client(endpoint, connections)
+        return Backend(client, owned=True, is_alive=endpoint.is_alive)
     if has_default_transport(given):
         http_client = _http_client(connections, endpoint)
         ours = given.copy(http_client=http_client, timeout=http_client.timeout, max_retries=0)

@@ -201,7 +201,9 @@ class Course:
 
     def _judge(self, row: Row, lease: Lease, verdict: Verdict) -> None:
         row.failure = verdict
-        self._responded = self._responded or verdict.status is not None
+        self._responded = self._responded or (
+            verdict.status is not None and verdict.about != "page"
+        )
         if verdict.action == "refused":
             self._defer(row, lease, verdict)
         elif verdict.action == "fail_row":
@@ -228,9 +230,14 @@ class Course:
         else:
             self._closing.finish(row, failed(row, verdict.kind, verdict.message))
 
+    @staticmethod
+    def _is_nobody(verdict: Verdict) -> bool:
+        """Whether nobody answered, or nobody that is the API: a proxy's page, another server."""
+        return verdict.about == "page" or (verdict.kind == "connection" and not verdict.about)
+
     def _is_hopeless(self, verdict: Verdict) -> bool:
         """Whether no row of this run can succeed."""
-        if verdict.kind != "connection":
+        if not self._is_nobody(verdict):
             return verdict.action == "end_run"
         if self._responded:
             return False  # the address is right: a connection was lost
@@ -238,16 +245,16 @@ class Course:
         return verdict.action == "end_run" or knocking > NEVER_CONNECTED
 
     def _give_up(self, verdict: Verdict) -> None:
-        if verdict.kind == "connection":
+        if self._is_nobody(verdict):
             self._give_up_run(verdict)  # other runs may have got through
         else:
             self._parts.governor.doom(verdict)
 
     def _retry(self, row: Row, lease: Lease, verdict: Verdict) -> None:
         governor = self._parts.governor
-        if verdict.status is not None and verdict.status >= 500:
+        knocks = self._is_nobody(verdict) and not self._responded
+        if verdict.status is not None and verdict.status >= 500 and not knocks:
             governor.broke(row.rung)
-        knocks = verdict.kind == "connection" and not self._responded
         self._forgive(row)
         if governor.lose(lease, left=self._work.left, counts=not knocks):
             row.charged -= 1  # an outage is no fault of the row
@@ -269,7 +276,7 @@ class Course:
 
     def _wait(self, row: Row, verdict: Verdict) -> float | None:
         """Seconds until the row's next attempt, None when none is left."""
-        if verdict.kind == "connection" and not self._responded:
+        if self._is_nobody(verdict) and not self._responded:
             row.charged, row.busy = 0, 0.0  # nobody has answered yet: no fault of the row
             return min(self._policy.backoff(row.sent), LONGEST_KNOCK)
         if row.paid >= MAX_PAID:

@@ -18,6 +18,7 @@ from llmframe.engine.course import Parts
 from llmframe.engine.events import BoundBy as BoundByEvent
 from llmframe.engine.events import Events
 from llmframe.engine.governor import auto_cap, governor_for
+from llmframe.engine.governor.ladder import TOP_RUNG
 from llmframe.engine.inflight import in_flight
 from llmframe.engine.outgoing import NO_RULES
 from llmframe.engine.pipeline import Pipeline
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from llmframe.engine.course import Patience
     from llmframe.engine.events import Observer
     from llmframe.engine.governor import Seat
+    from llmframe.engine.governor.ladder import Rung
     from llmframe.engine.identity import KeyMaker
     from llmframe.engine.journal import Checkpoint
     from llmframe.engine.outgoing import TextRules
@@ -50,8 +52,9 @@ LAST_SYNC = 10.0  # seconds that the end of a run waits for a hanging disk
 class Job:
     """Everything one run needs to know.
 
-    concurrency: requests on the wire at most, "auto" finds its own. The rest: see the
-    options of the same name.
+    concurrency: requests on the wire at most, "auto" finds its own, and begins with at_once
+    where that is known. rung: how requests are written at first. The rest: see the options of
+    the same name.
     """
 
     rows: Rows
@@ -62,6 +65,8 @@ class Job:
     patience: Patience
     endpoint: Endpoint
     endpoint_identity: str
+    rung: Rung = TOP_RUNG
+    at_once: int | None = None
     concurrency: int | Literal["auto"] = "auto"
     rpm: float | None = None
     tpm: float | None = None
@@ -93,7 +98,7 @@ class Execution:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pipeline: Pipeline | None = None
         self._governor = governor_for(
-            job.endpoint.base_url.rstrip("/"), job.endpoint.api_key, job.model
+            job.endpoint.base_url.rstrip("/"), job.endpoint.api_key, job.model, rung=job.rung
         )
         self._seat: Seat | None = None
         self._task: asyncio.Task[None] | None = None
@@ -123,7 +128,9 @@ class Execution:
     async def _run(self) -> None:
         job = self.job
         backend = open_backend(job.endpoint, connections=job.cap or auto_cap())
-        self._seat = seat = self._governor.join(job.cap, rpm=job.rpm, tpm=job.tpm)
+        self._seat = seat = self._governor.join(
+            job.cap, rpm=job.rpm, tpm=job.tpm, at_once=job.at_once
+        )
         nonce = secrets.token_hex(4)
         parts = Parts(
             rows=job.rows,

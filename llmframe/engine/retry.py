@@ -7,7 +7,7 @@ import math
 import re
 import ssl
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from tenacity import RetryCallState, Retrying, stop_after_attempt, wait_random_exponential
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from llmframe.errors import ErrorKind
 
 Action = Literal["retry", "refused", "fail_row", "end_run"]
+About = Literal["", "model", "address", "page", "gone"]
 
 BILLING_CODES = frozenset({
     "insufficient_quota",
@@ -33,6 +34,7 @@ BILLING_CODES = frozenset({
     "billing_not_active",
 })  # fmt: skip
 LOST_MODEL_CODES = frozenset({"model_not_found", "deploymentnotfound", "model_not_available"})
+NO_API = frozenset({404, 405, 410, 501})  # statuses of a server that knows no such address
 CONTEXT_CODES = frozenset({"context_length_exceeded", "string_above_max_length"})
 FILTER_CODES = frozenset({"content_filter", "content_policy_violation", "moderation_blocked"})
 _CONTEXT_WORDS = re.compile(
@@ -41,6 +43,12 @@ _CONTEXT_WORDS = re.compile(
     re.I,
 )
 _FILTER_WORDS = re.compile(r"content.?(filter|policy|management)|moderation|flagged", re.I)
+_NO_MODEL = re.compile(
+    r"model not exist|invalid model: .{1,100}|unknown model:? .{1,100}"
+    r"|.{1,100} is not a valid model id|the model .{1,100} does not exist",
+    re.I,
+)  # the whole message, so that no row's text in one can be taken for it
+_TITLE = re.compile(r"<title[^>]*>(.{1,200}?)</title>", re.I | re.S)
 _TOO_LARGE = re.compile(r"request too large", re.I)
 _AMOUNTS = re.compile(r"limit:? ([\d,]+)\b.{0,60}?\brequested:? ([\d,]+)", re.I | re.S)
 _TRANSPORTS = {"aiohttp", "httpx2", "httpcore2", "httpx", "httpcore", "h11", "anyio", "ssl"}
@@ -49,6 +57,7 @@ _SECRETS = re.compile(
     r"(?i)\b(?:bearer\s+\S+|(?:sk|pk|rk|gsk|key|xai)[-_][A-Za-z0-9_\-*.]{6,}"
     r"|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_.-]{10,})"  # a token that a sign-in has given
 )
+MOST_OF_PAGE = 4096  # characters of a page in which its title is looked for
 MESSAGE_LIMIT = 200  # characters of a provider's message that are kept
 UNIX_TIME = 1e9  # a Retry-After above is a moment, not a number of seconds
 LONGEST_WAIT = 366 * 86400.0  # seconds; what asks for more is junk
@@ -60,7 +69,9 @@ class Verdict:
 
     action: try again; wait for the provider and try again; fail this row; end the run.
     retry_after: seconds the provider asks to wait, None where it does not say.
-    param: the parameter that a 400 names.
+    param: the parameter that a 400 names. about: what is wrong, where it is not the row: there
+    is no such model; no such API at this address; what answers is none, but a page or the
+    like; a server that we have started has ended.
     """
 
     action: Action
@@ -70,18 +81,32 @@ class Verdict:
     code: str | None = None
     retry_after: float | None = None
     param: str | None = None
+    about: About = ""
 
 
 class BadReply(Exception):  # noqa: N818 - it is the reply that is bad
     """A response with status 200 that is no completion.
 
-    error: what the endpoint says went wrong, None where it says nothing. usage: paid all the same.
+    error: what the endpoint says went wrong, None where it says nothing. usage: paid all the
+    same. foreign: it is nothing that such an API ever answers.
     """
 
-    def __init__(self, message: str, *, error: object = None, usage: Usage = NOTHING_USED) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        error: object = None,
+        usage: Usage = NOTHING_USED,
+        foreign: bool = False,
+    ) -> None:
         super().__init__(message)
         self.error = error
         self.usage = usage
+        self.foreign = foreign
+
+
+class ServerGone(Exception):  # noqa: N818 - it is a state
+    """The server that we have started for this run has ended."""
 
 
 class Scrubber:
@@ -108,9 +133,12 @@ def classify(exc: BaseException, *, timeout: float, scrub: Scrubber) -> Verdict:
 
     if isinstance(exc, BadReply):
         return _classify_bad_reply(exc, scrub)
+    if isinstance(exc, ServerGone):
+        return Verdict("end_run", "connection", scrub(str(exc)), about="gone")
     if isinstance(exc, openai.APIStatusError):
         headers = exc.response.headers
-        return classify_status(exc.status_code, _error_body(exc.body), headers, scrub)
+        verdict = classify_status(exc.status_code, _error_body(exc.body), headers, scrub)
+        return _of_page(verdict, exc.body, scrub) if _is_page(exc.body) else verdict
     if isinstance(exc, TimeoutError):
         return Verdict("retry", "timeout", f"no complete reply within {timeout:g} s")
     if isinstance(exc, openai.APIConnectionError) or _is_of_transport(exc):
@@ -140,8 +168,40 @@ def classify_status(
     param = error.get("param") if status in (400, 422) else None
     return Verdict(
         action, kind, said, status, scrub(code) if code else None, wait,
-        param if isinstance(param, str) else None,
+        param if isinstance(param, str) else None, _about(status, (code or "").lower(), told),
     )  # fmt: skip
+
+
+def _about(status: int, code: str, told: str) -> About:
+    """What is missing: the model, or the API."""
+    if code in LOST_MODEL_CODES or (status in (400, 422) and _NO_MODEL.fullmatch(told.rstrip("."))):
+        return "model"
+    if status in NO_API:
+        return "model" if status == 404 and re.search(r"\bmodel\b", told, re.I) else "address"
+    return ""
+
+
+def _is_page(body: object) -> bool:
+    return isinstance(body, str) and body.lstrip().startswith("<")
+
+
+def _of_page(verdict: Verdict, page: object, scrub: Scrubber) -> Verdict:
+    """A page of HTML instead of an error of the API: by a proxy, or by something else.
+
+    A firewall may send one for a single row: so it ends a run only where nothing else came.
+    """
+    title = page_title(str(page), scrub)
+    said = f"the endpoint answered HTTP {verdict.status} with a web page{title}"
+    if verdict.action != "retry" and verdict.status not in (400, 403):
+        return replace(verdict, message=said)
+    return replace(verdict, action="retry", message=said, about="page")
+
+
+def page_title(page: str, scrub: Scrubber | None = None) -> str:
+    """The title of a page of HTML in quotes and brackets; empty where it has none."""
+    found = _TITLE.search(page[:MOST_OF_PAGE])
+    title = (scrub or Scrubber())(found[1]) if found else ""
+    return f' ("{title}")' if title else ""
 
 
 def _is_billing(status: int, error: Mapping[str, Any], wait: float | None) -> bool:
@@ -161,11 +221,13 @@ def _is_too_large(told: str) -> bool:
 
 def _judge_status(status: int, code: str, told: str) -> tuple[Action, ErrorKind]:
     """Action and kind for a status that is neither billing nor a refusal."""
+    if status in NO_API or _about(status, code, told) == "model":
+        return "end_run", "bad_request"
     if status in (408, 409) or status >= 500:
         return "retry", "timeout" if status == 408 else "server"
     if status in (400, 403) and (code in FILTER_CODES or _FILTER_WORDS.search(told)):
         return "fail_row", "content_filter"
-    if 300 <= status < 400 or status in (401, 403, 404) or code in LOST_MODEL_CODES:
+    if 300 <= status < 400 or status in (401, 403):
         return "end_run", "bad_request"
     if status == 413 or code in CONTEXT_CODES or _CONTEXT_WORDS.search(told):
         return "fail_row", "context_length"
@@ -186,7 +248,8 @@ def _error_body(body: object) -> Mapping[str, Any]:
 
 def _classify_bad_reply(exc: BadReply, scrub: Scrubber) -> Verdict:
     if not exc.error:
-        return Verdict("retry", "server", scrub(str(exc)), 200)
+        about: About = "page" if exc.foreign else ""
+        return Verdict("retry", "server", scrub(str(exc)), 200, about=about)
     error = _error_body(exc.error)
     code = str(error.get("code"))
     status = int(code) if re.fullmatch("[45][0-9][0-9]", code) else 500

@@ -9,15 +9,13 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from llmframe.engine.governor.ladder import Rung
+from llmframe.engine.governor.ladder import TOP_RUNG, Rung
 from llmframe.engine.results import NOTHING_USED, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from llmframe.engine.retry import Verdict
-
-TOP_RUNG = Rung()
 
 
 @dataclass(eq=False, slots=True)

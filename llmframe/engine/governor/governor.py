@@ -71,16 +71,25 @@ class Governor:
         """Whether runs of several loops are seated. Under the lock."""
         return len({id(seat.loop) for seat in self._seats}) > 1
 
-    def join(self, cap: int | None, *, rpm: float | None = None, tpm: float | None = None) -> Seat:
+    def join(
+        self,
+        cap: int | None,
+        *,
+        rpm: float | None = None,
+        tpm: float | None = None,
+        at_once: int | None = None,
+    ) -> Seat:
         """A seat for a run on the running loop.
 
         cap: the most requests this run may have on the wire; None finds its own.
         rpm, tpm: requests and tokens a minute that the person allows; None learns them.
+        at_once: requests that the server works on at once, where that is known.
         """
         seat = Seat(self, asyncio.get_running_loop(), cap, rpm=rpm, tpm=tpm)
         with self.lock:
             self._seats.append(seat)
-            self._expect(FIRST_LIMIT_AUTO if cap is None else min(cap, FIRST_LIMIT))
+            auto = at_once or FIRST_LIMIT_AUTO
+            self._expect(auto if cap is None else min(cap, FIRST_LIMIT))
         return seat
 
     def leave(self, seat: Seat) -> None:
@@ -170,6 +179,11 @@ class Governor:
         """Take over what a response says of the limits."""
         with self.lock:
             self._gate.read_headers(headers, self.clock())
+
+    def begin_at(self, rung: Rung) -> None:
+        """Write the first request so; nothing changes once one was sent."""
+        with self.lock:
+            self._gate.ladder.begin_at(rung)
 
     @property
     def rung(self) -> Rung:

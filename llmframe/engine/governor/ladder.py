@@ -58,6 +58,9 @@ class Rung:
         return replace(self, response_format=_FORMATS[at + 1])
 
 
+TOP_RUNG = Rung()
+
+
 class Ladder:
     """The rung of one endpoint and model; shared by its runs, called under the governor's lock."""
 
@@ -67,6 +70,11 @@ class Ladder:
         self._worked: set[Rung] = set()
         self._streak = 0
         self._server_errors = 0
+
+    def begin_at(self, rung: Rung) -> None:
+        """What is known before the first request; what was found out stays."""
+        if self.rung == TOP_RUNG and not self.known:
+            self.rung = rung
 
     def succeeded(self, rung: Rung) -> None:
         """A request written so was answered."""

@@ -1,0 +1,296 @@
+"""What an endpoint is and can do: one small request, told line by line, with cures."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import secrets
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from llmframe.config import DEFAULTS
+from llmframe.endpoints import Place, find_place, start_local
+from llmframe.engine.asking import Asker, Sampling
+from llmframe.engine.backend import open_backend
+from llmframe.engine.budget import Prices, known_prices
+from llmframe.engine.governor import governor_for
+from llmframe.engine.governor.headers import read_quotas
+from llmframe.engine.probe import Finding, Probe
+from llmframe.engine.remedy import Place as Told
+from llmframe.engine.remedy import cause, cure
+from llmframe.engine.retry import Scrubber
+from llmframe.providers.discover import find_servers
+from llmframe.providers.keys import KEYLESS
+from llmframe.runner import loop_thread, refuse_own_thread
+from llmframe.task.fields import resolve_fields
+from llmframe.task.prompt import Prompt
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from llmframe.config import Settings
+    from llmframe.engine.results import Usage
+    from llmframe.engine.retry import Verdict
+
+PATIENCE = 10.0  # seconds, for all of it, where no other timeout= is given
+TEXT = "The kettle arrived a day early and works well."
+FIELDS = {"tone": ["positive", "negative"]}
+INSTRUCTIONS = "Say what tone the review has."
+CAP = 256  # tokens of the answer; a model that thinks first may need all of them
+NAMES = (
+    "reachable",
+    "key accepted",
+    "model",
+    "response format",
+    "logprobs",
+    "rate-limit headers",
+    "latency",
+    "price",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One thing that was looked at.
+
+    ok: whether it is right; None where that could not be seen, or there is no right and wrong.
+    """
+
+    name: str
+    found: str
+    ok: bool | None = None
+    cure: str = ""
+
+
+def look(settings: Settings) -> tuple[str, tuple[Line, ...]]:
+    """Ask the endpoint one small thing; returns its title and what was found, in order.
+
+    Raises PlanError where it is not even clear whom to ask.
+    """
+    refuse_own_thread()
+    if settings.max_output_tokens is None:
+        settings = replace(settings, max_output_tokens=CAP)
+    place = find_place(settings, own_loop=True)
+    place = start_local(place, need=lambda: 0)
+    timeout = settings.timeout if settings.timeout != DEFAULTS["timeout"] else PATIENCE
+    asking = asyncio.run_coroutine_threadsafe(_ask(place, timeout), loop_thread().loop)
+    try:
+        finding = asking.result()
+    except BaseException:  # an interrupt, most of all
+        asking.cancel()
+        raise
+    return f"{place.title}, {place.settings.model}", _lines(place, finding)
+
+
+async def _ask(place: Place, timeout: float) -> Finding:  # noqa: ASYNC109 - it ends with a verdict
+    settings, endpoint = place.settings, place.ready
+    backend = open_backend(endpoint, connections=1)
+    try:
+        probe = Probe(
+            backend,
+            _asker(settings),
+            text=TEXT,
+            timeout=timeout,
+            scrub=Scrubber(*endpoint.secrets),
+        )
+        finding = await probe.run(place.rung)
+    finally:
+        await backend.close()
+    if finding.reply is not None:  # the next run need not find out again
+        base_url, model = endpoint.base_url.rstrip("/"), str(settings.model)
+        governor_for(base_url, endpoint.api_key, model, rung=finding.rung)
+    return finding
+
+
+def _asker(settings: Settings) -> Asker:
+    prompt = Prompt(settings.instructions or INSTRUCTIONS, resolve_fields(FIELDS, into="tone"))
+    sampling = Sampling(
+        temperature=settings.temperature,
+        seed=settings.seed,
+        max_output_tokens=settings.max_output_tokens,
+        extra_body=settings.extra_body,
+        logprobs=True,
+    )
+    return Asker(prompt, str(settings.model), sampling, nonce=secrets.token_hex(4))
+
+
+# -- what it means, line by line ---------------------------------------------------------
+
+
+def _lines(place: Place, finding: Finding) -> tuple[Line, ...]:
+    if finding.verdict is None:
+        return _right(place, finding)
+    return _wrong(place, finding, finding.verdict)
+
+
+def _right(place: Place, finding: Finding) -> tuple[Line, ...]:
+    return (
+        Line("reachable", place.title, ok=True),
+        Line("key accepted", _whose_key(place), ok=True),
+        Line("model", str(place.settings.model), ok=True),
+        _format(finding),
+        _logprobs(finding),
+        _headers(finding),
+        Line("latency", f"{finding.seconds:.2f} s{_requests(finding)}"),
+        _price(place, finding),
+    )
+
+
+def _whose_key(place: Place) -> str:
+    endpoint = place.ready
+    if place.file is not None or endpoint.api_key == KEYLESS:
+        return "none is needed"
+    return f"from {endpoint.key_source}" if endpoint.key_source else "as given"
+
+
+def _format(finding: Finding) -> Line:
+    refused = [name for name in finding.refused if name != "logprobs"]
+    told = f"; refused: {', '.join(refused)}" if refused else ""
+    name = finding.rung.response_format
+    shown = "plain text, JSON asked for in words" if name == "plain" else name
+    reply = finding.reply
+    if finding.valid:
+        return Line("response format", f"{shown}, and the answer keeps to it{told}", ok=True)
+    if reply is not None and reply.finish_reason == "length":
+        return Line(
+            "response format",
+            f"{shown}, but the answer met its cap{told}",
+            ok=False,
+            cure="The model may think first: raise max_output_tokens=, or turn that off.",
+        )
+    return Line(
+        "response format",
+        f"{shown} is accepted, but the answer does not keep to it{told}",
+        ok=False,
+        cure="Answers are checked, mended and asked for once more; expect failed rows, or take "
+        "another model.",
+    )
+
+
+def _logprobs(finding: Finding) -> Line:
+    if "logprobs" in finding.refused:
+        return Line("logprobs", "no: they are refused")
+    if "logprobs" in finding.rung.dropped:
+        return Line("logprobs", "no: this provider is known to refuse them")
+    came = finding.reply is not None and finding.reply.tokens is not None
+    return Line("logprobs", "yes" if came else "no: asked for, but none came")
+
+
+def _headers(finding: Finding) -> Line:
+    raw = getattr(getattr(finding.reply, "headers", None), "raw", ())
+    quotas = read_quotas(raw)
+    if not quotas:
+        return Line("rate-limit headers", "none; limits are learnt from refusals")
+    told = ", ".join(f"{quota.limit:,.0f} {unit}" for unit, quota in quotas.items())
+    return Line("rate-limit headers", f"{told} a minute")
+
+
+def _requests(finding: Finding) -> str:
+    return f" ({finding.requests} requests, as ways of asking were refused)" * (
+        finding.requests > 1
+    )
+
+
+def _price(place: Place, finding: Finding) -> Line:
+    usage = finding.reply.usage if finding.reply is not None else None
+    if usage is None or not usage.tokens_in:
+        return Line("price", "not known: the endpoint tells no tokens")
+    tokens = f"{usage.tokens_in:,} tokens in, {usage.tokens_out:,} out each"
+    cost = _cost(place, usage)
+    if cost is None and not place.priced_at:
+        return Line("price", f"nothing is charged on this machine ({tokens})")
+    if cost is None:
+        thousand = f"{usage.tokens_in:,} k tokens in, {usage.tokens_out:,} k out"
+        return Line("price", f"not known; 1,000 rows like this one take {thousand}: give prices=")
+    return Line("price", f"{1000 * cost:,.4g} for 1,000 rows like this one ({tokens})")
+
+
+def _cost(place: Place, usage: Usage) -> float | None:
+    """Of one row: the endpoint's own word, else by the prices."""
+    if usage.cost is not None:
+        return usage.cost
+    given: Any = place.settings.prices
+    if given is not None:
+        pair = (given["in"], given["out"]) if hasattr(given, "keys") else given
+        return Prices(float(pair[0]), float(pair[1])).cost(usage)
+    prices = known_prices(str(place.settings.model), place.priced_at) if place.priced_at else None
+    return None if prices is None else prices.cost(usage)
+
+
+# -- where it failed ---------------------------------------------------------------------
+
+
+def _wrong(place: Place, finding: Finding, verdict: Verdict) -> tuple[Line, ...]:
+    """What stands before the failing line is right, what comes after was not seen."""
+    failing = _where(verdict)
+    told = Told(place.title, str(place.settings.model), place.ready.key_source)
+    known = {
+        "reachable": place.title,
+        "key accepted": _whose_key(place),
+        "model": str(place.settings.model),
+    }
+    lines = []
+    for name in NAMES:
+        if name == failing:
+            found = f"{_cause(verdict, told)}: {verdict.message}"
+            lines.append(Line(name, found, ok=False, cure=_cure(verdict, told, finding.models)))
+        elif NAMES.index(name) < NAMES.index(failing):
+            lines.append(Line(name, known[name], ok=True))
+        else:
+            lines.append(Line(name, "not seen"))
+    return tuple(lines)
+
+
+def _where(verdict: Verdict) -> str:
+    """The line that a failure belongs to."""
+    if verdict.about == "model":
+        return "model"
+    if verdict.status in (401, 402, 403) or (verdict.status == 429 and verdict.action == "end_run"):
+        return "key accepted"
+    if verdict.kind in ("connection", "timeout", "server") or verdict.about:
+        return "reachable"
+    if verdict.status is not None and 300 <= verdict.status < 400:
+        return "reachable"
+    return "response format"
+
+
+def _cause(verdict: Verdict, told: Told) -> str:
+    words: Mapping[str, str] = {
+        "timeout": f"{told.url} does not answer in time",
+        "server": f"{told.url} cannot answer now",
+    }
+    if verdict.action == "refused":
+        return "refused for now, so key and model are right"
+    if verdict.kind in words and not verdict.about:
+        return words[verdict.kind]
+    if verdict.status in (400, 422) and not verdict.about:
+        return "the request was refused"
+    return cause(verdict, told)
+
+
+def _cure(verdict: Verdict, told: Told, models: tuple[str, ...]) -> str:
+    if verdict.action == "refused":
+        return "Wait a little: a run waits as the provider asks."
+    if verdict.kind == "timeout":
+        return "A server that loads its model first may need longer: check(timeout=120)."
+    if verdict.kind == "server" and not verdict.about:
+        return "Try again in a minute; look at the provider's status page, or the server's log."
+    if verdict.about == "model":
+        return _cure_of_model(told.model, models)
+    said = cure(verdict, told)
+    if verdict.kind == "connection" and told.is_here:
+        return said + _servers_here()
+    return said
+
+
+def _cure_of_model(model: str, models: tuple[str, ...]) -> str:
+    if not models:
+        return "Check model=, letter by letter; the endpoint does not list what it serves."
+    near = difflib.get_close_matches(model, models, n=3) or list(models[:8])
+    more = "" if len(near) == len(models) else " and more"
+    return f"It serves {', '.join(map(repr, near))}{more}."
+
+
+def _servers_here() -> str:
+    found = [f'provider="{server.provider}" at {server.base_url}' for server in find_servers()]
+    return f" What answers here: {', '.join(found)}." if found else ""

@@ -1,0 +1,256 @@
+"""Where a call's requests go: provider, address, model, key and client, settled and checked."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from llmframe.checks import URL_IS, is_url
+from llmframe.config import DEFAULTS, OPENAI_URL, default_url
+from llmframe.engine.backend import Endpoint, check_client, make_client
+from llmframe.engine.governor.ladder import Rung
+from llmframe.engine.identity import endpoint_identity, is_loopback
+from llmframe.errors import PlanError, warn
+from llmframe.presets import PRESETS, Preset, preset_of
+from llmframe.providers.advice import first_run, no_model
+from llmframe.providers.discover import list_models
+from llmframe.providers.keys import DEFAULT_VARIABLE, KEYLESS, FoundKey, find_key, look_up
+from llmframe.providers.local import File, find_file, serve
+from llmframe.run import registry
+from llmframe.runner import loop_thread
+from llmframe.secret import Key, hide_secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from llmframe.config import Settings
+
+AZURE_VARIABLE = "AZURE_OPENAI_ENDPOINT"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a call's requests go.
+
+    settings: the options with what the provider sets. preset: what is known of the provider.
+    identity: of the endpoint, for the checkpoint. endpoint: None for a local model before it
+    is started. file: the weights of a local model. notes: what was set, for the person.
+    """
+
+    settings: Settings
+    preset: Preset | None
+    identity: str
+    endpoint: Endpoint | None
+    file: File | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def ready(self) -> Endpoint:
+        """The endpoint, once a local model was started."""
+        assert self.endpoint is not None
+        return self.endpoint
+
+    @property
+    def rung(self) -> Rung:
+        """How requests are to be written, as far as it is known before the first."""
+        lacks = self.preset.lacks if self.preset is not None else ()
+        return Rung(
+            response_format="json_object" if "json_schema" in lacks else "json_schema",
+            cap="max_tokens" if "max_completion_tokens" in lacks else "max_completion_tokens",
+            dropped=frozenset({"logprobs"}) if "logprobs" in lacks else frozenset(),
+        )
+
+    @property
+    def at_once(self) -> int | None:
+        """Requests to begin with; None where nothing is known."""
+        return self.preset.at_once if self.preset is not None else None
+
+    @property
+    def title(self) -> str:
+        """The place, for people."""
+        if self.file is not None:
+            return f"the local model {self.file.name}"
+        return self.endpoint.base_url if self.endpoint is not None else ""
+
+    @property
+    def priced_at(self) -> str:
+        """The address that price lists know it by; "" for a server on this machine."""
+        url = self.endpoint.base_url if self.endpoint is not None else ""
+        if self.file is not None or is_loopback(urlsplit(url).hostname or ""):
+            return ""
+        return (self.preset.priced_as if self.preset is not None else "") or url
+
+
+def find_place(settings: Settings, *, own_loop: bool) -> Place:
+    """Settle where the requests go; nothing is started or sent.
+
+    own_loop: the call runs on llmframe's loop, else on the caller's.
+    Raises PlanError where no model or key is named or found, with what can be done.
+    """
+    named = PRESETS[settings.provider] if settings.provider else None
+    if settings.client is not None:
+        return _of_client(settings, named, own_loop=own_loop)
+    if named is not None and named.name == "local":
+        return _of_file(settings, named)
+    url = _address(settings, named)
+    preset = named or preset_of(url)
+    key = _key(settings, url, preset)
+    filled, notes = _filled(settings, named, url, key)
+    _warn_of_plain_http(url, filled, key.key)
+    endpoint = Endpoint(url, key.key, key_source=key.source)
+    return Place(filled, preset, endpoint_identity(url), endpoint, notes=notes)
+
+
+def start_local(place: Place, *, need: Callable[[], int]) -> Place:
+    """The place with its server running, where it is a local model that must be started.
+
+    need: tells the tokens of the longest prompt with its answer.
+    """
+    if place.file is None:
+        return place
+    server, started = serve(place.file, need=need(), in_use=_in_use)
+    endpoint = Endpoint(server.base_url, server.key, is_alive=server.is_alive)
+    settings, slots = place.settings, server.sizes.slots
+    if settings.concurrency == "auto":  # more would only wait in line, and time out there
+        settings = replace(settings, concurrency=slots)
+    took = f"; started in {server.seconds:.1f} s" if started else ""
+    notes = (*place.notes, f"{server.told()}{took}.")
+    return replace(place, settings=settings, endpoint=endpoint, notes=notes)
+
+
+def _in_use(base_url: str) -> bool:
+    runs = registry.alive()
+    return any(run.execution.job.endpoint.base_url == base_url for run in runs)
+
+
+def _of_client(settings: Settings, named: Preset | None, *, own_loop: bool) -> Place:
+    """The person's own client; it knows its address and its key."""
+    _check_model(settings, named)
+    check_client(settings.client, private_loop=own_loop)
+    made = make_client(settings.client, loop_thread().call if own_loop else None)
+    url = hide_secrets(str(made.base_url))
+    endpoint = Endpoint(url, Key(made.api_key), made, owned=made is not settings.client)
+    _warn_of_plain_http(url, settings, endpoint.api_key)
+    return Place(settings, named or preset_of(url), endpoint_identity(url), endpoint)
+
+
+def _of_file(settings: Settings, preset: Preset) -> Place:
+    """A model on this machine: its weights must be here."""
+    if settings.base_url is not None:
+        raise PlanError(
+            'provider="local" starts a server of its own; leave base_url= out, or provider= for a '
+            "server that runs already"
+        )
+    settings = replace(settings, **preset.defaults(_given(settings)))
+    file = find_file(str(settings.model))
+    settings = replace(settings, model=file.name)
+    return Place(settings, preset, file.identity, None, file)
+
+
+def _address(settings: Settings, named: Preset | None) -> str:
+    if named is not None and named.name == "azure":
+        return _azure_address(settings.base_url)
+    if settings.base_url is not None:
+        return settings.base_url
+    return named.base_url if named is not None else default_url()
+
+
+def _azure_address(given: str | None) -> str:
+    """The root of the version 1 API of the person's own resource."""
+    url = given or os.environ.get(AZURE_VARIABLE, "").strip()
+    example = 'base_url="https://<your resource>.openai.azure.com"'
+    if not url:
+        raise PlanError(
+            f'provider="azure" needs the address of your own resource: {example}, or the '
+            f"environment variable {AZURE_VARIABLE}"
+        )
+    if not is_url(url):
+        raise PlanError(f"{AZURE_VARIABLE} is {hide_secrets(url)!r}; it takes {URL_IS}")
+    path = urlsplit(url).path.rstrip("/")
+    if "/deployments" in path:
+        raise PlanError(
+            f"{url} is an address of the old kind, one for each deployment; give the resource "
+            f"alone, {example}, and the deployment's name as model="
+        )
+    ends = {"": "/openai/v1", "/openai": "/v1"}
+    return url.rstrip("/") + ends.get(path, "")
+
+
+def _key(settings: Settings, url: str, preset: Preset | None) -> FoundKey:
+    """The key; where nothing at all is configured the error says what the choices are."""
+    if settings.api_key is not None:
+        return FoundKey(Key(settings.api_key))
+    nothing_named = settings.provider is None and settings.base_url is None and url == OPENAI_URL
+    if nothing_named and look_up(DEFAULT_VARIABLE) is None:
+        raise PlanError(first_run())
+    needed = not is_loopback(urlsplit(url).hostname or "")
+    return find_key(url, preset if settings.provider else None, needed=needed)
+
+
+def _filled(
+    settings: Settings, named: Preset | None, url: str, key: FoundKey
+) -> tuple[Settings, tuple[str, ...]]:
+    """The options with what the provider sets, and a sentence that tells of it."""
+    sets = named.defaults(_given(settings) | {"base_url": url}) if named is not None else {}
+    found = _only_model(settings, named, url) if "model" not in sets else None
+    settings = replace(settings, **(sets | {"model": found} if found else sets))
+    _check_model(settings, named)
+    _check_seed(settings, named)
+    if named is None:
+        return settings, ()
+    told = [f"base_url {url}"] if not is_given(settings, url) else []
+    told += [f"{name} {value}" for name, value in sets.items()]
+    told += [f"model {found}, the only one it serves"] if found else []
+    told += [f"the key from {key.source}"] if key.source else []
+    return settings, (f"{named.title}: {', '.join(told)}.",) if told else ()
+
+
+def is_given(settings: Settings, url: str) -> bool:
+    """Whether the person has given this very address."""
+    return settings.base_url == url
+
+
+def _given(settings: Settings) -> dict[str, Any]:
+    """What a provider may set; None where nobody has set it."""
+    names = ("base_url", "model", "extra_body", "max_output_tokens", "rpm", "timeout")
+    values = {name: getattr(settings, name) for name in names}
+    return {name: None if value == DEFAULTS[name] else value for name, value in values.items()}
+
+
+def _only_model(settings: Settings, named: Preset | None, url: str) -> str | None:
+    """The model of a server on this machine that serves but one, where none is named.
+
+    Raises PlanError with those it serves if they are more, or nobody has said what it is.
+    """
+    if settings.model is not None or not is_loopback(urlsplit(url).hostname or ""):
+        return None
+    models = list_models(url) or ()
+    if len(models) == 1 and named is not None:
+        return models[0]
+    raise PlanError(no_model(named, models))
+
+
+def _check_model(settings: Settings, named: Preset | None) -> None:
+    if settings.model is None:
+        raise PlanError(no_model(named))
+
+
+def _check_seed(settings: Settings, named: Preset | None) -> None:
+    if settings.seed is not None and named is not None and named.seed_name != "seed":
+        raise PlanError(
+            f"{named.title} refuses seed=; its own is called {named.seed_name}: "
+            f'extra_body={{"{named.seed_name}": {settings.seed}}}'
+        )
+
+
+def _warn_of_plain_http(url: str, settings: Settings, key: str) -> None:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme != "http" or is_loopback(host) or settings.allow_http or key == KEYLESS:
+        return
+    warn(
+        f"the API key goes to {host} over plain http, readable on the way; use https, or "
+        "give allow_http=True if that network is yours",
+    )

@@ -1,0 +1,118 @@
+"""One request that finds out what an endpoint is; another only where a way of asking is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from llmframe.engine.retry import classify
+from llmframe.engine.work import Row
+
+if TYPE_CHECKING:
+    from llmframe.engine.asking import Asker
+    from llmframe.engine.backend import Backend, Reply
+    from llmframe.engine.governor.ladder import Rung
+    from llmframe.engine.retry import Scrubber, Verdict
+
+MOST = 6  # requests: each way of asking is refused at most once
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What came of it.
+
+    verdict: why there was no answer. reply: the answer. valid: it is what was asked for.
+    seconds: that the answered request took. rung: how it was written. requests: in all.
+    refused: what was not taken, in order. models: that the endpoint lists, where it knows no
+    such model.
+    """
+
+    rung: Rung
+    requests: int = 0
+    refused: tuple[str, ...] = ()
+    verdict: Verdict | None = None
+    reply: Reply | None = None
+    valid: bool = False
+    seconds: float = 0.0
+    models: tuple[str, ...] = ()
+
+
+class Probe:
+    """Asks one small thing. text: in place of a row's. timeout: seconds, for all of it."""
+
+    def __init__(
+        self, backend: Backend, asker: Asker, *, text: str, timeout: float, scrub: Scrubber
+    ) -> None:
+        self._backend = backend
+        self._asker = asker
+        self._row = Row(-1, b"", text)
+        self._timeout = timeout
+        self._scrub = scrub
+
+    async def run(self, rung: Rung) -> Finding:
+        """Ask; where a way of asking is refused, in the next simpler one."""
+        found = Finding(rung)
+        try:
+            async with asyncio.timeout(self._timeout):
+                while found.requests < MOST:
+                    found = await self._ask(found)
+                    simpler = self._simpler(found)
+                    if simpler is None:
+                        break
+                    found = simpler
+        except TimeoutError as exc:
+            verdict = classify(exc, timeout=self._timeout, scrub=self._scrub)
+            found = replace(found, verdict=verdict, requests=found.requests + 1)
+        if found.verdict is not None and found.verdict.about == "model":
+            return replace(found, models=await self._served())
+        return found
+
+    async def _ask(self, found: Finding) -> Finding:
+        began = time.monotonic()
+        requests = found.requests + 1
+        try:
+            reply = await self._backend.send(self._asker.body(self._row, found.rung))
+        except Exception as exc:  # noqa: BLE001 - whatever it is, it is told
+            verdict = classify(exc, timeout=self._timeout, scrub=self._scrub)
+            return replace(found, verdict=verdict, requests=requests)
+        return replace(
+            found,
+            verdict=None,
+            reply=reply,
+            requests=requests,
+            valid=self._asker.valid(self._row, reply) is not None,
+            seconds=time.monotonic() - began,
+        )
+
+    def _simpler(self, found: Finding) -> Finding | None:
+        """The next way of asking; None where there is nothing to be made simpler."""
+        verdict = found.verdict
+        if verdict is None or verdict.about:
+            return None
+        lower = None
+        if verdict.kind == "bad_request" and verdict.action == "fail_row":
+            lower = found.rung.below(verdict.param, verdict.message, self._asker.given)
+        elif (verdict.status or 0) >= 500 and found.rung.response_format == "json_schema":
+            lower = found.rung.simpler()  # some servers break at a schema that they do not know
+        if lower is None:
+            return None
+        return replace(found, rung=lower, refused=(*found.refused, _lost(found.rung, lower)))
+
+    async def _served(self) -> tuple[str, ...]:
+        """The models that the endpoint lists; empty where it does not."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await self._backend.models()
+        except Exception:  # noqa: BLE001 - it is only a help
+            return ()
+
+
+def _lost(rung: Rung, lower: Rung) -> str:
+    """What the lower rung does not ask for any more."""
+    if lower.response_format != rung.response_format:
+        return rung.response_format
+    if lower.cap != rung.cap:
+        return rung.cap
+    return ", ".join(sorted(lower.dropped - rung.dropped))

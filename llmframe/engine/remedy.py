@@ -1,0 +1,131 @@
+"""What a failure that concerns every row means to the person: its cause, and the cure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from llmframe.engine.identity import is_loopback
+
+if TYPE_CHECKING:
+    from llmframe.engine.retry import Verdict
+
+NO_ANSWER = ("server", "timeout")  # kinds that end a run only where nothing was ever answered
+_REFUSED = re.compile(r"refused|connect call failed|\\[errno (111|61)\\]|10061", re.I)
+_NO_HOST = re.compile(r"name or service|nodename|getaddrinfo|name resolution|no address", re.I)
+_NO_HTTP = re.compile(r"bad status line|bad http|invalid (http|constant)|expected http", re.I)
+_NO_TLS = re.compile(r"wrong.version|record layer|unknown.protocol|http request", re.I)
+_NO_TRUST = re.compile(r"certificate", re.I)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the requests went, for people.
+
+    url: its address, or the words for it. key_source: where the key was found, if not given.
+    """
+
+    url: str
+    model: str
+    key_source: str = ""
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it is an address of this machine."""
+        return is_loopback(urlsplit(self.url).hostname or "")
+
+
+def cause(verdict: Verdict, place: Place) -> str:
+    """What is wrong, as the begin of a sentence."""
+    url = place.url
+    if verdict.about:
+        return {
+            "model": f"{url} knows no model {place.model!r}",
+            "address": f"there is no chat completions API at {url}",
+            "page": f"{url} does not answer as an API",
+            "gone": f"{url} has ended",
+        }[verdict.about]
+    if verdict.kind == "connection":
+        return f"{url} cannot be reached"
+    if verdict.kind in NO_ANSWER:
+        return f"{url} has answered no request so far, for two minutes"
+    if verdict.status is None:
+        return "The first ten answers all failed in the same way, so it is the call, not the rows"
+    causes = {
+        401: f"{url} does not accept the API key",
+        402: f"{url} says the account has no credit",
+        403: f"{url} forbids the request",
+        400: "The first ten requests were all refused in the same way",
+        429: f"{url} says the account's quota is used up",
+    }
+    if is_redirect(verdict):
+        return f"{url} is not the address of the API"
+    return causes.get(verdict.status, f"{url} cannot go on for any row")
+
+
+def cure(verdict: Verdict, place: Place) -> str:
+    """What to do about it, in one sentence."""
+    if verdict.about:
+        return _cure_of_place(verdict, place)
+    if verdict.kind == "connection":
+        return _cure_of_connection(verdict.message, place)
+    if verdict.kind in NO_ANSWER:
+        return "Look at the server's log or the provider's status page, and try another model."
+    if verdict.status is None:
+        return "Look at the instructions and fields, or take a model that can follow them."
+    source = f" (it was taken from {place.key_source})" if place.key_source else ""
+    cures = {
+        400: "Check the options of the call against what the endpoint takes.",
+        401: f"Give the right api_key= for this endpoint{source}.",
+        402: "Add credit, or take another key or provider.",
+        403: "Ask the provider what this key may do, or take another model.",
+        429: "Raise the quota or add credit, or take another key.",
+    }
+    if is_redirect(verdict):
+        return "Texts and key are sent nowhere else: if you trust it, give its root as base_url=."
+    return cures.get(verdict.status, f"Check the settings for {place.url}.")
+
+
+def _cure_of_place(verdict: Verdict, place: Place) -> str:
+    if verdict.about == "model":
+        return "Check model=, letter by letter; llmframe.check() lists what the endpoint serves."
+    if verdict.about == "gone":
+        return (
+            "Run the cell again, which starts it anew; if it ends again, memory may be short: take "
+            "a smaller file of weights."
+        )
+    path = urlsplit(place.url).path.rstrip("/")
+    ends = f', mostly it ends in /v1: base_url="{place.url.rstrip("/")}/v1"'
+    root = f"Check base_url{'' if re.search(r'/v[0-9]', path) else ends}."
+    if verdict.about == "page":
+        return (
+            f"{root} Perhaps a proxy or a sign-in page stands between, or something else listens."
+        )
+    return root
+
+
+def _cure_of_connection(said: str, place: Place) -> str:
+    if _NO_TLS.search(said):
+        return "Check base_url: that port may speak plain http:// instead of https://."
+    if _NO_TRUST.search(said):
+        return (
+            "A proxy may stand between: let Python trust its certificate (SSL_CERT_FILE), or pass "
+            "client= with an http_client of your own."
+        )
+    if _NO_HTTP.search(said):
+        return "Check base_url: what listens there speaks no HTTP."
+    if _NO_HOST.search(said):
+        return "Check the host's name in base_url, and the network."
+    if place.is_here and _REFUSED.search(said):
+        port = urlsplit(place.url).port
+        return (
+            f"Nothing listens on port {port} of this machine: start the server, or check base_url."
+        )
+    return "Check base_url, and that the server and the network are up."
+
+
+def is_redirect(verdict: Verdict) -> bool:
+    """Whether the endpoint sends requests on to another address."""
+    return 300 <= (verdict.status or 0) < 400

@@ -1,0 +1,77 @@
+"""What ``check`` has found, as a table in a notebook and as text elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from llmframe.notebook import hosts, style
+from llmframe.notebook.escape import html, plain
+from llmframe.notebook.html_view import bundle, show
+
+if TYPE_CHECKING:
+    from llmframe.checking import Line
+
+_MARKS = {True: ("yes", "good"), False: ("no", "bad"), None: ("", "")}
+_LONGEST = 600  # characters of one thing found
+
+
+@dataclass(frozen=True)
+class Check:
+    """What an endpoint is and can do. ok: nothing was found wrong. lines: one for each thing."""
+
+    title: str
+    lines: tuple[Line, ...]
+    _shown: set[str] = field(default_factory=set, repr=False, compare=False)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing was found wrong."""
+        return all(line.ok is not False for line in self.lines)
+
+    def __repr__(self) -> str:
+        state = "all right" if self.ok else "something is wrong"
+        return f"<Check of {plain(self.title, limit=120)}: {state}>"
+
+    def __str__(self) -> str:
+        width = max(len(line.name) for line in self.lines)
+        told = [f"llmframe: {plain(self.title, limit=120)}"]
+        for line in self.lines:
+            mark = _MARKS[line.ok][0]
+            told.append(f"  {line.name:<{width}}  {mark:<3}  {plain(line.found, limit=_LONGEST)}")
+            if line.cure:
+                told.append(f"  {'':<{width}}       {plain(line.cure, limit=_LONGEST)}")
+        return "\n".join(told)
+
+    def _repr_html_(self) -> str:
+        state = style.chip(*(("all right", "good") if self.ok else ("something is wrong", "bad")))
+        head = style.head(state, style.mono(html(self.title, limit=120)))
+        return style.frame((head, *map(_line_html, self.lines)))
+
+    def _ipython_display_(self) -> None:
+        """In the cell that has shown it already it is not shown again."""
+        if hosts.running_cell() not in self._shown:
+            self.show()
+
+    def show(self) -> None:
+        """Display it in the running cell, or print it where there is none."""
+        if hosts.kernel() is not None:
+            self._shown.add(hosts.running_cell())
+            show(bundle(self._repr_html_(), str(self)))
+        elif sys.stdout is not None:
+            sys.stdout.write(f"{self}\n")
+
+
+def _line_html(line: Line) -> str:
+    mark, tint = _MARKS[line.ok]
+    chip = style.chip(mark, tint) if mark else ""
+    found = html(line.found, limit=_LONGEST)
+    below = style.line(style.soft(html(line.cure, limit=_LONGEST))) if line.cure else ""
+    name = f'<div style="width:24%;min-width:130px">{style.soft(html(line.name))}</div>'
+    state = f'<div style="width:9%;min-width:44px">{chip}</div>'
+    body = f'<div style="flex:1;min-width:200px;overflow-wrap:anywhere">{found}{below}</div>'
+    return (
+        '<div style="display:flex;flex-wrap:wrap;align-items:baseline;margin-top:6px">'
+        f"{name}{state}{body}</div>"
+    )

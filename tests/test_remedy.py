@@ -1,0 +1,210 @@
+"""Each thing that is wrong for every row has one sentence with its cure, soon and unpaid."""
+
+from __future__ import annotations
+
+import socket
+import time
+from contextlib import ExitStack
+
+import pandas as pd
+import pytest
+
+import llmframe as lf
+from llmframe import testing
+from llmframe.engine import course
+from llmframe.engine.remedy import Place, cause, cure
+from llmframe.engine.retry import Scrubber, Verdict, classify_status
+from llmframe.errors import RunAborted
+from tests.foreign import serve_page, serve_raw
+
+KEY = "sk-canary-0123456789"
+JSON = "application/json"
+BAD_GATEWAY = b"<html><title>502 Bad Gateway</title></html>"
+
+
+def a_wrong_key(stack):
+    server = stack.enter_context(testing.serve(key="sk-the-right-one"))
+    return {"base_url": server.url, "api_key": KEY}, server.ledger
+
+
+def a_wrong_model(stack):
+    server = stack.enter_context(testing.serve(faults={"404_model": 1.0}))
+    return {"base_url": server.url}, server.ledger
+
+
+def a_wrong_model_in_a_400(stack):
+    body = b'{"error":{"message":"Model Not Exist","type":"invalid_request_error"}}'
+    url, _ = stack.enter_context(serve_page(400, body, JSON))
+    return {"base_url": f"{url}/v1"}, None
+
+
+def a_port_where_nothing_listens(stack):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    return {"base_url": f"http://127.0.0.1:{port}/v1"}, None
+
+
+def a_port_where_something_else_listens(stack):
+    port = stack.enter_context(serve_raw(b"SSH-2.0-OpenSSH_9.2\r\n"))
+    return {"base_url": f"http://127.0.0.1:{port}/v1"}, None
+
+
+def another_service_of_json(stack):
+    url, _ = stack.enter_context(serve_page(200, b'{"status":"ok"}', JSON))
+    return {"base_url": f"{url}/v1"}, None
+
+
+def a_proxys_page(stack):
+    url, _ = stack.enter_context(serve_page(200))
+    return {"base_url": f"{url}/v1"}, None
+
+
+def a_proxys_page_with_an_error(stack):
+    url, _ = stack.enter_context(serve_page(502, BAD_GATEWAY))
+    return {"base_url": f"{url}/v1"}, None
+
+
+def no_v1_and_a_page(stack):
+    url, _ = stack.enter_context(serve_page(404, b"<html><title>Not Found</title></html>"))
+    return {"base_url": url}, None
+
+
+def no_v1_and_json(stack):
+    url, _ = stack.enter_context(serve_page(404, b'{"detail":"Not Found"}', JSON))
+    return {"base_url": url}, None
+
+
+def a_method_that_is_not_allowed(stack):
+    url, _ = stack.enter_context(serve_page(405, b'{"detail":"Method Not Allowed"}', JSON))
+    return {"base_url": f"{url}/v1"}, None
+
+
+def https_where_http_is_spoken(stack):
+    url, _ = stack.enter_context(serve_page())
+    return {"base_url": url.replace("http:", "https:") + "/v1"}, None
+
+
+CASES = [
+    (a_wrong_key, "does not accept the API key", "Give the right api_key= for this endpoint."),
+    (a_wrong_model, "knows no model 'test-model'", "Check model="),
+    (a_wrong_model_in_a_400, "knows no model 'test-model'", "Check model="),
+    (a_port_where_nothing_listens, "cannot be reached", "Nothing listens on port"),
+    (a_port_where_something_else_listens, "cannot be reached", "speaks no HTTP"),
+    (another_service_of_json, "does not answer as an API", "something else listens"),
+    (a_proxys_page, 'does not answer as an API.*text/html ("Sign in")', "Perhaps a proxy"),
+    (a_proxys_page_with_an_error, 'a web page ("502 Bad Gateway")', "Perhaps a proxy"),
+    (no_v1_and_a_page, "no chat completions API at", 'mostly it ends in /v1: base_url="http'),
+    (no_v1_and_json, "no chat completions API at", 'mostly it ends in /v1: base_url="http'),
+    (a_method_that_is_not_allowed, "no chat completions API at", "Check base_url."),
+    (https_where_http_is_spoken, "no secure connection", "may speak plain http://"),
+]
+each_case = pytest.mark.parametrize(
+    ("wrong", "why", "what"), CASES, ids=[c[0].__name__ for c in CASES]
+)
+
+
+def found_in(text, words):
+    at = 0
+    for part in words.split(".*"):
+        at = text.find(part, at)
+        if at < 0:
+            return False
+    return True
+
+
+@each_case
+def test_tag_says_it_in_one_message_and_nothing_is_paid(wrong, why, what, monkeypatch):
+    monkeypatch.setattr(course, "NEVER_CONNECTED", 0.5)  # of the seconds that it knocks
+    df = pd.DataFrame({"text": [f"record {number}" for number in range(12)]})
+    with ExitStack() as stack:
+        options, ledger = wrong(stack)
+        with pytest.raises(RunAborted) as caught:
+            df.llm.tag("text", ["a", "b"], model="test-model", progress=False, **options)
+        said = str(caught.value)
+        assert found_in(said, why), said
+        assert found_in(said, what), said
+        assert "No row was answered" in said
+        assert KEY not in said
+        assert ledger is None or not any(call.billed for call in ledger.calls)
+    assert caught.value.run.report.pending == 12
+
+
+def test_knocking_ends_within_ten_seconds():
+    assert course.NEVER_CONNECTED + course.LONGEST_KNOCK < 10
+
+
+@each_case
+def test_check_says_it_on_the_line_that_it_belongs_to(wrong, why, what, capsys):
+    with ExitStack() as stack:
+        options, ledger = wrong(stack)
+        began = time.monotonic()
+        check = lf.check(model="test-model", **options)
+        assert time.monotonic() - began < 10
+        assert ledger is None or len(ledger) == 1
+    (line,) = [line for line in check.lines if line.ok is False]
+    assert found_in(line.found, why), line
+    expected = "It serves 'test-model'" if wrong is a_wrong_model else what
+    assert found_in(line.cure, expected), line
+    names = [line.name for line in check.lines]
+    assert all(line.ok for line in check.lines[: names.index(line.name)])
+    assert all(after.found == "not seen" for after in check.lines[names.index(line.name) + 1 :])
+    assert not check.ok
+    assert KEY not in capsys.readouterr().out
+
+
+def test_a_page_for_a_single_row_costs_no_other(tmp_path):
+    with testing.serve(fault_rows={"record 3 ": "html"}) as server:
+        df = pd.DataFrame({"text": [f"record {number} " for number in range(12)]})
+        out = df.llm.tag(
+            "text", ["a", "b"], model="m", base_url=server.url, progress=False, max_attempts=2
+        )
+    assert (out["llm_status"] == "ok").sum() == 11
+    assert out["llm_error"][3].startswith("server: the endpoint answered with text/html")
+
+
+# -- the sentences themselves ---------------------------------------------------------------------
+
+HERE = Place("http://localhost:8000/v1", "m")
+THERE = Place("https://api.example/v1", "m", "the environment variable X_API_KEY")
+
+
+def lost(message):
+    return Verdict("retry", "connection", message)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "place", "words"),
+    [
+        (lost("[Errno 111] Connect call failed"), HERE, "port 8000 of this machine"),
+        (lost("[Errno 111] Connect call failed"), THERE, "server and the network are up"),
+        (lost("[Errno -2] Name or service not known"), THERE, "Check the host's name"),
+        (lost("SSL: CERTIFICATE_VERIFY_FAILED"), THERE, "SSL_CERT_FILE"),
+        (Verdict("end_run", "bad_request", "no", 401), THERE, "from the environment variable X_AP"),
+        (Verdict("end_run", "connection", "no", about="gone"), HERE, "starts it anew"),
+        (Verdict("end_run", "bad_request", "no", 302), THERE, "sent nowhere else"),
+    ],
+)
+def test_the_cure_fits_what_was_seen(verdict, place, words):
+    assert words in cure(verdict, place)
+    assert cause(verdict, place)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "about"),
+    [
+        (404, {"message": "The model `x` does not exist.", "code": "model_not_found"}, "model"),
+        (404, {"message": 'model "x" not found, try pulling it first'}, "model"),
+        (404, {"code": "DeploymentNotFound", "message": "no such deployment"}, "model"),
+        (404, {"message": "Not Found"}, "address"),
+        (404, {}, "address"),
+        (501, {"message": "Unsupported method ('POST')"}, "address"),
+        (400, {"message": "x/y is not a valid model ID"}, "model"),
+        (400, {"message": "Invalid model: x", "code": "1500"}, "model"),
+        (400, {"message": "Bad text: 'Model Not Exist'. Model Not Exist"}, ""),
+        (400, {"message": "the row says:\ninvalid model: x"}, ""),
+    ],
+)
+def test_a_missing_model_is_told_from_a_missing_api(status, body, about):
+    verdict = classify_status(status, body, {}, Scrubber())
+    assert verdict.about == about
+    assert verdict.action == ("end_run" if about else "fail_row")

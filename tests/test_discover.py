@@ -64,7 +64,7 @@ def test_looking_never_takes_longer_than_it_may():
             (name, f"http://127.0.0.1:{at}/v1")
             for name, at in (("ollama", port), ("vllm", port), ("lmstudio", dripping))
         )
-        began = time.monotonic()
+        began, threads = time.monotonic(), threading.active_count()
         assert find_servers(places) == []
         assert time.monotonic() - began < 1.0  # 0.3 s, on a busy machine
-    assert threading.active_count() < 50
+        assert threading.active_count() <= threads + 10

@@ -176,7 +176,7 @@ def test_the_hopeless_aborts_the_run_and_leaves_rows_pending(fault, words, tmp_p
             run.result()
         refused = [call for call in server.ledger.calls if call.status not in (0, 200)]
         assert len(server.ledger.since(at)) <= 10
-        assert len(refused) <= 5
+        assert len(refused) <= 5 + 1  # those in flight, and the lone one after a 401
         good = sum(call.status == 200 for call in server.ledger.calls)
         out = caught.value.run.partial()
         assert statuses(out) == {"ok": good, "pending": 500 - good}

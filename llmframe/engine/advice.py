@@ -57,7 +57,8 @@ def aborted(verdict: Verdict, report: RunReport, place: Place) -> str:
     status = f" (HTTP {verdict.status})" if verdict.status else ""
     why = f"{cause(verdict, place)}{status}: {verdict.message}. {cure(verdict, place)}"
     if not report.ok:
-        return f"{why} No row was answered, and nothing more is sent."
+        rows = f"0 of {report.rows:,} rows are answered, {report.pending:,} are pending"
+        return f"{why} {rows}, and nothing more is sent."
     return (
         f"{why} {safe_rows(report)}; {report.pending:,} are pending and nothing more is sent. "
         f"{how_to_go_on(report)}"

@@ -133,5 +133,5 @@ def test_a_killed_export_leaves_the_old_file_or_the_new_one(call, tmp_path, reco
     record_property("kills", found)
     print(f"\n{call}: {found}")
     assert found["old"] + found["new"] == KILLS
-    assert found["half written"] >= KILLS // 2  # the kills fell into the writing
+    assert found["half written"] >= KILLS // 3  # enough of the kills fell into the writing
     assert list(tmp_path.iterdir()) == [path]  # what the dead ones left is gone

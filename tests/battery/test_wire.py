@@ -201,7 +201,7 @@ def test_a_name_that_never_resolves_ends_the_run_and_fails_no_row(monkeypatch, i
         assert time.monotonic() - began < 5
         assert len(server.ledger) == 0
     says(caught.value, "localhost", "cannot be reached", "Name or service not known")
-    says(caught.value, "0 of 30 rows are answered", "Check base_url")
+    says(caught.value, "0 of 30 rows are answered", "in base_url")
     assert statuses(caught.value.run.partial()) == {"pending": 30}
 
 
@@ -242,7 +242,7 @@ def test_a_certificate_that_is_not_trusted_ends_the_run_at_once(certificate):
             tag(frame(30), server.url, None)
         assert time.monotonic() - began < 5
         assert server.asked == []
-    says(caught.value, "no secure connection", "self-signed", "0 of 30 rows", "Check base_url")
+    says(caught.value, "no secure connection", "self-signed", "0 of 30 rows", "SSL_CERT_FILE")
     assert statuses(caught.value.run.partial()) == {"pending": 30}
     assert caught.value.run.report.requests == 1
 

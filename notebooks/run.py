@@ -1,13 +1,15 @@
 """Run the notebooks from beginning to end, each in an empty folder: ``run.py [name ...]``.
 
-The executed copies, as notebooks and as pages, are put into ``artifacts/``; ``--store`` puts the
-outputs into the notebooks themselves.
+The executed copies, as notebooks and as pages, are put into ``artifacts/`` with the tables that
+they wrote; ``--store`` puts the outputs into the notebooks themselves. What a run left and what
+the cells tagged "told" show is printed.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -20,10 +22,15 @@ ARTIFACTS = HERE.parent / "artifacts"
 PATIENCE = 900  # seconds for one cell
 
 
-def execute(notebook: nbformat.NotebookNode, *, environment: dict[str, str] | None = None) -> None:
+def execute(
+    notebook: nbformat.NotebookNode,
+    *,
+    environment: dict[str, str] | None = None,
+    keep: Path | None = None,
+) -> None:
     """Run all cells in a new kernel and an empty folder; CellExecutionError where one fails.
 
-    environment: what the kernel gets beside ours.
+    environment: what the kernel gets beside ours. keep: a folder for the tables it writes.
     """
     with tempfile.TemporaryDirectory() as folder:
         client = NotebookClient(
@@ -36,6 +43,8 @@ def execute(notebook: nbformat.NotebookNode, *, environment: dict[str, str] | No
             extra_arguments=["--log-level=ERROR"],
         )
         client.execute(env={**os.environ, **(environment or {})})
+        for table in sorted(Path(folder).glob("*.parquet")) if keep else ():
+            shutil.copy(table, keep)
 
 
 def tidy(notebook: nbformat.NotebookNode) -> None:
@@ -55,9 +64,39 @@ def page(notebook: nbformat.NotebookNode) -> str:
 
 def cards(notebook: nbformat.NotebookNode) -> list[str]:
     """What the runs left, as text."""
-    shown = [output for cell in notebook.cells for output in cell.get("outputs", ())]
-    texts = [output.get("data", {}).get("text/plain", "") for output in shown]
-    return [text for text in texts if text.startswith("llmframe: ")]
+    return [
+        text for cell in notebook.cells for text in texts(cell) if text.startswith("llmframe: ")
+    ]
+
+
+def told(notebook: nbformat.NotebookNode) -> list[str]:
+    """What the cells show that are tagged "told", as text."""
+    meant = [cell for cell in notebook.cells if "told" in cell.metadata.get("tags", ())]
+    return [text for cell in meant for text in texts(cell)]
+
+
+def texts(cell: nbformat.NotebookNode) -> list[str]:
+    """The outputs of a cell that can be displayed, as text."""
+    return [output.get("data", {}).get("text/plain", "") for output in cell.get("outputs", ())]
+
+
+def run(path: Path, *, store: bool) -> None:
+    """Run one, keep its outputs and print what it comes to."""
+    began, name = time.monotonic(), path.stem
+    notebook = nbformat.read(path, as_version=4)
+    print(f"{name}: {len(notebook.cells)} cells are run in a new kernel ...", flush=True)
+    ARTIFACTS.mkdir(exist_ok=True)
+    execute(notebook, keep=ARTIFACTS)
+    tidy(notebook)
+    written = path if store else ARTIFACTS / path.name
+    nbformat.write(notebook, written)
+    (ARTIFACTS / f"{name}.html").write_text(page(notebook), encoding="utf-8")
+    print("\n\n".join([*cards(notebook), *told(notebook)]))
+    print(f"\n{name}: done in {time.monotonic() - began:.0f} s")
+    print(f"  notebook: {written.relative_to(HERE.parent)}")
+    print(f"  page, with the cards: artifacts/{name}.html")
+    for table in sorted(ARTIFACTS.glob("*.parquet")):
+        print(f"  table: artifacts/{table.name}", flush=True)
 
 
 def main() -> None:
@@ -68,17 +107,7 @@ def main() -> None:
     given = parser.parse_args()
     names = given.names or sorted(path.stem for path in HERE.glob("*.ipynb"))
     for name in names:
-        path, began = HERE / f"{name}.ipynb", time.monotonic()
-        notebook = nbformat.read(path, as_version=4)
-        print(f"{name}: {len(notebook.cells)} cells are run in a new kernel ...", flush=True)
-        execute(notebook)
-        tidy(notebook)
-        ARTIFACTS.mkdir(exist_ok=True)
-        nbformat.write(notebook, path if given.store else ARTIFACTS / path.name)
-        (ARTIFACTS / f"{name}.html").write_text(page(notebook), encoding="utf-8")
-        print("\n\n".join(cards(notebook)))
-        seconds = time.monotonic() - began
-        print(f"{name}: done in {seconds:.0f} s; to read: artifacts/{name}.html", flush=True)
+        run(HERE / f"{name}.ipynb", store=given.store)
 
 
 if __name__ == "__main__":

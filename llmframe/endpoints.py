@@ -200,16 +200,11 @@ def _filled(
     _check_seed(settings, named)
     if named is None:
         return settings, ()
-    told = [f"base_url {url}"] if not is_given(settings, url) else []
+    told = [f"base_url {url}"] if settings.base_url != url else []
     told += [f"{name} {value}" for name, value in sets.items()]
     told += [f"model {found}, the only one it serves"] if found else []
     told += [f"the key from {key.source}"] if key.source else []
     return settings, (f"{named.title}: {', '.join(told)}.",) if told else ()
-
-
-def is_given(settings: Settings, url: str) -> bool:
-    """Whether the person has given this very address."""
-    return settings.base_url == url
 
 
 def _given(settings: Settings) -> dict[str, Any]:

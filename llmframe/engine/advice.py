@@ -56,13 +56,10 @@ def aborted(verdict: Verdict, report: RunReport, place: Place) -> str:
     """The message of a hopeless run."""
     status = f" (HTTP {verdict.status})" if verdict.status else ""
     why = f"{cause(verdict, place)}{status}: {verdict.message}. {cure(verdict, place)}"
+    left = f"{report.pending:,} are pending and nothing more is sent."
     if not report.ok:
-        rows = f"0 of {report.rows:,} rows are answered, {report.pending:,} are pending"
-        return f"{why} {rows}, and nothing more is sent."
-    return (
-        f"{why} {safe_rows(report)}; {report.pending:,} are pending and nothing more is sent. "
-        f"{how_to_go_on(report)}"
-    )
+        return f"{why} 0 of {report.rows:,} rows are answered; {left}"
+    return f"{why} {safe_rows(report)}; {left} {how_to_go_on(report)}"
 
 
 def incomplete(report: RunReport) -> str:

@@ -111,13 +111,13 @@ def _cure_of_connection(said: str, place: Place) -> str:
         return "Check base_url: that port may speak plain http:// instead of https://."
     if _NO_TRUST.search(said):
         return (
-            "A proxy may stand between: let Python trust its certificate (SSL_CERT_FILE), or pass "
-            "client= with an http_client of your own."
+            "Check base_url; where a proxy stands between, let Python trust its certificate "
+            "(SSL_CERT_FILE), or pass client= with an http_client of your own."
         )
     if _NO_HTTP.search(said):
         return "Check base_url: what listens there speaks no HTTP."
     if _NO_HOST.search(said):
-        return "Check the host's name in base_url, and the network."
+        return "Check base_url: no such host is known, or the network is down."
     if place.is_here and _REFUSED.search(said):
         port = urlsplit(place.url).port
         return (

@@ -201,7 +201,7 @@ def test_a_name_that_never_resolves_ends_the_run_and_fails_no_row(monkeypatch, i
         assert time.monotonic() - began < 5
         assert len(server.ledger) == 0
     says(caught.value, "localhost", "cannot be reached", "Name or service not known")
-    says(caught.value, "0 of 30 rows are answered", "in base_url")
+    says(caught.value, "0 of 30 rows are answered", "Check base_url")
     assert statuses(caught.value.run.partial()) == {"pending": 30}
 
 

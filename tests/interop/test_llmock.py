@@ -88,6 +88,8 @@ def test_check_tells_every_line_right(llmock, capsys):
 
 def test_the_absence_of_logprobs_is_told_once(llmock):
     llmock()
-    out = frame(4).llm.tag("text", LABELS, confidence="logprob", progress="log")
+    with pytest.warns(UserWarning, match="gave no probabilities") as warned:
+        out = frame(4).llm.tag("text", LABELS, confidence="logprob")
+    assert len(warned) == 1
     assert (out["llm_status"] == "ok").all()
     assert out["label_confidence"].isna().all()

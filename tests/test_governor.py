@@ -1128,3 +1128,23 @@ def test_a_lease_that_is_given_back_after_its_run_has_left_is_no_news():
         assert governor.binding().on_wire == 0
 
     virtual_time.run(main())
+
+
+def test_what_becomes_due_between_two_looks_is_not_forgotten():
+    async def main():
+        loop = asyncio.get_running_loop()
+        looks = itertools.count()
+
+        def clock():  # time goes on while the governor looks: it is over a pause's end at some look
+            return loop.time() + 0.002 * next(looks)
+
+        governor = knowing(Governor(clock))
+        seat = governor.join(4)
+        for wait in (0.001 * k for k in range(1, 40)):
+            lease = await seat.acquire()
+            governor.refuse(lease, wait)
+            waiting = asyncio.ensure_future(seat.acquire())
+            lease = await asyncio.wait_for(waiting, 5.0)
+            governor.release(lease, answered=True)
+
+    virtual_time.run(main())

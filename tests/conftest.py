@@ -6,6 +6,7 @@ import pytest
 
 import llmframe as lf
 from llmframe import testing
+from llmframe.engine.governor import forget_governors
 from llmframe.presets import PRESETS
 
 VARIABLES = {preset.variable for preset in PRESETS.values()} - {""}
@@ -13,7 +14,11 @@ VARIABLES = {preset.variable for preset in PRESETS.values()} - {""}
 
 @pytest.fixture(autouse=True)
 def clean_place(monkeypatch, tmp_path):
-    """No key in the environment, nothing configured, checkpoints under tmp_path."""
+    """No key in the environment, nothing configured or learnt, checkpoints under tmp_path.
+
+    Nothing learnt: a server may get the port of an earlier one, that asked to wait an hour.
+    """
+    forget_governors()
     for name in ("OPENAI_BASE_URL", "AZURE_OPENAI_ENDPOINT", *VARIABLES):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)

@@ -7,7 +7,6 @@ import pytest
 import llmframe as lf
 from llmframe import testing
 from llmframe.checking import Line
-from llmframe.engine.governor import forget_governors
 from llmframe.errors import PlanError
 from llmframe.notebook.check_view import Check
 from tests.foreign import serve_page
@@ -60,7 +59,6 @@ def test_each_way_of_asking_that_is_refused_takes_one_request_more():
 def test_what_was_found_out_is_known_to_the_next_run():
     import pandas as pd
 
-    forget_governors()
     with testing.serve(unsupported=("json_schema",)) as server:
         lf.configure(model="m", base_url=server.url, progress=False)
         lf.check()

@@ -6,17 +6,9 @@ import pandas as pd
 import pytest
 
 import llmframe as lf
-from llmframe.engine.governor import forget_governors
 from llmframe.errors import IncompleteWarning, PlanError
 
 DF = pd.DataFrame({"text": [f"record {i}" for i in range(200)]})
-
-
-@pytest.fixture(autouse=True)
-def fresh_governors():
-    forget_governors()
-    yield
-    forget_governors()
 
 
 def test_max_tokens_stops_with_rows_pending_and_everything_kept(configured):

@@ -60,7 +60,7 @@ def test_killed_with_ids_nothing_that_was_kept_is_asked_again(nursery, tmp_path,
     path = tmp_path / "run.jsonl"
     child = nursery.tag(300, server.url, path, concurrency=20, id="number")
     assert child.kill_when(lambda: size(path) > 20_000)
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    lines = [json.loads(line) for line in path.read_text().split("\n")[:-1]]  # no torn tail
     kept = {line["id"] for line in lines if "v" in line}
     server.ledger.clear()
     nursery.tag(300, server.url, path, concurrency=20, id="number").end()

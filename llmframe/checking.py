@@ -6,18 +6,16 @@ import asyncio
 import difflib
 import secrets
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from llmframe.config import DEFAULTS
 from llmframe.endpoints import Place, find_place, start_local
 from llmframe.engine.asking import Asker, Sampling
 from llmframe.engine.backend import open_backend
-from llmframe.engine.budget import Prices, known_prices
 from llmframe.engine.governor import governor_for
 from llmframe.engine.governor.headers import read_quotas
 from llmframe.engine.probe import Finding, Probe
-from llmframe.engine.remedy import Place as Told
-from llmframe.engine.remedy import cause, cure
+from llmframe.engine.remedy import Address, cause, cure
 from llmframe.engine.retry import Scrubber
 from llmframe.providers.discover import find_servers
 from llmframe.providers.keys import KEYLESS
@@ -210,12 +208,7 @@ def _cost(place: Place, usage: Usage) -> float | None:
     """Of one row: the endpoint's own word, else by the prices."""
     if usage.cost is not None:
         return usage.cost
-    given: Any = place.settings.prices
-    if given is not None:
-        pair = (given["in"], given["out"]) if hasattr(given, "keys") else given
-        return Prices(float(pair[0]), float(pair[1])).cost(usage)
-    prices = known_prices(str(place.settings.model), place.priced_at) if place.priced_at else None
-    return None if prices is None else prices.cost(usage)
+    return None if place.prices is None else place.prices.cost(usage)
 
 
 # -- where it failed ---------------------------------------------------------------------
@@ -224,7 +217,7 @@ def _cost(place: Place, usage: Usage) -> float | None:
 def _wrong(place: Place, finding: Finding, verdict: Verdict) -> tuple[Line, ...]:
     """What stands before the failing line is right, what comes after was not seen."""
     failing = _where(verdict)
-    told = Told(place.title, str(place.settings.model), place.ready.key_source)
+    address = Address(place.title, str(place.settings.model), place.ready.key_source)
     known = {
         "reachable": place.title,
         "key accepted": _whose_key(place),
@@ -233,8 +226,8 @@ def _wrong(place: Place, finding: Finding, verdict: Verdict) -> tuple[Line, ...]
     lines = []
     for name in NAMES:
         if name == failing:
-            found = f"{_cause(verdict, told)}: {verdict.message}"
-            lines.append(Line(name, found, ok=False, cure=_cure(verdict, told, finding.models)))
+            found = f"{_cause(verdict, address)}: {verdict.message}"
+            lines.append(Line(name, found, ok=False, cure=_cure(verdict, address, finding.models)))
         elif NAMES.index(name) < NAMES.index(failing):
             lines.append(Line(name, known[name], ok=True))
         else:
@@ -255,10 +248,10 @@ def _where(verdict: Verdict) -> str:
     return "response format"
 
 
-def _cause(verdict: Verdict, told: Told) -> str:
+def _cause(verdict: Verdict, address: Address) -> str:
     words: Mapping[str, str] = {
-        "timeout": f"{told.url} does not answer in time",
-        "server": f"{told.url} cannot answer now",
+        "timeout": f"{address.url} does not answer in time",
+        "server": f"{address.url} cannot answer now",
     }
     if verdict.action == "refused":
         return "refused for now, so key and model are right"
@@ -266,10 +259,10 @@ def _cause(verdict: Verdict, told: Told) -> str:
         return words[verdict.kind]
     if verdict.status in (400, 422) and not verdict.about:
         return "the request was refused"
-    return cause(verdict, told)
+    return cause(verdict, address)
 
 
-def _cure(verdict: Verdict, told: Told, models: tuple[str, ...]) -> str:
+def _cure(verdict: Verdict, address: Address, models: tuple[str, ...]) -> str:
     if verdict.action == "refused":
         return "Wait a little: a run waits as the provider asks."
     if verdict.kind == "timeout":
@@ -277,9 +270,9 @@ def _cure(verdict: Verdict, told: Told, models: tuple[str, ...]) -> str:
     if verdict.kind == "server" and not verdict.about:
         return "Try again in a minute; look at the provider's status page, or the server's log."
     if verdict.about == "model":
-        return _cure_of_model(told.model, models)
-    said = cure(verdict, told)
-    if verdict.kind == "connection" and told.is_here:
+        return _cure_of_model(address.model, models)
+    said = cure(verdict, address)
+    if verdict.kind == "connection" and address.is_here:
         return said + _servers_here()
     return said
 

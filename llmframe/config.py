@@ -11,8 +11,8 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypedDict
 
-from llmframe.checks import CHECKS, SECRET, URL_IS, is_url
 from llmframe.errors import PlanError
+from llmframe.option_rules import CHECKS, SECRET, URL_IS, is_url
 from llmframe.plainly import told_plainly
 from llmframe.presets import PRESETS, provider_name
 from llmframe.secret import hide_secrets, mask_key

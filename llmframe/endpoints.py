@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from llmframe.checks import URL_IS, is_url
 from llmframe.config import DEFAULTS, OPENAI_URL, default_url
-from llmframe.engine.backend import Endpoint, check_client, make_client
+from llmframe.engine.backend import Endpoint
+from llmframe.engine.budget import Prices, known_prices
+from llmframe.engine.client import check_client, make_client
 from llmframe.engine.governor.ladder import Rung
 from llmframe.engine.identity import endpoint_identity, is_loopback
 from llmframe.errors import PlanError, warn
+from llmframe.option_rules import URL_IS, is_url
 from llmframe.presets import PRESETS, Preset, preset_of
 from llmframe.providers.advice import first_run, no_model
 from llmframe.providers.discover import list_models
@@ -81,6 +83,13 @@ class Place:
         if self.file is not None or is_loopback(urlsplit(url).hostname or ""):
             return ""
         return (self.preset.priced_as if self.preset is not None else "") or url
+
+    @property
+    def prices(self) -> Prices | None:
+        """What tokens cost here: as given, else as far as it is known."""
+        if self.settings.prices is not None:
+            return Prices.of(self.settings.prices)
+        return known_prices(str(self.settings.model), self.priced_at) if self.priced_at else None
 
 
 def find_place(settings: Settings, *, own_loop: bool) -> Place:

@@ -6,14 +6,13 @@ The one place that knows what each option does.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from llmframe.endpoints import Place, find_place, start_local
 from llmframe.engine.asking import Sampling
-from llmframe.engine.backend import has_default_transport
-from llmframe.engine.budget import Budget, Prices, known_prices
+from llmframe.engine.budget import Budget
+from llmframe.engine.client import has_default_transport
 from llmframe.engine.course import Patience
 from llmframe.engine.execution import Execution, Job
 from llmframe.engine.identity import KeyMaker
@@ -205,15 +204,7 @@ def _proxy_notes(endpoint: Endpoint) -> tuple[str, ...]:
 
 def _budget(settings: Settings, place: Place) -> Budget:
     """What the run may spend; PlanError for a budget of money where no price is known."""
-    given = settings.prices
-    if isinstance(given, Mapping):
-        given = (given["in"], given["out"])
-    if given is not None:
-        prices: Prices | None = Prices(float(given[0]), float(given[1]))
-    elif not place.priced_at:
-        prices = None
-    else:
-        prices = known_prices(str(settings.model), place.priced_at)
+    prices = place.prices
     if settings.max_cost is not None and prices is None:
         raise PlanError(
             f"max_cost={settings.max_cost:g} needs the prices of {settings.model!r}, which are not "

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from llmframe.engine import advice
-from llmframe.engine.remedy import Place
+from llmframe.engine.remedy import Address
 from llmframe.errors import (
     CheckpointError,
     IncompleteWarning,
@@ -250,8 +250,8 @@ class Run:
         error: LLMFrameError | None = None
         if execution.verdict is not None:
             job = execution.job
-            place = Place(self._url, job.model, job.endpoint.key_source)
-            error = RunAborted(advice.aborted(execution.verdict, self.report, place))
+            address = Address(self._url, job.model, job.endpoint.key_source)
+            error = RunAborted(advice.aborted(execution.verdict, self.report, address))
         elif isinstance(execution.error, CheckpointError):
             error = CheckpointError(advice.not_durable(str(execution.error), self.report))
             error.__cause__ = execution.error

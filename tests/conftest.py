@@ -7,6 +7,7 @@ import pytest
 import llmframe as lf
 from llmframe import testing
 from llmframe.engine.governor import forget_governors
+from llmframe.engine.journal.shared import open_stores
 from llmframe.presets import PRESETS
 
 VARIABLES = {preset.variable for preset in PRESETS.values()} - {""}
@@ -25,6 +26,14 @@ def clean_place(monkeypatch, tmp_path):
     lf.configure(reset=True)
     yield
     lf.configure(reset=True)
+
+
+@pytest.fixture
+def folder(monkeypatch, tmp_path):
+    """Where default checkpoints go; every checkpoint is closed at the end of the test."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    yield tmp_path / ".llmframe"
+    assert not open_stores()
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ import httpx2
 import openai
 
 from llmframe.engine.asking import Asker, Sampling
-from llmframe.engine.backend import Reply
 from llmframe.engine.book import Book
 from llmframe.engine.budget import Budget
 from llmframe.engine.course import Parts, Patience
@@ -23,6 +22,7 @@ from llmframe.engine.governor.ladder import Rung
 from llmframe.engine.identity import KeyMaker
 from llmframe.engine.inflight import InFlight
 from llmframe.engine.pipeline import Pipeline
+from llmframe.engine.reply import Reply
 from llmframe.engine.report import Tally
 from llmframe.engine.results import Usage
 from llmframe.engine.retry import Scrubber

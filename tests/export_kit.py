@@ -6,6 +6,7 @@ from datetime import date
 from typing import Literal
 
 import pandas as pd
+import pytest
 from pydantic import BaseModel
 
 from llmframe.engine.results import SKIPPED, RowResult
@@ -23,6 +24,14 @@ FORMULAS = [
     "\r=1+1",
     "\uff1d1+1",
 ]
+
+CALLS = {
+    "to_parquet": "out.parquet",
+    "to_csv": "out.csv",
+    "to_jsonl": "out.jsonl",
+    "to_excel": "out.xlsx",
+}
+EVERY = pytest.mark.parametrize(("call", "name"), CALLS.items())
 
 
 class Item(BaseModel):

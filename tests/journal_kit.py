@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
@@ -47,6 +48,11 @@ def write_answers(where: Any, folder: Path, numbers: range, task: TaskInfo = TAS
         for n in numbers:
             checkpoint.append(key(n), answer(n))
         return checkpoint.path
+
+
+def mode(path: Path) -> int:
+    """Who may read and write a file."""
+    return stat.S_IMODE(path.stat().st_mode)
 
 
 class QuickOps(FileOps):

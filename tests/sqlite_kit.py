@@ -1,10 +1,14 @@
-"""What the tests of the SQLite store share: other processes over a database."""
+"""What the tests of the SQLite store share: a look into a database, other processes over it."""
 
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
 
 from journal_kit import ROOT
 
@@ -14,6 +18,12 @@ from pathlib import Path
 from journal_kit import *
 path = Path(sys.argv[1])
 """
+
+
+def sql(path: Path, statement: str, *values: object) -> list[Any]:
+    """What a statement finds in a database."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        return connection.execute(statement, values).fetchall()
 
 
 class worker:  # noqa: N801 - used as a with block

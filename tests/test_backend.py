@@ -13,16 +13,9 @@ from hypothesis import strategies as st
 
 from llmframe import testing
 from llmframe.engine import backend
-from llmframe.engine.backend import (
-    Backend,
-    Endpoint,
-    Reply,
-    check_client,
-    has_default_transport,
-    make_client,
-    open_backend,
-    read_response,
-)
+from llmframe.engine.backend import Backend, Endpoint, open_backend
+from llmframe.engine.client import check_client, has_default_transport, make_client
+from llmframe.engine.reply import Reply, read_reply
 from llmframe.engine.results import Usage
 from llmframe.engine.retry import BadReply
 from llmframe.errors import PlanError
@@ -40,7 +33,7 @@ def response(data, content_type="application/json"):
 
 
 def read(data, **more):
-    return read_response(response(data, **more))
+    return read_reply(response(data, **more))
 
 
 def bad(data, **more):
@@ -280,9 +273,9 @@ def test_without_its_aiohttp_extra_the_default_transport_is_used(server, monkeyp
 
     monkeypatch.setattr(openai, "DefaultAioHttpClient", missing)
     used = []
-    own_client = backend._own_client
+    new_client = backend.new_client
     monkeypatch.setattr(
-        backend, "_own_client", lambda *told: used.append(own_client(*told)) or used[0]
+        backend, "new_client", lambda *a, **k: used.append(new_client(*a, **k)) or used[0]
     )
     replies = asyncio.run(send_all(Endpoint(server.url, "k"), n=3))
     assert len(replies) == 3

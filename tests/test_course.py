@@ -9,25 +9,16 @@ from collections import Counter
 import httpx2
 import pytest
 import virtual_time
-from engine_kit import (
-    GOOD,
-    Provider,
-    lost_connection,
-    numbered,
-    refusal,
-    reply,
-    status_error,
-    wire,
-)
+from engine_kit import GOOD, Provider, lost_connection, numbered, refusal, reply, status_error, wire
 
 from llmframe.engine.asking import Sampling
-from llmframe.engine.backend import Reply
 from llmframe.engine.budget import Budget, Prices
 from llmframe.engine.course import Patience
 from llmframe.engine.governor import Governor
 from llmframe.engine.governor.outage import LONGEST_LOOK
 from llmframe.engine.governor.repeats import FLOOR, RESERVE
 from llmframe.engine.lookout import NEVER_ANSWERED, TEXT
+from llmframe.engine.reply import Reply
 from llmframe.engine.results import Usage
 
 BROKEN = {"error": {"message": "internal error"}}

@@ -12,19 +12,12 @@ import time
 from pathlib import Path
 
 import pytest
-from export_kit import tagged
+from export_kit import CALLS, EVERY, tagged
 from scripts import ROOT
 
 from llmframe.errors import LLMFrameError, PlanError
 from llmframe.frame.export import atomic
 
-CALLS = {
-    "to_parquet": "out.parquet",
-    "to_csv": "out.csv",
-    "to_jsonl": "out.jsonl",
-    "to_excel": "out.xlsx",
-}
-EVERY = pytest.mark.parametrize(("call", "name"), CALLS.items())
 OLD = b"the old file"
 
 

@@ -9,7 +9,7 @@ import warnings
 
 import pandas as pd
 import pytest
-from export_kit import tagged
+from export_kit import CALLS, EVERY, tagged
 from scripts import until
 
 import llmframe as lf
@@ -17,13 +17,6 @@ from llmframe.errors import IncompleteWarning, PlanError
 
 FIELDS = {"intent": ["refund", "delivery", "other"], "summary": str}
 KEY = "sk-secret-0123456789abcdef"
-CALLS = {
-    "to_parquet": "out.parquet",
-    "to_csv": "out.csv",
-    "to_jsonl": "out.jsonl",
-    "to_excel": "out.xlsx",
-}
-EVERY = pytest.mark.parametrize(("call", "name"), CALLS.items())
 
 
 def frame(n=20):

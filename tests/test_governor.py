@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import random
 import sys
@@ -13,6 +12,7 @@ import pytest
 import virtual_time
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from loop_in_thread import LoopInThread
 
 from llmframe.engine import governor as governors
 from llmframe.engine.governor import Governor, Seat, auto_cap, governor_for
@@ -893,30 +893,6 @@ def test_no_lease_is_lost_and_nobody_waits_for_ever(caps, told):
 
 
 # -- several loops in several threads ----
-
-
-class LoopInThread:
-    """An event loop in a thread of its own."""
-
-    def __init__(self):
-        self.loop = asyncio.new_event_loop()
-        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
-        self.thread.start()
-
-    def start(self, coroutine):
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
-
-    def call(self, coroutine):
-        return self.start(coroutine).result(10)
-
-    def kill(self):
-        """Stop and close it in the middle of everything."""
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join(10)
-        with contextlib.suppress(RuntimeError):
-            for task in asyncio.all_tasks(self.loop):
-                task._log_destroy_pending = False
-        self.loop.close()
 
 
 async def join(governor, cap):

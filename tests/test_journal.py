@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from journal_kit import (
@@ -21,19 +20,11 @@ from journal_kit import (
 )
 
 from llmframe.engine.journal import TaskInfo, open_checkpoint
-from llmframe.engine.journal.shared import flush_all, open_stores
+from llmframe.engine.journal.shared import flush_all
 from llmframe.engine.results import RowResult
 from llmframe.errors import CheckpointError, OutputError
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    yield tmp_path / ".llmframe"
-    assert not open_stores()
+pytestmark = pytest.mark.usefixtures("folder")
 
 
 def file_lines(path: Path) -> list[dict[str, object]]:

@@ -14,13 +14,9 @@ from llmframe.errors import CheckpointError, OutputError
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.usefixtures("folder")
+
 KEYS = {str(n): key(n) for n in range(5)}
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return tmp_path / ".llmframe"
 
 
 def plain(folder: Path, *objects: Any, end: str = "\n") -> Path:

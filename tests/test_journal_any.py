@@ -4,35 +4,17 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from journal_kit import (
-    FAILED,
-    OTHER_TASK,
-    TASK,
-    QuickOps,
-    answer,
-    key,
-    opened,
-)
+from journal_kit import FAILED, OTHER_TASK, TASK, QuickOps, answer, key, opened
 
 from llmframe.engine.journal import TaskInfo, open_checkpoint
-from llmframe.engine.journal.shared import open_stores
 from llmframe.engine.results import RowResult, Usage
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    yield tmp_path / ".llmframe"
-    assert not open_stores()
+pytestmark = pytest.mark.usefixtures("folder")
 
 
 json_values = st.recursive(

@@ -24,20 +24,14 @@ from journal_kit import (
 import llmframe as lf
 from llmframe.engine.journal import compact
 from llmframe.engine.journal.index import CHUNK
-from llmframe.engine.journal.shared import close_store, open_store, open_stores
+from llmframe.engine.journal.shared import close_store, open_store
 from llmframe.engine.results import RowResult
 from llmframe.errors import CheckpointError, PlanError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    yield tmp_path / ".llmframe"
-    assert not open_stores()
+pytestmark = pytest.mark.usefixtures("folder")
 
 
 @pytest.fixture

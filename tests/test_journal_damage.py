@@ -16,13 +16,9 @@ from llmframe.engine.journal.index import CHUNK
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.usefixtures("folder")
+
 ROWS = range(6)
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return tmp_path / ".llmframe"
 
 
 @pytest.fixture

@@ -5,33 +5,14 @@ from __future__ import annotations
 import errno
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
-from journal_kit import (
-    OPERATIONS,
-    TASK,
-    FailingOps,
-    QuickOps,
-    answer,
-    key,
-    opened,
-    write_answers,
-)
+from journal_kit import OPERATIONS, TASK, FailingOps, QuickOps, answer, key, opened, write_answers
 
 from llmframe.engine.journal import open_checkpoint
-from llmframe.engine.journal.shared import open_stores
 from llmframe.errors import CheckpointError, PlanError
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    yield tmp_path / ".llmframe"
-    assert not open_stores()
+pytestmark = pytest.mark.usefixtures("folder")
 
 
 def run_under_faults(where: bool | Path, folder: Path, ops: FailingOps) -> list[int]:

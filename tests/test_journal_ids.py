@@ -4,28 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from journal_kit import (
-    answer,
-    key,
-    opened,
-)
+from journal_kit import answer, key, opened
 
-from llmframe.engine.journal.shared import open_stores
 from llmframe.engine.results import RowResult
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    yield tmp_path / ".llmframe"
-    assert not open_stores()
+pytestmark = pytest.mark.usefixtures("folder")
 
 
 def file_lines(path: Path) -> list[dict[str, object]]:

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and forks")
+pytestmark = [
+    pytest.mark.usefixtures("folder"),
+    pytest.mark.skipif(sys.platform == "win32", reason="signals and forks"),
+]
 
 BEGIN = """
 import os, sys
@@ -46,13 +49,6 @@ while True:
     os.write(1, b"%d\\n" % n)
     n += 1
 """
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    yield tmp_path / ".llmframe"
-    assert not open_stores()
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import pwd
-import stat
 from pathlib import Path
 
 import pytest
@@ -16,26 +15,16 @@ from journal_kit import (
     QuickOps,
     answer,
     key,
+    mode,
     opened,
     write_answers,
 )
 
 from llmframe.engine.journal import open_checkpoint
 from llmframe.engine.journal.places import cache_folder, default_folders
-from llmframe.engine.journal.shared import open_stores
 from llmframe.errors import PlanError
 
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.chdir(tmp_path)
-    yield tmp_path / ".llmframe"
-    assert not open_stores()
-
-
-def mode(path: Path) -> int:
-    return stat.S_IMODE(path.stat().st_mode)
+pytestmark = pytest.mark.usefixtures("folder")
 
 
 def test_the_default_folder_and_its_files_are_for_their_owner_only(folder: Path) -> None:

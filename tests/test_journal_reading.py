@@ -8,7 +8,7 @@ import sqlite3
 import tracemalloc
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zlib import crc32
 
 import pandas as pd
@@ -21,13 +21,11 @@ from llmframe.engine.journal.files import SYSTEM
 from llmframe.engine.journal.index import CHUNK
 from llmframe.engine.journal.lines import LONGEST
 from llmframe.engine.journal.reading import Reader
-from llmframe.engine.journal.shared import open_stores
 from llmframe.engine.results import RowResult, Usage
 from llmframe.errors import CheckpointError, OutputError, PlanError
 from llmframe.task.fields import resolve_fields
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+pytestmark = pytest.mark.usefixtures("folder")
 
 FIELDS = resolve_fields(
     {
@@ -55,14 +53,6 @@ def task(number: int = 0, model: str = "deepseek-chat", fields: Any = FIELDS) ->
 
 def ok(values: dict[str, Any] | None = None) -> RowResult:
     return RowResult("ok", values or VALUES, attempts=1, usage=Usage(12, 3, 0.25))
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.chdir(tmp_path)
-    yield tmp_path / ".llmframe"
-    assert not open_stores()
 
 
 @pytest.fixture(params=["rows.jsonl", "rows.db"])

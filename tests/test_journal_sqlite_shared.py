@@ -4,62 +4,30 @@ from __future__ import annotations
 
 import errno
 import sqlite3
-import stat
 import sys
 import threading
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import pytest
-from journal_kit import (
-    TASK,
-    FailingOps,
-    QuickOps,
-    answer,
-    key,
-    opened,
-    write_answers,
-)
+from journal_kit import TASK, FailingOps, QuickOps, answer, key, opened, write_answers
+from sqlite_kit import worker
 
-from llmframe.engine.journal import (
-    database,
-    open_checkpoint,
-    sqlite_file,
-)
+from llmframe.engine.journal import database, open_checkpoint, sqlite_file
 from llmframe.engine.journal.database import Database
 from llmframe.engine.journal.files import SYSTEM
 from llmframe.engine.journal.protocol import Store
-from llmframe.engine.journal.shared import open_stores
 from llmframe.engine.journal.sqlite_file import connect
 from llmframe.engine.journal.store import Journal
 from llmframe.engine.results import RowResult
 from llmframe.errors import CheckpointError, PlanError
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-from sqlite_kit import worker
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    yield tmp_path / ".llmframe"
-    assert not open_stores()
+pytestmark = pytest.mark.usefixtures("folder")
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "rows.db"
-
-
-def sql(path: Path, statement: str, *values: object) -> list[Any]:
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        return connection.execute(statement, values).fetchall()
-
-
-def mode(path: Path) -> int:
-    return stat.S_IMODE(path.stat().st_mode)
 
 
 # -- many processes ----------------------------------------------------------------

@@ -3,40 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import threading
 import time
 
 import pytest
 from engine_kit import Provider, numbered, reply, wire
+from loop_in_thread import LoopInThread
 
 from llmframe.engine.governor import Governor
 from llmframe.engine.governor.gcra import SLACK
 from llmframe.engine.governor.ladder import Rung
 from llmframe.engine.inflight import InFlight
 from llmframe.engine.loops import STANDING, Loops
-
-
-class LoopInThread:
-    """An event loop in a thread of its own."""
-
-    def __init__(self):
-        self.loop = asyncio.new_event_loop()
-        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
-        self.thread.start()
-
-    def start(self, coroutine):
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
-
-    def kill(self):
-        """Stop and close it in the middle of everything."""
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join(10)
-        with contextlib.suppress(RuntimeError):
-            for task in asyncio.all_tasks(self.loop):
-                task._log_destroy_pending = False
-        self.loop.close()
 
 
 @pytest.fixture

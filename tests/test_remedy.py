@@ -12,7 +12,7 @@ import pytest
 import llmframe as lf
 from llmframe import testing
 from llmframe.engine import course
-from llmframe.engine.remedy import Place, cause, cure
+from llmframe.engine.remedy import Address, cause, cure
 from llmframe.engine.retry import Scrubber, Verdict, classify_status
 from llmframe.errors import RunAborted
 from tests.foreign import serve_page, serve_raw
@@ -164,8 +164,8 @@ def test_a_page_for_a_single_row_costs_no_other(tmp_path):
 
 # -- the sentences themselves ---------------------------------------------------------------------
 
-HERE = Place("http://localhost:8000/v1", "m")
-THERE = Place("https://api.example/v1", "m", "the environment variable X_API_KEY")
+HERE = Address("http://localhost:8000/v1", "m")
+THERE = Address("https://api.example/v1", "m", "the environment variable X_API_KEY")
 
 
 def lost(message):
@@ -173,7 +173,7 @@ def lost(message):
 
 
 @pytest.mark.parametrize(
-    ("verdict", "place", "words"),
+    ("verdict", "address", "words"),
     [
         (lost("[Errno 111] Connect call failed"), HERE, "port 8000 of this machine"),
         (lost("[Errno 111] Connect call failed"), THERE, "server and the network are up"),
@@ -184,9 +184,9 @@ def lost(message):
         (Verdict("end_run", "bad_request", "no", 302), THERE, "sent nowhere else"),
     ],
 )
-def test_the_cure_fits_what_was_seen(verdict, place, words):
-    assert words in cure(verdict, place)
-    assert cause(verdict, place)
+def test_the_cure_fits_what_was_seen(verdict, address, words):
+    assert words in cure(verdict, address)
+    assert cause(verdict, address)
 
 
 @pytest.mark.parametrize(

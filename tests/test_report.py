@@ -8,7 +8,7 @@ import pytest
 
 from llmframe.engine import advice
 from llmframe.engine.events import Planned, RequestRefused, RequestSent, RowsDone, RowsReused
-from llmframe.engine.remedy import Place
+from llmframe.engine.remedy import Address
 from llmframe.engine.report import RunReport, Snapshot, Tally
 from llmframe.engine.results import SKIPPED, RowResult, Usage
 from llmframe.engine.retry import Verdict
@@ -154,7 +154,7 @@ def test_without_a_checkpoint_the_answers_are_in_the_frame_only():
 )
 def test_a_hopeless_run_says_why_and_what_to_do(status, kind, cause, cure):
     verdict = Verdict("end_run", kind, "it broke", status)
-    said = advice.aborted(verdict, REPORT, Place("https://x/v1", "m"))
+    said = advice.aborted(verdict, REPORT, Address("https://x/v1", "m"))
     assert cause in said
     assert cure in said
     assert "9,000 of 10,000 rows are answered and safe in c.jsonl; 1,000 are pending" in said

@@ -4,60 +4,28 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import stat
 import threading
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
-from journal_kit import (
-    FAILED,
-    OTHER_TASK,
-    TASK,
-    answer,
-    key,
-    opened,
-    write_answers,
-)
+from journal_kit import FAILED, OTHER_TASK, TASK, answer, key, mode, opened, write_answers
+from sqlite_kit import sql
 
-from llmframe.engine.journal import (
-    adopt_plain,
-    compact,
-    database,
-    lines,
-    open_checkpoint,
-)
+from llmframe.engine.journal import adopt_plain, compact, database, lines, open_checkpoint
 from llmframe.engine.journal.database import Database
 from llmframe.engine.journal.files import SYSTEM
-from llmframe.engine.journal.shared import open_stores
 from llmframe.engine.journal.sqlite_file import connect, open_for_writing
 from llmframe.engine.results import RowResult
 from llmframe.errors import CheckpointError, OutputError, PlanError
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    yield tmp_path / ".llmframe"
-    assert not open_stores()
+pytestmark = pytest.mark.usefixtures("folder")
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "rows.db"
-
-
-def sql(path: Path, statement: str, *values: object) -> list[Any]:
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        return connection.execute(statement, values).fetchall()
-
-
-def mode(path: Path) -> int:
-    return stat.S_IMODE(path.stat().st_mode)
 
 
 # -- as a journal ------------------------------------------------------------------

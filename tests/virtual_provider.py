@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx2
 
-from llmframe.engine.backend import Reply
+from llmframe.engine.reply import Reply
 from llmframe.engine.results import Usage
 from llmframe.testing.limits import Limits, Slots
 from tests.engine_kit import GOOD, status_error

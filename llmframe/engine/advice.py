@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from llmframe.engine.remedy import cause, cure
 
 if TYPE_CHECKING:
-    from llmframe.engine.remedy import Place
+    from llmframe.engine.remedy import Address
     from llmframe.engine.report import RunReport
     from llmframe.engine.retry import Verdict
 
@@ -52,10 +52,10 @@ def on_long_texts(report: RunReport) -> list[str]:
     return told
 
 
-def aborted(verdict: Verdict, report: RunReport, place: Place) -> str:
+def aborted(verdict: Verdict, report: RunReport, address: Address) -> str:
     """The message of a hopeless run."""
     status = f" (HTTP {verdict.status})" if verdict.status else ""
-    why = f"{cause(verdict, place)}{status}: {verdict.message}. {cure(verdict, place)}"
+    why = f"{cause(verdict, address)}{status}: {verdict.message}. {cure(verdict, address)}"
     left = f"{report.pending:,} are pending and nothing more is sent."
     if not report.ok:
         return f"{why} 0 of {report.rows:,} rows are answered; {left}"

@@ -13,8 +13,8 @@ from llmframe.task.parse import parse_reply
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from llmframe.engine.backend import Reply
     from llmframe.engine.governor.ladder import Rung
+    from llmframe.engine.reply import Reply
     from llmframe.engine.work import Row
     from llmframe.errors import ErrorKind
     from llmframe.task.prompt import Prompt

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
 from llmframe.engine.results import Usage
 
@@ -13,6 +15,12 @@ class Prices:
 
     per_million_in: float
     per_million_out: float
+
+    @classmethod
+    def of(cls, given: tuple[float, float] | Mapping[str, float]) -> Self:
+        """As a person gives them: a pair, or by "in" and "out"."""
+        pair = (given["in"], given["out"]) if isinstance(given, Mapping) else given
+        return cls(float(pair[0]), float(pair[1]))
 
     def cost(self, usage: Usage) -> float:
         """What this usage costs."""

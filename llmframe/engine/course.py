@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from llmframe.engine.asking import Asker
-    from llmframe.engine.backend import Backend, Reply
+    from llmframe.engine.backend import Backend
     from llmframe.engine.book import Book, Rows
     from llmframe.engine.budget import Budget
     from llmframe.engine.closing import Closing
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from llmframe.engine.identity import KeyMaker
     from llmframe.engine.inflight import InFlight
     from llmframe.engine.journal import Checkpoint
+    from llmframe.engine.reply import Reply
     from llmframe.engine.retry import Scrubber
     from llmframe.engine.work import Row, Work
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Literal
 from llmframe.engine.asking import Asker
 from llmframe.engine.backend import open_backend
 from llmframe.engine.book import Book
-from llmframe.engine.bound import BoundBy, cause, words
 from llmframe.engine.budget import Budget
 from llmframe.engine.course import Parts
 from llmframe.engine.events import BoundBy as BoundByEvent
@@ -20,6 +19,7 @@ from llmframe.engine.events import Events
 from llmframe.engine.governor import auto_cap, governor_for
 from llmframe.engine.governor.ladder import TOP_RUNG
 from llmframe.engine.inflight import in_flight
+from llmframe.engine.limited_by import BoundBy, cause, words
 from llmframe.engine.outgoing import NO_RULES
 from llmframe.engine.pipeline import Pipeline
 from llmframe.engine.report import RunReport, Snapshot, Tally

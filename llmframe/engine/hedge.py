@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
 
-    from llmframe.engine.backend import Reply
+    from llmframe.engine.reply import Reply
     from llmframe.engine.work import Row
 
 LEAST = 20  # answers before it is known what late is

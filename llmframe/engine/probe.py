@@ -12,8 +12,9 @@ from llmframe.engine.work import Row
 
 if TYPE_CHECKING:
     from llmframe.engine.asking import Asker
-    from llmframe.engine.backend import Backend, Reply
+    from llmframe.engine.backend import Backend
     from llmframe.engine.governor.ladder import Rung
+    from llmframe.engine.reply import Reply
     from llmframe.engine.retry import Scrubber, Verdict
 
 MOST = 6  # requests: each way of asking is refused at most once

@@ -21,7 +21,7 @@ _NO_TRUST = re.compile(r"certificate", re.I)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Address:
     """Where the requests went, for people.
 
     url: its address, or the words for it. key_source: where the key was found, if not given.
@@ -37,12 +37,12 @@ class Place:
         return is_loopback(urlsplit(self.url).hostname or "")
 
 
-def cause(verdict: Verdict, place: Place) -> str:
+def cause(verdict: Verdict, address: Address) -> str:
     """What is wrong, as the begin of a sentence."""
-    url = place.url
+    url = address.url
     if verdict.about:
         return {
-            "model": f"{url} knows no model {place.model!r}",
+            "model": f"{url} knows no model {address.model!r}",
             "address": f"there is no chat completions API at {url}",
             "page": f"{url} does not answer as an API",
             "gone": f"{url} has ended",
@@ -65,17 +65,17 @@ def cause(verdict: Verdict, place: Place) -> str:
     return causes.get(verdict.status, f"{url} cannot go on for any row")
 
 
-def cure(verdict: Verdict, place: Place) -> str:
+def cure(verdict: Verdict, address: Address) -> str:
     """What to do about it, in one sentence."""
     if verdict.about:
-        return _cure_of_place(verdict, place)
+        return _cure_of_address(verdict, address)
     if verdict.kind == "connection":
-        return _cure_of_connection(verdict.message, place)
+        return _cure_of_connection(verdict.message, address)
     if verdict.kind in NO_ANSWER:
         return "Look at the server's log or the provider's status page, and try another model."
     if verdict.status is None:
         return "Look at the instructions and fields, or take a model that can follow them."
-    source = f" (it was taken from {place.key_source})" if place.key_source else ""
+    source = f" (it was taken from {address.key_source})" if address.key_source else ""
     cures = {
         400: "Check the options of the call against what the endpoint takes.",
         401: f"Give the right api_key= for this endpoint{source}.",
@@ -85,10 +85,10 @@ def cure(verdict: Verdict, place: Place) -> str:
     }
     if is_redirect(verdict):
         return "Texts and key are sent nowhere else: if you trust it, give its root as base_url=."
-    return cures.get(verdict.status, f"Check the settings for {place.url}.")
+    return cures.get(verdict.status, f"Check the settings for {address.url}.")
 
 
-def _cure_of_place(verdict: Verdict, place: Place) -> str:
+def _cure_of_address(verdict: Verdict, address: Address) -> str:
     if verdict.about == "model":
         return "Check model=, letter by letter; llmframe.check() lists what the endpoint serves."
     if verdict.about == "gone":
@@ -96,8 +96,8 @@ def _cure_of_place(verdict: Verdict, place: Place) -> str:
             "Run the cell again, which starts it anew; if it ends again, memory may be short: take "
             "a smaller file of weights."
         )
-    path = urlsplit(place.url).path.rstrip("/")
-    ends = f', mostly it ends in /v1: base_url="{place.url.rstrip("/")}/v1"'
+    path = urlsplit(address.url).path.rstrip("/")
+    ends = f', mostly it ends in /v1: base_url="{address.url.rstrip("/")}/v1"'
     root = f"Check base_url{'' if re.search(r'/v[0-9]', path) else ends}."
     if verdict.about == "page":
         return (
@@ -106,7 +106,7 @@ def _cure_of_place(verdict: Verdict, place: Place) -> str:
     return root
 
 
-def _cure_of_connection(said: str, place: Place) -> str:
+def _cure_of_connection(said: str, address: Address) -> str:
     if _NO_TLS.search(said):
         return "Check base_url: that port may speak plain http:// instead of https://."
     if _NO_TRUST.search(said):
@@ -118,8 +118,8 @@ def _cure_of_connection(said: str, place: Place) -> str:
         return "Check base_url: what listens there speaks no HTTP."
     if _NO_HOST.search(said):
         return "Check base_url: no such host is known, or the network is down."
-    if place.is_here and _REFUSED.search(said):
-        port = urlsplit(place.url).port
+    if address.is_here and _REFUSED.search(said):
+        port = urlsplit(address.url).port
         return (
             f"Nothing listens on port {port} of this machine: start the server, or check base_url."
         )

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from llmframe.checks import KEY_IS, is_sendable_key
 from llmframe.errors import PlanError
+from llmframe.option_rules import KEY_IS, is_sendable_key
 from llmframe.presets import PRESETS, Preset, preset_of
 from llmframe.secret import Key
 

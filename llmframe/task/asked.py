@@ -8,16 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum, StrEnum
-from typing import (
-    Annotated,
-    Any,
-    Literal,
-    NewType,
-    TypeVar,
-    Union,
-    get_args,
-    get_origin,
-)
+from typing import Annotated, Any, Literal, NewType, TypeVar, Union, get_args, get_origin
 
 import pydantic
 from pydantic.fields import FieldInfo

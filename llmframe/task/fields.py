@@ -11,13 +11,7 @@ import pydantic
 
 from llmframe.errors import PlanError
 from llmframe.task.asked import Asked, Kind, classify, read_field
-from llmframe.task.schema import (
-    CONSTRAINTS,
-    Node,
-    is_lenient,
-    strict_schema,
-    tidy_schema,
-)
+from llmframe.task.schema import CONSTRAINTS, Node, is_lenient, strict_schema, tidy_schema
 from llmframe.task.shape import Shape, shape_of
 from llmframe.task.text import excerpt, is_whole, reason, shows_nothing
 

@@ -7,13 +7,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from journal_kit import (
-    ROOT,
-    QuickOps,
-    answer,
-    key,
-    opened,
-)
+from journal_kit import ROOT, QuickOps, answer, key, opened
 
 if TYPE_CHECKING:
     from pathlib import Path

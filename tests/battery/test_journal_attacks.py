@@ -9,49 +9,22 @@ import errno
 import time
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import failing_disk
 import pytest
-from journal_kit import (
-    TASK,
-    FailingOps,
-    QuickOps,
-    answer,
-    key,
-    opened,
-    write_answers,
-)
+from journal_kit import TASK, FailingOps, QuickOps, answer, key, opened, write_answers
 
 import llmframe as lf
 from llmframe import testing
 from llmframe.engine.journal import lines
-from llmframe.engine.journal.shared import open_stores
 from llmframe.errors import CheckpointError, PlanError
-from tests.battery.kit import (
-    assert_same,
-    frame,
-    lost,
-    says,
-    tag,
-    uninterrupted,
-)
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 from tests.battery.files import kept
+from tests.battery.kit import assert_same, frame, lost, says, tag, uninterrupted
 
-pytestmark = pytest.mark.battery
+pytestmark = [pytest.mark.battery, pytest.mark.usefixtures("folder")]
 
 ERRORS = {"full": errno.ENOSPC, "interrupted": errno.EINTR, "stale": errno.ESTALE}
 on_linux = pytest.mark.skipif(not failing_disk.AVAILABLE, reason="needs Linux and a C compiler")
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    yield tmp_path / ".llmframe"
-    assert not open_stores()
 
 
 # -- 32: the nth call fails -----------------------------------------------------------

@@ -14,33 +14,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from journal_kit import (
-    TASK,
-    key,
-)
+from journal_kit import TASK, key
 
 import llmframe as lf
 from llmframe import testing
 from llmframe.engine.journal import lines, open_checkpoint
-from llmframe.engine.journal.shared import open_stores
 from llmframe.errors import CheckpointError, PlanError
-from tests.battery.kit import (
-    frame,
-    tag,
-)
+from tests.battery.kit import frame, tag
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 
-pytestmark = pytest.mark.battery
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    yield tmp_path / ".llmframe"
-    assert not open_stores()
+pytestmark = [pytest.mark.battery, pytest.mark.usefixtures("folder")]
 
 
 # -- hostile files and names ----------------------------------------------------------
@@ -101,7 +87,7 @@ def test_no_file_can_make_us_run_code(tmp_path, monkeypatch, kind: str, suffix: 
 
 
 NAMES = [
-    "../outside", "..\\outside", "/tmp/outside", "C:\\outside", "a/../../outside", "~/outside",
+    "../outside", "..\\outside", "/outside", "C:\\outside", "a/../../outside", "~/outside",
     "outside\0.jsonl", "CON", "outside\n", "$(touch outside)", "\u202eoutside", "." * 300,
 ]  # fmt: skip
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from journal_kit import (
@@ -23,8 +23,8 @@ from journal_kit import (
 import llmframe as lf
 from llmframe import testing
 from llmframe.engine.journal import compact
-from llmframe.engine.journal.shared import open_stores
 from llmframe.errors import CheckpointError, PlanError
+from tests.battery.files import child, kept
 from tests.battery.kit import (
     answered,
     assert_same,
@@ -37,18 +37,7 @@ from tests.battery.kit import (
     uninterrupted,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-from tests.battery.files import child, kept
-
-pytestmark = pytest.mark.battery
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    yield tmp_path / ".llmframe"
-    assert not open_stores()
+pytestmark = [pytest.mark.battery, pytest.mark.usefixtures("folder")]
 
 
 # -- 21: another prompt, another model ------------------------------------------------

@@ -264,8 +264,12 @@ ENGINE = {"Pipeline", "Course", "Planner", "Work", "Checkpoint", "Journal", "Tas
 
 
 def reached(root):
-    """All objects that an object holds, but for modules, classes and functions."""
-    skipped = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType)
+    """All objects that an object holds, but for modules, classes, functions, and loops.
+
+    A loop holds what others have left on it.
+    """
+    code = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType)
+    skipped = (*code, asyncio.AbstractEventLoop)
     seen, left = {}, [root]
     while left:
         each = left.pop()

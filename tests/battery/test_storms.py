@@ -14,15 +14,7 @@ from llmframe.engine.lookout import TEXT
 from llmframe.errors import RunAborted
 from tests import virtual_time
 from tests.battery.kit import check, frame, kinds, says, start, statuses, tag, until
-from tests.engine_kit import (
-    Provider,
-    lost_connection,
-    numbered,
-    refusal,
-    reply,
-    status_error,
-    wire,
-)
+from tests.engine_kit import Provider, lost_connection, numbered, refusal, reply, status_error, wire
 
 pytestmark = pytest.mark.battery
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import os
 import re
-import stat
 import subprocess
 import sys
 import warnings
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from journal_kit import mode
 
 import llmframe as lf
 from llmframe import testing
@@ -254,10 +254,6 @@ def test_a_malicious_line_in_a_checkpoint_runs_nothing(line, torn, tmp_path):
 
 
 # -- on the disk ---------------------------------------------------------------------------------
-
-
-def mode(path: Path) -> int:
-    return stat.S_IMODE(path.stat().st_mode)
 
 
 @pytest.mark.parametrize("store", [True, "mine.jsonl", "deep/er/mine.jsonl", "mine.db"])

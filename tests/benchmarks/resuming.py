@@ -23,11 +23,11 @@ import pandas as pd
 import llmframe as lf
 from llmframe.config import settle
 from llmframe.engine import execution
-from llmframe.engine.backend import Reply
 from llmframe.engine.book import Book
 from llmframe.engine.events import Events
 from llmframe.engine.journal import TaskInfo, open_checkpoint
 from llmframe.engine.planner import Planner
+from llmframe.engine.reply import Reply
 from llmframe.engine.results import Usage
 from llmframe.engine.work import Work
 from llmframe.planning import plan

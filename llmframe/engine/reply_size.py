@@ -16,18 +16,18 @@ MOST = 32 * MEGABYTE  # bytes of a reply as it comes over the wire
 MOST_PACKED = 2 * MEGABYTE  # the same of a compressed one, which may unpack to much more
 
 
-async def bound(response: httpx2.Response) -> None:
+async def limit_size(response: httpx2.Response) -> None:
     """A client's hook: reading the response ends in BadReply where it is larger than sane."""
     most = MOST_PACKED if "content-encoding" in response.headers else MOST
     said = response.headers.get("content-length", "")
     if said.isdecimal() and int(said) > most:
         raise _too_much(most)
     if isinstance(response.stream, httpx2.AsyncByteStream):
-        response.stream = _Bounded(response.stream, most)
+        response.stream = _Limited(response.stream, most)
 
 
-class _Bounded(httpx2.AsyncByteStream):
-    """A stream of bytes that ends at its bound."""
+class _Limited(httpx2.AsyncByteStream):
+    """A stream of bytes that ends at its limit."""
 
     def __init__(self, stream: httpx2.AsyncByteStream, most: int) -> None:
         self._stream = stream
@@ -42,7 +42,7 @@ class _Bounded(httpx2.AsyncByteStream):
             yield part
 
     async def aclose(self) -> None:
-        """Close what is bounded."""
+        """Close what is limited."""
         await self._stream.aclose()
 
 

@@ -7,7 +7,7 @@ import asyncio
 import httpx2
 import pytest
 
-from llmframe.engine.bounded import MEGABYTE, MOST, MOST_PACKED, bound
+from llmframe.engine.reply_size import MEGABYTE, MOST, MOST_PACKED, limit_size
 from llmframe.engine.retry import BadReply
 
 
@@ -33,7 +33,7 @@ def read(megabytes, **headers):
     response = httpx2.Response(200, headers=named, stream=parts)
 
     async def main():
-        await bound(response)
+        await limit_size(response)
         return len(b"".join([part async for part in response.aiter_raw()]))
 
     return asyncio.run(main()), parts
@@ -65,5 +65,5 @@ def test_a_length_that_is_said_is_believed():
 def test_a_stream_of_another_kind_is_left_alone():
     stream = httpx2.SyncByteStream()
     response = httpx2.Response(200, stream=stream)
-    asyncio.run(bound(response))
+    asyncio.run(limit_size(response))
     assert response.stream is stream

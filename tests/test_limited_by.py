@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from llmframe.engine.bound import BoundBy, cause, words
 from llmframe.engine.governor import Binding
+from llmframe.engine.limited_by import BoundBy, cause, words
 
 FREE = Binding(
     pause=0.0, outage=False, on_wire=3, limit=20, requests=0.0, tokens=0.0, rpm=None, tpm=None,

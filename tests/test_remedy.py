@@ -200,6 +200,8 @@ def test_the_cure_fits_what_was_seen(verdict, address, words):
         (501, {"message": "Unsupported method ('POST')"}, "address"),
         (400, {"message": "x/y is not a valid model ID"}, "model"),
         (400, {"message": "Invalid model: x", "code": "1500"}, "model"),
+        (400, {"message": "Model does not exist. Please check it carefully."}, "model"),
+        (400, {"message": "The supported API model names are a or b, but you passed c."}, "model"),
         (400, {"message": "Bad text: 'Model Not Exist'. Model Not Exist"}, ""),
         (400, {"message": "the row says:\ninvalid model: x"}, ""),
     ],

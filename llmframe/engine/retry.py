@@ -44,8 +44,10 @@ _CONTEXT_WORDS = re.compile(
 )
 _FILTER_WORDS = re.compile(r"content.?(filter|policy|management)|moderation|flagged", re.I)
 _NO_MODEL = re.compile(
-    r"model not exist|invalid model: .{1,100}|unknown model:? .{1,100}"
-    r"|.{1,100} is not a valid model id|the model .{1,100} does not exist",
+    r"model (does )?not exist(\. please check it carefully)?"
+    r"|invalid model: .{1,100}|unknown model:? .{1,100}"
+    r"|.{1,100} is not a valid model id|the model .{1,100} does not exist"
+    r"|the supported api model names are .{1,200}, but you passed .{1,100}",
     re.I,
 )  # the whole message, so that no row's text in one can be taken for it
 _TITLE = re.compile(r"<title[^>]*>(.{1,200}?)</title>", re.I | re.S)

@@ -16,7 +16,7 @@ from llmframe.engine.governor import governor_for
 from llmframe.engine.governor.headers import read_quotas
 from llmframe.engine.probe import Finding, Probe
 from llmframe.engine.remedy import Address, cause, cure
-from llmframe.engine.retry import Scrubber
+from llmframe.engine.scrubber import Scrubber
 from llmframe.providers.discover import find_servers
 from llmframe.providers.keys import KEYLESS
 from llmframe.runner import loop_thread, refuse_own_thread

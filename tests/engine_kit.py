@@ -25,7 +25,7 @@ from llmframe.engine.pipeline import Pipeline
 from llmframe.engine.reply import Reply
 from llmframe.engine.report import Tally
 from llmframe.engine.results import Usage
-from llmframe.engine.retry import Scrubber
+from llmframe.engine.scrubber import Scrubber
 from llmframe.task.fields import resolve_fields
 from llmframe.task.prompt import Prompt
 

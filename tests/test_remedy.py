@@ -13,7 +13,8 @@ import llmframe as lf
 from llmframe import testing
 from llmframe.engine import course
 from llmframe.engine.remedy import Address, cause, cure
-from llmframe.engine.retry import Scrubber, Verdict, classify_status
+from llmframe.engine.retry import Verdict, classify_status
+from llmframe.engine.scrubber import Scrubber
 from llmframe.errors import RunAborted
 from tests.foreign import serve_page, serve_raw
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from llmframe.engine.inflight import InFlight
     from llmframe.engine.journal import Checkpoint
     from llmframe.engine.reply import Reply
-    from llmframe.engine.retry import Scrubber
+    from llmframe.engine.scrubber import Scrubber
     from llmframe.engine.work import Row, Work
 
 NEVER_CONNECTED = 8.0  # seconds of failing connections, and never a response: the run ends

@@ -23,7 +23,7 @@ from llmframe.engine.limited_by import BoundBy, cause, words
 from llmframe.engine.outgoing import NO_RULES
 from llmframe.engine.pipeline import Pipeline
 from llmframe.engine.report import RunReport, Snapshot, Tally
-from llmframe.engine.retry import Scrubber
+from llmframe.engine.scrubber import Scrubber
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from llmframe.engine.backend import Backend
     from llmframe.engine.governor.ladder import Rung
     from llmframe.engine.reply import Reply
-    from llmframe.engine.retry import Scrubber, Verdict
+    from llmframe.engine.retry import Verdict
+    from llmframe.engine.scrubber import Scrubber
 
 MOST = 6  # requests: each way of asking is refused at most once
 

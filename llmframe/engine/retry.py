@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import email.utils
-import math
 import re
 import ssl
-import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from tenacity import RetryCallState, Retrying, stop_after_attempt, wait_random_exponential
 
 from llmframe.engine.results import NOTHING_USED, Usage
-from llmframe.errors import visible
+from llmframe.engine.retry_after import retry_after
+from llmframe.engine.scrubber import Scrubber
 from llmframe.secret import hide_secrets
 
 if TYPE_CHECKING:
@@ -55,14 +53,7 @@ _TOO_LARGE = re.compile(r"request too large", re.I)
 _AMOUNTS = re.compile(r"limit:? ([\d,]+)\b.{0,60}?\brequested:? ([\d,]+)", re.I | re.S)
 _TRANSPORTS = {"aiohttp", "httpx2", "httpcore2", "httpx", "httpcore", "h11", "anyio", "ssl"}
 
-_SECRETS = re.compile(
-    r"(?i)\b(?:bearer\s+\S+|(?:sk|pk|rk|gsk|key|xai)[-_][A-Za-z0-9_\-*.]{6,}"
-    r"|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_.-]{10,})"  # a token that a sign-in has given
-)
 MOST_OF_PAGE = 4096  # characters of a page in which its title is looked for
-MESSAGE_LIMIT = 200  # characters of a provider's message that are kept
-UNIX_TIME = 1e9  # a Retry-After above is a moment, not a number of seconds
-LONGEST_WAIT = 366 * 86400.0  # seconds; what asks for more is junk
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,21 +100,6 @@ class BadReply(Exception):  # noqa: N818 - it is the reply that is bad
 
 class ServerGone(Exception):  # noqa: N818 - it is a state
     """The server that we have started for this run has ended."""
-
-
-class Scrubber:
-    """Takes keys out of texts of others before anybody sees them."""
-
-    def __init__(self, *secrets: str | None) -> None:
-        self._secrets = sorted({s for s in secrets if s and len(s) >= 6}, key=len, reverse=True)
-
-    def __call__(self, text: str) -> str:
-        """The text in one line, without keys, cut to 200 characters."""
-        for secret in self._secrets:
-            text = text.replace(secret, "[key]")
-        text = _SECRETS.sub("[key]", " ".join(text.split()))
-        text = visible(text.encode("utf-8", "replace").decode())
-        return text if len(text) <= MESSAGE_LIMIT else text[: MESSAGE_LIMIT - 1] + "…"
 
 
 def classify(exc: BaseException, *, timeout: float, scrub: Scrubber) -> Verdict:
@@ -289,59 +265,6 @@ def _causes(exc: BaseException) -> list[BaseException]:
     while (cause := chain[-1].__cause__ or chain[-1].__context__) and cause not in chain:
         chain.append(cause)
     return chain
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait as the headers ask, None where they do not say it sanely.
-
-    Read are ``retry-after-ms``, then ``retry-after`` in seconds, as a date (RFC 9110, section
-    10.2.3) or as Unix time, then the same under a gateway's prefix. Negative is 0; inf, junk
-    and more than a year are None. A moment is reckoned from the response's own ``date``, where
-    it has one: our clock may be wrong.
-    """
-    named = {name.lower(): value for name, value in headers.items()}
-    wait = _milliseconds(named.get("retry-after-ms"))
-    prefixed = [name for name in named if name.endswith("-retry-after")]
-    for name in ("retry-after", *prefixed):
-        if wait is None:
-            wait = _seconds_or_moment(named.get(name), named.get("date"))
-    return wait
-
-
-def _milliseconds(value: str | None) -> float | None:
-    number = _number(value)
-    return None if number is None else _sane(number / 1000)
-
-
-def _seconds_or_moment(value: str | None, date: str | None) -> float | None:
-    number = _number(value)
-    if number is None:
-        number = _date(value or "")
-    if number is None or number < UNIX_TIME:
-        return _sane(number)
-    milliseconds = 1000 if number > 1000 * UNIX_TIME else 1
-    return _sane(number / milliseconds - (_date(date or "") or time.time()))
-
-
-def _number(value: str | None) -> float | None:
-    try:
-        return float(value or "")
-    except ValueError:
-        return None
-
-
-def _date(value: str) -> float | None:
-    """An HTTP date as Unix time."""
-    try:
-        return max(UNIX_TIME, email.utils.parsedate_to_datetime(value).timestamp())
-    except (ValueError, OverflowError):
-        return None
-
-
-def _sane(seconds: float | None) -> float | None:
-    if seconds is None or not (math.isfinite(seconds) and seconds <= LONGEST_WAIT):
-        return None
-    return max(0.0, seconds)
 
 
 class RetryPolicy:

@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from llmframe.providers.gguf import Weights
 
-SLOTS = (
-    4  # more answer hardly faster and each takes longer: measured 3.4, 4.1, 4.4 rows/s at 1, 4, 8
-)
+SLOTS = 4  # more are hardly faster and each takes longer: 3.4, 4.1, 4.4 rows/s at 1, 4, 8
 CONTEXT = 4096  # tokens of a slot: a long record, its instructions and an answer
 LEAST_CONTEXT = 1024
 SHARE = 0.25  # of the free memory that the slots' context may take

@@ -29,7 +29,7 @@ from llmframe.engine.identity import KeyMaker
 from llmframe.engine.inflight import InFlight
 from llmframe.engine.pipeline import Pipeline
 from llmframe.engine.report import Tally
-from llmframe.engine.retry import Scrubber
+from llmframe.engine.scrubber import Scrubber
 from llmframe.frame.rows import plan_rows
 from llmframe.task.fields import resolve_fields
 from llmframe.task.prompt import Prompt

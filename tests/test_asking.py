@@ -150,8 +150,10 @@ def test_the_larger_cap_is_twice_what_was_used_and_a_thousand_at_least(given, us
 
 
 def test_an_answer_that_is_cut_again_fails_the_row():
-    result, _ = legs(reply("{", "length"), reply("{", "length"))
+    result, _ = legs(reply("{", "length"), reply("{", "length"), max_output_tokens=20)
     assert result.error == "truncated: the answer was cut off; raise max_output_tokens"
+    result, _ = legs(reply("{", "length"), reply("{", "length"))
+    assert result.error.endswith("by the endpoint's own cap; give max_output_tokens=")
 
 
 def test_a_cut_answer_is_never_taken_even_if_it_reads_well():

@@ -54,6 +54,16 @@ def test_where_a_label_begins_another_its_end_decides():
     assert intent(*reply, fields=fields) == pytest.approx(0.45)
 
 
+def test_where_a_number_begins_another_what_follows_decides():
+    scale = resolve_fields({"intent": [1, 10, 100]})
+    for end in ("}", " }", "\n", ', "note": "x"}'):
+        reply = ('{"intent": ', ("1", 0.9), (end, 0.5), ("}", 0.1))
+        assert intent(*reply, fields=scale) == pytest.approx(0.45)
+    reply = ('{"intent": ', ("1", 0.9), ("0", 0.5), ("}", 0.5), "\n")
+    assert intent(*reply, fields=scale) == pytest.approx(0.225)
+    assert intent('{"intent": ', ("100", 0.9), ("}", 0.5), fields=scale) == pytest.approx(0.9)
+
+
 def test_numbers_and_null_are_labels_too():
     stars = resolve_fields({"intent": [1, 2, 12]})
     assert intent('{"intent": ', ("2", 0.7), "}", fields=stars) == pytest.approx(0.7)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmframe.engine.governor import Governor
-from llmframe.engine.governor.gate import PROBE, Gate
+from llmframe.engine.governor.gate import KNOCK, PROBE, Gate
 from llmframe.engine.governor.gcra import SHARE, SLACK
 from llmframe.engine.governor.ladder import Rung
 from llmframe.engine.governor.outage import LEAST, LONGEST_LOOK
@@ -56,6 +56,33 @@ def test_until_the_first_answer_one_request_is_on_the_wire():
     gate.ladder.succeeded(Rung())
     assert gate.is_open(1.0)
     assert not gate.binding(1.0).probing
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_while_nobody_is_there_one_request_at_a_time_knocks(known):
+    gate, now = new_gate(known=known), 0.0
+    for _ in range(8):
+        assert gate.is_open(now)
+        [ticket] = send(gate, now)
+        gate.take_off(ticket)
+        gate.nobody_there(now)
+        assert not gate.is_open(now + KNOCK / 2)
+        assert gate.wait(now) == KNOCK
+        now += KNOCK
+    [ticket] = send(gate, now)
+    assert not gate.is_open(now)
+    gate.succeeded(ticket, now, None, clean=True)
+    gate.ladder.succeeded(Rung())
+    assert gate.is_open(now)
+
+
+def test_who_has_answered_once_is_there():
+    gate = new_gate()
+    first, second = send(gate, 0.0, 2)
+    gate.succeeded(first, 1.0, None, clean=True)
+    gate.take_off(second)
+    gate.nobody_there(1.0)
+    assert gate.is_open(1.0)
 
 
 def test_the_first_answer_is_waited_for_no_longer_than_three_seconds():

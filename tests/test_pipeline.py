@@ -27,6 +27,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from journal_kit import FailingOps, opened
 
+from llmframe.engine.asking import Sampling
 from llmframe.engine.course import NEVER_CONNECTED, Patience
 from llmframe.engine.events import RequestRefused, RequestSent, RowsDone
 from llmframe.engine.governor import Governor
@@ -525,12 +526,27 @@ def test_an_endpoint_that_never_answers_a_knock_ends_the_run_within_ten_seconds(
         began = loop.time()
         provider = Provider(lambda text, attempt: (0.01, lost_connection()))
         patience = Patience(deadline=deadline, max_attempts=max_attempts)
-        done = await wire(numbered(50), provider, patience=patience).run()
+        done = await wire(numbered(50), provider, patience=patience, probes=True).run()
         assert NEVER_CONNECTED < loop.time() - began < 10
         assert done.statuses == ["pending"] * 50
         assert done.pipeline.verdict.kind == "connection"
+        assert len(provider.calls) < 2 * 10
 
     run(main)
+
+
+def test_ten_answers_that_are_cut_off_though_nobody_set_a_cap_end_the_run():
+    cut = Provider(lambda text, attempt: (0.1, reply("", "length")))
+    done = outcome(numbered(200), cut)
+    assert done.pipeline.verdict.action == "end_run"
+    assert set(done.statuses) == {"pending"}
+    assert len(cut.calls) < 60
+
+
+def test_ten_answers_that_are_cut_off_at_the_persons_own_cap_fail_their_rows():
+    cut = Provider(lambda text, attempt: (0.1, reply("", "length")))
+    done = outcome(numbered(30), cut, sampling=Sampling(max_output_tokens=20))
+    assert done.statuses == ["failed"] * 30
 
 
 def test_a_single_row_knocks_until_the_end_too():

@@ -68,9 +68,13 @@ class Asker:
         self._frame = len(prompt.system().encode()) + len(
             str(prompt.response_format("json_schema"))
         )
-        self.given = frozenset(sampling.asked()) - {
-            "logprobs"
-        }  # without it there are answers still
+        # logprobs are left out: there are answers without them
+        self.given = frozenset(sampling.asked()) - {"logprobs"}
+
+    @property
+    def is_capped(self) -> bool:
+        """Whether the person has set an end to the answers."""
+        return self._cap is not None
 
     def body(self, row: Row, rung: Rung) -> dict[str, Any]:
         """The request of the row's next leg, written so that the endpoint understands it."""
@@ -160,10 +164,15 @@ class Asker:
     def _cut(self, row: Row, reply: Reply, *, final: bool) -> RowResult | None:
         """The answer met its cap: ask once more with a larger one."""
         if row.larger or final:
-            return failed(row, "truncated", "the answer was cut off; raise max_output_tokens")
+            return failed(row, "truncated", self._too_long())
         row.larger = True
         row.cap = 2 * max(row.cap or self._cap or 0, reply.usage.tokens_out, LEAST_LARGER_CAP // 2)
         return None
+
+    def _too_long(self) -> str:
+        if self.is_capped:
+            return "the answer was cut off; raise max_output_tokens"
+        return "the answer was cut off by the endpoint's own cap; give max_output_tokens="
 
     def _correct(
         self, row: Row, content: str, error: OutputError, *, final: bool

@@ -18,12 +18,20 @@ class Breaker:
     """Holds the first failures back until it is clear whose fault they are.
 
     rows: of the frame; below ten it does nothing. answered: tells whether any row of it has
-    an answer, if only an earlier run's; then it is the rows. has_tripped: ten were held.
+    an answer, if only an earlier run's; then it is the rows. kinds: of failures that may be the
+    call's. has_tripped: ten were held.
     """
 
-    def __init__(self, rows: int, answered: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self,
+        rows: int,
+        answered: Callable[[], bool] = lambda: False,
+        *,
+        kinds: frozenset[str] = KINDS,
+    ) -> None:
         self._watching = rows >= FIRST
         self._answered = answered
+        self._kinds = kinds
         self._kind = ""
         self._held: list[tuple[Row, RowResult]] = []
         self.has_tripped = False
@@ -33,7 +41,7 @@ class Breaker:
         if not self._watching:
             return False
         kind = (result.error or "").partition(":")[0]
-        if kind not in KINDS or (self._kind and kind != self._kind):
+        if kind not in self._kinds or (self._kind and kind != self._kind):
             self._watching = self.has_tripped  # what was in flight then may fail alike too
             return False
         if len(self._held) + 1 == FIRST and self._answered():

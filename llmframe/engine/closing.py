@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from llmframe.engine.asking import failed
-from llmframe.engine.breaker import Breaker
+from llmframe.engine.breaker import KINDS, Breaker
 from llmframe.engine.events import RowsDone, Spent
 from llmframe.engine.outcome import error_info, row_error
 from llmframe.engine.retry import Verdict
@@ -50,8 +50,10 @@ class Closing:
         self._raise_on_failure = raise_on_failure
         self._fail = fail
         self._give_up = give_up
-        # who wants the first failure gets it at once
-        self._breaker = Breaker(0 if raise_on_failure else parts.rows.n, self._has_answers)
+        # who wants the first failure gets it at once; a cap of the person's own is no riddle
+        rows = 0 if raise_on_failure else parts.rows.n
+        kinds = KINDS if parts.asker.is_capped else KINDS | {"truncated"}
+        self._breaker = Breaker(rows, self._has_answers, kinds=kinds)
 
     def drop(self, row: Row) -> None:
         """The row stays pending; who waits for its key takes over."""

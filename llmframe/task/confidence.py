@@ -68,9 +68,9 @@ def _probability(
         at, before = at + len(text), at
         if at <= begin or (text.strip() in (b'"', b"") and before <= begin):
             continue  # before the value, or its opening quote alone
-        if before >= end:
-            break
         total += logprob
+        if before >= end:
+            break  # what followed told that a number was over: 1, and not 10
         if _others(value[: at - begin], at > end, spec) == 0:
             break
     return min(1.0, math.exp(total))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from llmframe.engine.results import Usage
 
 PROBE = 3.0  # seconds that all others wait for the first answer, at most
+KNOCK = 0.5  # seconds between two requests while there is nobody to answer
 KEY_AGAIN = 1.0  # seconds until a key that was refused after successes is tried once more
 BUSY = 0.8  # share of the limit on the wire, from which a completion tells about the limit
 
@@ -88,6 +89,7 @@ class Gate:
         self._outage = Outage()
         self._key_doubted: int | None = None  # epoch whose requests decide
         self._first_sent: float | None = None
+        self._knock_at: float | None = None
         self._on_wire = 0
 
     @property
@@ -115,6 +117,7 @@ class Gate:
         return (
             self._on_wire < self.limit
             and (self._on_wire == 0 or self._probing(now) <= TINY)
+            and self._knocking(now) <= TINY
             and self.pause.wait(now, self.limit) <= TINY
             and self.requests.wait(now) <= TINY
             and self.tokens.wait(now) <= TINY
@@ -126,7 +129,8 @@ class Gate:
             self.pause.wait(now, self.limit),
             self.requests.wait(now),
             self.tokens.wait(now),
-            self._probing(now),
+            self._knocking(now),
+            self._probing(now) if self._on_wire else 0.0,
         )
         longest = max(waits)
         full = self._on_wire >= self.limit
@@ -134,9 +138,21 @@ class Gate:
 
     def _probing(self, now: float) -> float:
         """Seconds that the first answer is still waited for: it tells what is understood."""
-        if self.ladder.known or self._first_sent is None:
+        if self._first_sent is None or (self.ladder.known and self._knock_at is None):
             return 0.0
         return max(0.0, self._first_sent + PROBE - now)
+
+    def _knocking(self, now: float) -> float:
+        """Seconds until it may be tried again whether there is anybody."""
+        return 0.0 if self._knock_at is None else max(0.0, self._knock_at - now)
+
+    def nobody_there(self, now: float) -> None:
+        """The request reached nobody, or nobody that is the API; was there ever an answer?
+
+        If not, one request at a time finds out, so that few texts go to who is not meant.
+        """
+        if not self.successes:
+            self._first_sent, self._knock_at = now, now + KNOCK
 
     def send(self, now: float, size: int) -> Ticket:
         """Put a request with a prompt of so many bytes on the wire."""
@@ -167,6 +183,7 @@ class Gate:
         was_busy = self._on_wire + 1 >= BUSY * self.limit
         self.successes += 1
         self.succeeded_at = now
+        self._knock_at = None
         epoch = self.pause.epoch if self._outage.is_on else ticket.epoch
         self._outage.got_through(ticket.sent_at)
         self.pause.succeeded(epoch, now, now - ticket.sent_at)
@@ -186,6 +203,7 @@ class Gate:
         """
         self.refusals += 1
         self.refused_at = now
+        self._knock_at = None
         self._outage.got_through(ticket.sent_at)
         self._key_is_good(ticket)
         self.tokens.settle(-ticket.tokens)

@@ -137,8 +137,11 @@ class Governor:
         left: rows of the run that are not done. counts: False while nobody has ever answered.
         """
         with self.lock:
-            outage = self._take_back(lease) and counts
-            outage = outage and self._gate.lost(lease.ticket, self.clock(), left)
+            ours, outage = self._take_back(lease), False
+            if ours and counts:
+                outage = self._gate.lost(lease.ticket, self.clock(), left)
+            elif ours:
+                self._gate.nobody_there(self.clock())
             self.pump()
             return outage
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmframe.providers import machine
 from llmframe.providers.gguf import Weights, read_head
 from llmframe.providers.machine import CONTEXT, SLOTS, Sizes, cores, fit, free_memory
 
@@ -103,6 +104,22 @@ def test_sizes_are_always_possible(context, token_bytes, need, cores, free):
     assert 1 <= sizes.slots <= SLOTS
     assert 1 <= sizes.context <= (context or max(CONTEXT, sizes.context))
     assert 1 <= sizes.threads <= cores
+
+
+def test_a_containers_limits_hold(tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "CGROUP", tmp_path)
+    seen, memory = cores(), free_memory()
+    for name, text in {
+        "cpu.max": "100000 100000\n", "memory.max": "3000000\n", "memory.current": "2500000\n",
+        "memory.stat": "anon 5\ninactive_file 400000\nfile 7\n",
+    }.items():  # fmt: skip
+        (tmp_path / name).write_text(text)
+    assert cores() == 1
+    assert free_memory() == 900_000
+    (tmp_path / "cpu.max").write_text("max 100000\n")
+    (tmp_path / "memory.max").write_text("max\n")
+    assert cores() == seen
+    assert free_memory() == pytest.approx(memory, rel=0.2)
 
 
 def test_this_machine_has_cores_and_memory():

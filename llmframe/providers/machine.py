@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +16,7 @@ SLOTS = 4  # more are hardly faster and each takes longer: 3.4, 4.1, 4.4 rows/s 
 CONTEXT = 4096  # tokens of a slot: a long record, its instructions and an answer
 LEAST_CONTEXT = 1024
 SHARE = 0.25  # of the free memory that the slots' context may take
+CGROUP = Path("/sys/fs/cgroup")
 UNKNOWN_MEMORY = 4 << 30  # bytes taken for free where nobody tells
 UNKNOWN_TOKEN = 128 << 10  # bytes of a token's context, of a model with seven billion weights
 
@@ -43,10 +46,12 @@ def fit(weights: Weights, *, need: int, cores: int, free: int) -> Sizes:
 
 
 def cores() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """The cores that this process may use, by its affinity and its container's quota."""
+    seen = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    quota, _, period = _container("cpu.max").partition(" ")  # microseconds, or "max"
+    if quota.isdecimal() and period.isdecimal() and int(period):
+        return max(1, min(seen or 1, math.ceil(int(quota) / int(period))))
+    return seen or 1
 
 
 def free_memory() -> int:
@@ -74,11 +79,21 @@ def _half_of_all() -> int | None:
 
 
 def _of_container() -> int | None:
-    """What a control group leaves; None where there is none, or it sets no limit."""
-    folder = Path("/sys/fs/cgroup")
+    """What a control group leaves; None where there is none, or it sets no limit.
+
+    Pages of files that were read count as used there, and can be had all the same.
+    """
     try:
-        most = int((folder / "memory.max").read_text(encoding="ascii"))
-        used = int((folder / "memory.current").read_text(encoding="ascii"))
-    except (OSError, ValueError):  # also "max"
+        left = int(_container("memory.max")) - int(_container("memory.current"))
+    except ValueError:  # also "max"
         return None
-    return max(0, most - used)
+    pages = re.search(r"^inactive_file (\d+)$", _container("memory.stat"), re.M)
+    return max(0, left + (int(pages[1]) if pages else 0))
+
+
+def _container(name: str) -> str:
+    """What a file of the process's control group (version 2) says; "" where there is none."""
+    try:
+        return (CGROUP / name).read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from loop_in_thread import LoopInThread
 
 import llmframe as lf
 from llmframe import testing
@@ -48,3 +49,13 @@ def configured(server):
     """The loopback server as the configured endpoint, without progress."""
     lf.configure(model="test-model", base_url=server.url, progress=False)
     return server
+
+
+@pytest.fixture
+def two_loops():
+    """Two event loops, each in a thread of its own."""
+    loops = [LoopInThread(), LoopInThread()]
+    yield loops
+    for each in loops:
+        if not each.loop.is_closed():
+            each.kill()

@@ -899,15 +899,6 @@ async def join(governor, cap):
     return governor.join(cap)
 
 
-@pytest.fixture
-def two_loops():
-    loops = [LoopInThread(), LoopInThread()]
-    yield loops
-    for each in loops:
-        if not each.loop.is_closed():
-            each.kill()
-
-
 def test_loops_in_threads_share_one_limit(two_loops):
     governor = knowing(Governor())
     peak = []

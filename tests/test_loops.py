@@ -9,22 +9,12 @@ import time
 
 import pytest
 from engine_kit import Provider, numbered, reply, wire
-from loop_in_thread import LoopInThread
 
 from llmframe.engine.governor import Governor
 from llmframe.engine.governor.gcra import SLACK
 from llmframe.engine.governor.ladder import Rung
 from llmframe.engine.inflight import InFlight
 from llmframe.engine.loops import STANDING, Loops
-
-
-@pytest.fixture
-def two_loops():
-    loops = [LoopInThread(), LoopInThread()]
-    yield loops
-    for each in loops:
-        if not each.loop.is_closed():
-            each.kill()
 
 
 async def go(governor, name, n, provider, rpm=None):

@@ -217,7 +217,7 @@ def register() -> None:
         elif not holder.startswith("llmframe."):
             warn(
                 f"{owner.__name__}.llm belongs to {holder}; llmframe leaves it alone. These always "
-                "work: llmframe.tag(df, ...), llmframe.start(df, ...), llmframe.llm(df)",
+                "work: lf.tag(df, ...), lf.start(df, ...), lf.llm(df)",
             )
         else:  # this module was reloaded: ours takes the place of ours, without pandas' warning
             delattr(owner, "llm")

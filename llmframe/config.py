@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypedDict
 
 from llmframe.errors import PlanError
 from llmframe.option_rules import CHECKS, SECRET, URL_IS, is_url
 from llmframe.plainly import told_plainly
-from llmframe.presets import PRESETS, provider_name
+from llmframe.presets import PRESETS, preset_of, provider_name
 from llmframe.secret import hide_secrets, mask_key
+from llmframe.variables import AZURE_ENDPOINT, BASE_URL, Found, find_variable
 
 OPENAI_URL = "https://api.openai.com/v1"
+LONGEST = 80  # characters of the instructions that are printed
 ENDPOINT = ("provider", "base_url", "api_key", "client")
 
 
@@ -164,8 +166,9 @@ DEFAULTS: dict[str, Any] = {field.name: field.default for field in fields(Settin
 class Configuration(Mapping[str, Any]):
     """What ``configure`` has set; printing it masks the key."""
 
-    def __init__(self, values: Mapping[str, Any]) -> None:
+    def __init__(self, values: Mapping[str, Any], left: str | None = None) -> None:
         self._values = dict(values)
+        self._left = left  # the provider that another address has left behind
 
     def __getitem__(self, name: str) -> Any:
         return self._values[name]
@@ -177,10 +180,22 @@ class Configuration(Mapping[str, Any]):
         return len(self._values)
 
     def __repr__(self) -> str:
+        told = "; ".join(self._told())
+        return f"lf.configure({_shown(self._values)})" + (f"  # {told}" if told else "")
+
+    def _told(self) -> Iterator[str]:
+        """What is to be known beside the values."""
         preset = PRESETS.get(self._values.get("provider") or "")
-        sets = _shown(preset.defaults(self._values)) if preset is not None else ""
-        told = f"  # {preset.title} sets {sets}" if preset is not None and sets else ""
-        return f"llmframe.configure({_shown(self._values)}){told}"
+        if self._left is not None:
+            yield f"base_url= leaves {PRESETS[self._left].title}, its key and what it sets"
+        if preset is None:
+            return
+        if sets := _shown(preset.defaults(self._values)):
+            yield f"{preset.title} sets {sets}"
+        if preset.variable and not self._values.get("api_key"):
+            found = find_variable(preset.variable)
+            unset = "" if found or preset.keyless else ", which is not set"
+            yield f"key: {found.source if found else preset.variable}{unset}"
 
 
 _configured: dict[str, Any] = {}
@@ -197,11 +212,14 @@ def configure(*, reset: bool = False, **defaults: Any) -> Configuration:
     Raises PlanError for an unknown option or a value that cannot be right.
     """
     check_names(defaults)
-    values = _laid_over({} if reset else _configured, defaults)
+    lower = {} if reset else dict(_configured)
+    values = _laid_over(lower, defaults)
+    mask_key(values)
     check_values(Settings(**values))
     _configured.clear()
     _configured.update(values)
-    return Configuration(_configured)
+    stays = "provider" in values or "provider" in defaults
+    return Configuration(values, left=None if stays else lower.get("provider"))
 
 
 def settle(given: Mapping[str, Any]) -> Settings:
@@ -222,6 +240,7 @@ def _laid_over(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, 
 
     An endpoint is one thing: where the upper names another one, nothing of the lower's is
     left, least of all its key; nor its model, where the upper names a provider.
+    A provider where everybody has an address of their own is not left by telling it.
     """
     values = dict(lower)
     if "provider" in upper:
@@ -229,9 +248,20 @@ def _laid_over(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, 
     if _moves(lower, upper):
         if "provider" in upper and any(lower.get(name) for name in ENDPOINT):
             values.pop("model", None)
-        for name in ENDPOINT:
+        for name in set(ENDPOINT) - _kept(lower, upper):
             values.pop(name, None)
     return values | dict(upper)
+
+
+def _kept(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> set[str]:
+    """What of the endpoint stays where the upper names an address."""
+    preset = PRESETS.get(lower.get("provider") or "")
+    if preset is None or preset.base_url or not preset.hosts or "provider" in upper:
+        return set()
+    if preset_of(str(upper.get("base_url") or "")) not in (None, preset):
+        return set()
+    had_one = lower.get("base_url") or find_variable(AZURE_ENDPOINT)
+    return {"provider"} if had_one else {"provider", "api_key"}
 
 
 def _moves(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> bool:
@@ -246,18 +276,16 @@ def _moves(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> bool:
 def _address(base_url: object, layer: Mapping[str, Any]) -> str:
     """The address that is meant where this one, or none, is given."""
     preset = PRESETS.get(layer.get("provider") or "")
-    default = preset.base_url if preset is not None else default_url()
+    default = preset.base_url if preset is not None else default_address().value
     return str(base_url or default).rstrip("/")
 
 
-def default_url() -> str:
-    """The endpoint that is used where none is named, as in the SDK."""
-    url = os.environ.get("OPENAI_BASE_URL") or OPENAI_URL
-    if not is_url(url):
-        raise PlanError(
-            f"the environment variable OPENAI_BASE_URL is {hide_secrets(url)!r}; it takes {URL_IS}"
-        )
-    return url
+def default_address() -> Found:
+    """The endpoint that is used where none is named, as in the SDK, and where that stands."""
+    found = find_variable(BASE_URL) or Found(OPENAI_URL)
+    if not is_url(found.value):
+        raise PlanError(f"{found.source} is {hide_secrets(found.value)!r}; it takes {URL_IS}")
+    return found
 
 
 def check_names(given: Mapping[str, Any]) -> None:
@@ -278,12 +306,26 @@ def check_values(settings: Settings) -> None:
     for name, (fits, wanted) in CHECKS.items():
         value = getattr(settings, name)
         if not fits(value):
-            shown = type(value).__name__ if name in SECRET else repr(hide_secrets(value))
-            raise PlanError(f"{name}={shown} cannot be; it takes {wanted}")
+            raise PlanError(f"{name}={_echo(name, value)} cannot be; it takes {wanted}")
+
+
+def _echo(name: str, value: object) -> str:
+    """A wrong value, for people; of a wrong key or client no more than what it is."""
+    if name not in SECRET:
+        return repr(hide_secrets(value))
+    if isinstance(value, str):
+        return "***" if value.strip() else '""'
+    return type(value).__name__
 
 
 def _shown(values: Mapping[str, Any]) -> str:
     changed = {name: value for name, value in values.items() if value != DEFAULTS[name]}
-    return ", ".join(
-        f"{n}={'***' if n in SECRET else repr(hide_secrets(v))}" for n, v in changed.items()
-    )
+    return ", ".join(f"{name}={_printed(name, value)}" for name, value in changed.items())
+
+
+def _printed(name: str, value: Any) -> str:
+    if name in SECRET:
+        return "***"
+    if name == "instructions" and len(value) > LONGEST:
+        value = f"{value[: LONGEST - 1]}…"
+    return repr(hide_secrets(value))

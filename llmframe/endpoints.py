@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from llmframe.config import DEFAULTS, OPENAI_URL, default_url
+from llmframe.config import DEFAULTS, OPENAI_URL, default_address
 from llmframe.engine.backend import Endpoint
 from llmframe.engine.budget import Prices, known_prices
 from llmframe.engine.client import check_client, make_client
@@ -16,20 +15,19 @@ from llmframe.engine.identity import endpoint_identity, is_loopback
 from llmframe.errors import PlanError, warn
 from llmframe.option_rules import URL_IS, is_url
 from llmframe.presets import PRESETS, Preset, preset_of
-from llmframe.providers.advice import first_run, no_model
-from llmframe.providers.discover import list_models
+from llmframe.providers.advice import AZURE_EXAMPLE, first_run, no_key, no_model, nobody_there
+from llmframe.providers.discover import is_listening, list_models
 from llmframe.providers.keys import DEFAULT_VARIABLE, KEYLESS, FoundKey, find_key, look_up
 from llmframe.providers.local import File, find_file, serve
 from llmframe.run import registry
 from llmframe.runner import loop_thread
 from llmframe.secret import Key, hide_secrets
+from llmframe.variables import AZURE_ENDPOINT, Found, find_variable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from llmframe.config import Settings
-
-AZURE_VARIABLE = "AZURE_OPENAI_ENDPOINT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +101,11 @@ def find_place(settings: Settings, *, own_loop: bool) -> Place:
         return _of_client(settings, named, own_loop=own_loop)
     if named is not None and named.name == "local":
         return _of_file(settings, named)
-    url = _address(settings, named)
+    address = _address(settings, named)
+    url = address.value
     preset = named or preset_of(url)
-    key = _key(settings, url, preset)
-    filled, notes = _filled(settings, named, url, key)
+    key = _key(settings, address, preset)
+    filled, notes = _filled(settings, named, address, key)
     _warn_of_plain_http(url, filled, key.key)
     endpoint = Endpoint(url, key.key, key_source=key.source)
     return Place(filled, preset, endpoint_identity(url), endpoint, notes=notes)
@@ -158,25 +157,27 @@ def _of_file(settings: Settings, preset: Preset) -> Place:
     return Place(settings, preset, file.identity, None, file)
 
 
-def _address(settings: Settings, named: Preset | None) -> str:
+def _address(settings: Settings, named: Preset | None) -> Found:
+    """The address, and where it stands if nobody has given it."""
     if named is not None and named.name == "azure":
         return _azure_address(settings.base_url)
     if settings.base_url is not None:
-        return settings.base_url
-    return named.base_url if named is not None else default_url()
+        return Found(settings.base_url)
+    return Found(named.base_url) if named is not None else default_address()
 
 
-def _azure_address(given: str | None) -> str:
+def _azure_address(given: str | None) -> Found:
     """The root of the version 1 API of the person's own resource."""
-    url = given or os.environ.get(AZURE_VARIABLE, "").strip()
-    example = 'base_url="https://<your resource>.openai.azure.com"'
-    if not url:
+    found = Found(given) if given else find_variable(AZURE_ENDPOINT)
+    example = f'base_url="{AZURE_EXAMPLE}"'
+    if found is None:
         raise PlanError(
             f'provider="azure" needs the address of your own resource: {example}, or the '
-            f"environment variable {AZURE_VARIABLE}"
+            f"variable {AZURE_ENDPOINT}, in the environment or in a .env file"
         )
+    url = found.value
     if not is_url(url):
-        raise PlanError(f"{AZURE_VARIABLE} is {hide_secrets(url)!r}; it takes {URL_IS}")
+        raise PlanError(f"{found.source} is {hide_secrets(url)!r}; it takes {URL_IS}")
     path = urlsplit(url).path.rstrip("/")
     if "/deployments" in path:
         raise PlanError(
@@ -184,36 +185,48 @@ def _azure_address(given: str | None) -> str:
             f"alone, {example}, and the deployment's name as model="
         )
     ends = {"": "/openai/v1", "/openai": "/v1"}
-    return url.rstrip("/") + ends.get(path, "")
+    return replace(found, value=url.rstrip("/") + ends.get(path, ""))
 
 
-def _key(settings: Settings, url: str, preset: Preset | None) -> FoundKey:
-    """The key; where nothing at all is configured the error says what the choices are."""
+def _key(settings: Settings, address: Found, preset: Preset | None) -> FoundKey:
+    """The key; where nothing at all is configured the error says what the choices are.
+
+    To an address that stands in a ``.env`` file alone, which may lie in any folder above, goes
+    only a key of that file or one that was given; the environment's only where the address is
+    known to be the provider's own.
+    """
     if settings.api_key is not None:
         return FoundKey(Key(settings.api_key))
+    url = address.value
     nothing_named = settings.provider is None and settings.base_url is None and url == OPENAI_URL
     if nothing_named and look_up(DEFAULT_VARIABLE) is None:
-        raise PlanError(first_run())
+        raise PlanError(first_run() if settings.model is None else no_key(url))
     needed = not is_loopback(urlsplit(url).hostname or "")
-    return find_key(url, preset if settings.provider else None, needed=needed)
+    named = preset if settings.provider else None
+    known = preset_of(url)
+    theirs = known is not None and known.base_url.startswith("https://")
+    return find_key(url, named, needed=needed, only_file=address.in_file and not theirs)
 
 
 def _filled(
-    settings: Settings, named: Preset | None, url: str, key: FoundKey
+    settings: Settings, named: Preset | None, address: Found, key: FoundKey
 ) -> tuple[Settings, tuple[str, ...]]:
-    """The options with what the provider sets, and a sentence that tells of it."""
+    """The options with what the provider or the environment sets, and a sentence that tells."""
+    url = address.value
     sets = named.defaults(_given(settings) | {"base_url": url}) if named is not None else {}
     found = _only_model(settings, named, url) if "model" not in sets else None
     settings = replace(settings, **(sets | {"model": found} if found else sets))
     _check_model(settings, named)
     _check_seed(settings, named)
-    if named is None:
+    if named is None and not address.source:
         return settings, ()
-    told = [f"base_url {url}"] if settings.base_url != url else []
+    origin = f" from {address.source}" if address.source else ""
+    told = [f"base_url {url}{origin}"] if settings.base_url != url else []
     told += [f"{name} {value}" for name, value in sets.items()]
     told += [f"model {found}, the only one it serves"] if found else []
-    told += [f"the key from {key.source}"] if key.source else []
-    return settings, (f"{named.title}: {', '.join(told)}.",) if told else ()
+    told += [f"the key from {key.source}"] if key.source and key.key != KEYLESS else []
+    whose = f"{named.title}: " if named is not None else ""
+    return settings, (f"{whose}{', '.join(told)}.",) if told else ()
 
 
 def _given(settings: Settings) -> dict[str, Any]:
@@ -226,14 +239,17 @@ def _given(settings: Settings) -> dict[str, Any]:
 def _only_model(settings: Settings, named: Preset | None, url: str) -> str | None:
     """The model of a server on this machine that serves but one, where none is named.
 
-    Raises PlanError with those it serves if they are more, or nobody has said what it is.
+    Raises PlanError with those it serves if they are more, or nobody has said what it is; and
+    where nothing answers there.
     """
     if settings.model is not None or not is_loopback(urlsplit(url).hostname or ""):
         return None
-    models = list_models(url) or ()
-    if len(models) == 1 and named is not None:
+    models = list_models(url)
+    if models is None and not is_listening(url):
+        raise PlanError(nobody_there(named, url))
+    if models is not None and len(models) == 1 and named is not None:
         return models[0]
-    raise PlanError(no_model(named, models))
+    raise PlanError(no_model(named, models or ()))
 
 
 def _check_model(settings: Settings, named: Preset | None) -> None:

@@ -77,7 +77,8 @@ CHECKS: dict[str, _Check] = {
     "base_url": (lambda v: v is None or is_url(v), URL_IS),
     "api_key": (
         lambda v: v is None or is_sendable_key(v),
-        "text of visible ASCII characters, or None",
+        "a key of visible ASCII characters, or None to look for one; an empty one mostly comes of "
+        'os.environ.get("...", "") where that variable is not set',
     ),
     "allow_http": _BOOL,
     "instructions": _TEXT,

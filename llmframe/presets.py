@@ -211,11 +211,12 @@ def provider_name(given: object) -> str | None:
         return found
     near = difflib.get_close_matches(_plain(str(given)), _BY_PLAIN, n=2)
     names = [_BY_PLAIN[name] for name in near] or list(PRESETS)
-    hint = "did you mean" if near else "there are"
-    mark = "?" if near else ""
+    *others, last = map(repr, names)
+    listed = f"{', '.join(others)} or {last}" if others else last
+    hint = f"did you mean {listed}?" if near else f"there are {listed}."
     raise PlanError(
-        f"there is no provider {given!r}; {hint} {' or '.join(map(repr, names))}{mark} "
-        'Any other OpenAI-compatible endpoint is given by base_url="https://.../v1"'
+        f"there is no provider {given!r}; {hint} Any other OpenAI-compatible endpoint is given by "
+        'base_url="https://.../v1"'
     )
 
 

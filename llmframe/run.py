@@ -20,6 +20,7 @@ from llmframe.errors import (
     RunAborted,
     warn,
 )
+from llmframe.providers.keys import KEYLESS
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Hashable
@@ -139,7 +140,7 @@ class Run:
         if timeout != 0 and not self._over.done() and self.lives_here:
             raise PlanError(
                 "this run lives on the event loop that a blocking wait would hold up; "
-                "use `await run`, or start it with llmframe.start(...)"
+                "use `await run`, or start it with lf.start(...)"
             )
         try:
             self._over.exception(timeout)
@@ -250,7 +251,8 @@ class Run:
         error: LLMFrameError | None = None
         if execution.verdict is not None:
             job = execution.job
-            address = Address(self._url, job.model, job.endpoint.key_source)
+            keyless = job.endpoint.api_key == KEYLESS
+            address = Address(self._url, job.model, job.endpoint.key_source, keyless)
             error = RunAborted(advice.aborted(execution.verdict, self.report, address))
         elif isinstance(execution.error, CheckpointError):
             error = CheckpointError(advice.not_durable(str(execution.error), self.report))

@@ -32,7 +32,7 @@ def test_configure_adds_up_and_reset_forgets():
 def test_printing_the_configuration_masks_the_key():
     shown = repr(lf.configure(model="m", api_key=KEY))
     assert KEY not in shown
-    assert shown == "llmframe.configure(model='m', api_key='***')".replace("'***'", "***")
+    assert shown == "lf.configure(model='m', api_key=***)"
 
 
 def test_printing_settings_masks_the_key():
@@ -117,6 +117,75 @@ def test_printing_the_configuration_says_what_the_provider_sets():
     assert "# DeepSeek sets base_url='https://api.deepseek.com/v1', model='deepseek-flash'" in told
     assert KEY not in told
     assert "sets" not in repr(lf.configure(reset=True, model="m"))
+
+
+def test_printing_the_configuration_says_which_variable_holds_the_key(monkeypatch):
+    assert repr(lf.configure(provider="groq")).endswith("; key: GROQ_API_KEY, which is not set")
+    monkeypatch.setenv("GROQ_API_KEY", KEY)
+    told = repr(lf.configure(provider="groq"))
+    assert told.endswith("; key: the environment variable GROQ_API_KEY")
+    assert KEY not in told
+    assert "GROQ_API_KEY" not in repr(lf.configure(api_key=KEY))
+
+
+def test_printing_cuts_long_instructions():
+    told = repr(lf.configure(instructions="word " * 100))
+    assert "word…'" in told
+    assert len(told) < 120
+    assert settle({}).instructions == "word " * 100
+
+
+def test_an_empty_key_is_told_with_its_usual_cause():
+    for empty in ("", "   "):
+        with pytest.raises(PlanError, match=r'api_key="" cannot be; .*os\.environ\.get'):
+            lf.configure(api_key=empty)
+    with pytest.raises(PlanError, match=r"api_key=\*\*\* cannot be"):
+        settle({"api_key": f"{KEY}…"})
+
+
+RESOURCE = "https://res.openai.azure.com"
+
+
+def test_the_address_of_ones_own_resource_does_not_leave_azure():
+    lf.configure(provider="azure", model="x", api_key=KEY)
+    assert "leaves" not in repr(lf.configure(base_url=RESOURCE))
+    settings = settle({})
+    assert (settings.provider, settings.model, settings.api_key) == ("azure", "x", KEY)
+    lf.configure(base_url="https://other.openai.azure.com")
+    assert (settle({}).provider, settle({}).api_key) == ("azure", None)
+
+
+def test_the_key_of_a_resource_in_the_environment_goes_to_no_other(monkeypatch):
+    monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", RESOURCE)
+    lf.configure(provider="azure", api_key=KEY)
+    settings = settle({"base_url": "https://other.openai.azure.com"})
+    assert (settings.provider, settings.api_key) == ("azure", None)
+
+
+@pytest.mark.parametrize(
+    ("provider", "url"),
+    [("azure", "https://api.groq.com/openai/v1"), ("local", "http://localhost:8000/v1")],
+)
+def test_an_address_of_another_provider_leaves_even_one_without_an_address(provider, url):
+    lf.configure(provider=provider, api_key=KEY)
+    settings = settle({"base_url": url})
+    assert (settings.provider, settings.api_key) == (None, None)
+
+
+def test_a_provider_that_is_left_by_an_address_is_told():
+    lf.configure(provider="deepseek")
+    assert "# base_url= leaves DeepSeek" in repr(lf.configure(base_url="https://b.example/v1"))
+    assert "leaves" not in repr(lf.configure(provider="deepseek"))
+    assert "leaves" not in repr(lf.configure(reset=True, base_url="https://b.example/v1"))
+
+
+def test_the_default_address_is_looked_up_as_keys_are(monkeypatch, tmp_path):
+    pytest.importorskip("dotenv")
+    lf.configure(api_key=KEY)
+    (tmp_path / ".env").write_text("OPENAI_BASE_URL=https://file.example/v1\n")
+    monkeypatch.setenv("OPENAI_BASE_URL", "  ")
+    assert settle({"base_url": "https://file.example/v1"}).api_key == KEY
+    assert settle({"base_url": "https://api.openai.com/v1"}).api_key is None
 
 
 def test_another_provider_takes_nothing_over_from_the_one_before():

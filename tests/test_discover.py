@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from llmframe import testing
-from llmframe.providers.discover import USUAL, find_servers, list_models
+from llmframe.providers.discover import USUAL, find_servers, is_listening, list_models
 from tests.foreign import serve_raw
 
 
@@ -68,3 +68,16 @@ def test_looking_never_takes_longer_than_it_may():
         assert find_servers(places) == []
         assert time.monotonic() - began < 1.0  # 0.3 s, on a busy machine
         assert threading.active_count() <= threads + 10
+
+
+def test_listing_the_models_of_one_server_takes_no_longer_either():
+    with serve_raw(b"HTTP/1.1 200 OK\r\nX: ", drip=b".") as dripping:
+        began = time.monotonic()
+        assert list_models(f"http://127.0.0.1:{dripping}/v1") is None
+        assert time.monotonic() - began < 1.0  # a step on the wire never took so long
+
+
+def test_it_is_known_whether_anything_listens():
+    with silent() as port:
+        assert is_listening(f"http://localhost:{port}/v1")
+    assert not is_listening(f"http://localhost:{port}/v1")

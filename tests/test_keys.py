@@ -95,6 +95,51 @@ def test_a_file_that_is_no_text_holds_no_key(dotenv):
         find_key(DEEPSEEK)
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "utf-8"])
+def test_a_file_is_read_by_its_byte_order_mark(dotenv, encoding):
+    dotenv.write_bytes(f"DEEPSEEK_API_KEY={KEY}\r\n# ключ\r\n".encode(encoding))
+    assert find_key(DEEPSEEK).key == KEY
+
+
+def test_strange_letters_elsewhere_in_the_file_hide_no_key(dotenv):
+    dotenv.write_bytes(f"# clé\nDEEPSEEK_API_KEY={KEY}\n".encode("latin-1"))
+    assert find_key(DEEPSEEK).key == KEY
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "latin-1"])
+def test_a_file_in_another_encoding_is_named_where_no_key_was_found(dotenv, encoding):
+    dotenv.write_bytes("DEEPSEEK_KEY=clé\n".encode(encoding))
+    with pytest.raises(PlanError, match=r"\.env is no UTF-8 text: save it as such"):
+        find_key(DEEPSEEK)
+
+
+def test_a_file_that_may_not_be_read_is_named(dotenv, monkeypatch):
+    def refuse(_):
+        raise PermissionError
+
+    dotenv.write_text(f"DEEPSEEK_API_KEY={KEY}\n")
+    monkeypatch.setattr("pathlib.Path.read_bytes", refuse)
+    with pytest.raises(PlanError, match=r"\.env cannot be read"):
+        find_key(DEEPSEEK)
+
+
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_quotes_around_a_key_are_no_part_of_it(monkeypatch, quote):
+    monkeypatch.setenv("OPENAI_API_KEY", f" {quote}{KEY}{quote} ")
+    assert look_up("OPENAI_API_KEY").key == KEY
+    monkeypatch.setenv("OPENAI_API_KEY", quote)
+    assert look_up("OPENAI_API_KEY").key == quote
+
+
+def test_only_a_key_of_the_file_goes_where_only_the_file_says(dotenv, monkeypatch):
+    gateway = "https://gateway.example/v1"
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-environment")
+    with pytest.raises(PlanError, match="OPENAI_API_KEY of the environment is not sent there"):
+        find_key(gateway, only_file=True)
+    dotenv.write_text(f"OPENAI_API_KEY={KEY}\n")
+    assert find_key(gateway, only_file=True).key == KEY
+
+
 def test_a_file_that_nobody_can_read_here_is_told_of(tmp_path, monkeypatch):
     (tmp_path / ".env").write_text("OPENAI_API_KEY=x\n")
     monkeypatch.setitem(sys.modules, "dotenv", None)  # as if it were not installed

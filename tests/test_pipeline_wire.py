@@ -156,7 +156,7 @@ def test_a_row_has_its_deadline():
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        ("401", "does not accept the API key"),
+        ("401", "asks for an API key, and none was"),
         ("402", "no credit"),
         ("403", "forbids"),
         ("404_model", "no model 'test-model'"),

@@ -35,7 +35,9 @@ def test_an_unknown_provider_names_the_nearest(written, near):
 
 @pytest.mark.parametrize("written", ["zzzzzz", 7, ""])
 def test_a_provider_that_resembles_nothing_lists_all_and_says_that_none_is_needed(written):
-    with pytest.raises(PlanError, match=r"there are 'openai' or .*'local'.*base_url="):
+    with pytest.raises(
+        PlanError, match=r"there are 'openai', 'azure', .* or 'local'\. Any.*base_url="
+    ):
         provider_name(written)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 import llmframe as lf
 from llmframe import testing
-from llmframe.engine import course
+from llmframe.engine import course, lookout
 from llmframe.engine.remedy import Address, cause, cure
 from llmframe.engine.retry import Verdict, classify_status
 from llmframe.engine.scrubber import Scrubber
@@ -60,9 +60,14 @@ def a_proxys_page(stack):
     return {"base_url": f"{url}/v1"}, None
 
 
-def a_proxys_page_with_an_error(stack):
+def a_gateway_without_its_server(stack):
     url, _ = stack.enter_context(serve_page(502, BAD_GATEWAY))
     return {"base_url": f"{url}/v1"}, None
+
+
+def a_page_at_the_address_of_the_request(stack):
+    url, _ = stack.enter_context(serve_page(404))
+    return {"base_url": f"{url}/v1/chat/completions"}, None
 
 
 def no_v1_and_a_page(stack):
@@ -93,7 +98,8 @@ CASES = [
     (a_port_where_something_else_listens, "cannot be reached", "speaks no HTTP"),
     (another_service_of_json, "does not answer as an API", "something else listens"),
     (a_proxys_page, 'does not answer as an API.*text/html ("Sign in")', "Perhaps a proxy"),
-    (a_proxys_page_with_an_error, 'a web page ("502 Bad Gateway")', "Perhaps a proxy"),
+    (a_gateway_without_its_server, 'a web page ("502 Bad Gateway")', "the provider's status page"),
+    (a_page_at_the_address_of_the_request, "no chat", 'which is added to it: base_url="http'),
     (no_v1_and_a_page, "no chat completions API at", 'mostly it ends in /v1: base_url="http'),
     (no_v1_and_json, "no chat completions API at", 'mostly it ends in /v1: base_url="http'),
     (a_method_that_is_not_allowed, "no chat completions API at", "Check base_url."),
@@ -116,6 +122,7 @@ def found_in(text, words):
 @each_case
 def test_tag_says_it_in_one_message_and_nothing_is_paid(wrong, why, what, monkeypatch):
     monkeypatch.setattr(course, "NEVER_CONNECTED", 0.5)  # of the seconds that it knocks
+    monkeypatch.setattr(lookout, "NEVER_ANSWERED", 0.5)  # of the two minutes of an outage
     df = pd.DataFrame({"text": [f"record {number}" for number in range(12)]})
     with ExitStack() as stack:
         options, ledger = wrong(stack)
@@ -128,6 +135,16 @@ def test_tag_says_it_in_one_message_and_nothing_is_paid(wrong, why, what, monkey
         assert KEY not in said
         assert ledger is None or not any(call.billed for call in ledger.calls)
     assert caught.value.run.report.pending == 12
+
+
+def test_a_server_that_asks_for_a_key_is_told_to_where_none_was_found():
+    df = pd.DataFrame({"text": ["a", "b"]})
+    with testing.serve(key="sk-the-right-one") as server, pytest.raises(RunAborted) as caught:
+        df.llm.tag("text", ["a", "b"], model="m", base_url=server.url, progress=False)
+    said = str(caught.value)
+    assert "asks for an API key, and none was given or found (HTTP 401)" in said
+    assert "Give api_key=, or set OPENAI_API_KEY, in the environment or in a .env file." in said
+    assert "right api_key" not in said
 
 
 def test_knocking_ends_within_ten_seconds():
@@ -166,6 +183,8 @@ def test_a_page_for_a_single_row_costs_no_other(tmp_path):
 # -- the sentences themselves ---------------------------------------------------------------------
 
 HERE = Address("http://localhost:8000/v1", "m")
+ASKING = Address("http://localhost:8000/v1", "m", "VLLM_API_KEY", keyless=True)
+CALLED = Address("https://x/v1/chat/completions/", "m")
 THERE = Address("https://api.example/v1", "m", "the environment variable X_API_KEY")
 
 
@@ -181,6 +200,8 @@ def lost(message):
         (lost("[Errno -2] Name or service not known"), THERE, "no such host is known"),
         (lost("SSL: CERTIFICATE_VERIFY_FAILED"), THERE, "SSL_CERT_FILE"),
         (Verdict("end_run", "bad_request", "no", 401), THERE, "from the environment variable X_AP"),
+        (Verdict("end_run", "bad_request", "no", 401), ASKING, "set VLLM_API_KEY, in the env"),
+        (Verdict("end_run", "bad_request", "no", 404, about="address"), CALLED, '"https://x/v1"'),
         (Verdict("end_run", "connection", "no", about="gone"), HERE, "starts it anew"),
         (Verdict("end_run", "bad_request", "no", 302), THERE, "sent nowhere else"),
     ],

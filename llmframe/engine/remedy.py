@@ -17,6 +17,7 @@ _REFUSED = re.compile(r"refused|connect call failed|\\[errno (111|61)\\]|10061",
 _NO_HOST = re.compile(r"name or service|nodename|getaddrinfo|name resolution|no address", re.I)
 _NO_HTTP = re.compile(r"bad status line|bad http|invalid (http|constant)|expected http", re.I)
 _NO_TLS = re.compile(r"wrong.version|record layer|unknown.protocol|http request", re.I)
+_CALLED = re.compile(r"(/chat)?/completions$")  # what is added to the root for a request
 _NO_TRUST = re.compile(r"certificate", re.I)
 
 
@@ -25,11 +26,13 @@ class Address:
     """Where the requests went, for people.
 
     url: its address, or the words for it. key_source: where the key was found, if not given.
+    keyless: none was found; key_source is then the variable that may hold one.
     """
 
     url: str
     model: str
     key_source: str = ""
+    keyless: bool = False
 
     @property
     def is_here(self) -> bool:
@@ -40,6 +43,8 @@ class Address:
 def cause(verdict: Verdict, address: Address) -> str:
     """What is wrong, as the begin of a sentence."""
     url = address.url
+    if _asks_for_key(verdict, address):
+        return f"{url} asks for an API key, and none was given or found"
     if verdict.about:
         return {
             "model": f"{url} knows no model {address.model!r}",
@@ -67,6 +72,10 @@ def cause(verdict: Verdict, address: Address) -> str:
 
 def cure(verdict: Verdict, address: Address) -> str:
     """What to do about it, in one sentence."""
+    if _asks_for_key(verdict, address):
+        name = address.key_source
+        place = f", or set {name}, in the environment or in a .env file" if name else ""
+        return f"Give api_key={place}."
     if verdict.about:
         return _cure_of_address(verdict, address)
     if verdict.kind == "connection":
@@ -88,22 +97,32 @@ def cure(verdict: Verdict, address: Address) -> str:
     return cures.get(verdict.status, f"Check the settings for {address.url}.")
 
 
+def _asks_for_key(verdict: Verdict, address: Address) -> bool:
+    return verdict.status == 401 and not verdict.about and address.keyless
+
+
 def _cure_of_address(verdict: Verdict, address: Address) -> str:
     if verdict.about == "model":
-        return "Check model=, letter by letter; llmframe.check() lists what the endpoint serves."
+        return "Check model=, letter by letter; lf.check() lists what the endpoint serves."
     if verdict.about == "gone":
         return (
             "Run the cell again, which starts it anew; if it ends again, memory may be short: take "
             "a smaller file of weights."
         )
-    path = urlsplit(address.url).path.rstrip("/")
-    ends = f', mostly it ends in /v1: base_url="{address.url.rstrip("/")}/v1"'
-    root = f"Check base_url{'' if re.search(r'/v[0-9]', path) else ends}."
+    root = _cure_of_root(address.url.rstrip("/"))
     if verdict.about == "page":
         return (
             f"{root} Perhaps a proxy or a sign-in page stands between, or something else listens."
         )
     return root
+
+
+def _cure_of_root(url: str) -> str:
+    if called := _CALLED.search(url):
+        return f'Leave {called[0]} off, which is added to it: base_url="{url[: called.start()]}".'
+    if re.search(r"/v[0-9]", urlsplit(url).path):
+        return "Check base_url."
+    return f'Check base_url, mostly it ends in /v1: base_url="{url}/v1".'
 
 
 def _cure_of_connection(said: str, address: Address) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import threading
 import time
 from dataclasses import dataclass
@@ -42,7 +43,7 @@ def find_servers(
     found: dict[str, Server] = {}
 
     def ask(provider: str, base_url: str) -> None:
-        models = list_models(base_url, patience=patience)
+        models = _listed(base_url, patience)
         if models is not None:
             found[provider] = Server(provider, base_url, models)
 
@@ -58,14 +59,31 @@ def find_servers(
 def list_models(base_url: str, *, patience: float = PATIENCE) -> tuple[str, ...] | None:
     """The models that a server on this machine lists; None if it is none.
 
-    patience: seconds for each step on the wire. No key is sent.
+    patience: seconds, for all of it. No key is sent.
     """
+    found = find_servers((("", base_url),), patience=patience)
+    return found[0].models if found else None
+
+
+def is_listening(base_url: str, *, patience: float = PATIENCE) -> bool:
+    """Whether anything accepts connections there."""
+    host, port = _host(base_url), urlsplit(base_url).port
+    try:
+        socket.create_connection((host, port or 80), timeout=patience).close()
+    except OSError:
+        return False
+    return True
+
+
+def _host(base_url: str) -> str:
+    host = urlsplit(base_url).hostname or ""
+    return "127.0.0.1" if host == "localhost" else host
+
+
+def _listed(base_url: str, patience: float) -> tuple[str, ...] | None:
+    """The same; patience: seconds for each step on the wire."""
     parts = urlsplit(base_url)
-    connection = http.client.HTTPConnection(
-        "127.0.0.1" if parts.hostname == "localhost" else parts.hostname or "",
-        parts.port,
-        timeout=patience,
-    )
+    connection = http.client.HTTPConnection(_host(base_url), parts.port, timeout=patience)
     try:
         connection.request("GET", f"{parts.path.rstrip('/')}/models")
         response = connection.getresponse()

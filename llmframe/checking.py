@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import math
 import secrets
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from llmframe.config import DEFAULTS
 from llmframe.endpoints import Place, find_place, start_local
 from llmframe.engine.asking import Asker, Sampling
 from llmframe.engine.backend import open_backend
@@ -24,7 +24,7 @@ from llmframe.task.fields import resolve_fields
 from llmframe.task.prompt import Prompt
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from llmframe.config import Settings
     from llmframe.engine.results import Usage
@@ -35,6 +35,7 @@ TEXT = "The kettle arrived a day early and works well."
 FIELDS = {"tone": ["positive", "negative"]}
 INSTRUCTIONS = "Say what tone the review has."
 CAP = 256  # tokens of the answer; a model that thinks first may need all of them
+MOST_LISTED = 8  # models
 NAMES = (
     "reachable",
     "key accepted",
@@ -60,17 +61,16 @@ class Line:
     cure: str = ""
 
 
-def look(settings: Settings) -> tuple[str, tuple[Line, ...]]:
+def look(settings: Settings, *, timeout: float | None = None) -> tuple[str, tuple[Line, ...]]:
     """Ask the endpoint one small thing; returns its title and what was found, in order.
 
+    timeout: seconds, as the person gave them; None for PATIENCE.
     Raises PlanError where it is not even clear whom to ask.
     """
     refuse_own_thread()
-    if settings.max_output_tokens is None:
-        settings = replace(settings, max_output_tokens=CAP)
     place = find_place(settings, own_loop=True)
     place = start_local(place, need=lambda: 0)
-    timeout = settings.timeout if settings.timeout != DEFAULTS["timeout"] else PATIENCE
+    timeout = PATIENCE if timeout is None else timeout
     asking = asyncio.run_coroutine_threadsafe(_ask(place, timeout), loop_thread().loop)
     try:
         finding = asking.result()
@@ -106,7 +106,7 @@ def _asker(settings: Settings) -> Asker:
     sampling = Sampling(
         temperature=settings.temperature,
         seed=settings.seed,
-        max_output_tokens=settings.max_output_tokens,
+        max_output_tokens=settings.max_output_tokens or CAP,
         extra_body=settings.extra_body,
         logprobs=True,
     )
@@ -124,15 +124,23 @@ def _lines(place: Place, finding: Finding) -> tuple[Line, ...]:
 
 def _right(place: Place, finding: Finding) -> tuple[Line, ...]:
     return (
-        Line("reachable", place.notes[-1] if place.file else place.title, ok=True),
-        Line("key accepted", _whose_key(place), ok=True),
-        Line("model", str(place.settings.model), ok=True),
-        _format(finding),
+        *_known(place, ("reachable", "key accepted", "model")),
+        _format(finding, place.settings.max_output_tokens),
         _logprobs(finding),
         _headers(finding),
-        Line("latency", f"{finding.seconds:.2f} s{_requests(finding)}"),
+        Line("latency", f"{_seconds(finding.seconds)}{_requests(finding)}"),
         _price(place, finding),
     )
+
+
+def _known(place: Place, proven: Collection[str]) -> tuple[Line, ...]:
+    """What was asked, by whose key, for which model; proven: the names of what is right."""
+    found = {
+        "reachable": place.notes[-1] if place.file else "it answers",
+        "key accepted": _whose_key(place),
+        "model": str(place.settings.model),
+    }
+    return tuple(Line(name, told, ok=name in proven or None) for name, told in found.items())
 
 
 def _whose_key(place: Place) -> str:
@@ -142,7 +150,8 @@ def _whose_key(place: Place) -> str:
     return f"from {endpoint.key_source}" if endpoint.key_source else "as given"
 
 
-def _format(finding: Finding) -> Line:
+def _format(finding: Finding, cap: int | None) -> Line:
+    """cap: tokens of the answer, as a run would send it; None where only check has one."""
     refused = [name for name in finding.refused if name != "logprobs"]
     told = f"; refused: {', '.join(refused)}" if refused else ""
     name = finding.rung.response_format
@@ -150,6 +159,13 @@ def _format(finding: Finding) -> Line:
     reply = finding.reply
     if finding.valid:
         return Line("response format", f"{shown}, and the answer keeps to it{told}", ok=True)
+    if reply is not None and reply.finish_reason == "length" and cap is None:
+        return Line(
+            "response format",
+            f"{shown} is accepted; the answer met the {CAP} tokens that check allows it "
+            f"(a run sets no cap){told}",
+            cure="The model may think first; to see all of it: lf.check(max_output_tokens=4000).",
+        )
     if reply is not None and reply.finish_reason == "length":
         return Line(
             "response format",
@@ -184,6 +200,10 @@ def _headers(finding: Finding) -> Line:
     return Line("rate-limit headers", f"{told} a minute")
 
 
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds >= 0.1 else f"{1000 * seconds:.0f} ms"
+
+
 def _requests(finding: Finding) -> str:
     return f" ({finding.requests} requests, as ways of asking were refused)" * (
         finding.requests > 1
@@ -195,51 +215,72 @@ def _price(place: Place, finding: Finding) -> Line:
     if usage is None or not usage.tokens_in:
         return Line("price", "not known: the endpoint tells no tokens")
     tokens = f"{usage.tokens_in:,} tokens in, {usage.tokens_out:,} out each"
-    cost = _cost(place, usage)
-    if cost is None and not place.priced_at:
+    cost, currency = _cost(place, usage)
+    if cost is not None:
+        shown = f"{1000 * cost:,.2f}" if cost >= 0.1 else f"{1000 * cost:.3g}"
+        return Line("price", f"1,000 rows like this one cost {shown}, in {currency} ({tokens})")
+    if place.file is not None:
         return Line("price", f"nothing is charged on this machine ({tokens})")
-    if cost is None:
-        thousand = f"{usage.tokens_in:,} k tokens in, {usage.tokens_out:,} k out"
-        return Line("price", f"not known; 1,000 rows like this one take {thousand}: give prices=")
-    return Line("price", f"{1000 * cost:,.4g} for 1,000 rows like this one ({tokens})")
+    if not place.priced_at:
+        here = f"not known for a server on this machine ({tokens})"
+        return Line("price", f"{here}: give prices= if it charges")
+    thousand = f"{usage.tokens_in:,} k tokens in, {usage.tokens_out:,} k out"
+    return Line("price", f"not known; 1,000 rows like this one take {thousand}: give prices=")
 
 
-def _cost(place: Place, usage: Usage) -> float | None:
-    """Of one row: the endpoint's own word, else by the prices."""
+def _cost(place: Place, usage: Usage) -> tuple[float | None, str]:
+    """Of one row, and its currency: the endpoint's own word, else by the prices."""
     if usage.cost is not None:
-        return usage.cost
-    return None if place.prices is None else place.prices.cost(usage)
+        return usage.cost, "the currency that the endpoint charges in"
+    cost = None if place.prices is None else place.prices.cost(usage)
+    return cost, "US dollars" if place.settings.prices is None else "the currency of the prices"
 
 
 # -- where it failed ---------------------------------------------------------------------
 
 
 def _wrong(place: Place, finding: Finding, verdict: Verdict) -> tuple[Line, ...]:
-    """What stands before the failing line is right, what comes after was not seen."""
+    """What stands before the failing line is told as far as it is known; the rest was not seen."""
     failing = _where(verdict)
-    address = Address(place.title, str(place.settings.model), place.ready.key_source)
-    known = {
-        "reachable": place.title,
-        "key accepted": _whose_key(place),
-        "model": str(place.settings.model),
-    }
-    lines = []
-    for name in NAMES:
-        if name == failing:
-            found = f"{_cause(verdict, address)}: {verdict.message}"
-            lines.append(Line(name, found, ok=False, cure=_cure(verdict, address, finding.models)))
-        elif NAMES.index(name) < NAMES.index(failing):
-            lines.append(Line(name, known[name], ok=True))
-        else:
-            lines.append(Line(name, "not seen"))
-    return tuple(lines)
+    lines = {name: Line(name, "not seen") for name in NAMES}
+    for line in _known(place, _proven(verdict)):
+        if NAMES.index(line.name) < NAMES.index(failing):
+            lines[line.name] = line
+    endpoint, model = place.ready, str(place.settings.model)
+    keyless = endpoint.api_key == KEYLESS
+    address = Address(place.title, model, endpoint.key_source, keyless)
+    # the title has the address already
+    said = _cause(verdict, address if place.file else replace(address, url="this address"))
+    lines[failing] = Line(
+        failing,
+        f"{said}: {verdict.message}",
+        ok=None if verdict.action == "refused" else False,
+        cure=_cure(verdict, address, finding.models),
+    )
+    return tuple(lines.values())
+
+
+def _proven(verdict: Verdict) -> set[str]:
+    """The lines that a failure behind them shows to be right.
+
+    An API looks at the key before it looks for a model, and a filter is a model's. A limit may
+    be of the address alone, and a bad request may be refused before anything is looked at.
+    """
+    proven = set() if verdict.status is None else {"reachable"}
+    if verdict.about == "model" or verdict.kind == "content_filter":
+        proven.add("key accepted")
+    if verdict.kind == "content_filter":
+        proven.add("model")
+    return proven
 
 
 def _where(verdict: Verdict) -> str:
     """The line that a failure belongs to."""
     if verdict.about == "model":
         return "model"
-    if verdict.status in (401, 402, 403) or (verdict.status == 429 and verdict.action == "end_run"):
+    if verdict.kind == "rate_limit" and verdict.action != "end_run":
+        return "rate-limit headers"
+    if verdict.status in (401, 403) or verdict.kind == "rate_limit":
         return "key accepted"
     if verdict.kind in ("connection", "timeout", "server") or verdict.about:
         return "reachable"
@@ -254,7 +295,11 @@ def _cause(verdict: Verdict, address: Address) -> str:
         "server": f"{address.url} cannot answer now",
     }
     if verdict.action == "refused":
-        return "refused for now, so key and model are right"
+        wait = verdict.retry_after
+        asked = "" if wait is None else f", and asked to wait {math.ceil(wait):,} s"
+        return f"refused for now{asked}"
+    if verdict.kind == "rate_limit" and verdict.action == "fail_row":
+        return "one small request is more than the limit allows"
     if verdict.kind in words and not verdict.about:
         return words[verdict.kind]
     if verdict.status in (400, 422) and not verdict.about:
@@ -264,9 +309,9 @@ def _cause(verdict: Verdict, address: Address) -> str:
 
 def _cure(verdict: Verdict, address: Address, models: tuple[str, ...]) -> str:
     if verdict.action == "refused":
-        return "Wait a little: a run waits as the provider asks."
+        return "Check again after that time, or in a minute; a run waits by itself."
     if verdict.kind == "timeout":
-        return "A server that loads its model first may need longer: check(timeout=120)."
+        return "A server that loads its model first may need longer: lf.check(timeout=120)."
     if verdict.kind == "server" and not verdict.about:
         return "Try again in a minute; look at the provider's status page, or the server's log."
     if verdict.about == "model":
@@ -280,9 +325,12 @@ def _cure(verdict: Verdict, address: Address, models: tuple[str, ...]) -> str:
 def _cure_of_model(model: str, models: tuple[str, ...]) -> str:
     if not models:
         return "Check model=, letter by letter; the endpoint does not list what it serves."
-    near = difflib.get_close_matches(model, models, n=3) or list(models[:8])
-    more = "" if len(near) == len(models) else " and more"
-    return f"It serves {', '.join(map(repr, near))}{more}."
+    if model in models:
+        return f"It serves {model!r} by its own list, but perhaps not to this key, or not for chat."
+    if near := difflib.get_close_matches(model, models, n=3):
+        return f"Did you mean {' or '.join(map(repr, near))}?"
+    more = f" and {len(models) - MOST_LISTED:,} more" if len(models) > MOST_LISTED else ""
+    return f"It serves {', '.join(map(repr, models[:MOST_LISTED]))}{more}."
 
 
 def _servers_here() -> str:

@@ -56,8 +56,9 @@ class Probe:
     async def run(self, rung: Rung) -> Finding:
         """Ask; where a way of asking is refused, in the next simpler one."""
         found = Finding(rung)
+        ends = asyncio.get_running_loop().time() + self._timeout
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout_at(ends):
                 while found.requests < MOST:
                     found = await self._ask(found)
                     simpler = self._simpler(found)
@@ -68,7 +69,7 @@ class Probe:
             verdict = classify(exc, timeout=self._timeout, scrub=self._scrub)
             found = replace(found, verdict=verdict, requests=found.requests + 1)
         if found.verdict is not None and found.verdict.about == "model":
-            return replace(found, models=await self._served())
+            return replace(found, models=await self._served(ends))
         return found
 
     async def _ask(self, found: Finding) -> Finding:
@@ -102,10 +103,10 @@ class Probe:
             return None
         return replace(found, rung=lower, refused=(*found.refused, _lost(found.rung, lower)))
 
-    async def _served(self) -> tuple[str, ...]:
-        """The models that the endpoint lists; empty where it does not."""
+    async def _served(self, ends: float) -> tuple[str, ...]:
+        """The models that the endpoint lists; empty where it does not by then (a loop's time)."""
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout_at(ends):
                 return await self._backend.models()
         except Exception:  # noqa: BLE001 - it is only a help
             return ()

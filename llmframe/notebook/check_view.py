@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from llmframe.checking import Line
 
 _MARKS = {True: ("yes", "good"), False: ("no", "bad"), None: ("", "")}
+_JUDGED = ("reachable", "key accepted", "model", "response format")  # what can be right
 _LONGEST = 600  # characters of one thing found
 
 
@@ -30,9 +31,17 @@ class Check:
         """Whether nothing was found wrong."""
         return all(line.ok is not False for line in self.lines)
 
+    @property
+    def _state(self) -> tuple[str, str]:
+        """In words, with their tint."""
+        if not self.ok:
+            return "something is wrong", "bad"
+        if all(line.ok for line in self.lines if line.name in _JUDGED):
+            return "all right", "good"
+        return "nothing is wrong, but not all was seen", "wait"
+
     def __repr__(self) -> str:
-        state = "all right" if self.ok else "something is wrong"
-        return f"<Check of {plain(self.title, limit=120)}: {state}>"
+        return f"<Check of {plain(self.title, limit=120)}: {self._state[0]}>"
 
     def __str__(self) -> str:
         width = max(len(line.name) for line in self.lines)
@@ -45,8 +54,7 @@ class Check:
         return "\n".join(told)
 
     def _repr_html_(self) -> str:
-        state = style.chip(*(("all right", "good") if self.ok else ("something is wrong", "bad")))
-        head = style.head(state, style.mono(html(self.title, limit=120)))
+        head = style.head(style.chip(*self._state), style.mono(html(self.title, limit=120)))
         return style.frame((head, *map(_line_html, self.lines)))
 
     def _ipython_display_(self) -> None:

@@ -75,8 +75,10 @@ class Settings:
             "ollama", "vllm", "lmstudio" or "llama.cpp" sets base_url, the key's variable and
             more, all to be overridden; "local" starts a small model on this machine.
         model: the model's name at the endpoint; with "local" "smollm2" or the path of a GGUF
-            file. base_url: root of an OpenAI-compatible API, with its ``/v1``. api_key: else
-            the endpoint's variable, in the environment or a ``.env`` file.
+            file. base_url: root of an OpenAI-compatible API, with its ``/v1``; else
+            OPENAI_BASE_URL. api_key: else the endpoint's variable. Both are looked for in the
+            environment, then in a ``.env`` file; an address that only the file names gets no
+            key of the environment.
         client: an ``AsyncOpenAI``, or a callable that returns one, called on the loop that
             uses it. allow_http: no warning for a key sent over plain http.
     Prompt

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -12,6 +13,7 @@ import pytest
 import llmframe as lf
 from llmframe import testing
 from llmframe.engine import course, lookout
+from llmframe.engine.advice import AGAIN_WITHOUT, aborted, how_to_go_on
 from llmframe.engine.remedy import Address, cause, cure
 from llmframe.engine.retry import Verdict, classify_status
 from llmframe.engine.scrubber import Scrubber
@@ -232,3 +234,17 @@ def test_a_missing_model_is_told_from_a_missing_api(status, body, about):
     verdict = classify_status(status, body, {}, Scrubber())
     assert verdict.about == about
     assert verdict.action == ("end_run" if about else "fail_row")
+
+
+def test_a_hopeless_run_says_where_its_frame_is_and_to_go_on_after_the_cure(configured):
+    pd.DataFrame({"text": ["a", "b"]}).llm.tag("text", ["a", "b"])
+    report = replace(lf.last_run().report, ok=1, pending=1)
+    refused = Verdict("end_run", "bad_request", "no", 401)
+    said = aborted(refused, report, THERE)
+    assert "lf.last_run().partial() is the frame so far. Then run the cell again: it goes" in said
+    said = aborted(refused, replace(report, checkpoint=None), THERE)
+    assert said.endswith("is the frame so far. " + AGAIN_WITHOUT)
+    gone = Verdict("end_run", "connection", "no", about="gone")
+    assert aborted(gone, report, HERE).count("un the cell again") == 1
+    assert how_to_go_on(report).startswith("Run the cell again")
+    assert how_to_go_on(report, cured=True).startswith("Then run the cell again")

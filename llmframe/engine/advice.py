@@ -16,6 +16,7 @@ NO_LOGPROBS = (
     "empty; the answers themselves are as good as ever. Leave confidence= out, or take a model "
     "that gives them."
 )
+SO_FAR = "lf.last_run().partial() is the frame so far."
 AGAIN = "Run the cell again: it goes on where it stopped, and nothing answered is paid again."
 AGAIN_WITHOUT = "Without a checkpoint the answers are only in this frame: keep it."
 
@@ -26,14 +27,17 @@ def safe_rows(report: RunReport) -> str:
     return f"{report.ok:,} of {report.rows:,} rows are answered{where}"
 
 
-def how_to_go_on(report: RunReport) -> str:
-    """What to do about rows that are pending or failed; empty if there are none."""
+def how_to_go_on(report: RunReport, *, cured: bool = False) -> str:
+    """What to do about rows that are pending or failed; empty if there are none.
+
+    cured: it stands behind the cure of what ended the run, which comes first.
+    """
     if not (report.pending or report.failed):
         return ""
     if report.checkpoint is None:
         return AGAIN_WITHOUT
     if report.pending:
-        return AGAIN
+        return f"Then r{AGAIN[1:]}" if cured else AGAIN
     rows = "row" if report.failed == 1 else f"{report.failed:,} rows"
     return f"Run the cell again to try the failed {rows} once more; nothing else is paid again."
 
@@ -59,7 +63,10 @@ def aborted(verdict: Verdict, report: RunReport, address: Address) -> str:
     left = f"{report.pending:,} are pending and nothing more is sent."
     if not report.ok:
         return f"{why} 0 of {report.rows:,} rows are answered; {left}"
-    return f"{why} {safe_rows(report)}; {left} {how_to_go_on(report)}"
+    so_far = f"{why} {safe_rows(report)}; {left} {SO_FAR}"
+    if verdict.about == "gone":  # the cure says it already
+        return so_far
+    return f"{so_far} {how_to_go_on(report, cured=True)}"
 
 
 def incomplete(report: RunReport) -> str:

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 
 OWN_RUNNER = ("runner",)  # what a call that has its own runner does not take
 OF_FRAMES = ("overwrite", "id", "adopt")  # what one column does not take
+OF_CHECK = (
+    "provider", "base_url", "api_key", "client", "allow_http", "model",
+    "instructions", "temperature", "seed", "max_output_tokens", "extra_body", "prices", "timeout",
+)  # fmt: skip
 
 
 @with_options()
@@ -110,7 +114,7 @@ def tag_series(series: pd.Series[Any], fields: object, **options: Unpack[Options
     return _block(frame, frame.columns[0], fields, settings, only_new=True)
 
 
-@told_plainly
+@with_options(only=OF_CHECK)
 def check(**options: Unpack[Options]) -> Check:
     """Ask the endpoint one small thing and show what it is and can do, line by line.
 

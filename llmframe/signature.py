@@ -19,14 +19,19 @@ _TABLE = inspect.cleandoc(Settings.__doc__ or "").split("\n\n", 1)[1]
 
 
 def with_options(
-    *, without: Iterable[str] = (), doc: Callable[..., object] | None = None
+    *,
+    without: Iterable[str] = (),
+    only: Iterable[str] = DEFAULTS,
+    doc: Callable[..., object] | None = None,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Spell out ``**options`` in a function's signature and docstring, and tell errors plainly.
 
-    without: options that make no sense for this call. doc: a function that was spelled out,
-    whose docstring and options are taken instead.
+    without: options that make no sense for this call. only: those that do, where they are few;
+    the function's own docstring tells of them then. doc: a function that was spelled out, whose
+    docstring and options are taken instead.
     """
-    left_out = frozenset(without)
+    names = frozenset(only) - frozenset(without)
+    table = _TABLE if only is DEFAULTS else ""
 
     def spell_out(function: Callable[P, R]) -> Callable[P, R]:
         signature = inspect.signature(function)
@@ -44,7 +49,7 @@ def with_options(
                 annotation=_shown(annotations[name]),
             )
             for name, default in DEFAULTS.items()
-            if name not in left_out
+            if name in names
         ]
         if doc is not None:
             taken = inspect.signature(doc).parameters.values()
@@ -54,7 +59,7 @@ def with_options(
         )
         told = told_plainly(function)
         setattr(told, "__signature__", spelled_out)  # noqa: B010 - typed as a plain callable
-        own_doc = f"{inspect.cleandoc(function.__doc__ or '')}\n\n{_TABLE}\n"
+        own_doc = f"{inspect.cleandoc(function.__doc__ or '')}\n\n{table}".rstrip() + "\n"
         told.__doc__ = own_doc if doc is None else doc.__doc__
         return told
 

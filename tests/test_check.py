@@ -345,3 +345,11 @@ def test_help_names_what_it_uses_and_shows_what_it_looks_like():
 
 def test_an_option_that_it_does_not_use_is_taken(configured):
     assert lf.check(prefix="p_", checkpoint=False).ok
+
+
+def test_its_signature_names_what_it_uses_and_nothing_else():
+    names = list(inspect.signature(lf.check).parameters)
+    assert {"provider", "model", "timeout", "prices"} <= set(names)
+    assert {"checkpoint", "prefix", "concurrency"}.isdisjoint(names)
+    assert all(name in lf.check.__doc__ for name in names)
+    assert "checkpoint" not in lf.check.__doc__

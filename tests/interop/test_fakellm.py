@@ -37,6 +37,6 @@ def test_check_tells_every_line_right(fakellm, capsys):
     assert wrong.name == "response format"
     assert wrong.found == "json_schema is accepted, but the answer does not keep to it"
     told = {line.name: line.found for line in check.lines}
-    assert told["reachable"] == fakellm
+    assert told["reachable"] == "it answers"
     assert told["logprobs"] == "no: asked for, but none came"
     assert told["rate-limit headers"] == "none; limits are learnt from refusals"

@@ -248,3 +248,17 @@ def test_a_hopeless_run_says_where_its_frame_is_and_to_go_on_after_the_cure(conf
     assert aborted(gone, report, HERE).count("un the cell again") == 1
     assert how_to_go_on(report).startswith("Run the cell again")
     assert how_to_go_on(report, cured=True).startswith("Then run the cell again")
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        ("API key not valid. Please pass a valid API key.", 401),
+        ("Incorrect API key provided: gs***tF. You can obtain an API key from https://x.ai.", 401),
+        ("The text says: API key not valid. Please pass a valid API key.", 400),
+    ],
+)
+def test_a_key_that_is_refused_with_a_400_is_a_wrong_key(said, status):
+    verdict = classify_status(400, {"message": said}, {}, Scrubber())
+    assert verdict.status == status
+    assert (verdict.action == "end_run") == (status == 401)

@@ -48,6 +48,11 @@ _NO_MODEL = re.compile(
     r"|the supported api model names are .{1,200}, but you passed .{1,100}",
     re.I,
 )  # the whole message, so that no row's text in one can be taken for it
+_NO_KEY = re.compile(
+    r"api key not valid\. please pass a valid api key"
+    r"|incorrect api key provided: .{1,100}\. you can obtain an api key from .{1,100}",
+    re.I,
+)  # the whole message of Gemini, and of xAI
 _TITLE = re.compile(r"<title[^>]*>(.{1,200}?)</title>", re.I | re.S)
 _TOO_LARGE = re.compile(r"request too large", re.I)
 _AMOUNTS = re.compile(r"limit:? ([\d,]+)\b.{0,60}?\brequested:? ([\d,]+)", re.I | re.S)
@@ -131,6 +136,8 @@ def classify_status(
     code = str(error.get("code") or error.get("type") or "") or None
     told = str(error.get("message") or error.get("detail") or "")
     wait = retry_after(headers)
+    if status == 400 and _NO_KEY.fullmatch(told.rstrip(".")):
+        status = 401  # what others call a wrong key
     if _is_billing(status, error, wait):
         action: Action = "end_run"
         kind: ErrorKind = "rate_limit"

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypedDict
+from urllib.parse import urlsplit
 
 from llmframe.errors import PlanError
 from llmframe.option_rules import CHECKS, SECRET, URL_IS, is_url
@@ -213,13 +214,13 @@ def configure(*, reset: bool = False, **defaults: Any) -> Configuration:
     nothing over from it, its key least of all.
     Raises PlanError for an unknown option or a value that cannot be right.
     """
+    global _configured
     check_names(defaults)
     lower = {} if reset else dict(_configured)
     values = _laid_over(lower, defaults)
     mask_key(values)
     check_values(Settings(**values))
-    _configured.clear()
-    _configured.update(values)
+    _configured = values  # at once: other threads settle their calls by it
     stays = "provider" in values or "provider" in defaults
     return Configuration(values, left=None if stays else lower.get("provider"))
 
@@ -270,16 +271,26 @@ def _moves(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> bool:
     """Whether the upper layer names another endpoint than the lower."""
     if upper.get("provider", lower.get("provider")) != lower.get("provider"):
         return True
+    if lower.get("client") is not None and any(upper.get(name) for name in ENDPOINT):
+        return True  # a client knows its own address and key
+    if upper.get("client") is not None:
+        return True
     if "base_url" not in upper:
         return False
-    return _address(upper.get("base_url"), lower) != _address(lower.get("base_url"), lower)
+    there, here = (_meant(layer.get("base_url"), lower) for layer in (upper, lower))
+    return not (there.startswith(here) or here.startswith(there))
 
 
-def _address(base_url: object, layer: Mapping[str, Any]) -> str:
-    """The address that is meant where this one, or none, is given."""
+def _meant(base_url: object, layer: Mapping[str, Any]) -> str:
+    """The address that is meant where this one, or none, is given; it ends in a slash.
+
+    One that is a part of another is of the same endpoint: with its /v1, and without.
+    """
     preset = PRESETS.get(layer.get("provider") or "")
-    default = preset.base_url if preset is not None else default_address().value
-    return str(base_url or default).rstrip("/")
+    if not base_url:
+        base_url = preset.base_url if preset is not None else default_address().value
+    parts = urlsplit(str(base_url).rstrip("/") + "/")
+    return f"{parts.scheme.lower()}://{parts.netloc.lower()}{parts.path}"
 
 
 def default_address() -> Found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import openai
 import pytest
 
 import llmframe as lf
@@ -226,3 +227,34 @@ def test_a_provider_of_the_call_leaves_the_configured_address_and_client():
 def test_no_provider_may_be_asked_for_again():
     lf.configure(provider="deepseek")
     assert settle({"provider": None}).provider is None
+
+
+def test_an_address_with_and_without_its_end_is_the_same_endpoint():
+    lf.configure(base_url="https://api.example.com", api_key=KEY)
+    lf.configure(base_url="https://API.example.com/v1")
+    assert settle({}).api_key == KEY
+    assert settle({"base_url": "https://api.example.com/v1/"}).api_key == KEY
+    for other in ("https://api.example.com.evil/v1", "https://api.example.com:444/v1",
+                  "http://api.example.com/v1", "https://api.example.com/v10"):  # fmt: skip
+        assert settle({"base_url": other}).api_key is None
+
+
+@pytest.mark.parametrize(
+    "upper",
+    [{"base_url": "https://b.example/v1"}, {"api_key": KEY}, {"provider": "groq"}],
+)
+def test_an_endpoint_of_the_call_leaves_a_configured_client(upper):
+    lf.configure(
+        client=openai.AsyncOpenAI(api_key="sk-theirs-123", base_url="https://a.example/v1")
+    )
+    found = settle(upper)
+    assert found.client is None
+    assert found.api_key == upper.get("api_key")
+
+
+def test_a_client_of_the_call_leaves_the_configured_provider_and_key():
+    client = openai.AsyncOpenAI(api_key="sk-theirs-123", base_url="https://a.example/v1")
+    lf.configure(provider="deepseek", api_key=KEY)
+    found = settle({"client": client})
+    assert found.client is client
+    assert (found.provider, found.api_key, found.base_url) == (None, None, None)

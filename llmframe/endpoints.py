@@ -135,13 +135,20 @@ def _in_use(base_url: str) -> bool:
 
 def _of_client(settings: Settings, named: Preset | None, *, own_loop: bool) -> Place:
     """The person's own client; it knows its address and its key."""
+    given = _given(settings) | {"base_url": "the client's"}
+    sets = named.defaults(given) if named is not None else {}
+    settings = replace(settings, **sets)
     _check_model(settings, named)
+    _check_seed(settings, named)
     check_client(settings.client, private_loop=own_loop)
     made = make_client(settings.client, loop_thread().call if own_loop else None)
     url = hide_secrets(str(made.base_url))
     endpoint = Endpoint(url, Key(made.api_key), made, owned=made is not settings.client)
     _warn_of_plain_http(url, settings, endpoint.api_key)
-    return Place(settings, named or preset_of(url), endpoint_identity(url), endpoint)
+    told = ", ".join(f"{name} {value}" for name, value in sets.items())
+    notes = (f"{named.title}: {told}.",) if named is not None and told else ()
+    preset = named or preset_of(url)
+    return Place(settings, preset, endpoint_identity(url), endpoint, notes=notes)
 
 
 def _of_file(settings: Settings, preset: Preset) -> Place:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import openai
 import pytest
 
 import llmframe as lf
@@ -297,3 +298,15 @@ def df_of_texts():
 
     lf.configure(progress=False)
     return pd.DataFrame({"text": ["one", "two"]})
+
+
+def test_a_provider_that_is_named_beside_a_client_sets_what_the_client_does_not_know():
+    client = openai.AsyncOpenAI(api_key=KEY, base_url="https://gateway.example/v1")
+    found = place(provider="deepseek", client=client)
+    assert found.settings.model == "deepseek-flash"
+    assert found.settings.extra_body == {"thinking": {"type": "disabled"}}
+    assert found.ready.base_url == "https://gateway.example/v1/"
+    [note] = found.notes
+    assert note.startswith("DeepSeek: model deepseek-flash, extra_body")
+    with pytest.raises(PlanError, match="random_seed"):
+        place(provider="mistral", client=client, seed=7)

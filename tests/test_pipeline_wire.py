@@ -68,7 +68,7 @@ def test_every_fault_fails_its_own_row_with_its_kind_and_no_other():
     df = pd.concat([frame(100), pd.DataFrame({"text": [f"<{fault}>" for fault in FAULTS]})])
     rows = {f"<{fault}>": fault for fault in FAULTS}
     with testing.serve(fault_rows=rows, latency=0.005) as server:
-        out = tag(df, server, max_attempts=2, timeout=0.4, details=True)
+        out = tag(df, server, max_attempts=2, timeout=1.0, details=True)
         asked = server.ledger.rows()
     bad = out.set_index("text").iloc[100:]
     assert (out["llm_status"][:100] == "ok").all()

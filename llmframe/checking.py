@@ -205,9 +205,11 @@ def _seconds(seconds: float) -> str:
 
 
 def _requests(finding: Finding) -> str:
-    return f" ({finding.requests} requests, as ways of asking were refused)" * (
-        finding.requests > 1
-    )
+    if finding.requests == 1:
+        return ""
+    if not finding.refused:
+        return f" ({finding.requests} requests: the first was lost)"
+    return f" ({finding.requests} requests, as ways of asking were refused)"
 
 
 def _price(place: Place, finding: Finding) -> Line:

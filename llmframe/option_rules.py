@@ -57,7 +57,8 @@ def is_url(value: object) -> bool:
     try:
         parts = urlsplit(value)
         parts.port  # noqa: B018 - reading it is the check
-    except ValueError:
+        (parts.hostname or "").encode("idna")
+    except ValueError:  # also a host's name that cannot be one
         return False
     plain = not (parts.query or parts.fragment or "@" in parts.netloc)
     return parts.scheme in ("http", "https") and bool(parts.hostname) and plain

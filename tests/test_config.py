@@ -258,3 +258,9 @@ def test_a_client_of_the_call_leaves_the_configured_provider_and_key():
     found = settle({"client": client})
     assert found.client is client
     assert (found.provider, found.api_key, found.base_url) == (None, None, None)
+
+
+@pytest.mark.parametrize("host", ["a..b.invalid", "a" * 64 + ".invalid"])
+def test_a_host_that_cannot_be_one_is_a_plan_error(host):
+    with pytest.raises(PlanError, match="base_url"):
+        lf.configure(base_url=f"https://{host}/v1")

@@ -151,3 +151,9 @@ def test_the_providers_whose_key_is_there_are_known(monkeypatch):
     assert keys_found() == []
     monkeypatch.setenv("GROQ_API_KEY", KEY)
     assert keys_found() == ["groq"]
+
+
+def test_what_cannot_be_a_key_does_not_hide_the_others(monkeypatch):
+    monkeypatch.setenv("GROQ_API_KEY", "schl\u00fcssel")
+    monkeypatch.setenv("MISTRAL_API_KEY", "a-key")
+    assert keys_found() == ["mistral"]

@@ -262,3 +262,17 @@ def test_a_key_that_is_refused_with_a_400_is_a_wrong_key(said, status):
     verdict = classify_status(400, {"message": said}, {}, Scrubber())
     assert verdict.status == status
     assert (verdict.action == "end_run") == (status == 401)
+
+
+@pytest.mark.parametrize(
+    ("url", "right"),
+    [
+        ("https://api.groq.com", "https://api.groq.com/openai/v1"),
+        ("https://openrouter.ai/v1", "https://openrouter.ai/api/v1"),
+        ("https://me.openai.azure.com", "https://me.openai.azure.com/openai/v1"),
+        ("https://api.example.com", "https://api.example.com/v1"),
+    ],
+)
+def test_the_address_of_a_provider_is_told_as_it_is(url, right):
+    verdict = classify_status(404, {"message": "Not Found"}, {}, Scrubber())
+    assert f'base_url="{right}"' in cure(verdict, Address(url, "m"))

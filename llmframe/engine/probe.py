@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from llmframe.engine.retry import Verdict
     from llmframe.engine.scrubber import Scrubber
 
-MOST = 6  # requests: each way of asking is refused at most once
+MOST = 7  # requests: each way of asking is refused at most once, and one is asked again
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +27,14 @@ class Finding:
 
     verdict: why there was no answer. reply: the answer. valid: it is what was asked for.
     seconds: that the answered request took. rung: how it was written. requests: in all.
-    refused: what was not taken, in order. models: that the endpoint lists, where it knows no
-    such model.
+    refused: what was not taken, in order. broke: the server has failed once. models: that the
+    endpoint lists, where it knows no such model.
     """
 
     rung: Rung
     requests: int = 0
     refused: tuple[str, ...] = ()
+    broke: bool = False
     verdict: Verdict | None = None
     reply: Reply | None = None
     valid: bool = False
@@ -98,6 +99,8 @@ class Probe:
         if verdict.kind == "bad_request" and verdict.action == "fail_row":
             lower = found.rung.below(verdict.param, verdict.message, self._asker.given)
         elif (verdict.status or 0) >= 500 and found.rung.response_format == "json_schema":
+            if not found.broke:  # by chance, perhaps
+                return replace(found, broke=True)
             lower = found.rung.simpler()  # some servers break at a schema that they do not know
         if lower is None:
             return None

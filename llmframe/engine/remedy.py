@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from llmframe.engine.identity import is_loopback
+from llmframe.presets import preset_of
 
 if TYPE_CHECKING:
     from llmframe.engine.retry import Verdict
@@ -120,6 +121,12 @@ def _cure_of_address(verdict: Verdict, address: Address) -> str:
 def _cure_of_root(url: str) -> str:
     if called := _CALLED.search(url):
         return f'Leave {called[0]} off, which is added to it: base_url="{url[: called.start()]}".'
+    known = preset_of(url)
+    if known is not None and known.base_url not in ("", url):
+        return f'Check base_url: that of {known.title} is base_url="{known.base_url}".'
+    if known is not None and known.name == "azure":
+        parts = urlsplit(url)
+        return f'Check base_url, mostly it is base_url="{parts.scheme}://{parts.netloc}/openai/v1".'
     if re.search(r"/v[0-9]", urlsplit(url).path):
         return "Check base_url."
     return f'Check base_url, mostly it ends in /v1: base_url="{url}/v1".'

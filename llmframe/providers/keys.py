@@ -53,9 +53,10 @@ def look_up(variable: str, *, only_file: bool = False) -> FoundKey | None:
 
 
 def keys_found() -> list[str]:
-    """The providers whose key is there, by name."""
-    presets = (preset for preset in PRESETS.values() if preset.variable)
-    return [preset.name for preset in presets if look_up(preset.variable) is not None]
+    """The providers whose key is there, by name; what cannot be one is none."""
+    variables = ((preset.name, preset.variable) for preset in PRESETS.values() if preset.variable)
+    held = ((name, find_variable(variable)) for name, variable in variables)
+    return [name for name, found in held if found is not None and is_sendable_key(found.value)]
 
 
 def not_found(

@@ -315,7 +315,7 @@ def _ending(call: Call, headline: str) -> Ending:
         report=replace(report, checkpoint=_from_here(report.checkpoint)),
         model=run.execution.job.model,
         headline=headline or run.status,
-        next_step=how_to_go_on(report),
+        next_step=how_to_go_on(report, cured=run.status == "aborted"),
         notes=(*call.notes, *on_long_texts(report)),
     )
 

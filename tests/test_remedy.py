@@ -12,7 +12,7 @@ import pytest
 
 import llmframe as lf
 from llmframe import testing
-from llmframe.engine import course, lookout
+from llmframe.engine import course
 from llmframe.engine.advice import AGAIN_WITHOUT, aborted, how_to_go_on
 from llmframe.engine.remedy import Address, cause, cure
 from llmframe.engine.retry import Verdict, classify_status
@@ -124,7 +124,6 @@ def found_in(text, words):
 @each_case
 def test_tag_says_it_in_one_message_and_nothing_is_paid(wrong, why, what, monkeypatch):
     monkeypatch.setattr(course, "NEVER_CONNECTED", 0.5)  # of the seconds that it knocks
-    monkeypatch.setattr(lookout, "NEVER_ANSWERED", 0.5)  # of the two minutes of an outage
     df = pd.DataFrame({"text": [f"record {number}" for number in range(12)]})
     with ExitStack() as stack:
         options, ledger = wrong(stack)

@@ -111,6 +111,11 @@ def _cure_of_address(verdict: Verdict, address: Address) -> str:
             "a smaller file of weights."
         )
     root = _cure_of_root(address.url.rstrip("/"))
+    if verdict.about == "page" and (verdict.status or 0) >= 500:
+        return (
+            "A gateway says so while its server is away: try again in a minute, and look at the "
+            f"provider's status page. {root}"
+        )
     if verdict.about == "page":
         return (
             f"{root} Perhaps a proxy or a sign-in page stands between, or something else listens."

@@ -174,14 +174,12 @@ def _of_page(verdict: Verdict, page: object, scrub: Scrubber) -> Verdict:
     """A page of HTML instead of an error of the API: by a proxy, or by something else.
 
     A firewall may send one for a single row: so it ends a run only where nothing else came.
-    From 500 on it is a gateway's, whose server is away for now.
     """
     title = page_title(str(page), scrub)
     said = f"the endpoint answered HTTP {verdict.status} with a web page{title}"
-    status = verdict.status or 0
-    if status in (400, 403) or (verdict.action == "retry" and status < 500):
-        return replace(verdict, action="retry", message=said, about="page")
-    return replace(verdict, message=said)
+    if verdict.action != "retry" and verdict.status not in (400, 403):
+        return replace(verdict, message=said)
+    return replace(verdict, action="retry", message=said, about="page")
 
 
 def page_title(page: str, scrub: Scrubber | None = None) -> str:

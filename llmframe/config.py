@@ -289,7 +289,10 @@ def _meant(base_url: object, layer: Mapping[str, Any]) -> str:
     preset = PRESETS.get(layer.get("provider") or "")
     if not base_url:
         base_url = preset.base_url if preset is not None else default_address().value
-    parts = urlsplit(str(base_url).rstrip("/") + "/")
+    address = str(base_url).rstrip("/") + "/"
+    if not is_url(address):
+        return address  # it is refused in a moment, with what it takes
+    parts = urlsplit(address)
     return f"{parts.scheme.lower()}://{parts.netloc.lower()}{parts.path}"
 
 

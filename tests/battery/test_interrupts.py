@@ -24,12 +24,16 @@ ROWS = 10
 
 @pytest.fixture(autouse=True)
 def nothing_left_standing():
-    """Loops that were left standing hold their runs: other tests begin as in a new process."""
+    """Loops that were left standing hold their runs: other tests begin as in a new process.
+
+    What is left of an interrupted run is thrown away here, on its closed loop.
+    """
     yield
     for store in tuple(shared._stores.values()):
         store.close()
     shared._stores.clear()
     runner._after_fork()
+    gc.collect()
 
 
 class Steps:
@@ -118,13 +122,6 @@ def moments(tmp_path_factory):
         loop.run_until_complete(tag(server, tmp_path_factory.mktemp("count")))
         cancel_and_close(loop)
     return next(steps.taken)
-
-
-@pytest.fixture(autouse=True)
-def quiet():
-    """What is left of an interrupted run is thrown away on a closed loop."""
-    yield
-    gc.collect()
 
 
 def interrupt_at(at, folder, after, wanted):

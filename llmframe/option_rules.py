@@ -57,9 +57,12 @@ def is_url(value: object) -> bool:
     try:
         parts = urlsplit(value)
         parts.port  # noqa: B018 - reading it is the check
-        (parts.hostname or "").encode("idna")
-    except ValueError:  # also a host's name that cannot be one
+    except ValueError:
         return False
+    if not all(
+        0 < len(label) < 64 for label in (parts.hostname or "").removesuffix(".").split(".")
+    ):
+        return False  # no host can be called so
     plain = not (parts.query or parts.fragment or "@" in parts.netloc)
     return parts.scheme in ("http", "https") and bool(parts.hostname) and plain
 

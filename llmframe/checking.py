@@ -18,7 +18,6 @@ from llmframe.engine.probe import Finding, Probe
 from llmframe.engine.remedy import Address, cause, cure
 from llmframe.engine.scrubber import Scrubber
 from llmframe.providers.discover import find_servers
-from llmframe.providers.keys import KEYLESS
 from llmframe.runner import loop_thread, refuse_own_thread
 from llmframe.task.fields import resolve_fields
 from llmframe.task.prompt import Prompt
@@ -145,7 +144,7 @@ def _known(place: Place, proven: Collection[str]) -> tuple[Line, ...]:
 
 def _whose_key(place: Place) -> str:
     endpoint = place.ready
-    if place.file is not None or endpoint.api_key == KEYLESS:
+    if place.file is not None or endpoint.is_keyless:
         return "none is needed"
     return f"from {endpoint.key_source}" if endpoint.key_source else "as given"
 
@@ -249,8 +248,7 @@ def _wrong(place: Place, finding: Finding, verdict: Verdict) -> tuple[Line, ...]
         if NAMES.index(line.name) < NAMES.index(failing):
             lines[line.name] = line
     endpoint, model = place.ready, str(place.settings.model)
-    keyless = endpoint.api_key == KEYLESS
-    address = Address(place.title, model, endpoint.key_source, keyless)
+    address = Address(place.title, model, endpoint.key_source, endpoint.is_keyless)
     # the title has the address already
     said = _cause(verdict, address if place.file else replace(address, url="this address"))
     lines[failing] = Line(

@@ -238,6 +238,11 @@ def settle(given: Mapping[str, Any]) -> Settings:
     return settings
 
 
+def is_given(name: str, given: Mapping[str, Any]) -> bool:
+    """Whether an option stands in the call or is configured, if only with its default."""
+    return name in given or name in _configured
+
+
 def _laid_over(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
     """One layer of options over another.
 

@@ -135,8 +135,7 @@ def _in_use(base_url: str) -> bool:
 
 def _of_client(settings: Settings, named: Preset | None, *, own_loop: bool) -> Place:
     """The person's own client; it knows its address and its key."""
-    given = _given(settings) | {"base_url": "the client's"}
-    sets = named.defaults(given) if named is not None else {}
+    sets = _sets(settings, named, "the client's")
     settings = replace(settings, **sets)
     _check_model(settings, named)
     _check_seed(settings, named)
@@ -220,7 +219,7 @@ def _filled(
 ) -> tuple[Settings, tuple[str, ...]]:
     """The options with what the provider or the environment sets, and a sentence that tells."""
     url = address.value
-    sets = named.defaults(_given(settings) | {"base_url": url}) if named is not None else {}
+    sets = _sets(settings, named, url)
     found = _only_model(settings, named, url) if "model" not in sets else None
     settings = replace(settings, **(sets | {"model": found} if found else sets))
     _check_model(settings, named)
@@ -234,6 +233,11 @@ def _filled(
     told += [f"the key from {key.source}"] if key.source and key.key != KEYLESS else []
     whose = f"{named.title}: " if named is not None else ""
     return settings, (f"{whose}{', '.join(told)}.",) if told else ()
+
+
+def _sets(settings: Settings, named: Preset | None, base_url: str) -> dict[str, Any]:
+    """What the provider sets where the address is known."""
+    return {} if named is None else named.defaults(_given(settings) | {"base_url": base_url})
 
 
 def _given(settings: Settings) -> dict[str, Any]:

@@ -59,12 +59,10 @@ def is_url(value: object) -> bool:
         parts.port  # noqa: B018 - reading it is the check
     except ValueError:
         return False
-    if not all(
-        0 < len(label) < 64 for label in (parts.hostname or "").removesuffix(".").split(".")
-    ):
-        return False  # no host can be called so
+    labels = (parts.hostname or "").removesuffix(".").split(".")
+    is_host = all(0 < len(label) < 64 for label in labels)
     plain = not (parts.query or parts.fragment or "@" in parts.netloc)
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and plain
+    return parts.scheme in ("http", "https") and is_host and plain
 
 
 URL_IS = (

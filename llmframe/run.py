@@ -20,7 +20,6 @@ from llmframe.errors import (
     RunAborted,
     warn,
 )
-from llmframe.providers.keys import KEYLESS
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Hashable
@@ -251,8 +250,8 @@ class Run:
         error: LLMFrameError | None = None
         if execution.verdict is not None:
             job = execution.job
-            keyless = job.endpoint.api_key == KEYLESS
-            address = Address(self._url, job.model, job.endpoint.key_source, keyless)
+            endpoint = job.endpoint
+            address = Address(self._url, job.model, endpoint.key_source, endpoint.is_keyless)
             error = RunAborted(advice.aborted(execution.verdict, self.report, address))
         elif isinstance(execution.error, CheckpointError):
             error = CheckpointError(advice.not_durable(str(execution.error), self.report))

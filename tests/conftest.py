@@ -59,3 +59,10 @@ def two_loops():
     for each in loops:
         if not each.loop.is_closed():
             each.kill()
+
+
+@pytest.fixture
+def dotenv(tmp_path):
+    """The path of a ``.env`` file where it is looked for; there is none yet."""
+    pytest.importorskip("dotenv")
+    return tmp_path / ".env"

@@ -224,12 +224,6 @@ def test_where_a_model_is_named_it_is_the_key_that_is_missing(monkeypatch):
 GATEWAY = "https://gateway.example/v1"
 
 
-@pytest.fixture
-def dotenv(tmp_path):
-    pytest.importorskip("dotenv")
-    return tmp_path / ".env"
-
-
 def test_a_key_of_the_file_goes_to_the_address_of_the_file_and_this_is_told(dotenv):
     dotenv.write_text(f"OPENAI_API_KEY={KEY}\nOPENAI_BASE_URL={GATEWAY}\n")
     found = place(model="m")

@@ -14,12 +14,6 @@ KEY = "sk-canary-0123456789"
 DEEPSEEK = "https://api.deepseek.com/v1"
 
 
-@pytest.fixture
-def dotenv(tmp_path):
-    pytest.importorskip("dotenv")
-    return tmp_path / ".env"
-
-
 def test_a_known_endpoint_takes_only_its_own_variable(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     with pytest.raises(PlanError, match="DEEPSEEK_API_KEY"):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from llmframe.engine.client import has_default_transport, new_client, with_our_transport
 from llmframe.engine.reply import read_json, read_reply
 from llmframe.engine.retry import ServerGone
+from llmframe.providers.keys import KEYLESS
 from llmframe.secret import header_secrets, hide_in_logs, hide_keys
 
 if TYPE_CHECKING:
@@ -46,6 +47,11 @@ class Endpoint:
     def __repr__(self) -> str:
         """Without the key."""
         return f"Endpoint({self.base_url!r})"
+
+    @property
+    def is_keyless(self) -> bool:
+        """Whether no key was given or found."""
+        return self.api_key == KEYLESS
 
     @property
     def secrets(self) -> list[str]:

@@ -2,6 +2,9 @@
 
 Two runs, a run again during a drain, or a preview beside a run may want the same answer:
 the first asks, the others wait for its future.
+
+A run that was left alone frees its keys when the garbage collector takes it: at any moment, in
+any thread, within the blocks of this module too. So the lock lets its own thread in again.
 """
 
 from __future__ import annotations
@@ -33,7 +36,7 @@ class InFlight:
     """Keys being asked, each with the future of its answer; safe from any thread."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._asked: dict[bytes, _Claim] = {}
 
     def claim(self, key: bytes, loop: Loop = None) -> Answer | None:
@@ -41,11 +44,10 @@ class InFlight:
 
         loop: the one that the caller lives on; once it is gone the key is free.
         """
+        mine = _Claim(loop, Future())
         with self._lock:
-            if key in self._asked:
-                return self._asked[key].answer
-            self._asked[key] = _Claim(loop, Future())
-            return None
+            claim = self._asked.setdefault(key, mine)
+        return None if claim is mine else claim.answer
 
     def resolve(self, key: bytes, result: RowResult | None, loop: Loop = None) -> None:
         """The asker is done with the key; None means that a waiter has to take over.
@@ -63,17 +65,16 @@ class InFlight:
     def free_the_gone(self) -> None:
         """Free the keys of loops that are gone: whoever waits for them takes over."""
         with self._lock:
-            owners = {claim.loop for claim in self._asked.values() if claim.loop is not None}
-            gone = {loop for loop in owners if loops.is_gone(loop)}
-            freed = {key: claim for key, claim in self._asked.items() if claim.loop in gone}
-            for key in freed:
-                del self._asked[key]
-        for claim in freed.values():
-            claim.answer.set_result(None)
+            asked = self._asked.copy()
+        owners = {claim.loop for claim in asked.values() if claim.loop is not None}
+        gone = {loop for loop in owners if loops.is_gone(loop)}
+        for key, claim in asked.items():
+            if claim.loop in gone:
+                self.resolve(key, None, claim.loop)
 
     def forget_all(self) -> None:
         """A forked child asks none of what its parent asks."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._asked = {}
 
 

@@ -22,7 +22,7 @@ class Loops:
     """Which loops are gone; safe from any thread."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._standing: WeakKeyDictionary[asyncio.AbstractEventLoop, float] = WeakKeyDictionary()
 
     def is_gone(self, loop: asyncio.AbstractEventLoop) -> bool:
@@ -48,7 +48,7 @@ class Loops:
 
     def forget_all(self) -> None:
         """A forked child has none of its parent's loops."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
 
 loops = Loops()

@@ -22,7 +22,7 @@ class Turns:
     """Shortens the process's turns while anybody wants that, then gives back what was set."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a collected run gives back within it
         self._wanted_by = 0
         self._before = self._set = 0.0
 

@@ -26,7 +26,7 @@ class GuardedView:
 
     def __init__(self, view: View) -> None:
         self.view = view
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._closed = False
         self._noted = False
 

@@ -69,7 +69,7 @@ class Governor:
     @property
     def has_many_loops(self) -> bool:
         """Whether runs of several loops are seated. Under the lock."""
-        return len({id(seat.loop) for seat in self._seats}) > 1
+        return len({id(seat.loop) for seat in tuple(self._seats)}) > 1
 
     def join(
         self,
@@ -232,7 +232,7 @@ class Governor:
     def doom(self, verdict: Verdict) -> None:
         """Hopeless: every run that is seated now sends nothing more."""
         with self.lock:
-            doomed = [seat for seat in self._seats if not seat.closed]
+            doomed = [seat for seat in tuple(self._seats) if not seat.closed]
         for seat in doomed:
             seat.doom(verdict)
 
@@ -243,7 +243,7 @@ class Governor:
         waited for.
         """
         now = self.clock()
-        gone = [seat for seat in self._seats if loops.is_gone(seat.loop)]
+        gone = [seat for seat in tuple(self._seats) if loops.is_gone(seat.loop)]
         for seat in gone:
             self._take_off(seat)
             if seat.loop.is_closed():
@@ -253,7 +253,7 @@ class Governor:
             seat = self._seats[0]
             self._seats.rotate(-1)
             idle = 0 if seat not in gone and seat.serve(now) else idle + 1
-        for seat in self._seats:
+        for seat in tuple(self._seats):
             if seat not in gone:
                 seat.arm(now)
 
@@ -271,13 +271,12 @@ class Governor:
 
     def _take_off(self, seat: Seat) -> None:
         """What the seat has leased is no longer on the wire."""
-        for lease in seat.leases:
-            self._gate.take_off(lease.ticket)
-        seat.leases.clear()
+        while seat.leases:
+            self._gate.take_off(seat.leases.pop().ticket)
 
     def _expect(self, first: int) -> None:
         """Tell the gate what the seated runs want: the strictest limits hold for all."""
-        seats = self._seats
+        seats = tuple(self._seats)
         finds_own = any(seat.cap is None for seat in seats)
         wanted = sum(auto_cap() if seat.cap is None else seat.cap for seat in seats)
         self._gate.expect(first, wanted, finds_own=finds_own, now=self.clock())

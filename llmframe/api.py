@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from llmframe import runner
-from llmframe.config import Options, is_given, settle
+from llmframe.config import Options, settle
 from llmframe.engine.advice import how_to_go_on, on_long_texts
 from llmframe.errors import PlanError
 from llmframe.plainly import told_plainly
@@ -149,7 +149,7 @@ def check(**options: Unpack[Options]) -> Check:
     from llmframe.notebook.check_view import Check
 
     settings = settle(options)
-    timeout = settings.timeout if is_given("timeout", options) else None
+    timeout = settings.timeout if "timeout" in settings.given else None
     check = Check(*look(settings, timeout=timeout))
     check.show()
     return check

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypedDict
 from urllib.parse import urlsplit
 
@@ -117,6 +117,8 @@ class Settings:
             on a loop of llmframe's own, "nest" on the notebook's. on_error: "raise" stops at
             the first row that fails for good. on_incomplete: "raise" makes a stopped run an
             error, so that Run All does not export half a table.
+
+    given: the options that somebody has set, if only to their defaults; no option itself.
     """
 
     model: str | None = None
@@ -157,13 +159,14 @@ class Settings:
     runner: Literal["auto", "thread", "nest"] = "auto"
     on_error: Literal["keep", "raise"] = "keep"
     on_incomplete: Literal["return", "raise"] = "return"
+    given: frozenset[str] = field(default=frozenset(), kw_only=True)
 
     def __repr__(self) -> str:
         """Only what differs from the defaults, the key masked."""
-        return f"Settings({_shown({f.name: getattr(self, f.name) for f in fields(self)})})"
+        return f"Settings({_shown({name: getattr(self, name) for name in DEFAULTS})})"
 
 
-DEFAULTS: dict[str, Any] = {field.name: field.default for field in fields(Settings)}
+DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(Settings) if f.name != "given"}
 
 
 class Configuration(Mapping[str, Any]):
@@ -233,14 +236,9 @@ def settle(given: Mapping[str, Any]) -> Settings:
     check_names(given)
     merged = _laid_over(_configured, given)
     mask_key(merged)
-    settings = Settings(**merged)
+    settings = Settings(**merged, given=frozenset(merged))
     check_values(settings)
     return settings
-
-
-def is_given(name: str, given: Mapping[str, Any]) -> bool:
-    """Whether an option stands in the call or is configured, if only with its default."""
-    return name in given or name in _configured
 
 
 def _laid_over(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:

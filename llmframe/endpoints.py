@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from llmframe.config import DEFAULTS, OPENAI_URL, default_address
+from llmframe.config import OPENAI_URL, default_address
 from llmframe.engine.backend import Endpoint
 from llmframe.engine.budget import Prices, known_prices
 from llmframe.engine.client import check_client, make_client
@@ -241,10 +241,8 @@ def _sets(settings: Settings, named: Preset | None, base_url: str) -> dict[str, 
 
 
 def _given(settings: Settings) -> dict[str, Any]:
-    """What a provider may set; None where nobody has set it."""
-    names = ("base_url", "model", "extra_body", "max_output_tokens", "rpm", "timeout")
-    values = {name: getattr(settings, name) for name in names}
-    return {name: None if value == DEFAULTS[name] else value for name, value in values.items()}
+    """What somebody has set, which a provider does not."""
+    return {name: getattr(settings, name) for name in settings.given}
 
 
 def _only_model(settings: Settings, named: Preset | None, url: str) -> str | None:

@@ -71,7 +71,12 @@ class Preset:
             wanted["extra_body"] = self.extra_body
         model = str(given.get("model") or self.model or "")
         wanted["rpm"] = next((n for end, n in self.rpm.items() if model.endswith(end)), None)
-        return {n: v for n, v in wanted.items() if v is not None and given.get(n) is None}
+        return {n: v for n, v in wanted.items() if v is not None and not _stands(n, given)}
+
+
+def _stands(name: str, given: Mapping[str, Any]) -> bool:
+    """Whether an option was set; None is a value too, but no address and no model."""
+    return name in given and (given[name] is not None or name not in ("base_url", "model"))
 
 
 def _presets(*presets: Preset) -> dict[str, Preset]:

@@ -49,6 +49,13 @@ def test_everything_that_a_provider_sets_is_overridden_by_the_person():
     assert found.notes == ()
 
 
+def test_a_default_that_the_person_gives_is_overridden_by_no_provider():
+    assert place(provider="deepseek", api_key=KEY, extra_body=None).settings.extra_body is None
+    free = {"provider": "openrouter", "api_key": KEY, "model": "x/y:free"}
+    assert place(**free).settings.rpm == 20.0
+    assert place(**free, rpm=None).settings.rpm is None
+
+
 def test_what_a_provider_lacks_is_not_asked_for_first():
     assert place(provider="deepseek", api_key=KEY).rung == Rung("json_object", "max_tokens")
     assert place(provider="openai", api_key=KEY, model="m").rung == TOP

@@ -69,6 +69,17 @@ def is_there(pid):
     return not state.exists() or state.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
+def test_what_is_set_for_a_local_model_is_overridden_by_the_person(weights):
+    def settled(**options):
+        return find_place(settle(options), own_loop=True).settings
+
+    assert (settled().timeout, settled().max_output_tokens) == (300.0, 256)
+    own = settled(timeout=60.0, max_output_tokens=None)
+    assert (own.timeout, own.max_output_tokens) == (60.0, None)
+    lf.configure(timeout=60.0)
+    assert settled().timeout == 60.0
+
+
 # -- finding ----------------------------------------------------------------------------------
 
 

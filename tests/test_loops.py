@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import threading
 import time
 
 import pytest
 from engine_kit import Provider, numbered, reply, wire
+from left_loops import LEAVES_A_LOOP, throw_away
 
 from llmframe.engine.governor import Governor
 from llmframe.engine.governor.gcra import SLACK
@@ -38,8 +38,7 @@ def test_two_runs_in_two_threads_keep_one_rate(two_loops):
     assert governor.binding().on_wire == 0
 
 
-# what is left of the killed run is thrown away on a closed loop
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@LEAVES_A_LOOP
 def test_a_run_whose_loop_is_killed_in_mid_run_holds_up_nobody(two_loops):
     governor = Governor()
     killed, lives = two_loops
@@ -55,7 +54,7 @@ def test_a_run_whose_loop_is_killed_in_mid_run_holds_up_nobody(two_loops):
     killed.kill()
     assert running.result(30).statuses == ["ok"] * 300
     assert governor.binding().on_wire == 0
-    gc.collect()
+    throw_away()
 
 
 # -- loops that are gone ----
@@ -66,11 +65,11 @@ def standing():
     """A loop that has stopped and may go on."""
     loop = asyncio.new_event_loop()
     yield loop
-    _throw_away(loop)
-    gc.collect()
+    _close_at_once(loop)
+    throw_away()
 
 
-def _throw_away(loop):
+def _close_at_once(loop):
     for task in asyncio.all_tasks(loop):
         task._log_destroy_pending = False
     loop.close()
@@ -113,7 +112,7 @@ def test_a_loop_that_runs_now_and_then_is_never_gone(standing):
         standing.run_until_complete(_nothing())
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@LEAVES_A_LOOP
 @pytest.mark.parametrize("closed", [True, False], ids=["closed", "left standing"])
 def test_who_waits_for_the_keys_of_a_loop_that_is_gone_asks_itself(standing, closed):
     governor, in_flight = Governor(), InFlight()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import warnings
 
 import pandas as pd
 import pytest
+from left_loops import LEAVES_A_LOOP, throw_away
 from scripts import until
 
 import llmframe as lf
@@ -381,9 +381,9 @@ def test_a_blocking_wait_on_the_loop_of_the_run_is_refused(slow):
     pd.testing.assert_frame_equal(awaited, tagged)
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@LEAVES_A_LOOP
 def test_a_run_whose_loop_was_closed_is_stopped_and_gives_its_file_back(slow, request):
-    request.addfinalizer(gc.collect)
+    request.addfinalizer(throw_away)
     loop = asyncio.new_event_loop()
     task = loop.create_task(frame(200).llm.atag("text", FIELDS))
     loop.run_until_complete(asyncio.wait([task], timeout=0.5))
@@ -399,7 +399,7 @@ def test_a_run_whose_loop_was_closed_is_stopped_and_gives_its_file_back(slow, re
     assert len(slow.ledger.billed_twice()) <= 10
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@LEAVES_A_LOOP
 def test_a_run_on_a_loop_that_stands_still_is_not_joined(slow):
     loop = asyncio.new_event_loop()
     task = loop.create_task(frame(50).llm.atag("text", FIELDS))

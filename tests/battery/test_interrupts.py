@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import collections.abc
 import contextlib
-import gc
 import itertools
 
 import pytest
@@ -16,6 +15,7 @@ from llmframe.engine.inflight import in_flight
 from llmframe.engine.journal import shared
 from tests.battery import kit
 from tests.benchmarks import interrupts
+from tests.left_loops import LEAVES_A_LOOP, throw_away
 
 pytestmark = pytest.mark.battery
 CONCURRENCY = 4
@@ -33,7 +33,7 @@ def nothing_left_standing():
         store.close()
     shared._stores.clear()
     runner._after_fork()
-    gc.collect()
+    throw_away()
 
 
 class Steps:
@@ -153,10 +153,9 @@ def interrupt_all(tmp_path, moments, after, stride):
 
 
 THEN = [(cancel_and_close, 1), (close_at_once, 5), (leave_standing, 12)]
-LEFT = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
-@LEFT
+@LEAVES_A_LOOP
 @pytest.mark.parametrize(("after", "stride"), THEN)
 def test_an_interrupt_at_an_await_loses_nothing_and_the_next_call_works(
     tmp_path, moments, after, stride
@@ -164,7 +163,7 @@ def test_an_interrupt_at_an_await_loses_nothing_and_the_next_call_works(
     interrupt_all(tmp_path, moments, after, stride)
 
 
-@LEFT
+@LEAVES_A_LOOP
 @pytest.mark.soak
 @pytest.mark.parametrize("after", [close_at_once, leave_standing])
 def test_an_interrupt_at_every_await_loses_nothing(tmp_path, moments, after):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import random
 import sys
@@ -1084,13 +1085,23 @@ def test_where_open_files_are_not_counted_the_cap_is_the_most(monkeypatch):
     assert auto_cap() == AUTO_CAP
 
 
-def test_a_lease_that_is_given_back_after_its_run_has_left_is_no_news():
+@pytest.mark.parametrize(
+    "end",
+    [
+        Governor.give_back,
+        Governor.lose,
+        functools.partial(Governor.lose, counts=False),
+        Governor.release,
+    ],
+    ids=["unsent", "lost", "lost where nobody answers", "ended"],
+)
+def test_a_lease_that_comes_back_after_its_run_has_left_is_no_news(end):
     async def main():
         governor = new_governor()
         seat, other = governor.join(2), governor.join(2)
         lease = await seat.acquire()
         seat.leave()
-        governor.give_back(lease)
+        assert not end(governor, lease)
         assert other.on_wire == 0
         assert governor.binding().on_wire == 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import pwd
+import shutil
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from journal_kit import (
 from llmframe.engine.journal import open_checkpoint
 from llmframe.engine.journal.places import cache_folder, default_folders
 from llmframe.errors import PlanError
+from llmframe.frame.checkpoints import read_checkpoint
 
 pytestmark = pytest.mark.usefixtures("folder")
 
@@ -88,8 +90,36 @@ def test_an_own_path_is_written_and_the_default_files_are_read_too(folder: Path)
         assert checkpoint.get(key(1)) == answer(1)
         checkpoint.append(key(2), answer(2))
     assert default.read_bytes() == before
+    default.unlink()
     with opened(own, folder) as checkpoint:
-        assert checkpoint.answers == 3
+        assert checkpoint.get(key(0)) is None
+        assert checkpoint.get(key(1)) == answer(1)
+        assert checkpoint.answers == 2
+
+
+@pytest.mark.parametrize("name", ["mine.jsonl", "mine.db"])
+def test_what_the_default_file_gives_is_kept_in_an_own_file_once_with_its_ids(
+    folder: Path, name: str
+) -> None:
+    with opened(True, folder) as checkpoint:
+        checkpoint.append(key(1), answer(1), id="a")
+    own = folder.parent / name
+    with opened(own, folder, ids=True) as checkpoint:
+        assert not checkpoint.has_id(key(1), "a")
+        assert checkpoint.get(key(1)) == checkpoint.get(key(1)) == answer(1)
+        checkpoint.append_id(key(1), "a")
+        assert checkpoint.has_id(key(1), "a")
+    shutil.rmtree(folder)
+    found = read_checkpoint(own)
+    assert (found["id"].tolist(), len(found)) == (["a"], 1)
+
+
+def test_a_default_file_is_not_filled_from_its_siblings(folder: Path) -> None:
+    default = write_answers(True, folder, range(2))
+    default.rename(default.with_suffix(".4711.jsonl"))
+    with opened(True, folder) as checkpoint:
+        assert checkpoint.get(key(1)) == answer(1)
+        assert default.stat().st_size == 0
 
 
 def test_other_tasks_and_other_files_of_the_folder_are_not_read(folder: Path) -> None:

@@ -43,12 +43,19 @@ class Checkpoint:
 
     Thread-safe and synchronous. path: the file that is written (that would be, if read only).
     notes: sentences for the person, made while opening. written: the file that is written, None
-    if read only. read: the other files with answers to the task.
+    if read only. read: the other files with answers to the task. complete: the written file
+    is a person's own: answers that the others give are kept in it, too.
     Raises TypeError or ValueError if the task's settings are not JSON.
     """
 
     def __init__(
-        self, task: TaskInfo, path: Path, written: Store | None, read: list[Store]
+        self,
+        task: TaskInfo,
+        path: Path,
+        written: Store | None,
+        read: list[Store],
+        *,
+        complete: bool = False,
     ) -> None:
         self.path = path
         self.task = task
@@ -58,6 +65,7 @@ class Checkpoint:
         )
         self._written = written
         self._all = read if written is None else [written, *read]
+        self._complete = complete and written is not None
         self._durable = True
         self._listeners: list[Callable[[CheckpointError], object]] = []
         self._open = True
@@ -85,13 +93,18 @@ class Checkpoint:
         return self._written
 
     def get(self, key: bytes) -> RowResult | None:
-        """The answer to a key (16 bytes), None without one. Raises CheckpointError."""
+        """The answer to a key (16 bytes), None without one.
+
+        Raises CheckpointError, also where it cannot be kept in a person's own file.
+        """
         for store in self._all:
             try:
                 found = store.get(key)
             except OSError as exc:
                 raise self._cannot("read", exc, store.path) from exc
             if found is not None:
+                if self._complete and store is not self._written:
+                    self.append(key, found)
                 return found
         return None
 
@@ -125,8 +138,9 @@ class Checkpoint:
 
     def has_id(self, key: bytes, row_id: object) -> bool:
         """Whether that is noted already; ids are compared as text. Raises CheckpointError."""
+        stores = self._all[:1] if self._complete else self._all
         try:
-            return any(store.has_id(key, lines.id_text(row_id)) for store in self._all)
+            return any(store.has_id(key, lines.id_text(row_id)) for store in stores)
         except OSError as exc:
             raise self._cannot("read", exc, self.path) from exc
 

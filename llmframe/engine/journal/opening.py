@@ -82,7 +82,8 @@ class _Opening:
         read = self.read_others(own, written)
         if peeked is not None:
             self.give_back(peeked)
-        checkpoint = Checkpoint(self.task, path if written is None else written.path, written, read)
+        path = path if written is None else written.path
+        checkpoint = Checkpoint(self.task, path, written, read, complete=own is not None)
         for store in self.opened:
             self.note_lines(store, adopt=adopt)
         checkpoint.notes += self.notes

@@ -6,6 +6,7 @@ import pytest
 from engine_kit import GOOD, PROMPT, reply
 
 from llmframe.engine.asking import MAX_PAID, Asker, Sampling, failed
+from llmframe.engine.governor.ladder import Rung
 from llmframe.engine.results import Usage
 from llmframe.engine.work import TOP_RUNG, Row
 
@@ -64,6 +65,14 @@ def test_what_the_person_gave_is_sent():
     assert body["seed"] == 5
     assert body["max_completion_tokens"] == 99
     assert (body["top_p"], body["user"]) == (0.5, "me")
+
+
+def test_what_another_run_has_dropped_is_sent_where_the_person_gave_it():
+    lower = Rung(dropped=frozenset({"temperature", "seed", "logprobs"}))
+    assert "temperature" not in new_asker().body(new_row(), lower)
+    body = new_asker(temperature=0.0, seed=5, logprobs=True).body(new_row(), lower)
+    assert (body["temperature"], body["seed"]) == (0.0, 5)
+    assert "logprobs" not in body  # there are answers without them
 
 
 def test_one_row_does_not_change_the_request_of_another():

@@ -104,7 +104,8 @@ class Asker:
             given["seed"] = sampling.seed
         if sampling.logprobs:
             given["logprobs"] = True
-        kept = {name: value for name, value in given.items() if name not in rung.dropped}
+        dropped = rung.dropped - self.given  # by another run; a person's own is refused aloud
+        kept = {name: value for name, value in given.items() if name not in dropped}
         body = kept | dict(sampling.extra_body or {})
         response_format = self._prompt.response_format(rung.response_format)
         return body if response_format is None else {**body, "response_format": response_format}

@@ -205,6 +205,7 @@ class Run:
             target.columns.columns,
             (target.inputs, target.only_new, target.raise_incomplete),
             (job.raise_on_failure, job.reuse, job.rules, job.store_input),
+            (job.budget.max_cost, job.budget.max_tokens, job.budget.prices),
             None if job.checkpoint is None else job.checkpoint.path,
         )
 

@@ -234,6 +234,8 @@ def test_the_same_plan_gives_the_run_that_is_alive(start, slow):
         {"redact": str.upper},
         {"max_input_tokens": 1000},
         {"id": "n"},
+        {"max_tokens": 1_000_000},
+        {"max_cost": 5.0, "prices": (1.0, 1.0)},
     ],
     ids=lambda change: next(iter(change)),
 )

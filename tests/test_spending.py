@@ -47,6 +47,16 @@ def test_prices_are_a_pair_or_named(configured, prices):
     assert out["llm_cost"].sum() == pytest.approx(report.cost)
 
 
+def test_where_prices_are_known_nothing_spent_costs_nothing(configured):
+    lf.tag(DF.head(3), "text", ["a", "b"], prices=(1.0, 1.0))
+    assert lf.last_run().report.cost > 0
+    again = lf.tag(DF.head(3), "text", ["a", "b"], prices=(1.0, 1.0))
+    assert (lf.last_run().report.reused, lf.last_run().report.cost) == (3, 0.0)
+    assert again.attrs["llmframe"]["cost"] == 0.0
+    lf.tag(DF.head(3), "text", ["a", "b"])
+    assert lf.last_run().report.cost is None
+
+
 @pytest.mark.parametrize("prices", [1.0, (1.0,), {"in": 1.0}, ("a", "b"), (-1, 0)])
 def test_prices_of_another_form_are_a_plan_error(configured, prices):
     with pytest.raises(PlanError, match="prices="):

@@ -23,6 +23,7 @@ from llmframe.engine.limited_by import BoundBy, cause, words
 from llmframe.engine.outgoing import NO_RULES
 from llmframe.engine.pipeline import Pipeline
 from llmframe.engine.report import RunReport, Snapshot, Tally
+from llmframe.engine.results import NOTHING_USED
 from llmframe.engine.scrubber import Scrubber
 
 if TYPE_CHECKING:
@@ -91,7 +92,8 @@ class Execution:
     def __init__(self, job: Job, clock: Callable[[], float] = time.monotonic) -> None:
         self.job = job
         self.book = Book(job.rows.n)
-        self.tally = Tally(job.rows.n, clock, started=clock())
+        unspent = job.budget.priced(NOTHING_USED)  # 0, not unknown, where prices are known
+        self.tally = Tally(job.rows.n, clock, started=clock(), usage=unspent)
         self.stop_requested = False
         self.held = False
         self._path = None if job.checkpoint is None else str(job.checkpoint.path)

@@ -124,6 +124,43 @@ def test_an_error_shows_the_persons_line_and_the_message_only(call):
     assert len(told.traceback) == 2
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"compression": "zip"}, "compression='zip' is none of"),
+        ({"compression": "snappy", "compression_level": 3}, "'snappy' has no levels"),
+        ({"compression": None, "compression_level": 3}, "None has no levels"),
+        ({"compression_level": 23}, "zstd has .* to 22"),
+        ({"compression_level": "9"}, "compression_level='9' cannot be"),
+        ({"row_group_size": 0}, "row_group_size=0 cannot be; it takes rows, from 1"),
+        ({"row_group_size": "x"}, "row_group_size='x' cannot be"),
+    ],
+)
+def test_what_parquet_cannot_do_is_a_plan_error_before_anything_is_written(tmp_path, options, told):
+    with pytest.raises(PlanError, match=told):
+        tagged().llm.to_parquet("out.parquet", **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("level", [{"compression_level": 19}, {"compression": "gzip"}, {}])
+def test_what_parquet_can_do_is_written(level):
+    out = tagged()
+    path = out.llm.to_parquet("out.parquet", row_group_size=2, **level)
+    pd.testing.assert_frame_equal(lf.read_parquet(path), out)
+
+
+def test_a_look_of_numbers_that_pandas_does_not_take_is_a_plan_error():
+    with pytest.raises(PlanError, match="float_format=5 cannot be"):
+        tagged().llm.to_csv("out.csv", float_format=5)
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_name_that_no_file_can_have_is_a_plan_error(call):
+    name = "x" * 300 + ".xlsx" * (call == "to_excel")
+    with pytest.raises(PlanError, match="name too long"):
+        getattr(tagged().llm, call)(name)
+
+
 def test_exports_in_several_threads_do_not_meet(tmp_path):
     out = tagged()
     threads = [

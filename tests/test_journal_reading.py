@@ -320,13 +320,31 @@ def test_a_folder_is_read_as_one_its_newest_file_last(tmp_path: Path, folder: Pa
     assert sorted(lf.read_checkpoint(folder)["n"]) == [0, 1, 2, 4]
 
 
-def test_a_foreign_database_in_a_folder_is_told(tmp_path: Path, folder: Path) -> None:
-    write_answers(True, folder, range(2))
+def test_a_foreign_database_in_a_folder_is_left_out_and_told(folder: Path) -> None:
+    own = write_answers(True, folder, range(2))
     with sqlite3.connect(folder / "my.db") as connection:
         connection.execute("CREATE TABLE customers (name)")
     connection.close()
-    with pytest.raises(CheckpointError, match="not a database of this llmframe"):
-        lf.read_checkpoint(folder)
+    with pytest.warns(UserWarning, match=r"my\.db is left out: .*not a database of this llmframe"):
+        found = lf.read_checkpoint(folder)
+    assert sorted(found["n"]) == [0, 1]
+    own.unlink()
+    for where in (folder, folder / "my.db"):
+        with pytest.raises(CheckpointError, match="not a database of this llmframe"):
+            lf.read_checkpoint(where)
+
+
+@pytest.mark.parametrize("path", [None, 1, "", b"", ["a"]])
+def test_what_is_no_path_is_refused(path: Any) -> None:
+    with pytest.raises(PlanError, match="path="):
+        lf.read_checkpoint(path)
+
+
+def test_a_name_that_no_file_can_have_and_a_task_that_is_no_text_are_refused() -> None:
+    with pytest.raises(PlanError, match="name too long"):
+        lf.read_checkpoint("x" * 300)
+    with pytest.raises(PlanError, match="task=1 cannot be"):
+        lf.read_checkpoint(".", task=1)
 
 
 def test_where_there_is_no_checkpoint_those_here_are_named(tmp_path: Path, folder: Path) -> None:

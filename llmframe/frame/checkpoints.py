@@ -29,6 +29,8 @@ _SUFFIXES = SUFFIXES | {".jsonl"}
 
 def read_checkpoint(path: str | os.PathLike[str], task: str | None = None) -> pd.DataFrame:
     """See llmframe.read_checkpoint."""
+    if not (task is None or isinstance(task, str)):
+        raise PlanError(f"task={task!r} cannot be; it takes the first digits of a task, as text")
     paths = _files(path)
     reader = Reader(paths, SYSTEM)
     try:
@@ -43,6 +45,8 @@ def read_checkpoint(path: str | os.PathLike[str], task: str | None = None) -> pd
             f"not write and {reader.damaged} that are none. pandas.read_json(path, lines=True) "
             "reads lines of JSON."
         )
+    for file, reason in reader.left_out.items():
+        warn(f"{file} is left out: {reason}")
     if reader.damaged:
         warn(f"damaged lines in {path}: {reader.damaged}, skipped; all others are in the frame")
     return _frame(found, answers)
@@ -50,8 +54,10 @@ def read_checkpoint(path: str | os.PathLike[str], task: str | None = None) -> pd
 
 def _files(path: str | os.PathLike[str]) -> list[Path]:
     """The file, or all checkpoints of a folder, the one written last at the end."""
+    if not (isinstance(path, str | os.PathLike) and os.fspath(path)):
+        raise PlanError(f"path={path!r} names no checkpoint{_others()}")
     folder = Path(os.fsdecode(path)).expanduser()
-    if not folder.is_dir():
+    if not _is_folder(folder):
         file = explicit_path(path)
         if not file.exists():
             raise PlanError(f"there is no checkpoint {file}{_others()}")
@@ -60,6 +66,13 @@ def _files(path: str | os.PathLike[str]) -> list[Path]:
     if not files:
         raise PlanError(f"the folder {folder} holds no checkpoint{_others()}")
     return sorted(files, key=lambda file: file.stat().st_mtime)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # no name of a file either, which is told in a moment
+        return False
 
 
 def _others() -> str:

@@ -118,7 +118,8 @@ class Reader:
     """Reads the same files, oldest first, as often as is needed; others may write them meanwhile.
 
     damaged: lines that the last reading skipped. foreign: lines of JSON that are not ours.
-    Raises OSError.
+    left_out: of several files those that cannot be read, each with the reason.
+    Raises OSError where the only file, or the last of them, cannot be read.
     """
 
     def __init__(self, paths: Sequence[Path], ops: FileOps) -> None:
@@ -126,6 +127,7 @@ class Reader:
         self._ops = ops
         self.damaged = 0
         self.foreign = 0
+        self.left_out: dict[Path, str] = {}
 
     def tasks(self) -> list[FoundTask]:
         """The tasks in the files, the one that was written to last at the end."""
@@ -154,13 +156,22 @@ class Reader:
     def _lines(self) -> Iterator[bytes]:
         """The intact lines of ours."""
         self.damaged = self.foreign = 0
+        self.left_out = {}
         for path in self._paths:
-            for group in self._groups(path):
-                for line in group.lines:
-                    if lines.intact(line):
-                        yield line
-                    else:
-                        yield from self._odd(line, is_tail=group.is_tail)
+            try:
+                yield from self._lines_of(path)
+            except OSError as exc:
+                self.left_out[path] = exc.strerror or str(exc)
+                if len(self.left_out) == len(self._paths):
+                    raise
+
+    def _lines_of(self, path: Path) -> Iterator[bytes]:
+        for group in self._groups(path):
+            for line in group.lines:
+                if lines.intact(line):
+                    yield line
+                else:
+                    yield from self._odd(line, is_tail=group.is_tail)
 
     def _odd(self, line: bytes, *, is_tail: bool) -> Iterator[bytes]:
         found = lines.salvage(line)

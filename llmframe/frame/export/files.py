@@ -37,8 +37,9 @@ def to_parquet(
 ) -> Path:
     """See LLMAccessor.to_parquet."""
     parquet = needed("to_parquet", "pyarrow.parquet", "pyarrow>=16")
-    if compression not in COMPRESSIONS:
-        raise PlanError(f"compression={compression!r} is none of {COMPRESSIONS}")
+    _check_compression(compression, compression_level)
+    if not (row_group_size is None or _is_int(row_group_size, 1)):
+        raise PlanError(f"row_group_size={row_group_size!r} cannot be; it takes rows, from 1")
     target = target_path(path)
     table = arrow_table(df, index=index)
     _tell_pending(df, target)
@@ -67,6 +68,9 @@ def to_csv(
     for name in ("sep", "decimal"):
         if not isinstance(options[name], str) or len(options[name]) != 1:
             raise PlanError(f"{name}={options[name]!r} cannot be; it takes one character")
+    looks = options["float_format"]
+    if not (looks is None or isinstance(looks, str) or callable(looks)):
+        raise PlanError(f'float_format={looks!r} cannot be; it takes text such as "%.2f"')
     target = target_path(path)
     check_packing(target)
     _tell_pending(df, target)
@@ -98,6 +102,25 @@ def to_excel(df: pd.DataFrame, path: StrPath, *, sheet_name: str, index: bool | 
     with replacing(target) as handle:
         write_excel(df, handle, sheet_name=sheet_name, index=index)
     return target
+
+
+def _check_compression(name: str | None, level: int | None) -> None:
+    """PlanError for a compression that does not exist, or a level that it does not have."""
+    from pyarrow import Codec
+
+    if name not in COMPRESSIONS:
+        raise PlanError(f"compression={name!r} is none of {COMPRESSIONS}")
+    if level is None:
+        return
+    if name in (None, "none") or not Codec.supports_compression_level(name):
+        raise PlanError(f"compression={name!r} has no levels; leave compression_level out")
+    least, most = Codec.minimum_compression_level(name), Codec.maximum_compression_level(name)
+    if not (_is_int(level, least) and level <= most):
+        raise PlanError(f"compression_level={level!r} cannot be; {name} has {least} to {most}")
+
+
+def _is_int(value: object, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
 def _tell_pending(df: pd.DataFrame, target: Path) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 
 from llmframe.errors import PlanError
 
+LONGEST = 80  # characters of a path that are told
+
 
 def needed(call: str, package: str, requirement: str) -> Any:
     """A package that only this call needs. PlanError with the command that installs it."""
@@ -31,6 +33,14 @@ def target_path(path: str | os.PathLike[str], *, suffix: str = "") -> Path:
     in an existing folder that may be written.
     """
     target = local_path(path)
+    try:
+        return _checked(target, suffix)
+    except OSError as exc:
+        raise _unusable(target, exc) from exc
+
+
+def _checked(target: Path, suffix: str) -> Path:
+    """Raises PlanError, and OSError for what cannot even be looked at."""
     folder = target.parent
     if target.is_dir():
         raise PlanError(f"{target} is a folder; give the name of a file in it")
@@ -51,11 +61,18 @@ def target_path(path: str | os.PathLike[str], *, suffix: str = "") -> Path:
 def existing_path(path: str | os.PathLike[str]) -> Path:
     """The file that path means. PlanError where there is none."""
     found = local_path(path)
-    if found.is_dir():
-        raise PlanError(f"{found} is a folder; give one file")
-    if not found.exists():
-        raise PlanError(f"there is no file {found}")
+    try:
+        if found.is_dir():
+            raise PlanError(f"{found} is a folder; give one file")
+        if not found.exists():
+            raise PlanError(f"there is no file {found}")
+    except OSError as exc:
+        raise _unusable(found, exc) from exc
     return found
+
+
+def _unusable(path: Path, error: OSError) -> PlanError:
+    return PlanError(f"the path {str(path)[:LONGEST]!r} cannot be used: {error.strerror or error}")
 
 
 def local_path(path: str | os.PathLike[str]) -> Path:

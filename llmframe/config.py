@@ -7,20 +7,20 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypedDict
 from urllib.parse import urlsplit
 
 from llmframe.errors import PlanError
-from llmframe.option_rules import CHECKS, SECRET, URL_IS, is_url
+from llmframe.option_rules import CHECKS, SECRET, URL_IS, fits, is_url, plain
 from llmframe.plainly import told_plainly
 from llmframe.presets import PRESETS, preset_of, provider_name
 from llmframe.secret import hide_secrets, mask_key
 from llmframe.variables import AZURE_ENDPOINT, BASE_URL, Found, find_variable
 
 OPENAI_URL = "https://api.openai.com/v1"
-LONGEST = 80  # characters of the instructions that are printed
+LONGEST = 80  # characters of a value that are printed
 ENDPOINT = ("provider", "base_url", "api_key", "client")
 
 
@@ -81,7 +81,8 @@ class Settings:
             environment, then in a ``.env`` file; an address that only the file names gets no
             key of the environment.
         client: an ``AsyncOpenAI``, or a callable that returns one, called on the loop that
-            uses it. allow_http: no warning for a key sent over plain http.
+            uses it; it knows its address, so a base_url beside it can only be the same.
+            allow_http: no warning for a key sent over plain http.
     Prompt
         instructions: what to do with each record. temperature, seed: None lets 0 be sent and
             no seed. max_output_tokens: tokens, of one answer. max_input_tokens: tokens of one
@@ -218,27 +219,38 @@ def configure(*, reset: bool = False, **defaults: Any) -> Configuration:
     Raises PlanError for an unknown option or a value that cannot be right.
     """
     global _configured
-    check_names(defaults)
+    defaults = _checked(defaults)
     lower = {} if reset else dict(_configured)
     values = _laid_over(lower, defaults)
-    mask_key(values)
-    check_values(Settings(**values))
     _configured = values  # at once: other threads settle their calls by it
     stays = "provider" in values or "provider" in defaults
     return Configuration(values, left=None if stays else lower.get("provider"))
 
 
-def settle(given: Mapping[str, Any]) -> Settings:
+def settle(given: Mapping[str, Any], *, without: Collection[str] = ()) -> Settings:
     """The options of one call: what it gives, else what is configured, else the defaults.
 
-    Raises PlanError for an unknown option, a wrong value, or when no model is named.
+    without: options that the call does not take; they keep their defaults, whatever is
+    configured for other calls. Raises PlanError for an unknown option or a wrong value.
     """
-    check_names(given)
-    merged = _laid_over(_configured, given)
-    mask_key(merged)
-    settings = Settings(**merged, given=frozenset(merged))
-    check_values(settings)
-    return settings
+    merged = _laid_over(_configured, _checked(given))
+    taken = {name: value for name, value in merged.items() if name not in without}
+    return Settings(**taken, given=frozenset(taken))
+
+
+def _checked(layer: Mapping[str, Any]) -> dict[str, Any]:
+    """One layer of options in plain Python, the key masked: first of all, as they are compared.
+
+    Raises PlanError for an unknown option, or a value that cannot be right.
+    """
+    check_names(layer)
+    values = {name: plain(name, value) for name, value in layer.items()}
+    mask_key(values)
+    for name, value in values.items():
+        if not fits(name, value):
+            wanted = CHECKS[name][1]
+            raise PlanError(f"{name}={_echo(name, layer[name])} cannot be; it takes {wanted}")
+    return values
 
 
 def _laid_over(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
@@ -280,23 +292,31 @@ def _moves(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> bool:
         return True
     if "base_url" not in upper:
         return False
-    there, here = (_meant(layer.get("base_url"), lower) for layer in (upper, lower))
-    return not (there.startswith(here) or here.startswith(there))
+    return not is_same_endpoint(*(_meant(layer.get("base_url"), lower) for layer in (upper, lower)))
 
 
-def _meant(base_url: object, layer: Mapping[str, Any]) -> str:
-    """The address that is meant where this one, or none, is given; it ends in a slash.
-
-    One that is a part of another is of the same endpoint: with its /v1, and without.
-    """
+def _meant(base_url: str | None, layer: Mapping[str, Any]) -> str:
+    """The address that is meant where this one, or none, is given."""
     preset = PRESETS.get(layer.get("provider") or "")
-    if not base_url:
-        base_url = preset.base_url if preset is not None else default_address().value
-    address = str(base_url).rstrip("/") + "/"
-    if not is_url(address):
-        return address  # it is refused in a moment, with what it takes
-    parts = urlsplit(address)
-    return f"{parts.scheme.lower()}://{parts.netloc.lower()}{parts.path}"
+    if base_url:
+        return base_url
+    return preset.base_url if preset is not None else default_address().value
+
+
+def is_same_endpoint(one: str, other: str) -> bool:
+    """Whether two addresses are of one endpoint.
+
+    One that is a part of the other is: with its /v1, and without. A login is no part of it.
+    """
+    there, here = map(_alike, (one, other))
+    return there.startswith(here) or here.startswith(there)
+
+
+def _alike(base_url: str) -> str:
+    """An address without what may be written otherwise; it ends in a slash."""
+    parts = urlsplit(base_url)
+    host = parts.netloc.rpartition("@")[2].lower()
+    return f"{parts.scheme.lower()}://{host}{parts.path.rstrip('/')}/"
 
 
 def default_address() -> Found:
@@ -320,21 +340,21 @@ def check_names(given: Mapping[str, Any]) -> None:
             raise PlanError(f"there is no option {name!r}{hint}")
 
 
-def check_values(settings: Settings) -> None:
-    """PlanError for a value that cannot be right."""
-    for name, (fits, wanted) in CHECKS.items():
-        value = getattr(settings, name)
-        if not fits(value):
-            raise PlanError(f"{name}={_echo(name, value)} cannot be; it takes {wanted}")
-
-
 def _echo(name: str, value: object) -> str:
     """A wrong value, for people; of a wrong key or client no more than what it is."""
-    if name not in SECRET:
-        return repr(hide_secrets(value))
-    if isinstance(value, str):
+    if name in SECRET and isinstance(value, str):
         return "***" if value.strip() else '""'
-    return type(value).__name__
+    if name in SECRET:
+        return type(value).__name__
+    try:
+        told = repr(hide_secrets(value))
+    except Exception:  # noqa: BLE001 - a stranger's repr, a huge int, a dict that holds itself
+        return type(value).__name__
+    return type(value).__name__ if "\n" in told else _cut(told)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
 def _shown(values: Mapping[str, Any]) -> str:
@@ -345,6 +365,6 @@ def _shown(values: Mapping[str, Any]) -> str:
 def _printed(name: str, value: Any) -> str:
     if name in SECRET:
         return "***"
-    if name == "instructions" and len(value) > LONGEST:
-        value = f"{value[: LONGEST - 1]}…"
+    if name == "instructions":
+        value = _cut(value)
     return repr(hide_secrets(value))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import openai
+import pandas as pd
 import pytest
 
 import llmframe as lf
-from llmframe.config import Settings, settle
+from llmframe.config import DEFAULTS, Settings, settle
 from llmframe.errors import PlanError
+from llmframe.option_rules import CHECKS
 
 KEY = "sk-canary-0123456789"
 
@@ -69,12 +72,137 @@ def test_an_option_that_resembles_nothing_lists_all():
         ("deadline", 0), ("max_attempts", 0), ("checkpoint", None), ("checkpoint", 3),
         ("reuse", 1), ("adopt", None), ("prefix", None), ("into", " "), ("overwrite", "no"),
         ("progress", "bar"), ("progress", None), ("runner", "process"), ("on_error", "ignore"),
-        ("on_incomplete", "warn"),
+        ("on_incomplete", "warn"), ("provider", 7), ("seed", True), ("seed", 0.5),
+        ("temperature", False), ("prices", (False, 1)), ("prices", (1, float("nan"))),
+        ("progress", 1), ("progress", 0), ("progress", 1.0), ("max_tokens", float("inf")),
+        ("concurrency", np.float64(1.5)), ("timeout", np.timedelta64(5, "ns")),
+        ("hedge", np.int64(1)), ("max_attempts", np.bool_(True)), ("timeout", 10**400),
+        ("extra_body", {"a": float("nan")}),
     ],
 )  # fmt: skip
 def test_a_value_that_cannot_be_right_is_named_with_what_would_be(name, value):
     with pytest.raises(PlanError, match=f"^{name}=.* cannot be; it takes "):
         settle({name: value})
+
+
+@pytest.mark.parametrize(
+    "name", ["temperature", "rpm", "tpm", "timeout", "deadline", "max_cost", "concurrency", "seed"]
+)
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), np.float32("inf")])
+def test_no_option_takes_a_number_without_an_end_or_none_at_all(name, value):
+    with pytest.raises(PlanError, match=f"^{name}=.*(nan|inf).* cannot be; it takes "):
+        settle({name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "taken"),
+    [
+        ("concurrency", np.int64(5), 5), ("seed", np.int64(3), 3), ("seed", -3, -3),
+        ("timeout", np.float32(5), 5.0), ("timeout", np.longdouble(5), 5.0),
+        ("reuse", np.bool_(False), False), ("progress", np.bool_(False), False),
+        ("model", np.str_("m"), "m"), ("id", np.str_("uid"), "uid"),
+        ("max_tokens", 1e6, 1_000_000), ("max_output_tokens", 256.0, 256), ("seed", 3.0, 3),
+        ("max_attempts", np.float64(2), 2), ("max_input_tokens", 1e3, 1000),
+        ("concurrency", 8.0, 8), ("rpm", np.int64(60), 60), ("temperature", np.float64(0), 0.0),
+        ("prices", [np.float64(0.5), np.int64(2)], (0.5, 2)),
+        ("prices", {"in": np.float64(0.5), "out": 0}, {"in": 0.5, "out": 0}),
+        ("extra_body", {"top_k": np.int64(5), "stop": ("a", np.str_("b"))},
+         {"top_k": 5, "stop": ["a", "b"]}),
+    ],
+)  # fmt: skip
+def test_numbers_of_numpy_and_whole_floats_are_taken_as_plain_ones(name, value, taken):
+    lf.configure(**{name: value})
+    for found in (getattr(settle({}), name), getattr(settle({name: value}), name)):
+        assert found == taken
+        assert repr(found) == repr(taken)
+
+
+class Unlike:
+    """What cannot be compared, as pd.NA cannot; who cannot be told, either."""
+
+    def __init__(self, *raising):
+        self.raising = raising
+
+    def __eq__(self, other):
+        return self._raise("==")
+
+    __hash__ = object.__hash__
+
+    def __bool__(self):
+        return self._raise("bool")
+
+    def __repr__(self):
+        return self._raise("repr")
+
+    def _raise(self, what):
+        if what in self.raising:
+            raise RuntimeError(what)
+        return "Unlike" if what == "repr" else True
+
+
+FRAME = pd.DataFrame({"text": ["one", "two"]})
+COLUMNS = {
+    "Series": FRAME["text"],
+    "DataFrame": FRAME,
+    "long array": np.arange(100_000),
+    "one-element array": np.array([1]),
+    "array of nothing": np.array([]),
+    "Index": pd.Index(["a", "b"]),
+    "missing": pd.NA,
+    "no ==": Unlike("=="),
+    "no bool": Unlike("bool"),
+    "nothing": Unlike("==", "bool", "repr"),
+}
+
+
+@pytest.mark.parametrize("what", COLUMNS)
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_an_option_that_is_given_a_column_is_told_in_a_few_words(name, what):
+    for call in (lambda given: settle(given), lambda given: lf.configure(**given)):
+        with pytest.raises(PlanError, match=f"^{name}=.* cannot be; it takes ") as told:
+            call({name: COLUMNS[what]})
+        echo = str(told.value).partition(" cannot be; ")[0]
+        assert len(echo) < 120
+        assert "\n" not in echo
+    assert repr(lf.configure()) == "lf.configure()"
+
+
+def test_what_is_configured_is_not_reached_by_a_column_of_the_call():
+    lf.configure(provider="azure", api_key=KEY)
+    for name in ("base_url", "provider", "api_key", "client"):
+        with pytest.raises(PlanError, match=f"^{name}=Series cannot be"):
+            settle({name: FRAME["text"]})
+
+
+def test_a_big_wrong_value_is_cut():
+    with pytest.raises(PlanError, match=r"^base_url='xxx.*… cannot be; it takes the root") as told:
+        settle({"base_url": "x" * 10_000})
+    assert len(str(told.value)) < 400
+    held = {"a": object()}
+    held["itself"] = held
+    with pytest.raises(PlanError, match=r"^extra_body=dict cannot be"):
+        settle({"extra_body": held})
+    with pytest.raises(PlanError, match=r"^timeout=int cannot be"):
+        settle({"timeout": 10**10_000})
+    with pytest.raises(PlanError, match=r"^prices=list cannot be"):
+        settle({"prices": [FRAME["text"]] * 3})
+
+
+def test_every_option_has_a_rule():
+    assert set(CHECKS) == set(DEFAULTS)
+
+
+def test_a_parameter_that_is_changed_later_changes_no_configuration():
+    body = {"top_p": 0.5}
+    lf.configure(extra_body=body)
+    body["top_p"] = 0.9
+    assert settle({}).extra_body == {"top_p": 0.5}
+
+
+def test_what_a_call_does_not_take_keeps_its_default_there():
+    lf.configure(id="uid", timeout=5)
+    settings = settle({}, without=("id",))
+    assert (settings.id, settings.timeout, settings.given) == (None, 5, {"timeout"})
 
 
 def test_a_wrong_key_is_not_echoed():

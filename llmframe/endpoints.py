@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from llmframe.config import OPENAI_URL, default_address
+from llmframe.config import OPENAI_URL, default_address, is_same_endpoint
 from llmframe.engine.backend import Endpoint
 from llmframe.engine.budget import Prices, known_prices
 from llmframe.engine.client import check_client, make_client
@@ -142,12 +142,34 @@ def _of_client(settings: Settings, named: Preset | None, *, own_loop: bool) -> P
     check_client(settings.client, private_loop=own_loop)
     made = make_client(settings.client, loop_thread().call if own_loop else None)
     url = hide_secrets(str(made.base_url))
+    _check_address(settings.base_url, made, url)
     endpoint = Endpoint(url, Key(made.api_key), made, owned=made is not settings.client)
     _warn_of_plain_http(url, settings, endpoint.api_key)
     told = ", ".join(f"{name} {value}" for name, value in sets.items())
     notes = (f"{named.title}: {told}.",) if named is not None and told else ()
     preset = named or preset_of(url)
     return Place(settings, preset, endpoint_identity(url), endpoint, notes=notes)
+
+
+def _check_address(base_url: str | None, client: Any, url: str) -> None:
+    """PlanError where an address is given beside a client, and is not the client's own, url."""
+    own = str(client.base_url)
+    if base_url is None or is_same_endpoint(_as_written_by(client, base_url), own):
+        return
+    raise PlanError(
+        f"client= asks {url}, but base_url= is {base_url}; a client knows its own address: leave "
+        "one of the two out"
+    )
+
+
+def _as_written_by(client: Any, base_url: str) -> str:
+    """An address as the client writes its own: without the default port, in punycode."""
+    import httpx2
+
+    try:
+        return str(client.base_url.join(base_url))
+    except httpx2.InvalidURL:  # no host has such a name; the client's own has been read
+        return base_url
 
 
 def _of_file(settings: Settings, preset: Preset) -> Place:

@@ -311,3 +311,46 @@ def test_a_provider_that_is_named_beside_a_client_sets_what_the_client_does_not_
     assert note.startswith("DeepSeek: model deepseek-flash, extra_body")
     with pytest.raises(PlanError, match="random_seed"):
         place(provider="mistral", client=client, seed=7)
+
+
+def client_at(url):
+    return openai.AsyncOpenAI(api_key=KEY, base_url=url)
+
+
+@pytest.mark.parametrize("made", [lambda client: client, lambda client: lambda: client])
+def test_a_client_and_an_address_that_is_not_its_own_are_told_with_both(made):
+    client = made(client_at("https://a.example/v1"))
+    lf.configure(client=client, base_url="https://b.example/v1", model="m")
+    with pytest.raises(PlanError, match=r"client= asks https://a\.example/v1/, but") as told:
+        place()
+    assert "base_url= is https://b.example/v1;" in str(told.value)
+    assert str(told.value).endswith("leave one of the two out")
+    with pytest.raises(PlanError, match="leave one of the two out"):
+        place(client=client, base_url="https://1.2.3.999/v1")
+    with pytest.raises(PlanError, match="leave one of the two out"):
+        place(client=client, base_url="https://a.example/v10")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://a.example/v1", "https://A.Example/v1/", "https://a.example", "https://a.example:443"],
+)
+def test_the_clients_own_address_may_stand_beside_it_however_it_is_written(url):
+    client = client_at("https://a.example/v1")
+    assert place(model="m", client=client, base_url=url).ready.client is client
+    with_login = client_at("https://me:secret@a.example/v1")
+    assert place(model="m", client=with_login, base_url=url).ready.client is with_login
+
+
+def test_the_secrets_of_a_clients_address_are_not_told():
+    with pytest.raises(PlanError) as told:
+        place(model="m", client=client_at("https://me:secret@a.example/v1"), base_url=GATEWAY)
+    assert "secret" not in str(told.value)
+
+
+def test_a_client_over_a_configured_address_is_asked_and_the_other_way_round():
+    client = client_at("https://a.example/v1")
+    lf.configure(base_url=GATEWAY, api_key=KEY, model="m")
+    assert place(client=client).ready.client is client
+    lf.configure(reset=True, client=client, model="m")
+    assert place(base_url=GATEWAY, api_key=KEY).ready.base_url == GATEWAY

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -16,7 +17,7 @@ from llmframe.signature import with_options
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     import pandas as pd
 
@@ -76,11 +77,12 @@ async def atag(
     A cancel stops it: what is in flight has a second to come back into the checkpoint.
     """
     call = _plan(df, input, fields, _settle(options, OWN_RUNNER), own_loop=False)
-    shown = _open(call, blocking=False)
-    try:
-        await runner.run_here(call.run, shown.refresh)
-    finally:
-        shown.close()
+    with _given_up_unless_begun(call):
+        shown = _open(call, blocking=False)
+        try:
+            await runner.run_here(call.run, shown.refresh)
+        finally:
+            shown.close()
     return call.run.outcome()
 
 
@@ -97,12 +99,14 @@ def start(
     """
     runner.refuse_own_thread()
     with runner.interruptible() as interrupts:
-        call = _join(_plan(df, input, fields, _settle(options, OWN_RUNNER)))
-        interrupts.stop(call.run)
-        shown = _open(call, blocking=False)
-        if call.run.loop is None:
-            runner.begin(call.run)
-        shown.watch_in_background()
+        planned = _plan(df, input, fields, _settle(options, OWN_RUNNER))
+        with _given_up_unless_begun(planned):
+            call = _join(planned)
+            interrupts.stop(call.run)
+            shown = _open(call, blocking=False)
+            if call.run.loop is None:
+                runner.begin(call.run)
+            shown.watch_in_background()
     return call.run
 
 
@@ -233,11 +237,11 @@ def compact(checkpoint: str | os.PathLike[str]) -> int:
 
 
 def _settle(options: Mapping[str, Any], without: tuple[str, ...]) -> Settings:
-    """The options of a call that does not take all of them."""
+    """The options of a call that does not take all of them; configured ones do no harm."""
     for name in without:
         if name in options:
             raise PlanError(f"{name}= has no meaning for this call; leave it out")
-    return settle(options)
+    return settle(options, without=without)
 
 
 def _block(
@@ -255,19 +259,37 @@ def _block(
         settings = replace(settings, runner="thread")
         runner.refuse_to_hold_up()
     with runner.interruptible() as interrupts:
-        call = _plan(df, input, fields, settings, only_new=only_new)
-        if not nested:
-            call = _join(call)
-        interrupts.stop(call.run)
-        shown = _open(call, blocking=True)
-        try:
-            if nested:
-                runner.run_nested(call.run, shown.refresh)
-            else:
-                runner.wait_in_cell(call.run, shown.refresh, interrupts)
-        finally:
-            shown.close("interrupted" if interrupts.count else "")
+        planned = _plan(df, input, fields, settings, only_new=only_new)
+        with _given_up_unless_begun(planned):
+            call = planned if nested else _join(planned)
+            interrupts.stop(call.run)
+            shown = _open(call, blocking=True)
+            try:
+                if nested:
+                    runner.run_nested(call.run, shown.refresh)
+                else:
+                    runner.wait_in_cell(call.run, shown.refresh, interrupts)
+            finally:
+                shown.close("interrupted" if interrupts.count else "")
     return call.run.outcome()
+
+
+@contextlib.contextmanager
+def _given_up_unless_begun(planned: Call) -> Iterator[None]:
+    """Let go of the checkpoint that planning has locked where something hinders the run."""
+    try:
+        yield
+    except BaseException:
+        if planned.run.loop is None:
+            _give_up(planned)
+        raise
+
+
+def _give_up(call: Call) -> None:
+    """Close the checkpoint of a run that nobody will begin."""
+    checkpoint = call.run.execution.job.checkpoint
+    if checkpoint is not None:
+        checkpoint.close()
 
 
 def _join(call: Call) -> Call:
@@ -275,8 +297,7 @@ def _join(call: Call) -> Call:
     alive = registry.find(call.run)
     if alive is None:
         return call
-    if call.run.execution.job.checkpoint is not None:
-        call.run.execution.job.checkpoint.close()
+    _give_up(call)
     return replace(call, run=alive)
 
 

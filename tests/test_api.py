@@ -10,6 +10,7 @@ import pickle
 import threading
 import warnings
 
+import openai
 import pandas as pd
 import pytest
 import scripts
@@ -17,7 +18,9 @@ from scripts import until
 
 import llmframe as lf
 from llmframe.config import DEFAULTS
+from llmframe.engine.journal.shared import open_stores
 from llmframe.errors import IncompleteWarning, PlanError
+from llmframe.notebook import stage
 
 FIELDS = {"intent": ["refund", "delivery", "other"], "summary": str}
 KEY = "sk-secret-0123456789abcdef"
@@ -159,6 +162,59 @@ def test_an_option_that_the_call_does_not_have_is_refused_before_anything_is_sen
     with pytest.raises(PlanError, match=name):
         frame().llm.start("text", FIELDS, **{name: "thread"})
     assert len(configured.ledger) == 0
+
+
+def test_one_column_ignores_what_is_configured_for_frames(configured):
+    lf.configure(id="uid", adopt=True, overwrite=True)
+    texts = frame(3)["text"]
+    assert (texts.llm.tag(FIELDS)["llm_status"] == "ok").all()
+    for name, value in {"id": None, "adopt": False, "overwrite": False}.items():
+        with pytest.raises(PlanError, match=f"{name}= has no meaning for this call"):
+            texts.llm.tag(FIELDS, **{name: value})
+
+
+def test_a_call_with_a_runner_of_its_own_ignores_a_configured_one(configured):
+    threads = []
+
+    def client():
+        threads.append(threading.current_thread().name)
+        return openai.AsyncOpenAI(api_key=KEY, base_url=configured.url)
+
+    lf.configure(runner="nest", client=client)
+    assert (frame(3).llm.start("text", FIELDS).result()["llm_status"] == "ok").all()
+    assert threads == ["llmframe"]  # on the loop that uses it
+    asyncio.run(frame(3).llm.atag("text", FIELDS))
+
+
+CALLS = {
+    "tag": lambda df, **options: df.llm.tag("text", FIELDS, **options),
+    "nest": lambda df, **options: df.llm.tag("text", FIELDS, runner="nest", **options),
+    "atag": lambda df, **options: asyncio.run(df.llm.atag("text", FIELDS, **options)),
+    "start": lambda df, **options: df.llm.start("text", FIELDS, **options).result(),
+    "series": lambda df, **options: df["text"].llm.tag(FIELDS, **options),
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_a_call_that_cannot_be_shown_leaves_no_checkpoint_locked(call, configured, monkeypatch):
+    with pytest.raises(PlanError, match=r"^progress=1 cannot be; it takes "):
+        call(frame(), progress=1)
+    with monkeypatch.context() as broken:
+        broken.setattr(stage, "make_view", lambda *_, **__: [].pop())
+        with pytest.raises(IndexError):
+            call(frame())
+    assert open_stores() == []
+    assert (call(frame())["llm_status"] == "ok").all()
+
+
+def test_a_run_that_is_joined_goes_on_where_it_cannot_be_shown_again(configured, monkeypatch):
+    configured.update(latency=0.1)
+    run = frame(60).llm.start("text", FIELDS, concurrency=10)
+    with monkeypatch.context() as broken:
+        broken.setattr(stage, "make_view", lambda *_, **__: [].pop())
+        with pytest.raises(IndexError):
+            frame(60).llm.tag("text", FIELDS, concurrency=10)
+    assert (run.result()["llm_status"] == "ok").all()
 
 
 def test_a_mistake_shows_the_persons_line_and_the_message_only(configured):

@@ -238,6 +238,7 @@ def test_a_hundred_fields_do_not_fragment_the_frame(df):
 
 
 def test_only_the_new_columns_for_a_series(df):
+    df = df.set_axis([7, 8, 6, 5])
     out = new_columns(df.index, plan_for(df), [ok(i) for i in range(4)], info={"model": "m"})
     assert list(out.columns) == ["intent", "stars", "summary", "tags", *SERVICE]
     pd.testing.assert_index_equal(out.index, df.index)
@@ -287,6 +288,13 @@ def test_a_column_that_llmframe_did_not_write_is_kept(df, name):
     assert f"new_{name}" in both
 
 
+def test_a_column_whose_note_a_merge_has_lost_is_foreign_and_the_message_says_so(df):
+    merged = tag(df).merge(pd.DataFrame({"n": [1, 2, 3, 4], "extra": 1}), on="n")
+    merged.attrs = {}  # some pandas keep them
+    with pytest.raises(PlanError, match=r"'llm_error' in the frame not written.*merge or a concat"):
+        plan_for(merged)
+
+
 @pytest.mark.parametrize("prefix", [None, 3, b"x"])
 def test_a_prefix_is_text(df, prefix):
     with pytest.raises(PlanError, match="prefix must be text"):
@@ -326,14 +334,215 @@ def test_a_list_edited_in_place_is_a_change(df):
         plan_for(first)
 
 
-@pytest.mark.parametrize("change", [lambda f: f.iloc[::-1], lambda f: f[f["n"] > 1]])
-def test_fields_of_moved_rows_are_kept_but_status_columns_follow(df, change):
-    moved = change(tag(df, details=True))
-    with pytest.raises(PlanError, match="'stars', 'summary', 'tags' changed since"):
-        plan_for(moved)
-    other = FieldSpec("mood", Kind.TEXT, None, nullable=False)
-    out = tag(moved, [FAILED] * len(moved), specs=[other], details=True)
+MOOD = FieldSpec("mood", Kind.TEXT, None, nullable=False)
+OTHER_ROWS = {
+    "fewer": lambda f: f[f["n"] > 1],
+    "more": lambda f: pd.concat([f, f.iloc[:1]]),
+    "joined": lambda f: f.join(pd.Series([1, 2], index=[7, 7], name="extra")),
+}
+
+
+@pytest.mark.parametrize("change", OTHER_ROWS.values(), ids=OTHER_ROWS)
+def test_answers_on_other_rows_are_kept_and_nobody_is_said_to_have_edited_them(df, change):
+    first = tag(df, details=True)
+    part = change(first)
+    part.attrs = first.attrs  # a join loses them in some pandas
+    with pytest.raises(PlanError, match=r"'summary', 'tags' written by llmframe, but") as caught:
+        plan_for(part)
+    assert "changed since" not in str(caught.value)
+    assert "(they were filtered, joined or added to)" in str(caught.value)
+    assert "overwrite=True, which is safe if nobody did and pays again for no answer" in str(
+        caught.value
+    )
+    assert "prefix=" in str(caught.value)
+    assert "llm_status" not in str(caught.value)
+    assert len(tag(part, overwrite=True)) == len(part)
+
+
+@pytest.mark.parametrize("change", OTHER_ROWS.values(), ids=OTHER_ROWS)
+def test_a_status_on_other_rows_follows_the_latest_call(df, change):
+    part = change(tag(df, details=True))
+    part.attrs = tag(df, details=True).attrs
+    part["llm_error"] = "mine"
+    out = tag(part, [FAILED] * len(part), specs=[MOOD], details=True)
     assert (out["llm_status"] == "failed").all()
+
+
+def test_rows_are_counted_for_each_column_as_it_was_written(df):
+    first = tag(df, prefix="a_")
+    part = tag(first[first["n"] > 1], prefix="b_")
+    with pytest.raises(PlanError, match="'a_tags' written by llmframe, but not on these rows"):
+        plan_for(part, prefix="a_")
+
+
+def test_a_frame_without_rows_has_nothing_to_lose(df):
+    none = tag(df, details=True).iloc[:0]
+    assert list(tag(none, details=True).columns) == list(none.columns)
+
+
+@pytest.mark.parametrize("name", ["llm_status", "llm_error", "llm_attempts", "llm_cost", "llm_raw"])
+def test_an_edited_status_is_kept_as_an_edited_answer_is(df, name):
+    first = tag(df, [ok(1), FAILED, SKIPPED, None], details=True)
+    cells = first[name].astype(object)
+    cells.iloc[1] = {"llm_status": "ok", "llm_attempts": 2, "llm_cost": 0.25}.get(name, "mine")
+    first[name] = cells.astype(first[name].dtype)
+    with pytest.raises(PlanError, match=f"taken: '{name}' changed since llmframe wrote it"):
+        plan_for(first, specs=[MOOD], details=True)
+    out = tag(first, [FAILED] * 4, specs=[MOOD], details=True, overwrite=True)
+    assert str(out[name].iloc[1]) != str(cells.iloc[1])
+    new = tag(first, specs=[MOOD], details=True, prefix="new_")
+    assert new[name].iloc[1] == cells.iloc[1]
+
+
+# --- rows that were moved
+
+MOVES = {
+    "sorted": lambda f: f.sort_values("text", ascending=False),
+    "shuffled": lambda f: f.sample(frac=1, random_state=4),
+    "reversed": lambda f: f.iloc[::-1],
+}
+KEPT = {
+    "index reset": lambda f: f.reset_index(drop=True),
+    "index as a column": lambda f: f.rename_axis(
+        index=[f"key{i}" for i in range(f.index.nlevels)]
+    ).reset_index(),
+    "another index": lambda f: f.set_index("n", drop=False),
+    "columns moved": lambda f: f[f.columns[::-1]],
+}
+
+
+@pytest.mark.parametrize("move", (MOVES | KEPT).values(), ids=MOVES | KEPT)
+@pytest.mark.parametrize("index", INDEXES.values(), ids=INDEXES)
+def test_moving_rows_or_the_index_is_no_change(index, move):
+    df = pd.DataFrame({"text": list("bdca"), "n": [1, 2, 3, 4]}, index=index)
+    first = tag(df, [ok(1), ok(2), FAILED, SKIPPED], details=True)
+    moved = move(first)
+    out = tag(moved, [ok(9)] * 4, details=True)
+    assert out["stars"].tolist() == [9] * 4
+    assert out["text"].tolist() == moved["text"].tolist()
+
+
+@pytest.mark.parametrize("name", ["intent", "stars", "summary", "tags"])
+@pytest.mark.parametrize("move", [lambda f: f, *MOVES.values()], ids=["in place", *MOVES])
+@pytest.mark.parametrize("index", INDEXES.values(), ids=INDEXES)
+def test_two_answers_that_change_places_are_a_change_even_where_labels_repeat(index, move, name):
+    df = pd.DataFrame({"text": list("bdca"), "n": [1, 2, 3, 4]}, index=index)
+    answers = [ok(i) for i in range(4)]
+    for answer in answers[:2]:
+        answer.values["intent"] = "other"
+    first = tag(df, answers)
+    swapped = first.copy()
+    cells = first[name].tolist()
+    cells[0], cells[3] = cells[3], cells[0]
+    swapped[name] = pd.Series(cells, index=index, dtype=first[name].dtype)
+    with pytest.raises(PlanError, match=f"taken: '{name}' changed since"):
+        plan_for(move(swapped))
+
+
+def test_rows_that_were_sorted_and_numbered_anew_keep_their_status_replaceable(df):
+    first = tag(df, [ok(1), FAILED, SKIPPED, None], details=True)
+    moved = first.iloc[[3, 1, 0, 2]].reset_index(drop=True)
+    assert tag(moved, specs=[MOOD], details=True)["llm_status"].tolist() == ["ok"] * 4
+    with pytest.raises(PlanError, match=r"'intent'.* changed since .*or rows were moved and numb"):
+        plan_for(moved)
+
+
+labels = st.none() | st.integers(0, 2) | st.text(max_size=1) | st.just("\ud83d")
+
+
+@given(st.lists(st.tuples(labels, st.booleans()), min_size=2), st.randoms(use_true_random=False))
+def test_rows_in_any_order_are_unchanged_and_any_edit_is_seen(rows, random):
+    index = pd.Index([label for label, _ in rows], dtype=object, tupleize_cols=False)
+    df = pd.DataFrame({"text": [f"{i}\ud83d" for i in range(len(rows))]}, index=index, dtype=object)
+    out = tag(df, [ok(i) if done else FAILED for i, (_, done) in enumerate(rows)])
+    order = random.sample(range(len(rows)), len(rows))
+    moved = out.iloc[order]
+    plan_for(moved)
+    edited = moved.copy()
+    edited["stars"] = edited["stars"].fillna(0) + ([1] + [0] * (len(rows) - 1))
+    with pytest.raises(PlanError, match="'stars' changed since"):
+        plan_for(edited)
+
+
+# --- what goes with an answer
+
+
+def test_what_was_told_of_replaced_answers_goes_with_them(df):
+    first = tag(df, details=True, confidence=True)
+    assert {"intent_confidence", *DETAILS} <= set(first.columns)
+    again = tag(first, [ok(9)] * 4)
+    assert list(again.columns) == ["text", "n", "intent", "stars", "summary", "tags", *SERVICE]
+    assert list(again.attrs["llmframe"]["columns"]) == list(again.columns[2:])
+
+
+def test_what_goes_for_another_task_is_named_in_the_one_warning(df):
+    first = tag(df, details=True, confidence=True)
+    with pytest.warns(UserWarning, match="'intent_confidence', 'llm_attempts'.* will go") as caught:
+        tag(first, task="task2")
+    assert len(caught) == 1
+
+
+def test_a_confidence_stays_beside_an_answer_that_stays(df):
+    first = tag(df, details=True, confidence=True)
+    out = tag(first, specs=[MOOD])
+    assert "intent_confidence" in out
+    assert not set(DETAILS) & set(out.columns)
+    assert "intent_confidence" in tag(first, specs=[INTENT], prefix="b_")
+    assert set(DETAILS) <= set(tag(first, prefix="b_").columns)
+
+
+@pytest.mark.parametrize("name", ["intent_confidence", "llm_cost"])
+def test_what_a_person_edited_is_kept_and_stays_noted_as_it_was(df, name):
+    first = tag(df, details=True, confidence=True)
+    first[name] = pd.array([0.5, 0.25, 0.125, None], dtype="Float64")
+    out = tag(first)
+    assert out[name].tolist() == [0.5, 0.25, 0.125, pd.NA]
+    noted = [frame.attrs["llmframe"]["columns"][name] for frame in (first, out)]
+    assert noted[0] == noted[1]
+    assert name not in tag(out, overwrite=True)
+    with pytest.raises(PlanError, match=f"'{name}' changed since"):
+        plan_for(out, details=True, confidence=True)
+
+
+def test_a_column_of_the_same_name_that_llmframe_did_not_write_is_kept(df):
+    out = tag(tag(df).assign(intent_confidence=1.0, llm_cost=2.0), overwrite=True)
+    assert out["intent_confidence"].tolist() == [1.0] * 4
+    assert out["llm_cost"].tolist() == [2.0] * 4
+
+
+@pytest.mark.parametrize("name", ["intent_confidence", "llm_raw"])
+def test_a_field_that_is_named_like_a_companion_is_an_answer_of_its_own(df, name):
+    own = FieldSpec(name, Kind.TEXT, None, nullable=True)
+    first = tag(df, specs=[INTENT, own])
+    assert name in tag(first, specs=[INTENT])
+    assert name in tag(first, specs=[INTENT], overwrite=True)
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_an_input_never_goes(df, overwrite):
+    first = tag(df, details=True, confidence=True)
+    options = {"inputs": ("llm_raw", "intent_confidence"), "overwrite": overwrite}
+    out = tag(first, **options)
+    pd.testing.assert_series_equal(out["llm_raw"], first["llm_raw"])
+    assert "intent_confidence" in out
+    assert "llm_cost" not in out
+
+
+def test_a_part_of_the_frame_keeps_no_details_of_an_earlier_call(df):
+    part = tag(df, details=True, confidence=True).iloc[1:]
+    out = tag(part, specs=[INTENT], overwrite=True)
+    assert not {"intent_confidence", *DETAILS} & set(out.columns)
+    assert not set(DETAILS) & set(tag(part, specs=[MOOD]).columns)
+
+
+def test_what_goes_is_found_under_padded_names():
+    columns = pd.MultiIndex.from_tuples([("text", ""), ("n", "x")])
+    df = pd.DataFrame([["t", 1]], columns=columns)
+    first = tag(df, inputs=(("text", ""),), details=True, confidence=True)
+    out = tag(first, inputs=(("text", ""),))
+    assert [name for name, _ in out.columns][2:] == [
+        "intent", "stars", "summary", "tags", *SERVICE,
+    ]  # fmt: skip
 
 
 def test_a_renamed_column_frees_its_name(df):
@@ -344,12 +553,15 @@ def test_a_renamed_column_frees_its_name(df):
     assert "before" not in out.attrs["llmframe"]["columns"]
 
 
-def test_a_name_that_now_stands_twice_was_changed(df):
+def test_a_name_that_now_stands_twice_is_kept(df):
     first = tag(df)
     twice = pd.concat([first, first[["intent"]]], axis=1)
-    with pytest.raises(PlanError, match="'intent' changed since"):
+    with pytest.raises(PlanError, match="'intent' more than once in the frame"):
         plan_for(twice)
     assert list(tag(twice, overwrite=True).columns).count("intent") == 1
+    status = pd.concat([first, first[["llm_status"]]], axis=1)
+    with pytest.raises(PlanError, match="'llm_status' more than once in the frame"):
+        plan_for(status, specs=[MOOD])
 
 
 def test_another_tasks_status_is_replaced_with_one_warning(df):

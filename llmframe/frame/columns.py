@@ -10,7 +10,17 @@ import pandas as pd
 
 from llmframe.errors import PlanError, warn
 from llmframe.frame import typed
-from llmframe.frame.written import ATTRS_KEY, Written, content_hash, note, read_written
+from llmframe.frame.written import (
+    ATTRS_KEY,
+    Past,
+    State,
+    Written,
+    content_hash,
+    in_frame,
+    note,
+    read_written,
+    row_labels,
+)
 from llmframe.task.confidence import is_choice
 from llmframe.task.fields import FieldSpec, Kind
 
@@ -18,12 +28,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
 
     from llmframe.engine.results import RowResult
+    from llmframe.frame.written import Hashes
     from llmframe.task.shape import Shape
 
     Results = Sequence["RowResult | None"]
     Read = Callable[["RowResult | None"], Any]
 
 STATUSES = ("ok", "failed", "skipped", "pending")
+STATUS = "llm_status"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +44,8 @@ class Output:
 
     name: as text, the prefix before it. column: its name in the frame, padded where the
     columns have levels. is_field: an answer, not a status. read: its value of one result.
-    is_confidence: the probability of another answer.
+    is_confidence: the probability of another answer. of: the output that it goes with and
+    becomes stale with, an answer or the status; with the prefix, as name.
     build: its typed cells from all values. type: what they are, for those who read attrs.
     """
 
@@ -43,6 +56,13 @@ class Output:
     build: typed.Build
     type: Shape
     is_confidence: bool = False
+    of: str | None = None
+
+    def placed(self, df: pd.DataFrame, prefix: str) -> Output:
+        """Under its name in this frame."""
+        name = prefix + self.name
+        of = None if self.of is None else prefix + self.of
+        return replace(self, name=name, column=in_frame(df, name), of=of)
 
     def series(self, index: pd.Index[Any], values: list[Any]) -> pd.Series[Any]:
         """The typed column of its values, by position."""
@@ -54,11 +74,14 @@ class Output:
 class ColumnPlan:
     """The columns that a call writes, in their order.
 
-    task: the hash of the task that they answer.
+    task: the hash of the task that they answer. inputs: the columns that are asked about.
+    stale: columns of earlier calls that would tell of answers that are replaced.
     """
 
     outputs: tuple[Output, ...]
     task: str
+    inputs: tuple[Hashable, ...] = ()
+    stale: tuple[Hashable, ...] = ()
 
     @property
     def columns(self) -> list[Hashable]:
@@ -86,27 +109,30 @@ def plan_columns(
 
     specs: the fields in their order. inputs: columns that no output may be named like.
     task: the task's hash. confidence: a column of probabilities behind each choice.
-    Raises PlanError for a name that two outputs share, that an
-    input has, or that a column has which no earlier call wrote (or that was changed since)
-    unless ``overwrite``. Warns once when the status columns held another task's status.
+    Raises PlanError for a name that two outputs share, that an input has, or that a column
+    has which no earlier call wrote (or that was changed since) unless ``overwrite``; a status
+    is replaced too where the rows are not as many as it was written on. Warns once when the
+    status columns held another task's status.
     """
     if not isinstance(prefix, str):
         raise PlanError(f"prefix must be text, this is a {type(prefix).__name__}: {prefix!r}")
     outputs = tuple(
-        replace(output, name=prefix + output.name, column=_in_frame(df, prefix + output.name))
+        output.placed(df, prefix)
         for output in [
             *(output for spec in specs for output in _of_field(spec, confidence)),
             *_STATUS,
             *(_DETAILS if details else []),
         ]
     )
-    written = read_written(df)
+    past = Past(df, inputs)
     _refuse_twice(outputs)
     _refuse_inputs(outputs, inputs)
     if not overwrite:
-        _refuse_existing(df, outputs, written)
-    _warn_of_other_task(df, outputs, written, task)
-    return ColumnPlan(outputs, task)
+        _refuse_existing(outputs, past)
+    stale = _stale(outputs, past, overwrite)
+    _warn_of_other_task(outputs, stale, past, task)
+    columns = tuple(in_frame(df, name) for name in stale)
+    return ColumnPlan(outputs, task, inputs, columns)
 
 
 def add_columns(
@@ -114,17 +140,19 @@ def add_columns(
 ) -> pd.DataFrame:
     """A new frame: df's other columns, then the written ones; index and order kept.
 
+    What earlier calls told of the answers that are replaced goes.
+
     df: n rows, any index; never changed. results: n, in row order; None for a row that is
     pending. info: what ``attrs["llmframe"]`` tells besides (model, checkpoint, counts).
     """
-    replaced = set(plan.columns)
+    replaced = {*plan.columns, *plan.stale}
     kept = [at for at, name in enumerate(df.columns) if name not in replaced]
     old = df if len(kept) == df.shape[1] else df.iloc[:, kept]
     new = _typed_columns(old.index, plan, results)
     new.columns.names = df.columns.names
     joined: Any = pd.concat([old, new], axis=1)
     out: pd.DataFrame = joined.__finalize__(df)  # attrs (a copy), flags, a subclass's own
-    written = {**_still_there(old), **_written(plan, new)}
+    written = {**_still_there(old), **_written(plan, new, row_labels(df, plan.inputs))}
     out.attrs[ATTRS_KEY] = note(written, task=plan.task, info=info)
     return out
 
@@ -138,7 +166,9 @@ def new_columns(
 ) -> pd.DataFrame:
     """Only the written columns, typed, on this index; results and info as in add_columns."""
     new = _typed_columns(index, plan, results)
-    new.attrs[ATTRS_KEY] = note(_written(plan, new), task=plan.task, info=info or {})
+    new.attrs[ATTRS_KEY] = note(
+        _written(plan, new, row_labels(new)), task=plan.task, info=info or {}
+    )
     return new
 
 
@@ -154,9 +184,16 @@ def _typed_columns(index: pd.Index[Any], plan: ColumnPlan, results: Results) -> 
     return new
 
 
-def _written(plan: ColumnPlan, new: pd.DataFrame) -> dict[str, Written]:
+def _written(plan: ColumnPlan, new: pd.DataFrame, labels: Hashes) -> dict[str, Written]:
+    """labels: of the rows; a status is noted without, it goes with its row however numbered."""
     return {
-        output.name: Written(content_hash(new.iloc[:, position]), plan.task, output.type)
+        output.name: Written(
+            content_hash(new.iloc[:, position], labels if output.is_field else None),
+            plan.task,
+            output.type,
+            len(new),
+            output.of,
+        )
         for position, output in enumerate(plan.outputs)
     }
 
@@ -165,12 +202,7 @@ def _still_there(old: pd.DataFrame) -> dict[str, Written]:
     """The columns of earlier calls that stay in the frame."""
     existing = set(old.columns)
     told = read_written(old)
-    return {name: one for name, one in told.items() if _in_frame(old, name) in existing}
-
-
-def _in_frame(df: pd.DataFrame, name: str) -> Hashable:
-    levels = df.columns.nlevels
-    return name if levels == 1 else (name, *[""] * (levels - 1))
+    return {name: one for name, one in told.items() if in_frame(old, name) in existing}
 
 
 def _refuse_twice(outputs: Sequence[Output]) -> None:
@@ -189,47 +221,65 @@ def _refuse_inputs(outputs: Sequence[Output], inputs: tuple[Hashable, ...]) -> N
         )
 
 
-def _refuse_existing(
-    df: pd.DataFrame, outputs: Sequence[Output], written: Mapping[str, Written]
-) -> None:
-    existing = set(df.columns)
-    foreign, changed = [], []
+def _refuse_existing(outputs: Sequence[Output], past: Past) -> None:
+    found: dict[State, list[str]] = {state: [] for state in State}
     for output in outputs:
-        if output.column not in existing:
-            continue
-        if output.name not in written:
-            foreign.append(output.name)
-        elif output.is_field and not _unchanged(df, output.column, written[output.name]):
-            changed.append(output.name)
-    if foreign or changed:
-        found = [f"{_names(foreign)} in the frame not written by llmframe"] * bool(foreign)
-        found += [f"{_names(changed)} changed since llmframe wrote it"] * bool(changed)
-        raise PlanError(
-            f"the outputs' names are taken: {'; '.join(found)}. Give overwrite=True to replace "
-            "what is there, or prefix='new_' (say) to keep both"
-        )
+        state = past.state(output.name)
+        if output.is_field or state is not State.MOVED:  # a status describes the latest call
+            found[state].append(output.name)
+    told = [_TAKEN[state].format(names=_names(found[state])) for state in _TAKEN if found[state]]
+    if not told:
+        return
+    only_moved = len(told) == 1 and bool(found[State.MOVED])
+    raise PlanError(
+        f"the outputs' names are taken: {'; '.join(told)}. "
+        + (_OVERWRITE_MOVED if only_moved else _OVERWRITE)
+        + ", or prefix='new_' (say) to keep both"
+    )
 
 
-def _unchanged(df: pd.DataFrame, column: Hashable, written: Written) -> bool:
-    same = [at for at, name in enumerate(df.columns) if name == column]
-    return len(same) == 1 and content_hash(df.iloc[:, same[0]]) == written.hash
+_TAKEN = {
+    State.FOREIGN: "{names} in the frame not written by llmframe, as far as is noted (a merge or "
+    "a concat loses the note)",
+    State.TWICE: "{names} more than once in the frame, llmframe wrote one of them",
+    State.CHANGED: "{names} changed since llmframe wrote it (a cell was edited, or rows were "
+    "moved and numbered anew)",
+    State.MOVED: "{names} written by llmframe, but not on these rows (they were filtered, joined "
+    "or added to), so nothing tells whether somebody edited a cell since",
+}
+_OVERWRITE = "Give overwrite=True to replace what is there"
+_OVERWRITE_MOVED = (
+    "Give overwrite=True, which is safe if nobody did and pays again for no answer that the "
+    "checkpoint holds"
+)
+
+
+def _stale(outputs: Sequence[Output], past: Past, overwrite: bool) -> list[str]:
+    """What goes with a column that is rewritten, is not rewritten itself and was not edited."""
+    names = {output.name for output in outputs}
+    kept = {State.ABSENT} if overwrite else {State.ABSENT, State.CHANGED, State.TWICE}
+    return [
+        name
+        for name, told in past.written.items()
+        if told.of in names
+        and name not in names
+        and past.column(name) not in past.inputs
+        and past.state(name) not in kept
+    ]
 
 
 def _warn_of_other_task(
-    df: pd.DataFrame, outputs: Sequence[Output], written: Mapping[str, Written], task: str
+    outputs: Sequence[Output], stale: Sequence[str], past: Past, task: str
 ) -> None:
-    existing = set(df.columns)
-    others = [
-        output.name
-        for output in outputs
-        if not output.is_field
-        and output.column in existing
-        and written.get(output.name, Written("", task)).task != task
-    ]
+    others, gone = (
+        [name for name in names if past.is_of_another_task(name, task)]
+        for names in ([output.name for output in outputs if not output.is_field], stale)
+    )
     if others:
         warn(
-            f"{_names(others)} held the status of another task and will describe this call; "
-            "to keep both give one of the calls a prefix= of its own",
+            f"{_names(others)} held the status of another task and will describe this call"
+            + (f", {_names(gone)} will go" if gone else "")
+            + "; to keep both give one of the calls a prefix= of its own",
         )
 
 
@@ -259,8 +309,19 @@ def _confidence(spec: FieldSpec) -> Output:
     name, kind = f"{spec.name}_confidence", Kind.FLOAT
     build = typed.builder(FieldSpec(name, kind))
     return Output(
-        name, name, is_field=True, read=read, build=build, type=kind.value, is_confidence=True
+        name,
+        name,
+        is_field=True,
+        read=read,
+        build=build,
+        type=kind.value,
+        is_confidence=True,
+        of=spec.name,
     )
+
+
+def _detail(name: str, get: Callable[[RowResult], Any], kind: Kind) -> Output:
+    return replace(_service(name, get, kind), of=STATUS)
 
 
 def _service(name: str, get: Callable[[RowResult], Any], kind: Kind) -> Output:
@@ -273,8 +334,8 @@ def _service(name: str, get: Callable[[RowResult], Any], kind: Kind) -> Output:
 
 _STATUS = [
     Output(
-        "llm_status",
-        "llm_status",
+        STATUS,
+        STATUS,
         is_field=False,
         read=lambda result: "pending" if result is None else result.status,
         build=typed.choices(STATUSES),
@@ -283,10 +344,10 @@ _STATUS = [
     _service("llm_error", lambda result: result.error, Kind.TEXT),
 ]
 _DETAILS = [
-    _service("llm_attempts", lambda result: result.attempts, Kind.INTEGER),
-    _service("llm_tokens_in", lambda result: result.usage.tokens_in, Kind.INTEGER),
-    _service("llm_tokens_out", lambda result: result.usage.tokens_out, Kind.INTEGER),
-    _service("llm_cost", lambda result: result.usage.cost, Kind.FLOAT),
-    _service("llm_seconds", lambda result: result.seconds, Kind.FLOAT),
-    _service("llm_raw", lambda result: result.raw, Kind.TEXT),
+    _detail("llm_attempts", lambda result: result.attempts, Kind.INTEGER),
+    _detail("llm_tokens_in", lambda result: result.usage.tokens_in, Kind.INTEGER),
+    _detail("llm_tokens_out", lambda result: result.usage.tokens_out, Kind.INTEGER),
+    _detail("llm_cost", lambda result: result.usage.cost, Kind.FLOAT),
+    _detail("llm_seconds", lambda result: result.seconds, Kind.FLOAT),
+    _detail("llm_raw", lambda result: result.raw, Kind.TEXT),
 ]

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import decimal
+import os
 import subprocess
 import sys
 
@@ -48,7 +49,8 @@ def hashes():
 @pytest.mark.parametrize("seed", ["0", "1"])
 def test_hashes_are_the_same_in_another_process(seed):
     run = [sys.executable, "-c", HERE]
-    env = {"PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(filter(None, sys.path))}
+    path = os.pathsep.join(filter(None, sys.path))
+    env = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": path}
     told = subprocess.run(run, capture_output=True, text=True, check=True, env=env)
     assert told.stdout.strip() == str(hashes())
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
+from llmframe.engine import course
+from llmframe.engine.timeout import TimeOut
 from tests.engine_kit import GOOD, Provider, numbered, refusal, reply, wire
 from tests.virtual_time import now, run
 
@@ -70,3 +74,29 @@ def test_a_hedge_that_fails_leaves_the_row_to_its_own_request():
     seconds, wired = finish(Provider(answer), hedge=True)
     assert wired.statuses == ["ok"] * ROWS
     assert seconds >= 20
+
+
+def test_an_answer_that_wins_in_the_moment_of_the_time_out_ends_its_row_once(monkeypatch):
+    won = asyncio.Event()
+
+    class Last(Provider):
+        async def send(self, body):
+            if f"row {ROWS - 1}\n" not in body["messages"][1]["content"]:
+                return await super().send(body)
+            self.asked["last"] += 1
+            if self.asked["last"] == 1:
+                await asyncio.sleep(1000)
+            await won.wait()
+            return reply()
+
+    class Moment(TimeOut):
+        def _on_timer(self):
+            if self._left <= 0:
+                won.set()
+            super()._on_timer()
+
+    monkeypatch.setattr(course, "TimeOut", Moment)
+    _, wired = finish(Last(), hedge=True)
+    assert wired.statuses == ["ok"] * ROWS
+    assert wired.provider.asked["last"] == 2
+    assert wired.pipeline._work._out == 0

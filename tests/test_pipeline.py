@@ -31,6 +31,7 @@ from llmframe.engine.asking import Sampling
 from llmframe.engine.course import NEVER_CONNECTED, Patience
 from llmframe.engine.events import RequestRefused, RequestSent, RowsDone
 from llmframe.engine.governor import Governor
+from llmframe.engine.governor.ladder import Rung
 from llmframe.engine.inflight import InFlight
 from llmframe.engine.outgoing import TextRules
 from llmframe.engine.results import RowResult, Usage
@@ -642,8 +643,8 @@ def test_rows_that_wait_are_pending_after_a_stop():
 
         wired = wire(numbered(10), Provider(answer), patience=Patience(max_attempts=50))
         task = asyncio.create_task(wired.run())
-        await asyncio.sleep(1.5)
-        assert wired.pipeline.waiting > 0
+        while not wired.pipeline.waiting:  # noqa: ASYNC110 - no event tells it
+            await asyncio.sleep(0.7)
         wired.pipeline.stop()
         await task
         assert Counter(wired.statuses) == {"ok": 5, "pending": 5}
@@ -1304,3 +1305,84 @@ def test_a_forked_child_asks_none_of_what_its_parent_asks():
     in_flight.claim(b"k")
     in_flight.forget_all()
     assert in_flight.claim(b"k") is None
+
+
+# -- runs that share rows ------------------------------------------------------------------------
+
+
+def both(first, second, provider, seconds=3600.0):
+    """Two runs of one governor over rows that they share; whether both have come to an end."""
+
+    async def main():
+        governor, in_flight = Governor(asyncio.get_running_loop().time), InFlight()
+        governor.understood(Rung())
+        runs = [
+            wire(rows, provider, governor=governor, in_flight=in_flight, cap=4)
+            for rows in (first, second)
+        ]
+        tasks = [asyncio.create_task(each.run()) for each in runs]
+        _, left = await asyncio.wait(tasks, timeout=seconds)
+        for task in left:
+            task.cancel()
+        assert in_flight._asked == {} or left
+        return not left, runs
+
+    return virtual_time.run(main())
+
+
+def test_two_runs_whose_first_answers_all_fail_do_not_wait_for_each_others_held_rows():
+    ended, runs = both(numbered(12), numbered(12), Provider(lambda *_: (0.1, reply(BAD))))
+    assert ended
+    assert all(each.pipeline.verdict.kind == "output" for each in runs)
+    assert all(each.statuses == ["pending"] * 12 for each in runs)
+
+
+def test_two_runs_do_not_wait_for_each_others_last_rows():
+    def answer(text, attempt):
+        return (0.1, refusal()) if "always refused" in text else reply()
+
+    texts = [f"row {n}" for n in range(400)]
+    texts[20], texts[-21] = "always refused 1", "always refused 2"
+    ended, runs = both(Texts(texts), Texts(texts[::-1]), Provider(answer))
+    assert ended
+    for each in runs:
+        assert Counter(each.statuses) == {"ok": 398, "failed": 2}
+        assert all(error.startswith("rate_limit") for error in each.errors if error)
+
+
+def test_a_row_that_is_always_refused_ends_even_where_no_other_is_left():
+    async def main():
+        wired = wire(numbered(1), Provider(lambda *_: (0.1, refusal())))
+        task = asyncio.create_task(wired.run())
+        await asyncio.wait([task], timeout=3600)
+        assert wired.statuses == ["failed"]
+        assert len(wired.provider.calls) >= 10
+
+    run(main)
+
+
+def test_a_run_that_is_held_keeps_no_key_from_others(checkpoint):
+    async def main():
+        governor, in_flight = Governor(asyncio.get_running_loop().time), InFlight()
+        governor.understood(Rung())
+        provider = Provider(latency=1.0)
+        first, second = (
+            wire(
+                numbered(20), provider, governor=governor, in_flight=in_flight, cap=4,
+                checkpoint=checkpoint,
+            )
+            for _ in range(2)
+        )  # fmt: skip
+        task = asyncio.create_task(first.run())
+        await asyncio.sleep(1.5)
+        first.pipeline.hold(held=True)
+        await asyncio.sleep(2)
+        assert in_flight._asked == {}
+        assert (await second.run()).statuses == ["ok"] * 20
+        first.pipeline.hold(held=False)
+        await task
+        assert first.statuses == ["ok"] * 20
+        assert first.parts.governor.binding().on_wire == 0
+        assert len(provider.calls) == 20
+
+    run(main)

@@ -64,6 +64,7 @@ class Closing:
     def finish(self, row: Row, result: RowResult) -> None:
         """The row has its result, unless the first failures are still held back."""
         if self._breaker.holds(row, result):
+            self.unclaim(row, result)  # two runs that each hold rows must not await each other's
             self._work.done()
             if self._breaker.has_tripped:
                 self._trip(row, result)
@@ -75,7 +76,6 @@ class Closing:
     def _trip(self, last: Row, result: RowResult) -> None:
         """The first ten rows failed alike: they stay pending, as do those in flight that do."""
         for row, _ in self._breaker.release():
-            self.unclaim(row)
             self._parts.events.emit(Spent(row.usage))
         status = None if last.failure is None else last.failure.status
         kind, _, said = (result.error or "").partition(": ")

@@ -128,6 +128,9 @@ class Course:
             self._closing.drop(row)
             raise
         except Exception as exc:  # noqa: BLE001 - one row must never end the run
+            if self._hedges is not None and self._hedges.was_overtaken(row):
+                self._parts.governor.release(lease)  # it timed out just then
+                return
             row.note_back(began, self._clock(), limit.void)
             if isinstance(exc, BadReply):
                 row.note_paid(self._parts.budget.priced(exc.usage))
@@ -295,8 +298,9 @@ class Course:
         )
         stubborn = is_stubborn(row, governor)
         governor.refuse(lease, verdict.retry_after, counts=not stubborn)
-        if is_refused_for_good(row, governor, stubborn=stubborn):
-            message = f"{verdict.message} (refused {row.refused} times while other rows passed)"
+        all_tried = self._work.all_tried
+        if is_refused_for_good(row, governor, stubborn=stubborn, all_tried=all_tried):
+            message = f"{verdict.message} (refused {row.refused} times)"
             self._closing.finish(row, failed(row, "rate_limit", message))
             return
         row.is_last = row.is_last or stubborn

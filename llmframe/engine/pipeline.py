@@ -74,7 +74,8 @@ class Pipeline:
         self._workers: set[asyncio.Task[None]] = set()
         self._hires = False
         self._nobody_left = asyncio.Event()
-        self._awaited = 0  # rows whose answer another run asks for
+        self._held = False
+        self._queued: set[Row] = set()  # rows that wait for their turn
         self._watch: asyncio.TimerHandle | None = None
         self._crash: Exception | None = None
         self.over_budget = False
@@ -114,11 +115,14 @@ class Pipeline:
             self._closing.unclaim(row)
 
     def hold(self, held: bool) -> None:
-        """The person's pause: send nothing new while held."""
-        if held:
-            self._parts.seat.hold()
-        else:
+        """The person's pause: send nothing new while held, and keep no key from other runs."""
+        self._held = held
+        if not held:
             self._parts.seat.resume()
+            return
+        self._parts.seat.hold()
+        for row in (*self._queued, *self._work.at_hand()):
+            self._closing.unclaim(row)
 
     def fail(self, error: CheckpointError | RowError) -> None:
         """Stop because of an error that the caller must see."""
@@ -165,8 +169,9 @@ class Pipeline:
     def _on_leave(self, worker: asyncio.Task[None]) -> None:
         self._workers.discard(worker)
         if not worker.cancelled() and (exc := worker.exception()) is not None:
-            if isinstance(exc, Exception):  # the loop itself has raised an interrupt already
-                self._crash = self._crash or exc
+            if not isinstance(exc, KeyboardInterrupt | SystemExit):  # raised by the loop itself
+                crash = exc if isinstance(exc, Exception) else RuntimeError(repr(exc))
+                self._crash = self._crash or crash
             self.stop()
         if not self._workers:
             self._nobody_left.set()
@@ -176,7 +181,7 @@ class Pipeline:
         while (taken := await self._work.next()) is not None:
             row = self._render(taken) if isinstance(taken, int) else taken
             try:
-                if row.claimed or self._claim(row):
+                if row.claimed or self._held or self._claim(row):
                     await self._send(row)
             except BaseException:
                 self._closing.unclaim(row)  # whoever waits for its key takes over
@@ -202,7 +207,7 @@ class Pipeline:
         asked = self._parts.in_flight.claim(row.key, self._loop)
         if asked is not None:
             asked.add_done_callback(lambda answer: self._from_outside(self._on_answer, row, answer))
-            self._awaited += 1
+            self._work.lend()
             self._watch = self._watch or self._loop.call_later(WATCH, self._look_after_awaited)
             return False
         row.claimed = True
@@ -215,12 +220,12 @@ class Pipeline:
         """As long as answers of other runs are awaited: whose loop is gone will never answer."""
         self._watch = None
         self._parts.in_flight.free_the_gone()
-        if self._awaited:
+        if self._work.elsewhere:
             self._watch = self._loop.call_later(WATCH, self._look_after_awaited)
 
     def _on_answer(self, row: Row, answer: Future[RowResult | None]) -> None:
         """Another run is done with this row's key; take over where it has no answer."""
-        self._awaited -= 1
+        self._work.regain()
         result = answer.result()
         if self._work.closed:
             return
@@ -238,8 +243,12 @@ class Pipeline:
         before = row.usage
         try:
             lease = await self._lease(row, self._parts.asker.size(row))
-            if lease is not None:
+            if lease is None:
+                pass
+            elif row.claimed or self._claim(row):
                 await self._course.attempt(row, lease)
+            else:  # while this run was held another has taken the row's key
+                self._parts.governor.give_back(lease)
         finally:
             self._parts.budget.settle(expected, row.usage - before)
         self._hire()
@@ -258,11 +267,14 @@ class Pipeline:
         return None
 
     async def _lease(self, row: Row, size: int) -> Lease | None:
+        self._queued.add(row)
         try:
             lease = await self._turn(size)
         except asyncio.CancelledError:
             self._closing.drop(row)
             raise
+        finally:
+            self._queued.discard(row)
         if lease is None:
             self._closing.drop(row)
         return lease

@@ -26,14 +26,19 @@ def is_stubborn(row: Row, governor: Governor) -> bool:
     return row.refused >= STUBBORN_AFTER and passed >= TELLING * (refused + 1)
 
 
-def is_refused_for_good(row: Row, governor: Governor, *, stubborn: bool) -> bool:
+def is_refused_for_good(row: Row, governor: Governor, *, stubborn: bool, all_tried: bool) -> bool:
     """Whether a row that was refused once more has to fail.
 
     Where few others tell anything it must have been refused alone, after a minute in which
     nothing passed that could have used up a limit; in a storm that lets nobody through, never.
+    Where no row is left that was not tried (all_tried) it fails at last: a cell that is run
+    again for the rows that are always refused must come to an end.
     """
     alone = row.refused_alone >= REFUSED_ALONE
     if stubborn:
         return alone or row.refused >= HOPELESS_AFTER
-    others_passed = governor.successes > row.successes_before
-    return alone and others_passed and governor.quiet >= LONGEST_WINDOW
+    if governor.quiet < LONGEST_WINDOW:
+        return False
+    if all_tried and row.refused_alone >= HOPELESS_AFTER:
+        return True
+    return alone and governor.successes > row.successes_before

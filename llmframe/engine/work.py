@@ -107,6 +107,7 @@ class Work:
     clock: monotonic seconds. limit: requests that may be on the wire now; no more than
     twice as many rows wait, beyond that nothing fresh is taken.
     A row that was taken is out until it is told done; meanwhile it may be given back to wait.
+    elsewhere: of those that are out, rows whose answer another run asks for.
     """
 
     def __init__(self, clock: Callable[[], float], limit: Callable[[], int]) -> None:
@@ -117,6 +118,7 @@ class Work:
         self._last: deque[Row] = deque()
         self._order = 0
         self._out = 0
+        self.elsewhere = 0
         self._planning = True
         self.closed = False
         self._idle: deque[asyncio.Future[None]] = deque()
@@ -131,6 +133,11 @@ class Work:
     def left(self) -> float:
         """Rows that are not done; inf while not all of them are known."""
         return math.inf if self._planning else len(self._fresh) + self._out
+
+    @property
+    def all_tried(self) -> bool:
+        """Whether every row that is left was taken at least once."""
+        return not (self._planning or self._fresh)
 
     @property
     def is_drained(self) -> bool:
@@ -159,6 +166,20 @@ class Work:
         heapq.heappush(self._waiting, (due, self._order, row))
         self._wake_one()
 
+    def at_hand(self) -> list[Row]:
+        """The rows that wait to be tried again."""
+        return [row for _, _, row in self._waiting] + list(self._last)
+
+    def lend(self) -> None:
+        """Another run asks for the answer of a row that was taken."""
+        self.elsewhere += 1
+        if self._last:
+            self._wake_one()  # perhaps nothing else is here any more
+
+    def regain(self) -> None:
+        """The other run is done with it; the row is still out."""
+        self.elsewhere -= 1
+
     def done(self) -> None:
         """A row that was taken needs nothing more."""
         self._out -= 1
@@ -170,7 +191,7 @@ class Work:
     def close(self) -> list[Row]:
         """Give out nothing more; returns the rows that were waiting."""
         self.closed = True
-        rows = [row for _, _, row in self._waiting] + list(self._last)
+        rows = self.at_hand()
         self._out -= len(rows)
         self._waiting.clear()
         self._last.clear()
@@ -199,7 +220,8 @@ class Work:
         if self._fresh:
             self._out += 1
             return self._fresh.popleft()
-        if self._last and not self._planning and self._out == len(self._last):
+        here = self._out - self.elsewhere  # two runs must not each wait for the other's last
+        if self._last and not self._planning and here == len(self._last):
             return self._last.popleft()
         return None
 

@@ -22,6 +22,14 @@ def test_it_raises_what_the_function_raises():
         asyncio.run(beside(fail))
 
 
+def test_what_is_no_exception_is_raised_as_one():
+    def panic():
+        raise asyncio.CancelledError  # of a loop of its own, say; a library in Rust panics so
+
+    with pytest.raises(RuntimeError, match="CancelledError"):
+        asyncio.run(beside(panic))
+
+
 def test_a_cancel_ends_the_waiting_and_what_comes_later_is_no_error():
     go_on = threading.Event()
 

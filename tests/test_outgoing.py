@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,20 @@ from hypothesis import strategies as st
 from llmframe.engine.outgoing import NO_RULES, TextRules
 from llmframe.engine.results import SKIPPED, RowResult
 from llmframe.task.text import shows_nothing
+
+
+class PanicError(BaseException):
+    """As a library in Rust raises it: no Exception."""
+
+
+@pytest.mark.parametrize("error", [PanicError, asyncio.CancelledError, SystemExit, ValueError])
+def test_whatever_redact_raises_fails_its_row_only(error):
+    def redact(text):
+        raise error
+
+    result = TextRules(redact).prepare("text")
+    assert result.status == "failed"
+    assert result.error == f"redact: {error.__name__} in redact=; nothing was sent"
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))

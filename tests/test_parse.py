@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import date, datetime
 from enum import Enum, IntEnum
@@ -436,6 +437,8 @@ class Checked(BaseModel):
             raise PydanticCustomError("own", "three is {what}", {"what": "bad"})
         if value == 4:
             raise RecursionError
+        if value == 6:
+            raise asyncio.CancelledError  # of a loop of its own; a library in Rust panics so
         assert value != 5, "five is not wanted"
         return odd.get(value, value)
 
@@ -448,6 +451,7 @@ class Checked(BaseModel):
         (3, "three is bad"),
         (4, "RecursionError"),
         (5, "five is not wanted"),
+        (6, "CancelledError"),
         (10, "n=None is not a value"),
         (11, "n='eleven' is not a whole number"),
         (12, "n=True is not a whole number"),

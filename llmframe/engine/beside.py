@@ -34,8 +34,8 @@ async def beside(function: Callable[[], R]) -> R:
         result, error = None, None
         try:
             result = function()
-        except Exception as exc:  # noqa: BLE001 - raised where it is awaited
-            error = exc
+        except BaseException as exc:  # noqa: BLE001 - raised where it is awaited
+            error = exc if isinstance(exc, Exception) else RuntimeError(repr(exc))
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
             loop.call_soon_threadsafe(tell, result, error)
 

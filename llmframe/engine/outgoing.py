@@ -68,7 +68,9 @@ def _redact(redact: Callable[[str], str], text: str) -> str | RowResult:
     """The redacted text; fails closed: where there is none, nothing is sent."""
     try:
         redacted: object = redact(text)
-    except (Exception, SystemExit) as exc:  # noqa: BLE001 - one row must never end the run
+    except KeyboardInterrupt:
+        raise
+    except BaseException as exc:  # noqa: BLE001 - a panic of a library in Rust is no Exception
         return _unredacted(type(exc).__name__)
     if not isinstance(redacted, str):
         return _unredacted("TypeError")

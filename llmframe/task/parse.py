@@ -46,7 +46,9 @@ def _read_at_once(content: str | None, fields: FieldSet) -> dict[str, Any] | Non
         if _names_twice(content, fields.names):
             return None
         return _values(_validated(content, fields), fields)
-    except Exception:  # noqa: BLE001 - whatever it was, the second reading mends or tells it
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001 - whatever it was, the second reading mends or tells it
         return None
 
 
@@ -70,11 +72,11 @@ def _read_again(content: str | None, fields: FieldSet) -> dict[str, Any]:
         mended = mend(_find_object(content), fields.schema, fields.schema.get("$defs", {}))
         text = clean_text(json.dumps(mended, ensure_ascii=False))
         return _values(_validated(text, fields), fields)
-    except OutputError:
+    except (OutputError, KeyboardInterrupt):
         raise
     except ValidationError as exc:
         raise _explained(exc, fields) from exc
-    except Exception as exc:  # a validator's own fault: one bad row must never end the run
+    except BaseException as exc:  # a validator's own fault: one bad row must never end the run
         raise OutputError(f"the reply could not be read: {excerpt(exc)}") from exc
 
 

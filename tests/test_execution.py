@@ -249,6 +249,37 @@ def test_an_fsync_that_fails_at_the_very_end_is_told(server, tmp_path):
     assert execution.report().ok == 1
 
 
+def test_a_cancel_while_a_slow_disk_fails_hides_nothing(server, tmp_path):
+    slow, failing = threading.Event(), FailingOps("fsync")
+    fsync = failing.fsync
+
+    def slowly(fd):
+        if failing.broken:
+            slow.wait(10)
+        fsync(fd)
+
+    failing.fsync = slowly
+
+    async def cancel_twice():
+        task = asyncio.create_task(execution.run())
+        while not execution.tally.ended:  # noqa: ASYNC110 - no event tells it
+            await asyncio.sleep(0.01)
+        for _ in range(2):
+            execution.cancel()
+            await asyncio.sleep(0.01)
+        assert not task.done()
+        slow.set()
+        await asyncio.wait([task])
+        assert task.cancelled()
+
+    with opened(tmp_path / "c.jsonl", tmp_path, ops=failing) as checkpoint:
+        failing.broken = True
+        execution = Execution(job(numbered(1), server.url, checkpoint=checkpoint))
+        asyncio.run(cancel_twice())
+    assert isinstance(execution.error, CheckpointError)
+    assert ended_well(execution)
+
+
 def test_a_checkpoint_is_closed_where_no_thread_can_be_had(server, tmp_path, monkeypatch):
     async def no_thread(function):
         raise RuntimeError("cannot schedule new futures after interpreter shutdown")

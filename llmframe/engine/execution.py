@@ -27,7 +27,7 @@ from llmframe.engine.results import NOTHING_USED
 from llmframe.engine.scrubber import Scrubber
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from llmframe.engine.asking import Sampling
     from llmframe.engine.backend import Endpoint
@@ -122,10 +122,12 @@ class Execution:
             await self._run()
         finally:
             self.tally.ended = self.tally.clock()
-            await self._close_checkpoint()
-            if self._pipeline is not None:  # the last fsync may have failed
-                self.error = self._pipeline.error
-            self._forget()
+            try:
+                await self._close_checkpoint()
+            finally:
+                if self._pipeline is not None:  # the last fsync may have failed
+                    self.error = self._pipeline.error
+                self._forget()
 
     async def _run(self) -> None:
         job = self.job
@@ -186,8 +188,8 @@ class Execution:
     def cancel(self) -> None:
         """End now: what is in flight is given up."""
         self.stop_requested = True
-        if self._task is not None:
-            self._tell(self._task.cancel)
+        if (task := self._task) is not None:  # the run may end meanwhile
+            self._tell(task.cancel)
 
     def abandon(self) -> None:
         """The loop was closed in mid-run: what came back is kept, all else is given up."""
@@ -283,12 +285,23 @@ class Execution:
             return
 
         def close() -> None:
-            checkpoint.flush(
-                LAST_SYNC
-            )  # another run may use the file on: then close waits for none
+            checkpoint.flush(LAST_SYNC)  # another run may use the file on: close waits for none
             checkpoint.close()
 
         try:
-            await asyncio.shield(asyncio.to_thread(close))
+            await _to_the_end(asyncio.to_thread(close))
         except RuntimeError:  # the interpreter is going down and has no threads to give
             close()
+
+
+async def _to_the_end(work: Coroutine[object, object, None]) -> None:
+    """Wait until the work is done; a cancel meanwhile is raised after it."""
+    task, cancelled = asyncio.ensure_future(work), None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as exc:
+            cancelled = exc
+    task.result()
+    if cancelled is not None:
+        raise cancelled

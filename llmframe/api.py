@@ -99,7 +99,8 @@ def start(
     """
     runner.refuse_own_thread()
     with runner.interruptible() as interrupts:
-        planned = _plan(df, input, fields, _settle(options, OWN_RUNNER))
+        settings = _settle(options, OWN_RUNNER)
+        planned = _plan(df, input, fields, settings, opening=interrupts.opening)
         with _given_up_unless_begun(planned):
             call = _join(planned)
             interrupts.stop(call.run)
@@ -259,7 +260,8 @@ def _block(
         settings = replace(settings, runner="thread")
         runner.refuse_to_hold_up()
     with runner.interruptible() as interrupts:
-        planned = _plan(df, input, fields, settings, only_new=only_new)
+        opening = interrupts.opening
+        planned = _plan(df, input, fields, settings, only_new=only_new, opening=opening)
         with _given_up_unless_begun(planned):
             call = planned if nested else _join(planned)
             interrupts.stop(call.run)
@@ -356,10 +358,9 @@ def _plan(
     input: object,  # noqa: A002
     fields: object,
     settings: Settings,
-    *,
-    own_loop: bool = True,
-    only_new: bool = False,
+    **how: Any,
 ) -> Call:
+    """See planning.plan, which is imported when it is needed."""
     from llmframe.planning import plan
 
-    return plan(df, input, fields, settings, own_loop=own_loop, only_new=only_new)
+    return plan(df, input, fields, settings, **how)

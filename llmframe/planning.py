@@ -30,6 +30,8 @@ from llmframe.task.parse import parse_reply
 from llmframe.task.prompt import PROMPT_VERSION, Prompt
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
 
     from llmframe.config import Settings
@@ -60,10 +62,12 @@ def plan(
     *,
     own_loop: bool = True,
     only_new: bool = False,
+    opening: Callable[[], None] = lambda: None,
 ) -> Call:
     """A call, wired and ready to send.
 
-    own_loop: it will run on llmframe's loop, else on the caller's.
+    own_loop: it will run on llmframe's loop, else on the caller's. opening: told before
+    anything is opened or locked.
     """
     import openai  # noqa: F401 - here, not on the run's loop, which it would hold up
 
@@ -88,7 +92,8 @@ def plan(
     budget = _budget(settings, place)
     place = start_local(place, need=lambda: _need(prompt, rows, settings))
     settings, endpoint = place.settings, place.ready
-    held = snapshot(df)  # before anything is locked
+    held = snapshot(df)
+    opening()
     checkpoint = open_checkpoint(
         settings.checkpoint,
         TaskInfo(keys.digest, _readable(asked, endpoint)),

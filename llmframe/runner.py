@@ -85,6 +85,7 @@ def _after_fork() -> None:
     in_flight.forget_all()
     local.forget_all()
     loops.forget_all()
+    turns.forget_all()
 
 
 if hasattr(os, "register_at_fork"):
@@ -159,6 +160,11 @@ class Interrupts:
     def __init__(self) -> None:
         self.count = 0
         self._run: Run | None = None
+        self._opening = False
+
+    def opening(self) -> None:
+        """From now on one interrupt waits for the run: what is being opened must not be lost."""
+        self._opening = True
 
     def stop(self, run: Run) -> None:
         """From now on an interrupt stops this run; so does one that came before and was lost."""
@@ -169,17 +175,18 @@ class Interrupts:
     def note(self) -> None:
         """An interrupt, in the signal's handler."""
         self.count += 1
-        if self._run is None:
+        if self._run is not None:
+            self._run.stop()
+        elif not self._opening or self.count > 1:
             raise KeyboardInterrupt
-        self._run.stop()
 
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[Interrupts]:
     """Turn SIGINT into a stop of the run, so that no interrupt lands inside anything.
 
-    Raises KeyboardInterrupt at the end of the block if there was one; at once while there is
-    no run. Only the main thread gets signals; elsewhere nothing is changed, nor where
+    Raises KeyboardInterrupt at the end of the block if there was one; at once while nothing
+    is opened. Only the main thread gets signals; elsewhere nothing is changed, nor where
     interrupts are ignored (a job in a shell's background) or handled outside of Python.
     """
     seen = Interrupts()

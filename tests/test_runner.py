@@ -408,6 +408,25 @@ except KeyboardInterrupt:
     assert len(configured.ledger) == 0
 
 
+def test_an_interrupt_while_the_checkpoint_is_opened_leaves_it_to_the_next_call(configured):
+    code = """
+from llmframe import planning
+opened = planning.open_checkpoint
+def interrupted(*args, **options):
+    os.kill(os.getpid(), signal.SIGINT)
+    return opened(*args, **options)
+planning.open_checkpoint = interrupted
+try:
+    frame(20).llm.tag("text", FIELDS, checkpoint="mine.jsonl")
+except KeyboardInterrupt:
+    planning.open_checkpoint = opened
+frame(5).llm.tag("text", FIELDS, checkpoint="mine.jsonl")
+tell(saved=lf.compact("mine.jsonl"))
+"""
+    assert scripts.run(configured, code) == {"saved": 0}
+    assert len(configured.ledger) == 5
+
+
 def test_the_handler_is_restored_after_a_call_that_was_not_interrupted(configured):
     before = signal.getsignal(signal.SIGINT)
     frame().llm.tag("text", FIELDS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 
 import pytest
 
@@ -38,3 +39,24 @@ def test_what_the_person_sets_meanwhile_stays():
     with Turns().short():
         sys.setswitchinterval(0.003)
     assert sys.getswitchinterval() == pytest.approx(0.003)
+
+
+def test_a_forked_child_ends_its_parents_short_turns_and_waits_for_no_thread_of_it():
+    turns, holding, enough = Turns(), threading.Event(), threading.Event()
+
+    def hold():
+        with turns._lock:
+            holding.set()
+            enough.wait(10)
+
+    with turns.short():
+        thread = threading.Thread(target=hold)
+        thread.start()
+        holding.wait(10)
+        turns.forget_all()  # what the child does, in which nobody holds the lock any more
+        assert sys.getswitchinterval() == pytest.approx(0.005)
+        with turns.short():
+            assert sys.getswitchinterval() == pytest.approx(TURN)
+        assert sys.getswitchinterval() == pytest.approx(0.005)
+        enough.set()
+        thread.join()

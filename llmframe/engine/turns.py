@@ -45,6 +45,13 @@ class Turns:
                 if not self._wanted_by and untouched and self._set != self._before:
                     sys.setswitchinterval(self._before)
 
+    def forget_all(self) -> None:
+        """A forked child has none of its parent's runs; the parent's short turns end here."""
+        wanted = self._wanted_by
+        self._lock, self._wanted_by = threading.RLock(), 0
+        if wanted and sys.getswitchinterval() == self._set:
+            sys.setswitchinterval(self._before)
+
 
 turns = Turns()
 """The process's own."""

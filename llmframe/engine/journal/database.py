@@ -225,8 +225,10 @@ class Database:
             self._check_open()
             assert self._syncer is not None
             assert self._connection is not None
-            with self._syncer:
+            with self._syncer.lock:
+                self._syncer.check()
                 _run(self._connection, sql, values)
+                self._syncer.note()
 
     def _check_open(self) -> None:
         if self._ended is not None:

@@ -17,7 +17,8 @@ CLOSE_TIMEOUT = 10.0  # seconds that close waits for the last sync of a hanging 
 class Syncer:
     """Calls ``sync`` at most SYNC_DELAY after a write, one call at a time, in a daemon thread.
 
-    A write is a ``with`` block around it: OSError once it has ended, noted where it succeeds.
+    A write holds ``lock``, begins with ``check`` and ends with ``note``. The lock is a plain one
+    of the interpreter's, which no interrupt between its steps leaves held.
     sync: brings all that was written to the disk, or raises OSError. on_error: told of that
     error, in the thread. release: called at the end, in the thread or where it never started.
     """
@@ -31,7 +32,8 @@ class Syncer:
         self._sync = sync
         self._on_error = on_error
         self._release = release
-        self._changed = threading.Condition()
+        self.lock = threading.RLock()
+        self._changed = threading.Condition(self.lock)
         self._written = 0  # writes so far
         self._synced = 0  # of them, those a sync was tried for
         self._dirty = False  # something was written since the last sync began
@@ -44,24 +46,22 @@ class Syncer:
         """Begin. Raises RuntimeError where the system has no thread to spare."""
         self._thread.start()
 
-    def __enter__(self) -> None:
-        self._changed.acquire()
+    def check(self) -> None:
+        """OSError where nothing more can be written. Under the lock."""
         if self._ended:
-            self._changed.release()
             raise OSError(errno.EBADF, self._ended)
 
-    def __exit__(self, failed: object, *_: object) -> None:
-        if failed is None:
-            self._written += 1
-            if not self._dirty:
-                self._dirty = True
-                self._due = time.monotonic() + SYNC_DELAY
-                self._changed.notify_all()
-        self._changed.release()
+    def note(self) -> None:
+        """Something was written. Under the lock."""
+        self._written += 1
+        if not self._dirty:
+            self._dirty = True
+            self._due = time.monotonic() + SYNC_DELAY
+            self._changed.notify_all()
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until all that was written is on the disk; False if it is not, or not in time."""
-        with self._changed:
+        with self.lock:
             wanted = self._written
             self._due = 0.0
             self._changed.notify_all()
@@ -70,7 +70,7 @@ class Syncer:
 
     def close(self) -> None:
         """Bring all to the disk, then release."""
-        with self._changed:
+        with self.lock:
             if self._ended:
                 return
             self._ended = "it is closed"
@@ -79,7 +79,8 @@ class Syncer:
 
     def leave_to_parent(self) -> None:
         """In a forked child, where the thread is not: nothing more can be written."""
-        self._changed = threading.Condition()
+        self.lock = threading.RLock()
+        self._changed = threading.Condition(self.lock)
         self._ended = "it belongs to the process that this one was forked from"
         self._synced = self._written
 
@@ -90,18 +91,18 @@ class Syncer:
 
     def _wait_for_work(self) -> bool:
         """Wait until a sync is due; False at the end."""
-        with self._changed:
+        with self.lock:
             self._changed.wait_for(lambda: self._ended or self._dirty)
             while not self._ended and (left := self._due - time.monotonic()) > 0:
                 self._changed.wait(left)
             return self._dirty
 
     def _sync_once(self) -> None:
-        with self._changed:
+        with self.lock:
             upto = self._written
             self._dirty = False
         error = self._try_sync()
-        with self._changed:
+        with self.lock:
             self._synced = upto
             self._failed = self._failed or error is not None
             self._changed.notify_all()

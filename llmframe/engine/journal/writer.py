@@ -54,12 +54,14 @@ class Writer:
 
     def write(self, line: bytes) -> int:
         """Append a line (with its newline); its offset. Raises OSError."""
-        with self._syncer:
+        with self._syncer.lock:
+            self._syncer.check()
             # one write: whoever else appends to this file must not come in between
             whole = b"\n" + line if self._torn else line
             self._torn = True
             write_all(self._fd, whole, self._ops)
             self._torn = False
+            self._syncer.note()
             return self._ops.end_of_write(self._fd) - len(line)
 
     def flush(self, timeout: float | None = None) -> bool:

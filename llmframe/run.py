@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from llmframe.frame.columns import ColumnPlan
 
 SLICE = 10_000  # rows whose texts are compared at once
+LOOK = 1.0  # seconds between two looks of who waits whether the run's loop was closed
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ class Run:
         self.loop: asyncio.AbstractEventLoop | None = None
         self._over: Future[None] = Future()
         self._over.set_running_or_notify_cancel()  # who awaits it cannot cancel it
+        self._abandoning = threading.RLock()
         self._crash: BaseException | None = None
         self._told: set[str] = set()
         self.stage: Any = None
@@ -131,21 +134,41 @@ class Run:
         """Wait for the end, at most timeout seconds; whether it has come.
 
         An interrupt ends the waiting, not the run. PlanError on the event loop that the run
-        lives on, which the waiting would hold up for good.
+        lives on, which the waiting would hold up for good; and, for a wait without an end, on
+        that of any other run, whose requests this one may wait for.
         """
-        if self.loop is not None and self.loop.is_closed() and not self._over.done():
-            self._execution.abandon()
-            self.ended()
-        if timeout != 0 and not self._over.done() and self.lives_here:
+        end = None if timeout is None else time.monotonic() + timeout
+        if timeout != 0 and not self._over.done():
+            self._refuse_to_hold_up(endless=timeout is None)
+        while not self._ends_within(None if end is None else max(0.0, end - time.monotonic())):
+            if end is not None and time.monotonic() >= end:
+                return False
+        return True
+
+    def _ends_within(self, timeout: float | None) -> bool:
+        """Whether it ends within a look's time, and the timeout; a closed loop ends it."""
+        if self.loop is not None and self.loop.is_closed():
+            with self._abandoning:
+                if not self._over.done():
+                    self._execution.abandon()
+                    self.ended()
+        try:
+            self._over.exception(LOOK if timeout is None else min(LOOK, timeout))
+        except TimeoutError:
+            return False
+        return True
+
+    def _refuse_to_hold_up(self, *, endless: bool) -> None:
+        if self.lives_here:
             raise PlanError(
                 "this run lives on the event loop that a blocking wait would hold up; "
                 "use `await run`, or start it with lf.start(...)"
             )
-        try:
-            self._over.exception(timeout)
-        except TimeoutError:
-            return False
-        return True
+        if endless and any(run.lives_here for run in registry.alive()):
+            raise PlanError(
+                "another run lives on this thread's event loop, and a wait without an end would "
+                "hold it up, and with it this one; use `await run`, or run.wait(timeout)"
+            )
 
     def result(self) -> pd.DataFrame:
         """Wait for the end and return the frame.

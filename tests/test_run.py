@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import warnings
 
 import pandas as pd
@@ -11,6 +12,7 @@ from left_loops import LEAVES_A_LOOP, throw_away
 from scripts import until
 
 import llmframe as lf
+from llmframe import run as runs
 from llmframe.engine.journal.shared import open_stores
 from llmframe.errors import (
     CallError,
@@ -381,6 +383,37 @@ def test_a_blocking_wait_on_the_loop_of_the_run_is_refused(slow):
 
     awaited, tagged = asyncio.run(cell())
     pd.testing.assert_frame_equal(awaited, tagged)
+
+
+def test_an_endless_wait_on_the_loop_of_another_run_is_refused(slow):
+    async def cell():
+        tag = asyncio.create_task(frame(30).llm.atag("text", FIELDS))
+        await asyncio.to_thread(until, lambda: len(slow.ledger))
+        beside = lf.start(frame(30, "other"), "text", FIELDS)
+        for endless in (beside.result, beside.wait):
+            with pytest.raises(PlanError, match="another run lives"):
+                endless()
+        assert beside.wait(0.01) is False
+        return await tag, await beside
+
+    assert [statuses(out) for out in asyncio.run(cell())] == [{"ok": 30}] * 2
+
+
+@LEAVES_A_LOOP
+def test_who_waits_for_a_run_is_told_when_its_loop_is_closed_meanwhile(
+    slow, two_loops, monkeypatch
+):
+    monkeypatch.setattr(runs, "LOOK", 0.01)
+    slow.update(latency=5.0)
+    two_loops[0].start(frame(3).llm.atag("text", FIELDS))
+    until(lambda: len(slow.ledger) == 3)
+    run = lf.last_run()
+    closing = threading.Timer(0.1, two_loops[0].kill)
+    closing.start()
+    assert run.wait()
+    assert run.status == "stopped"
+    closing.join()
+    throw_away()
 
 
 @LEAVES_A_LOOP

@@ -111,7 +111,8 @@ class Run:
 
         failed = self._execution.book.results.failed()
         rows = self._target.df[list(self._target.inputs)].iloc[[position for position, _ in failed]]
-        return rows.assign(llm_error=texts([result.error for _, result in failed]))
+        told = texts([result.error for _, result in failed])
+        return rows.assign(**{f"{self._target.columns.prefix}llm_error": told})
 
     def pause(self) -> None:
         """Send nothing new until resume; what is in flight comes back."""
@@ -225,7 +226,7 @@ class Run:
         job, target = self._execution.job, self._target
         return (
             target.columns.task,
-            target.columns.columns,
+            (target.columns.columns, target.columns.stale),
             (target.inputs, target.only_new, target.raise_incomplete),
             (job.raise_on_failure, job.reuse, job.rules, job.store_input),
             (job.budget.max_cost, job.budget.max_tokens, job.budget.prices),

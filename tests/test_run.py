@@ -177,6 +177,9 @@ def test_errors_are_the_failed_rows_on_the_frames_index(configured):
     assert errors.index.tolist() == ["b"]
     assert errors["text"].tolist() == ["record 3"]
     assert errors["llm_error"].iloc[0].startswith("refusal: ")
+    out = df.llm.tag("text", FIELDS, prefix="a_", checkpoint=False)
+    assert list(lf.last_run().errors.columns) == ["text", "a_llm_error"]
+    pd.testing.assert_frame_equal(lf.last_run().errors, out.llm.errors("a_"))
 
 
 def test_a_run_can_be_awaited(start):

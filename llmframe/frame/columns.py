@@ -75,13 +75,15 @@ class ColumnPlan:
     """The columns that a call writes, in their order.
 
     task: the hash of the task that they answer. inputs: the columns that are asked about.
-    stale: columns of earlier calls that would tell of answers that are replaced.
+    stale: columns of earlier calls that would tell of answers that are replaced. prefix: of
+    all names.
     """
 
     outputs: tuple[Output, ...]
     task: str
     inputs: tuple[Hashable, ...] = ()
     stale: tuple[Hashable, ...] = ()
+    prefix: str = ""
 
     @property
     def columns(self) -> list[Hashable]:
@@ -132,7 +134,7 @@ def plan_columns(
     stale = _stale(outputs, past, overwrite)
     _warn_of_other_task(outputs, stale, past, task)
     columns = tuple(in_frame(df, name) for name in stale)
-    return ColumnPlan(outputs, task, inputs, columns)
+    return ColumnPlan(outputs, task, inputs, columns, prefix)
 
 
 def add_columns(

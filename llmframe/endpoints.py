@@ -103,6 +103,7 @@ def find_place(settings: Settings, *, own_loop: bool) -> Place:
         return _of_file(settings, named)
     address = _address(settings, named)
     url = address.value
+    _check_host(address)
     preset = named or preset_of(url)
     key = _key(settings, address, preset)
     filled, notes = _filled(settings, named, address, key)
@@ -192,6 +193,17 @@ def _address(settings: Settings, named: Preset | None) -> Found:
     if settings.base_url is not None:
         return Found(settings.base_url)
     return Found(named.base_url) if named is not None else default_address()
+
+
+def _check_host(address: Found) -> None:
+    """PlanError for a host that the SDK could not write into a request."""
+    import httpx2
+
+    try:
+        httpx2.URL(address.value)
+    except httpx2.InvalidURL as exc:
+        name = address.source or "base_url"
+        raise PlanError(f"{name} is {address.value!r}, where no host can be: {exc}") from exc
 
 
 def _azure_address(given: str | None) -> Found:

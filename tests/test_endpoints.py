@@ -56,6 +56,15 @@ def test_a_default_that_the_person_gives_is_overridden_by_no_provider():
     assert place(**free, rpm=None).settings.rpm is None
 
 
+@pytest.mark.parametrize("host", ["1.2.3.999", "\uff41.example"])
+def test_a_host_that_cannot_be_is_refused_before_anything_is_sent(host, monkeypatch):
+    with pytest.raises(PlanError, match=f"base_url is 'https://{host}/v1', where no host can be"):
+        place(model="m", api_key=KEY, base_url=f"https://{host}/v1")
+    monkeypatch.setenv("OPENAI_BASE_URL", f"https://{host}/v1")
+    with pytest.raises(PlanError, match="OPENAI_BASE_URL is"):
+        place(model="m", api_key=KEY)
+
+
 def test_what_a_provider_lacks_is_not_asked_for_first():
     assert place(provider="deepseek", api_key=KEY).rung == Rung("json_object", "max_tokens")
     assert place(provider="openai", api_key=KEY, model="m").rung == TOP

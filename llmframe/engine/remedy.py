@@ -81,6 +81,8 @@ def cure(verdict: Verdict, address: Address) -> str:
         return _cure_of_address(verdict, address)
     if verdict.kind == "connection":
         return _cure_of_connection(verdict.message, address)
+    if verdict.kind == "timeout":
+        return "If it is only slow, give a larger timeout=; else look at the server's log."
     if verdict.kind in NO_ANSWER:
         return "Look at the server's log or the provider's status page, and try another model."
     if verdict.status is None:

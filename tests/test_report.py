@@ -148,7 +148,7 @@ def test_without_a_checkpoint_the_answers_are_in_the_frame_only():
         (418, "bad_request", "cannot go on for any row (HTTP 418)", "Check the settings for"),
         (None, "output", "it is the call, not the rows: it broke", "Look at the instructions"),
         (500, "server", "answered no request so far, for two minutes (HTTP 500)", "status page"),
-        (None, "timeout", "answered no request so far, for two minutes: it", "give a larger timeout="),
+        (None, "timeout", "answered no request so far, for two minutes", "give a larger timeout="),
         (None, "connection", "https://x/v1 cannot be reached: it broke", "Check base_url"),
     ],
 )

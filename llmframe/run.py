@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from llmframe.engine import advice
+from llmframe.engine.loops import running_loop
 from llmframe.engine.remedy import Address
 from llmframe.errors import (
     CheckpointError,
@@ -318,14 +319,6 @@ class Run:
         """The index label of a row."""
         label: Hashable = self._target.df.index[position]
         return label
-
-
-def running_loop() -> asyncio.AbstractEventLoop | None:
-    """The event loop that is running in this thread, if one is."""
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
 
 
 class Registry:

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from llmframe.engine.governor import forget_governors
 from llmframe.engine.inflight import in_flight
-from llmframe.engine.loops import loops
+from llmframe.engine.loops import loops, running_loop
 from llmframe.engine.turns import turns
 from llmframe.errors import PlanError, warn
 from llmframe.providers import local
-from llmframe.run import registry, running_loop
+from llmframe.run import registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -241,7 +241,8 @@ async def run_here(run: Run, tick: Callable[[], None]) -> None:
         await _give_grace(engine)
         raise
     finally:
-        ticker.cancel()
+        with contextlib.suppress(RuntimeError):  # the loop was closed, and this is collected
+            ticker.cancel()
 
 
 async def _with_grace(run: Run, engine: asyncio.Future[None]) -> None:

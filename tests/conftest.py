@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from left_loops import throwing_away
 from loop_in_thread import LoopInThread
 
 import llmframe as lf
@@ -49,6 +50,12 @@ def configured(server):
     """The loopback server as the configured endpoint, without progress."""
     lf.configure(model="test-model", base_url=server.url, progress=False)
     return server
+
+
+@pytest.fixture
+def left_loops():
+    """The test leaves loops behind in mid-run; see leaves_a_loop."""
+    yield from throwing_away()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import time
 
 import pytest
 from engine_kit import Provider, numbered, reply, wire
-from left_loops import LEAVES_A_LOOP, throw_away
+from left_loops import leaves_a_loop
 
 from llmframe.engine.governor import Governor
 from llmframe.engine.governor.gcra import SLACK
@@ -38,7 +38,7 @@ def test_two_runs_in_two_threads_keep_one_rate(two_loops):
     assert governor.binding().on_wire == 0
 
 
-@LEAVES_A_LOOP
+@leaves_a_loop
 def test_a_run_whose_loop_is_killed_in_mid_run_holds_up_nobody(two_loops):
     governor = Governor()
     killed, lives = two_loops
@@ -54,7 +54,6 @@ def test_a_run_whose_loop_is_killed_in_mid_run_holds_up_nobody(two_loops):
     killed.kill()
     assert running.result(30).statuses == ["ok"] * 300
     assert governor.binding().on_wire == 0
-    throw_away()
 
 
 # -- loops that are gone ----
@@ -66,7 +65,6 @@ def standing():
     loop = asyncio.new_event_loop()
     yield loop
     _close_at_once(loop)
-    throw_away()
 
 
 def _close_at_once(loop):
@@ -112,7 +110,7 @@ def test_a_loop_that_runs_now_and_then_is_never_gone(standing):
         standing.run_until_complete(_nothing())
 
 
-@LEAVES_A_LOOP
+@leaves_a_loop
 @pytest.mark.parametrize("closed", [True, False], ids=["closed", "left standing"])
 def test_who_waits_for_the_keys_of_a_loop_that_is_gone_asks_itself(standing, closed):
     governor, in_flight = Governor(), InFlight()

@@ -8,7 +8,7 @@ import warnings
 
 import pandas as pd
 import pytest
-from left_loops import LEAVES_A_LOOP, throw_away
+from left_loops import leaves_a_loop
 from scripts import until
 
 import llmframe as lf
@@ -402,7 +402,7 @@ def test_an_endless_wait_on_the_loop_of_another_run_is_refused(slow):
     assert [statuses(out) for out in asyncio.run(cell())] == [{"ok": 30}] * 2
 
 
-@LEAVES_A_LOOP
+@leaves_a_loop
 def test_who_waits_for_a_run_is_told_when_its_loop_is_closed_meanwhile(
     slow, two_loops, monkeypatch
 ):
@@ -416,12 +416,10 @@ def test_who_waits_for_a_run_is_told_when_its_loop_is_closed_meanwhile(
     assert run.wait()
     assert run.status == "stopped"
     closing.join()
-    throw_away()
 
 
-@LEAVES_A_LOOP
-def test_a_run_whose_loop_was_closed_is_stopped_and_gives_its_file_back(slow, request):
-    request.addfinalizer(throw_away)
+@leaves_a_loop
+def test_a_run_whose_loop_was_closed_is_stopped_and_gives_its_file_back(slow):
     loop = asyncio.new_event_loop()
     task = loop.create_task(frame(200).llm.atag("text", FIELDS))
     loop.run_until_complete(asyncio.wait([task], timeout=0.5))
@@ -437,7 +435,7 @@ def test_a_run_whose_loop_was_closed_is_stopped_and_gives_its_file_back(slow, re
     assert len(slow.ledger.billed_twice()) <= 10
 
 
-@LEAVES_A_LOOP
+@leaves_a_loop
 def test_a_run_on_a_loop_that_stands_still_is_not_joined(slow):
     loop = asyncio.new_event_loop()
     task = loop.create_task(frame(50).llm.atag("text", FIELDS))

@@ -20,6 +20,7 @@ from llmframe.engine.governor import auto_cap, governor_for
 from llmframe.engine.governor.ladder import TOP_RUNG
 from llmframe.engine.inflight import in_flight
 from llmframe.engine.limited_by import BoundBy, cause, words
+from llmframe.engine.loops import running_loop
 from llmframe.engine.outgoing import NO_RULES
 from llmframe.engine.pipeline import Pipeline
 from llmframe.engine.report import RunReport, Snapshot, Tally
@@ -288,6 +289,9 @@ class Execution:
             checkpoint.flush(LAST_SYNC)  # another run may use the file on: close waits for none
             checkpoint.close()
 
+        if running_loop() is not self._loop:  # the run was left alone, and is collected
+            close()
+            return
         try:
             await _to_the_end(asyncio.to_thread(close))
         except RuntimeError:  # the interpreter is going down and has no threads to give

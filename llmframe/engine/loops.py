@@ -6,16 +6,21 @@ they hold must not hold up the next run. A loop that goes on after all is alive 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import threading
 import time
-from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-if TYPE_CHECKING:
-    import asyncio
-
 STANDING = 0.5  # seconds after which a loop that does not run is taken for gone
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """The event loop that is running in this thread, if one is."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 class Loops:

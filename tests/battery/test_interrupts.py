@@ -15,7 +15,7 @@ from llmframe.engine.inflight import in_flight
 from llmframe.engine.journal import shared
 from tests.battery import kit
 from tests.benchmarks import interrupts
-from tests.left_loops import LEAVES_A_LOOP, throw_away
+from tests.left_loops import leaves_a_loop
 
 pytestmark = pytest.mark.battery
 CONCURRENCY = 4
@@ -23,17 +23,13 @@ ROWS = 10
 
 
 @pytest.fixture(autouse=True)
-def nothing_left_standing():
-    """Loops that were left standing hold their runs: other tests begin as in a new process.
-
-    What is left of an interrupted run is thrown away here, on its closed loop.
-    """
+def nothing_left_standing(left_loops):
+    """Loops that were left standing hold their runs: other tests begin as in a new process."""
     yield
     for store in tuple(shared._stores.values()):
         store.close()
     shared._stores.clear()
     runner._after_fork()
-    throw_away()
 
 
 class Steps:
@@ -155,7 +151,7 @@ def interrupt_all(tmp_path, moments, after, stride):
 THEN = [(cancel_and_close, 1), (close_at_once, 5), (leave_standing, 12)]
 
 
-@LEAVES_A_LOOP
+@leaves_a_loop
 @pytest.mark.parametrize(("after", "stride"), THEN)
 def test_an_interrupt_at_an_await_loses_nothing_and_the_next_call_works(
     tmp_path, moments, after, stride
@@ -163,7 +159,7 @@ def test_an_interrupt_at_an_await_loses_nothing_and_the_next_call_works(
     interrupt_all(tmp_path, moments, after, stride)
 
 
-@LEAVES_A_LOOP
+@leaves_a_loop
 @pytest.mark.soak
 @pytest.mark.parametrize("after", [close_at_once, leave_standing])
 def test_an_interrupt_at_every_await_loses_nothing(tmp_path, moments, after):

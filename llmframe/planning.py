@@ -99,6 +99,7 @@ def plan(
         TaskInfo(keys.digest, _readable(asked, endpoint)),
         ids=settings.id is not None,
         adopt=settings.adopt,
+        texts=settings.store_input,
     )
     try:
         notes = _adopt(checkpoint, rows, keys, prompt, settings, rules)

@@ -6,8 +6,10 @@ import errno
 import os
 import pwd
 import shutil
+import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from journal_kit import (
     OTHER_TASK,
@@ -23,6 +25,7 @@ from journal_kit import (
 
 from llmframe.engine.journal import open_checkpoint
 from llmframe.engine.journal.places import cache_folder, default_folders
+from llmframe.engine.journal.store import Journal
 from llmframe.errors import PlanError
 from llmframe.frame.checkpoints import read_checkpoint
 
@@ -99,10 +102,12 @@ def test_an_own_path_is_written_and_the_default_files_are_read_too(folder: Path)
 
 @pytest.mark.parametrize("name", ["mine.jsonl", "mine.db"])
 def test_what_the_default_file_gives_is_kept_in_an_own_file_once_with_its_ids(
-    folder: Path, name: str
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with opened(True, folder) as checkpoint:
-        checkpoint.append(key(1), answer(1), id="a")
+        checkpoint.append(key(1), answer(1), id="a", text="the row")
+    before = read_checkpoint(checkpoint.path)
+    monkeypatch.setattr(time, "time", lambda: 5e9)
     own = folder.parent / name
     with opened(own, folder, ids=True) as checkpoint:
         assert not checkpoint.has_id(key(1), "a")
@@ -111,7 +116,31 @@ def test_what_the_default_file_gives_is_kept_in_an_own_file_once_with_its_ids(
         assert checkpoint.has_id(key(1), "a")
     shutil.rmtree(folder)
     found = read_checkpoint(own)
-    assert (found["id"].tolist(), len(found)) == (["a"], 1)
+    assert found["id"].tolist() == ["a"]
+    pd.testing.assert_frame_equal(found, before)
+    assert b"the row" not in own.read_bytes()
+
+
+@pytest.mark.parametrize(("texts", "found"), [(True, True), (False, False)])
+def test_the_texts_go_along_where_they_are_to_be_stored(
+    folder: Path, texts: bool, found: bool
+) -> None:
+    with opened(True, folder) as checkpoint:
+        checkpoint.append(key(1), answer(1), text="the row")
+    own = folder.parent / "mine.jsonl"
+    with opened(own, folder, texts=texts) as checkpoint:
+        assert checkpoint.get(key(1)) == answer(1)
+    assert (b"the row" in own.read_bytes()) is found
+
+
+def test_an_answer_that_is_spoilt_while_it_is_taken_over_still_counts(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_answers(True, folder, range(1))
+    with opened(folder.parent / "mine.jsonl", folder) as checkpoint:
+        monkeypatch.setattr(Journal, "content", lambda *_: None)
+        assert checkpoint.get(key(0)) == answer(0)
+        assert checkpoint.written.answers == 0
 
 
 def test_a_default_file_is_not_filled_from_its_siblings(folder: Path) -> None:

@@ -325,7 +325,7 @@ def test_a_foreign_database_in_a_folder_is_left_out_and_told(folder: Path) -> No
     with sqlite3.connect(folder / "my.db") as connection:
         connection.execute("CREATE TABLE customers (name)")
     connection.close()
-    with pytest.warns(UserWarning, match=r"my\.db is left out: .*not a database of this llmframe"):
+    with pytest.warns(UserWarning, match=r"my\.db cannot be read .*not a database"):
         found = lf.read_checkpoint(folder)
     assert sorted(found["n"]) == [0, 1]
     own.unlink()

@@ -1352,11 +1352,55 @@ def test_two_runs_do_not_wait_for_each_others_last_rows():
 
 def test_a_row_that_is_always_refused_ends_even_where_no_other_is_left():
     async def main():
+        began = virtual_time.now()
         wired = wire(numbered(1), Provider(lambda *_: (0.1, refusal())))
         task = asyncio.create_task(wired.run())
         await asyncio.wait([task], timeout=3600)
         assert wired.statuses == ["failed"]
-        assert len(wired.provider.calls) >= 10
+        assert 900 <= virtual_time.now() - began < 1000
+
+    run(main)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 10])
+@pytest.mark.parametrize("retry_after", [None, 1.0, 5.0])
+def test_a_storm_at_the_very_beginning_fails_no_row_of_a_small_frame(rows, retry_after):
+    async def main():
+        def answer(text, attempt):
+            return (0.1, refusal(retry_after)) if virtual_time.now() < 1300 else reply()
+
+        wired = await wire(numbered(rows), Provider(answer)).run()
+        assert wired.statuses == ["ok"] * rows
+        assert virtual_time.now() < 1500
+
+    run(main)
+
+
+@pytest.mark.parametrize("told", [status_error(500), refusal(), reply(BAD)])
+def test_what_comes_back_to_a_held_run_to_be_tried_again_keeps_no_key(checkpoint, told):
+    async def main():
+        governor, in_flight = Governor(asyncio.get_running_loop().time), InFlight()
+        governor.understood(Rung())
+        provider = Provider(lambda text, attempt: (2.0, reply() if attempt else told))
+        first, second = (
+            wire(
+                numbered(4), provider, governor=governor, in_flight=in_flight, cap=4,
+                checkpoint=checkpoint,
+            )
+            for _ in range(2)
+        )  # fmt: skip
+        task = asyncio.create_task(first.run())
+        await asyncio.sleep(0.5)
+        first.pipeline.hold(held=True)
+        await asyncio.sleep(60)
+        assert in_flight._asked == {}
+        assert (await second.run()).statuses == ["ok"] * 4
+        first.pipeline.hold(held=False)
+        await task
+        assert first.statuses == ["ok"] * 4
+        paid = sum(each.tally.usage.tokens_in for each in (first, second))
+        replies = len(provider.calls) - 4 * isinstance(told, Exception)
+        assert paid == 10 * replies
 
     run(main)
 

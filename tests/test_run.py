@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import threading
+import itertools
 import warnings
 
 import pandas as pd
@@ -410,12 +410,18 @@ def test_who_waits_for_a_run_is_told_when_its_loop_is_closed_meanwhile(
     slow.update(latency=5.0)
     two_loops[0].start(frame(3).llm.atag("text", FIELDS))
     until(lambda: len(slow.ledger) == 3)
-    run = lf.last_run()
-    closing = threading.Timer(0.1, two_loops[0].kill)
-    closing.start()
+    run, looks = lf.last_run(), itertools.count()
+    ends_within = run._ends_within
+
+    def close_meanwhile(timeout):
+        if next(looks) == 2:
+            two_loops[0].kill()
+        return ends_within(timeout)
+
+    monkeypatch.setattr(run, "_ends_within", close_meanwhile)
     assert run.wait()
     assert run.status == "stopped"
-    closing.join()
+    assert next(looks) >= 3
 
 
 @leaves_a_loop

@@ -329,11 +329,11 @@ def test_a_row_knows_what_it_has_cost():
 
 def test_a_refusal_uses_up_no_attempt_and_the_first_one_is_remembered():
     each = row()
-    for successes, alone in ((5, True), (9, False)):
-        each.note_sent(1.0, TOP_RUNG)
-        each.note_refused(alone=alone, successes=successes, refusals=successes + 1)
+    for now, successes, alone in ((1.0, 5, True), (2.0, 9, False)):
+        each.note_sent(now, TOP_RUNG)
+        each.note_refused(now, alone=alone, successes=successes, refusals=successes + 1)
     assert (each.sent, each.charged, each.refused, each.refused_alone) == (2, 0, 2, 1)
-    assert (each.successes_before, each.refusals_before) == (5, 6)
+    assert (each.refused_since, each.successes_before, each.refusals_before) == (1.0, 5, 6)
 
 
 def test_a_bad_reply_with_output_was_paid():

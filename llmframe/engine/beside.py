@@ -17,6 +17,15 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 
+def as_exception(error: BaseException) -> Exception:
+    """The error, or one that it caused where it is no Exception, such as a Rust library's panic."""
+    if isinstance(error, Exception):
+        return error
+    told = RuntimeError(type(error).__name__)
+    told.__cause__ = error
+    return told
+
+
 async def beside(function: Callable[[], R]) -> R:
     """What the function returns or raises; a cancel ends the waiting, not the function."""
     loop = asyncio.get_running_loop()
@@ -35,7 +44,7 @@ async def beside(function: Callable[[], R]) -> R:
         try:
             result = function()
         except BaseException as exc:  # noqa: BLE001 - raised where it is awaited
-            error = exc if isinstance(exc, Exception) else RuntimeError(repr(exc))
+            error = as_exception(exc)
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
             loop.call_soon_threadsafe(tell, result, error)
 

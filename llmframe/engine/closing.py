@@ -98,14 +98,16 @@ class Closing:
             self.on_failed(row.position, result, row.failure)
 
     def recalled(self, row: Row, result: RowResult) -> None:
-        """The checkpoint had the row's answer after all."""
+        """The checkpoint had the row's answer after all; what its own replies cost is told."""
+        self._parts.events.emit(Spent(row.usage))
         self._note_ids(row.key, [row.position])
         self._settle(row, result, "checkpoint")
         self.unclaim(row, result)
         self._work.done()
 
     def shared(self, row: Row, result: RowResult) -> None:
-        """Another run got the row's answer."""
+        """Another run got the row's answer; what its own replies cost is told."""
+        self._parts.events.emit(Spent(row.usage))
         if self.recall(row) is None:  # it has another checkpoint, or none
             self._keep(row, result)
         self._note_ids(row.key, [row.position])

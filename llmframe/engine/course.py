@@ -294,12 +294,15 @@ class Course:
         governor = self._parts.governor
         self._parts.events.emit(RequestRefused(verdict))
         row.note_refused(
-            alone=lease.alone, successes=governor.successes, refusals=governor.refusals
+            self._clock(),
+            alone=lease.alone,
+            successes=governor.successes,
+            refusals=governor.refusals,
         )
         stubborn = is_stubborn(row, governor)
         governor.refuse(lease, verdict.retry_after, counts=not stubborn)
-        all_tried = self._work.all_tried
-        if is_refused_for_good(row, governor, stubborn=stubborn, all_tried=all_tried):
+        last = self._work.none_fresh
+        if is_refused_for_good(row, governor, stubborn=stubborn, none_fresh=last):
             message = f"{verdict.message} (refused {row.refused} times)"
             self._closing.finish(row, failed(row, "rate_limit", message))
             return
@@ -316,4 +319,6 @@ class Course:
         elif self._work.closed:
             self._closing.drop(row)
         else:
+            if self._parts.seat.is_held:
+                self._closing.unclaim(row)  # the person's pause holds up no other run
             self._work.give_back(row, self._clock() + wait)

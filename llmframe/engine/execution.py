@@ -299,12 +299,14 @@ class Execution:
 
 
 async def _to_the_end(work: Coroutine[object, object, None]) -> None:
-    """Wait until the work is done; a cancel meanwhile is raised after it."""
+    """Wait until the work is done; a cancel meanwhile is raised after it, a second one at once."""
     task, cancelled = asyncio.ensure_future(work), None
     while not task.done():
         try:
             await asyncio.wait({task})
         except asyncio.CancelledError as exc:
+            if cancelled is not None:
+                raise
             cancelled = exc
     task.result()
     if cancelled is not None:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
+from llmframe.engine.beside import as_exception
 from llmframe.engine.closing import Closing
 from llmframe.engine.course import Course, Parts, Patience
 from llmframe.engine.hedge import Hedges
@@ -74,7 +75,6 @@ class Pipeline:
         self._workers: set[asyncio.Task[None]] = set()
         self._hires = False
         self._nobody_left = asyncio.Event()
-        self._held = False
         self._queued: set[Row] = set()  # rows that wait for their turn
         self._watch: asyncio.TimerHandle | None = None
         self._crash: Exception | None = None
@@ -116,7 +116,6 @@ class Pipeline:
 
     def hold(self, held: bool) -> None:
         """The person's pause: send nothing new while held, and keep no key from other runs."""
-        self._held = held
         if not held:
             self._parts.seat.resume()
             return
@@ -170,8 +169,7 @@ class Pipeline:
         self._workers.discard(worker)
         if not worker.cancelled() and (exc := worker.exception()) is not None:
             if not isinstance(exc, KeyboardInterrupt | SystemExit):  # raised by the loop itself
-                crash = exc if isinstance(exc, Exception) else RuntimeError(repr(exc))
-                self._crash = self._crash or crash
+                self._crash = self._crash or as_exception(exc)
             self.stop()
         if not self._workers:
             self._nobody_left.set()
@@ -181,7 +179,7 @@ class Pipeline:
         while (taken := await self._work.next()) is not None:
             row = self._render(taken) if isinstance(taken, int) else taken
             try:
-                if row.claimed or self._held or self._claim(row):
+                if row.claimed or self._parts.seat.is_held or self._claim(row):
                     await self._send(row)
             except BaseException:
                 self._closing.unclaim(row)  # whoever waits for its key takes over

@@ -17,6 +17,7 @@ HOPELESS_AFTER = 10  # refusals of such a row: it fails
 REFUSED_ALONE = 2  # refusals of such a row while it was alone on the wire: it fails
 TELLING = 10  # successes for each refusal: then it is the row that is refused, not the rate
 LONGEST_WINDOW = 60.0  # seconds after which no limit a minute can be the reason
+LONGEST_STORM = 900.0  # seconds in which nothing passes, after which the last rows are given up
 
 
 def is_stubborn(row: Row, governor: Governor) -> bool:
@@ -26,19 +27,18 @@ def is_stubborn(row: Row, governor: Governor) -> bool:
     return row.refused >= STUBBORN_AFTER and passed >= TELLING * (refused + 1)
 
 
-def is_refused_for_good(row: Row, governor: Governor, *, stubborn: bool, all_tried: bool) -> bool:
+def is_refused_for_good(row: Row, governor: Governor, *, stubborn: bool, none_fresh: bool) -> bool:
     """Whether a row that was refused once more has to fail.
 
     Where few others tell anything it must have been refused alone, after a minute in which
-    nothing passed that could have used up a limit; in a storm that lets nobody through, never.
-    Where no row is left that was not tried (all_tried) it fails at last: a cell that is run
-    again for the rows that are always refused must come to an end.
+    nothing passed that could have used up a limit. A storm that lets nobody through fails no
+    row, but for a run's last ones (none_fresh), after a quarter of an hour of it: a cell that is
+    run again for the rows that are always refused must come to an end.
     """
     alone = row.refused_alone >= REFUSED_ALONE
     if stubborn:
         return alone or row.refused >= HOPELESS_AFTER
-    if governor.quiet < LONGEST_WINDOW:
-        return False
-    if all_tried and row.refused_alone >= HOPELESS_AFTER:
-        return True
-    return alone and governor.successes > row.successes_before
+    if governor.successes > row.successes_before:
+        return alone and governor.quiet >= LONGEST_WINDOW
+    lasts = governor.clock() - row.refused_since
+    return none_fresh and row.refused_alone >= HOPELESS_AFTER and lasts >= LONGEST_STORM

@@ -29,10 +29,10 @@ class Row:
     cap: a larger cap on the output than asked for. reasked, larger, again: which of the
     once-only legs are used up. claimed: no other run asks its key. is_last: it goes behind
     all others. failure: the last failed request, None after a reply.
-    refused_alone: refusals while nothing else was on the wire. successes_before,
-    refusals_before: of all requests, at its first refusal. rung: how the last request was
-    written. lost_in: the streak of losses in which it was last lost; lost: how often in it,
-    as far as that is charged.
+    refused_alone: refusals while nothing else was on the wire. refused_since: when it was
+    first refused. successes_before, refusals_before: of all requests, then. rung: how the
+    last request was written. lost_in: the streak of losses in which it was last lost; lost:
+    how often in it, as far as that is charged.
     """
 
     position: int
@@ -42,6 +42,7 @@ class Row:
     charged: int = 0
     refused: int = 0
     refused_alone: int = 0
+    refused_since: float = 0.0
     successes_before: int = 0
     refusals_before: int = 0
     paid: int = 0
@@ -91,12 +92,13 @@ class Row:
         self.charged -= self.lost
         self.lost = 0
 
-    def note_refused(self, *, alone: bool, successes: int, refusals: int) -> None:
+    def note_refused(self, now: float, *, alone: bool, successes: int, refusals: int) -> None:
         """The provider refused it; successes, refusals: of all requests so far."""
         self.charged -= 1
         self.refused += 1
         self.refused_alone += alone
         if self.refused == 1:
+            self.refused_since = now
             self.successes_before = successes
             self.refusals_before = refusals
 
@@ -135,8 +137,8 @@ class Work:
         return math.inf if self._planning else len(self._fresh) + self._out
 
     @property
-    def all_tried(self) -> bool:
-        """Whether every row that is left was taken at least once."""
+    def none_fresh(self) -> bool:
+        """Whether every row that is left is on its way."""
         return not (self._planning or self._fresh)
 
     @property

@@ -46,7 +46,7 @@ def read_checkpoint(path: str | os.PathLike[str], task: str | None = None) -> pd
             "reads lines of JSON."
         )
     for file, reason in reader.left_out.items():
-        warn(f"{file} is left out: {reason}")
+        warn(f"{file} cannot be read and is left out, or what follows: {reason}")
     if reader.damaged:
         warn(f"damaged lines in {path}: {reader.damaged}, skipped; all others are in the frame")
     return _frame(found, answers)

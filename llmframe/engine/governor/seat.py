@@ -100,6 +100,11 @@ class Seat:
             raise
         return None if lease is None else self._unless_closed(lease)
 
+    @property
+    def is_held(self) -> bool:
+        """Whether the person has paused the run."""
+        return self._held
+
     def hold(self) -> None:
         """Grant nothing more until resume: the person's pause."""
         self._held = True

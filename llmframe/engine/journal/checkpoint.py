@@ -44,7 +44,8 @@ class Checkpoint:
     Thread-safe and synchronous. path: the file that is written (that would be, if read only).
     notes: sentences for the person, made while opening. written: the file that is written, None
     if read only. read: the other files with answers to the task. complete: the written file
-    is a person's own: answers that the others give are kept in it, too.
+    is a person's own: answers that the others give are kept in it, too; texts: with the
+    row's text where they have it.
     Raises TypeError or ValueError if the task's settings are not JSON.
     """
 
@@ -56,6 +57,7 @@ class Checkpoint:
         read: list[Store],
         *,
         complete: bool = False,
+        texts: bool = False,
     ) -> None:
         self.path = path
         self.task = task
@@ -66,6 +68,7 @@ class Checkpoint:
         self._written = written
         self._all = read if written is None else [written, *read]
         self._complete = complete and written is not None
+        self._texts = texts
         self._durable = True
         self._listeners: list[Callable[[CheckpointError], object]] = []
         self._open = True
@@ -104,7 +107,7 @@ class Checkpoint:
                 raise self._cannot("read", exc, store.path) from exc
             if found is not None:
                 if self._complete and store is not self._written:
-                    self.append(key, found)
+                    self._take_over(key, store)
                 return found
         return None
 
@@ -172,6 +175,16 @@ class Checkpoint:
             close_store(store)
         if self._written is not None:
             self._written.listeners.remove(self._sync_failed)
+
+    def _take_over(self, key: bytes, store: Store) -> None:
+        """Keep another file's answer in the person's own, as it was written; ids come apart."""
+        content = store.content(key)
+        if content is None:  # spoilt in this very moment: the answer is in the frame
+            return
+        body = {name: content[name] for name in lines.ANSWERED if name in content}
+        if self._texts and "text" in content:
+            body["text"] = content["text"]
+        self._append(key, body, row_id=None)
 
     def _append(self, key: bytes, body: dict[str, Any], *, row_id: object) -> None:
         try:

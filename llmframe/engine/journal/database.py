@@ -128,10 +128,20 @@ class Database:
 
     def get(self, key: bytes) -> RowResult | None:
         """The newest whole answer to key, of any process; None without one. Raises OSError."""
+        found = self._newest(key)
+        return None if found is None else found[1]
+
+    def content(self, key: bytes) -> dict[str, Any] | None:
+        """The line of that answer as it was written. Raises OSError."""
+        found = self._newest(key)
+        return None if found is None else found[0]
+
+    def _newest(self, key: bytes) -> tuple[dict[str, Any] | None, RowResult] | None:
         for number, line in self._query(_ANSWERS, key):
-            result = lines.to_result(lines.read(line), key)
+            content = lines.read(line)
+            result = lines.to_result(content, key)
             if result is not None:
-                return result
+                return content, result
             self._damaged.add(number)
         return None
 

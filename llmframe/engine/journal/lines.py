@@ -37,6 +37,9 @@ TASK = slice(63, 75)
 SORT = slice(78, 79)
 _ONLY_ID = slice(82, -1)  # the value in a line that holds nothing else
 
+ANSWERED = ("v", "usage", "n", "t", "p", "adopted")
+"""What an answer's body holds beside the row's id and text."""
+
 _HEAD = re.compile(rb'\{"k":"[0-9a-f]{32}","c":"[0-9a-f]{8}","task":"[0-9a-f]{12}","[veis]')
 _KIND = re.compile(r"[a-z_]{1,32}")
 _CODE = re.compile(r"[\w.:-]{1,64}", re.ASCII)

@@ -26,6 +26,7 @@ def open_checkpoint(
     folder: Path = places.DEFAULT_FOLDER,
     ids: bool = False,
     adopt: bool = False,
+    texts: bool = False,
     read_only: bool = False,
     ops: FileOps = SYSTEM,
 ) -> Checkpoint | None:
@@ -35,6 +36,7 @@ def open_checkpoint(
         suffix says whether it is a database), False for none.
     folder: the default folder. ids: has_id is going to be asked; what it needs is read now.
     adopt: plain lines are going to be taken over, so that no note says that they could be.
+    texts: an own file takes over the rows' texts, too, where the default files have them.
     read_only: nothing is made or locked.
     Raises PlanError if the place cannot be used, CheckpointError if another process writes a
     person's own path or a file that must be read cannot be.
@@ -51,7 +53,7 @@ def open_checkpoint(
         )
     opening = _Opening(task, places.default_folders(folder), ops)
     try:
-        checkpoint = opening.open(own, adopt=adopt, read_only=read_only)
+        checkpoint = opening.open(own, adopt=adopt, texts=texts, read_only=read_only)
         if ids:
             checkpoint.load_ids()
     except BaseException:
@@ -71,7 +73,7 @@ class _Opening:
         self.notes: list[str] = []
         self.opened: list[Store] = []
 
-    def open(self, own: Path | None, *, adopt: bool, read_only: bool) -> Checkpoint:
+    def open(self, own: Path | None, *, adopt: bool, texts: bool, read_only: bool) -> Checkpoint:
         """own: the person's path, None for the default file."""
         peeked = None if own is None else self.peek(own)
         written = None
@@ -83,7 +85,9 @@ class _Opening:
         if peeked is not None:
             self.give_back(peeked)
         path = path if written is None else written.path
-        checkpoint = Checkpoint(self.task, path, written, read, complete=own is not None)
+        checkpoint = Checkpoint(
+            self.task, path, written, read, complete=own is not None, texts=texts
+        )
         for store in self.opened:
             self.note_lines(store, adopt=adopt)
         checkpoint.notes += self.notes

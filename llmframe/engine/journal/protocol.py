@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -56,6 +56,9 @@ class Store(Protocol):
 
     def read_on(self) -> None:
         """Take in what other processes have added."""
+
+    def content(self, key: bytes) -> dict[str, Any] | None:
+        """The line of the newest answer to key as it was written; None without one."""
 
     def get(self, key: bytes) -> RowResult | None:
         """The newest answer to key (16 bytes), None without one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from binascii import unhexlify
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llmframe.engine.journal import lines
 from llmframe.engine.journal.files import READ, FileOps
@@ -104,6 +104,11 @@ class Journal:
         begin = self._line_at(0)[: len(_BEGIN)]
         torn_at_once = not index.damaged and _BEGIN.startswith(begin)
         return begin != _BEGIN and not torn_at_once and lines.foreign(tail) is None
+
+    def content(self, key: bytes) -> dict[str, Any] | None:
+        """The line of the newest answer to key as it was written; None without one."""
+        at = self.index.answers.get(key)
+        return None if at is None else lines.read(self._line_at(at))
 
     def get(self, key: bytes) -> RowResult | None:
         """The newest answer to key, None without one."""

@@ -464,6 +464,19 @@ def test_a_validator_that_raises_or_changes_the_type_fails_its_row_only(n, said)
     assert parse_reply('{"n": 7}', fields) == {"n": 7}
 
 
+def test_an_interrupt_within_a_validator_is_one():
+    class Interrupted(BaseModel):
+        n: int
+
+        @field_validator("n")
+        @classmethod
+        def check(cls, value: int) -> int:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        parse_reply('{"n": 1}', resolve_fields(Interrupted))
+
+
 def test_no_validator_can_bring_a_value_into_a_column_that_does_not_fit():
     cases: list[tuple[Any, Any, str]] = [
         (Literal["a", "b"], "A", '"a"'),

@@ -50,6 +50,14 @@ def test_an_answer_can_be_read_at_once_by_a_second_run_of_the_process(path, fold
         assert second.get(key(2)) == answer(2)
 
 
+def test_a_line_is_told_as_it_was_written(path: Path, folder: Path) -> None:
+    with opened(path, folder) as checkpoint:
+        checkpoint.append(key(1), answer(1), text="the row")
+        assert checkpoint.written.content(key(0)) is None
+        content = checkpoint.written.content(key(1))
+    assert (content["v"], content["text"]) == (answer(1).values, "the row")
+
+
 def test_the_default_files_are_read_too(path: Path, folder: Path) -> None:
     write_answers(True, folder, range(2))
     with opened(path, folder) as checkpoint:

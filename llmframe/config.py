@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any, Literal, TypedDict
 from urllib.parse import urlsplit
 
@@ -102,10 +102,10 @@ class Settings:
             (in, out); else those that the package genai-prices knows, if it is installed.
     Keeping
         checkpoint: True for ``.llmframe/<task>.jsonl`` here, a path, or False; a path's file
-            takes over what the default one gives. One that
-            ends in ``.db`` is a SQLite file, for many processes that write at once. reuse:
-            take answers from it. id: a column kept in it. adopt: take over a file of plain
-            ``{"id": ..., field: ...}`` lines, needs id. store_input: keep the texts, too.
+            takes over what the default one gives. One that ends in ``.db`` is a SQLite file, for
+            many processes that write at once. reuse: take answers from it. id: a column kept in
+            it. adopt: take over a file of plain ``{"id": ..., field: ...}`` lines, needs id.
+            store_input: keep the texts, too.
     Columns
         prefix: put before every new column's name. into: the column of a single field.
         overwrite: replace columns that llmframe did not write. details: add llm_attempts,
@@ -161,7 +161,7 @@ class Settings:
     runner: Literal["auto", "thread", "nest"] = "auto"
     on_error: Literal["keep", "raise"] = "keep"
     on_incomplete: Literal["return", "raise"] = "return"
-    given: frozenset[str] = field(default=frozenset(), kw_only=True)
+    given: frozenset[str] = frozenset()
 
     def __repr__(self) -> str:
         """Only what differs from the defaults, the key masked."""

@@ -71,7 +71,8 @@ def _as_json(value: object) -> dict[str, Any] | None:
     return held
 
 
-def _is_int(value: object, least: float = -math.inf) -> bool:
+def is_int(value: object, least: float = -math.inf) -> bool:
+    """Whether it is a whole number from least on, and no truth value."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
@@ -147,27 +148,27 @@ CHECKS: dict[str, _Check] = {
     "allow_http": _BOOL,
     "instructions": _TEXT,
     "temperature": (lambda v: v is None or _is_number(v), "a number from 0, or None"),
-    "seed": (lambda v: v is None or _is_int(v), "a whole number, or None"),
-    "max_output_tokens": (lambda v: v is None or _is_int(v, 1), "a number of tokens, or None"),
-    "max_input_tokens": (lambda v: v is None or _is_int(v, 1), "a number of tokens, or None"),
+    "seed": (lambda v: v is None or is_int(v), "a whole number, or None"),
+    "max_output_tokens": (lambda v: v is None or is_int(v, 1), "a number of tokens, or None"),
+    "max_input_tokens": (lambda v: v is None or is_int(v, 1), "a number of tokens, or None"),
     "on_long": (_is_one_of("fail", "truncate"), '"fail" or "truncate"'),
     "extra_body": (
         lambda v: v is None or _as_json(v) is not None,
         "a dict that JSON can hold, or None",
     ),
     "redact": (lambda v: v is None or callable(v), "a function of one text, or None"),
-    "concurrency": (lambda v: v == "auto" or _is_int(v, 1), 'a number from 1, or "auto"'),
+    "concurrency": (lambda v: v == "auto" or is_int(v, 1), 'a number from 1, or "auto"'),
     "rpm": (lambda v: v is None or _is_above_0(v), "requests a minute above 0, or None"),
     "tpm": (lambda v: v is None or _is_above_0(v), "tokens a minute above 0, or None"),
     "max_cost": (lambda v: v is None or _is_above_0(v), "money above 0, or None"),
-    "max_tokens": (lambda v: v is None or _is_int(v, 1), "a number of tokens, or None"),
+    "max_tokens": (lambda v: v is None or is_int(v, 1), "a number of tokens, or None"),
     "prices": (
         lambda v: v is None or _are_prices(v),
         "two numbers, per million tokens in and out, or None",
     ),
     "timeout": (_is_above_0, "seconds above 0"),
     "deadline": (lambda v: v is None or _is_above_0(v), "seconds above 0, or None"),
-    "max_attempts": (lambda v: _is_int(v, 1), "a number from 1"),
+    "max_attempts": (lambda v: is_int(v, 1), "a number from 1"),
     "checkpoint": (lambda v: isinstance(v, bool | str | os.PathLike), "True, False or a path"),
     "hedge": _BOOL,
     "reuse": _BOOL,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 from concurrent.futures import Future
@@ -139,15 +140,15 @@ class Run:
         lives on, which the waiting would hold up for good; and, for a wait without an end, on
         that of any other run, whose requests this one may wait for.
         """
-        end = None if timeout is None else time.monotonic() + timeout
+        end = math.inf if timeout is None else time.monotonic() + timeout
         if timeout != 0 and not self._over.done():
             self._refuse_to_hold_up(endless=timeout is None)
-        while not self._ends_within(None if end is None else max(0.0, end - time.monotonic())):
-            if end is not None and time.monotonic() >= end:
+        while not self._ends_within(max(0.0, end - time.monotonic())):
+            if time.monotonic() >= end:
                 return False
         return True
 
-    def _ends_within(self, timeout: float | None) -> bool:
+    def _ends_within(self, timeout: float) -> bool:
         """Whether it ends within a look's time, and the timeout; a closed loop ends it."""
         if self.loop is not None and self.loop.is_closed():
             with self._abandoning:
@@ -155,7 +156,7 @@ class Run:
                     self._execution.abandon()
                     self.ended()
         try:
-            self._over.exception(LOOK if timeout is None else min(LOOK, timeout))
+            self._over.exception(min(LOOK, timeout))
         except TimeoutError:
             return False
         return True
@@ -166,7 +167,7 @@ class Run:
                 "this run lives on the event loop that a blocking wait would hold up; "
                 "use `await run`, or start it with lf.start(...)"
             )
-        if endless and any(run.lives_here for run in registry.alive()):
+        if endless and registry.lives_here():
             raise PlanError(
                 "another run lives on this thread's event loop, and a wait without an end would "
                 "hold it up, and with it this one; use `await run`, or run.wait(timeout)"
@@ -338,6 +339,10 @@ class Registry:
     def alive(self) -> list[Run]:
         """Runs that have not ended."""
         return [run for run in self._alive if not run.wait(0)]
+
+    def lives_here(self) -> bool:
+        """Whether any of them lives on the event loop that is running in this thread."""
+        return any(run.lives_here for run in self.alive())
 
     def find(self, wanted: Run) -> Run | None:
         """A run of the same plan that is alive and was not told to stop."""

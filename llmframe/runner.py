@@ -118,7 +118,7 @@ def refuse_to_hold_up() -> None:
 
     That run's requests would stay on the wire, and both would wait for each other.
     """
-    if any(run.lives_here for run in registry.alive()):
+    if registry.lives_here():
         raise PlanError(
             "a run lives on this thread's event loop, and a blocking call would hold it up; await "
             'it first, or use `await df.llm.atag(...)`, df.llm.start(...) or runner="nest"'

@@ -1310,22 +1310,50 @@ def test_a_forked_child_asks_none_of_what_its_parent_asks():
 # -- runs that share rows ------------------------------------------------------------------------
 
 
+def wired_together(*rows, provider, **options):
+    """A run over each of these rows, of one governor and with the keys that are being asked."""
+    governor, in_flight = Governor(asyncio.get_running_loop().time), InFlight()
+    governor.understood(Rung())
+    return [
+        wire(each, provider, governor=governor, in_flight=in_flight, cap=4, **options)
+        for each in rows
+    ]
+
+
 def both(first, second, provider, seconds=3600.0):
-    """Two runs of one governor over rows that they share; whether both have come to an end."""
+    """Two runs over rows that they share; whether both have come to an end."""
 
     async def main():
-        governor, in_flight = Governor(asyncio.get_running_loop().time), InFlight()
-        governor.understood(Rung())
-        runs = [
-            wire(rows, provider, governor=governor, in_flight=in_flight, cap=4)
-            for rows in (first, second)
-        ]
+        runs = wired_together(first, second, provider=provider)
         tasks = [asyncio.create_task(each.run()) for each in runs]
         _, left = await asyncio.wait(tasks, timeout=seconds)
         for task in left:
             task.cancel()
-        assert in_flight._asked == {} or left
+        assert runs[0].parts.in_flight._asked == {} or left
         return not left, runs
+
+    return virtual_time.run(main())
+
+
+def second_beside_held(rows, provider, checkpoint, *, hold_at, held_for):
+    """Two runs over the same rows: the first is held, the second runs, then the first goes on."""
+
+    async def main():
+        runs = wired_together(
+            numbered(rows), numbered(rows), provider=provider, checkpoint=checkpoint
+        )
+        first, second = runs
+        task = asyncio.create_task(first.run())
+        await asyncio.sleep(hold_at)
+        first.pipeline.hold(held=True)
+        await asyncio.sleep(held_for)
+        assert first.parts.in_flight._asked == {}
+        assert (await second.run()).statuses == ["ok"] * rows
+        first.pipeline.hold(held=False)
+        await task
+        assert first.statuses == ["ok"] * rows
+        assert first.parts.governor.binding().on_wire == 0
+        return runs
 
     return virtual_time.run(main())
 
@@ -1378,55 +1406,14 @@ def test_a_storm_at_the_very_beginning_fails_no_row_of_a_small_frame(rows, retry
 
 @pytest.mark.parametrize("told", [status_error(500), refusal(), reply(BAD)])
 def test_what_comes_back_to_a_held_run_to_be_tried_again_keeps_no_key(checkpoint, told):
-    async def main():
-        governor, in_flight = Governor(asyncio.get_running_loop().time), InFlight()
-        governor.understood(Rung())
-        provider = Provider(lambda text, attempt: (2.0, reply() if attempt else told))
-        first, second = (
-            wire(
-                numbered(4), provider, governor=governor, in_flight=in_flight, cap=4,
-                checkpoint=checkpoint,
-            )
-            for _ in range(2)
-        )  # fmt: skip
-        task = asyncio.create_task(first.run())
-        await asyncio.sleep(0.5)
-        first.pipeline.hold(held=True)
-        await asyncio.sleep(60)
-        assert in_flight._asked == {}
-        assert (await second.run()).statuses == ["ok"] * 4
-        first.pipeline.hold(held=False)
-        await task
-        assert first.statuses == ["ok"] * 4
-        paid = sum(each.tally.usage.tokens_in for each in (first, second))
-        replies = len(provider.calls) - 4 * isinstance(told, Exception)
-        assert paid == 10 * replies
-
-    run(main)
+    provider = Provider(lambda text, attempt: (2.0, reply() if attempt else told))
+    runs = second_beside_held(4, provider, checkpoint, hold_at=0.5, held_for=60.0)
+    paid = sum(each.tally.usage.tokens_in for each in runs)
+    replies = len(provider.calls) - 4 * isinstance(told, Exception)
+    assert paid == 10 * replies
 
 
 def test_a_run_that_is_held_keeps_no_key_from_others(checkpoint):
-    async def main():
-        governor, in_flight = Governor(asyncio.get_running_loop().time), InFlight()
-        governor.understood(Rung())
-        provider = Provider(latency=1.0)
-        first, second = (
-            wire(
-                numbered(20), provider, governor=governor, in_flight=in_flight, cap=4,
-                checkpoint=checkpoint,
-            )
-            for _ in range(2)
-        )  # fmt: skip
-        task = asyncio.create_task(first.run())
-        await asyncio.sleep(1.5)
-        first.pipeline.hold(held=True)
-        await asyncio.sleep(2)
-        assert in_flight._asked == {}
-        assert (await second.run()).statuses == ["ok"] * 20
-        first.pipeline.hold(held=False)
-        await task
-        assert first.statuses == ["ok"] * 20
-        assert first.parts.governor.binding().on_wire == 0
-        assert len(provider.calls) == 20
-
-    run(main)
+    provider = Provider(latency=1.0)
+    second_beside_held(20, provider, checkpoint, hold_at=1.5, held_for=2.0)
+    assert len(provider.calls) == 20

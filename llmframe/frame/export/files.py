@@ -16,6 +16,7 @@ from llmframe.frame.export.parquet import arrow_table
 from llmframe.frame.export.separated import write_csv
 from llmframe.frame.export.stream import TextFile, check_encoding, check_packing
 from llmframe.frame.export.target import needed, target_path
+from llmframe.option_rules import is_int
 
 if TYPE_CHECKING:
     import os
@@ -38,7 +39,7 @@ def to_parquet(
     """See LLMAccessor.to_parquet."""
     parquet = needed("to_parquet", "pyarrow.parquet", "pyarrow>=16")
     _check_compression(compression, compression_level)
-    if not (row_group_size is None or _is_int(row_group_size, 1)):
+    if not (row_group_size is None or is_int(row_group_size, 1)):
         raise PlanError(f"row_group_size={row_group_size!r} cannot be; it takes rows, from 1")
     target = target_path(path)
     table = arrow_table(df, index=index)
@@ -115,12 +116,8 @@ def _check_compression(name: str | None, level: int | None) -> None:
     if name in (None, "none") or not Codec.supports_compression_level(name):
         raise PlanError(f"compression={name!r} has no levels; leave compression_level out")
     least, most = Codec.minimum_compression_level(name), Codec.maximum_compression_level(name)
-    if not (_is_int(level, least) and level <= most):
+    if not (is_int(level, least) and level <= most):
         raise PlanError(f"compression_level={level!r} cannot be; {name} has {least} to {most}")
-
-
-def _is_int(value: object, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
 def _tell_pending(df: pd.DataFrame, target: Path) -> None:

@@ -33,7 +33,7 @@ class Level(IntEnum):
     HIGH = 3
 
 
-MISSING = [None, float("nan"), np.nan, pd.NA, pd.NaT, np.datetime64("NaT"), Decimal("NaN")]
+MISSING = [None, float("nan"), np.nan, pd.NA, pd.NaT, np.datetime64("NaT", "s"), Decimal("NaN")]
 PRESENT = ["nan", "", 0, False, [], {}, (), [None], np.array([np.nan]), pd.Series([None]), object]
 
 

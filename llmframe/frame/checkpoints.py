@@ -132,7 +132,7 @@ def _ids(ids: list[int | str | None]) -> Any:
 
 
 def _times(times: list[int | None]) -> pd.Series[Any]:
-    moments = np.array([np.datetime64("NaT") if at is None else at for at in times], "M8[s]")
+    moments = np.array(times, "M8[s]")  # NumPy makes NaT of None
     return pd.Series(moments).dt.tz_localize("UTC")
 
 

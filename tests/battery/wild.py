@@ -52,7 +52,7 @@ BLANKS = [
     *(chr(c) for c in range(0xA0) if unicodedata.category(chr(c)) == "Cc"),
     *IGNORABLE, "", " \t\r\n ", "\u200b \ufeff\n\u00a0",
 ]  # fmt: skip
-MISSING = [None, np.nan, pd.NA, pd.NaT, float("nan"), np.float32("nan"), np.datetime64("NaT")]
+MISSING = [None, np.nan, pd.NA, pd.NaT, float("nan"), np.float32("nan"), np.datetime64("NaT", "s")]
 
 NOON = dt.datetime(2026, 1, 2, 12, tzinfo=dt.UTC)
 JANUARY = [dt.date(2026, 1, 1), None, dt.date(2026, 1, 2)]

@@ -13,19 +13,12 @@ refuse_stranger(Path(__file__).parent)
 from llmframe import errors
 from llmframe._version import __version__
 from llmframe.accessor import llm, register
-from llmframe.api import (
-    atag,
-    check,
-    compact,
-    read_checkpoint,
-    read_metadata,
-    read_parquet,
-    start,
-    tag,
-)
-from llmframe.config import configure
+from llmframe.calls.check import check
+from llmframe.calls.files import compact, read_checkpoint, read_metadata, read_parquet
+from llmframe.calls.tag import atag, start, tag
 from llmframe.engine.report import RunReport
-from llmframe.run import Run, last_run
+from llmframe.options.layers import configure
+from llmframe.runs.run import Run, last_run
 
 __all__ = [
     "Run",

@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import pandas as pd
 
-from llmframe import api
-from llmframe.config import Options
+from llmframe.calls import files as files_calls
+from llmframe.calls import tag as api
 from llmframe.errors import warn
-from llmframe.plainly import told_plainly
-from llmframe.signature import with_options
+from llmframe.options.settings import Options
+from llmframe.options.short_tracebacks import short_tracebacks
+from llmframe.options.signature import with_options
 
 if TYPE_CHECKING:
     import os
     from pathlib import Path
 
-    from llmframe.run import Run
+    from llmframe.runs.run import Run
 
 
 class LLMAccessor:
@@ -42,7 +43,7 @@ class LLMAccessor:
 
         prefix: of the call that is meant. Raises PlanError if the frame was never tagged.
         """
-        return api.errors(self._df, prefix)
+        return files_calls.errors(self._df, prefix)
 
     def summary(self, prefix: str = "") -> Any:
         """What a call has left in the frame: rows by status, and what each field holds.
@@ -50,9 +51,9 @@ class LLMAccessor:
         Displayed as pictures, printed as text. prefix: of the call that is meant.
         Raises PlanError if the frame was never tagged.
         """
-        return api.summary(self._df, prefix)
+        return files_calls.summary(self._df, prefix)
 
-    @told_plainly
+    @short_tracebacks
     def to_parquet(
         self,
         path: str | os.PathLike[str],
@@ -98,7 +99,7 @@ class LLMAccessor:
             index=index,
         )
 
-    @told_plainly
+    @short_tracebacks
     def to_csv(
         self,
         path: str | os.PathLike[str],
@@ -145,7 +146,7 @@ class LLMAccessor:
             },
         )
 
-    @told_plainly
+    @short_tracebacks
     def to_jsonl(self, path: str | os.PathLike[str], *, index: bool | None = None) -> Path:
         """Write the frame as JSON lines, one object a row, in UTF-8; returns the path.
 
@@ -161,7 +162,7 @@ class LLMAccessor:
 
         return files.to_jsonl(self._df, path, index=index)
 
-    @told_plainly
+    @short_tracebacks
     def to_excel(
         self,
         path: str | os.PathLike[str],

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from left_loops import throwing_away
-from loop_in_thread import LoopInThread
 
 import llmframe as lf
 from llmframe import testing
 from llmframe.engine.governor import forget_governors
-from llmframe.engine.journal.shared import open_stores
-from llmframe.presets import PRESETS
+from llmframe.journal.shared import open_stores
+from llmframe.options.presets import PRESETS
+from tests.kits.left_loops import throwing_away
+from tests.kits.loop_in_thread import LoopInThread
 
 VARIABLES = {preset.variable for preset in PRESETS.values()} - {""}
 

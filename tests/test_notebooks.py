@@ -9,7 +9,8 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from kernels import search_path
+
+from tests.kits.kernels import search_path
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "notebooks"))

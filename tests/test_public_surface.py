@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 import llmframe as lf
-from llmframe.config import DEFAULTS
+from llmframe.options.settings import DEFAULTS
 
 ROOT = Path(__file__).parents[1]
 

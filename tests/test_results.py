@@ -7,7 +7,7 @@ import gc
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmframe.engine.results import NOTHING_USED, SKIPPED, Results, RowResult, Usage
+from llmframe.results import NOTHING_USED, SKIPPED, Results, RowResult, Usage
 
 FAILED = RowResult("failed", error="server: 500", attempts=5, usage=Usage(10, 0))
 PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()

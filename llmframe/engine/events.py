@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from llmframe.engine.results import RowResult, Usage
-    from llmframe.engine.retry import Verdict
+    from llmframe.engine.wire.verdict import Verdict
+    from llmframe.results import RowResult, Usage
 
 Source = Literal["request", "shared", "checkpoint", "blank"]
 

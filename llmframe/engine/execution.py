@@ -6,85 +6,37 @@ import asyncio
 import contextlib
 import secrets
 import time
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from llmframe.engine.asking import Asker
-from llmframe.engine.backend import open_backend
-from llmframe.engine.book import Book
-from llmframe.engine.budget import Budget
-from llmframe.engine.course import Parts
+from llmframe.engine.asking.asking import Asker
 from llmframe.engine.events import BoundBy as BoundByEvent
 from llmframe.engine.events import Events
 from llmframe.engine.governor import auto_cap, governor_for
-from llmframe.engine.governor.ladder import TOP_RUNG
-from llmframe.engine.inflight import in_flight
+from llmframe.engine.job import Job
 from llmframe.engine.limited_by import BoundBy, cause, words
-from llmframe.engine.loops import running_loop
-from llmframe.engine.outgoing import NO_RULES
-from llmframe.engine.pipeline import Pipeline
 from llmframe.engine.report import RunReport, Snapshot, Tally
-from llmframe.engine.results import NOTHING_USED
-from llmframe.engine.scrubber import Scrubber
+from llmframe.engine.rows.in_flight import in_flight
+from llmframe.engine.rows.parts import Parts
+from llmframe.engine.rows.pipeline import Pipeline
+from llmframe.engine.rows.result_store import ResultStore
+from llmframe.engine.wire.backend import open_backend
+from llmframe.engine.wire.scrubber import Scrubber
+from llmframe.results import NOTHING_USED
+from llmframe.system.loops import running_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from llmframe.engine.asking import Sampling
-    from llmframe.engine.backend import Endpoint
-    from llmframe.engine.book import Rows
-    from llmframe.engine.course import Patience
     from llmframe.engine.events import Observer
-    from llmframe.engine.governor import Seat
-    from llmframe.engine.governor.ladder import Rung
-    from llmframe.engine.identity import KeyMaker
-    from llmframe.engine.journal import Checkpoint
-    from llmframe.engine.outgoing import TextRules
+    from llmframe.engine.governor import Share
     from llmframe.engine.report import RunStatus
-    from llmframe.engine.retry import Verdict
+    from llmframe.engine.wire.verdict import Verdict
     from llmframe.errors import CheckpointError, RowError
-    from llmframe.task.prompt import Prompt
 
 FIRST_LOOK = 0.01  # seconds
 LOOK = 0.25  # seconds between two notes of what binds
 LAST_SYNC = 10.0  # seconds that the end of a run waits for a hanging disk
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """Everything one run needs to know.
-
-    concurrency: requests on the wire at most, "auto" finds its own, and begins with at_once
-    where that is known. rung: how requests are written at first. The rest: see the options of
-    the same name.
-    """
-
-    rows: Rows
-    keys: KeyMaker
-    prompt: Prompt
-    model: str
-    sampling: Sampling
-    patience: Patience
-    endpoint: Endpoint
-    endpoint_identity: str
-    rung: Rung = TOP_RUNG
-    at_once: int | None = None
-    concurrency: int | Literal["auto"] = "auto"
-    rpm: float | None = None
-    tpm: float | None = None
-    budget: Budget = field(default_factory=Budget)
-    checkpoint: Checkpoint | None = None
-    reuse: bool = True
-    rules: TextRules = NO_RULES
-    store_input: bool = False
-    raise_on_failure: bool = False
-    hedge: bool = False
-    keep_raw: bool = False
-
-    @property
-    def cap(self) -> int | None:
-        """Requests on the wire at most; None finds its own."""
-        return None if self.concurrency == "auto" else self.concurrency
 
 
 class Execution:
@@ -92,7 +44,7 @@ class Execution:
 
     def __init__(self, job: Job, clock: Callable[[], float] = time.monotonic) -> None:
         self.job = job
-        self.book = Book(job.rows.n)
+        self.book = ResultStore(job.rows.n)
         unspent = job.budget.priced(NOTHING_USED)  # 0, not unknown, where prices are known
         self.tally = Tally(job.rows.n, clock, started=clock(), usage=unspent)
         self.stop_requested = False
@@ -101,9 +53,9 @@ class Execution:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pipeline: Pipeline | None = None
         self._governor = governor_for(
-            job.endpoint.base_url.rstrip("/"), job.endpoint.api_key, job.model, rung=job.rung
+            job.endpoint.base_url.rstrip("/"), job.endpoint.api_key, job.model, dialect=job.dialect
         )
-        self._seat: Seat | None = None
+        self._share: Share | None = None
         self._task: asyncio.Task[None] | None = None
         self._bound_by = BoundBy()
         self._over_budget = False
@@ -133,7 +85,7 @@ class Execution:
     async def _run(self) -> None:
         job = self.job
         backend = open_backend(job.endpoint, connections=job.cap or auto_cap())
-        self._seat = seat = self._governor.join(
+        self._share = share = self._governor.join(
             job.cap, rpm=job.rpm, tpm=job.tpm, at_once=job.at_once
         )
         nonce = secrets.token_hex(4)
@@ -143,7 +95,7 @@ class Execution:
             book=self.book,
             events=Events(self.tally, *self._observers),
             asker=Asker(job.prompt, job.model, job.sampling, nonce=nonce, keep_raw=job.keep_raw),
-            seat=seat,
+            share=share,
             governor=self._governor,
             backend=backend,
             checkpoint=job.checkpoint,
@@ -168,7 +120,7 @@ class Execution:
             looking.cancel()
             self.verdict, self.error = pipeline.verdict, pipeline.error
             self._over_budget = pipeline.over_budget
-            seat.leave()
+            share.leave()
             await backend.close()
 
     def stop(self) -> None:
@@ -196,8 +148,8 @@ class Execution:
         """The loop was closed in mid-run: what came back is kept, all else is given up."""
         self.stop_requested = True
         self.tally.ended = self.tally.clock()
-        if self._seat is not None:
-            self._seat.leave()
+        if self._share is not None:
+            self._share.leave()
         if self.job.checkpoint is not None:
             self.job.checkpoint.close()
         self._forget()
@@ -226,7 +178,7 @@ class Execution:
             retries=tally.retries,
             refusals=tally.refusals,
             usage=tally.usage,
-            in_flight=0 if self._seat is None else self._seat.on_wire,
+            in_flight=0 if self._share is None else self._share.on_wire,
             limit=min(binding.limit, self.job.cap or binding.limit),
             waiting=0 if pipeline is None else pipeline.waiting,
             seconds=tally.seconds,

@@ -7,16 +7,16 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from llmframe.engine.retry import classify
-from llmframe.engine.work import Row
+from llmframe.engine.row import Row
+from llmframe.engine.wire.verdict import classify
 
 if TYPE_CHECKING:
-    from llmframe.engine.asking import Asker
-    from llmframe.engine.backend import Backend
-    from llmframe.engine.governor.ladder import Rung
-    from llmframe.engine.reply import Reply
-    from llmframe.engine.retry import Verdict
-    from llmframe.engine.scrubber import Scrubber
+    from llmframe.engine.asking.asking import Asker
+    from llmframe.engine.wire.backend import Backend
+    from llmframe.engine.wire.reply import Reply
+    from llmframe.engine.wire.scrubber import Scrubber
+    from llmframe.engine.wire.verdict import Verdict
+    from llmframe.providers.dialect import Dialect
 
 MOST = 7  # requests: each way of asking is refused at most once, and one is asked again
 
@@ -26,12 +26,12 @@ class Finding:
     """What came of it.
 
     verdict: why there was no answer. reply: the answer. valid: it is what was asked for.
-    seconds: that the answered request took. rung: how it was written. requests: in all.
+    seconds: that the answered request took. dialect: how it was written. requests: in all.
     refused: what was not taken, in order. broke: the server has failed once. models: that the
     endpoint lists, where it knows no such model.
     """
 
-    rung: Rung
+    dialect: Dialect
     requests: int = 0
     refused: tuple[str, ...] = ()
     broke: bool = False
@@ -54,9 +54,9 @@ class Probe:
         self._timeout = timeout
         self._scrub = scrub
 
-    async def run(self, rung: Rung) -> Finding:
+    async def run(self, dialect: Dialect) -> Finding:
         """Ask; where a way of asking is refused, in the next simpler one."""
-        found = Finding(rung)
+        found = Finding(dialect)
         ends = asyncio.get_running_loop().time() + self._timeout
         try:
             async with asyncio.timeout_at(ends):
@@ -77,7 +77,7 @@ class Probe:
         began = time.monotonic()
         requests = found.requests + 1
         try:
-            reply = await self._backend.send(self._asker.body(self._row, found.rung))
+            reply = await self._backend.send(self._asker.body(self._row, found.dialect))
         except Exception as exc:  # noqa: BLE001 - whatever it is, it is told
             verdict = classify(exc, timeout=self._timeout, scrub=self._scrub)
             return replace(found, verdict=verdict, requests=requests)
@@ -97,14 +97,14 @@ class Probe:
             return None
         lower = None
         if verdict.kind == "bad_request" and verdict.action == "fail_row":
-            lower = found.rung.below(verdict.param, verdict.message, self._asker.given)
-        elif (verdict.status or 0) >= 500 and found.rung.response_format == "json_schema":
+            lower = found.dialect.below(verdict.param, verdict.message, self._asker.given)
+        elif (verdict.status or 0) >= 500 and found.dialect.response_format == "json_schema":
             if not found.broke:  # by chance, perhaps
                 return replace(found, broke=True)
-            lower = found.rung.simpler()  # some servers break at a schema that they do not know
+            lower = found.dialect.simpler()  # some servers break at a schema that they do not know
         if lower is None:
             return None
-        return replace(found, rung=lower, refused=(*found.refused, _lost(found.rung, lower)))
+        return replace(found, dialect=lower, refused=(*found.refused, _lost(found.dialect, lower)))
 
     async def _served(self, ends: float) -> tuple[str, ...]:
         """The models that the endpoint lists; empty where it does not by then (a loop's time)."""
@@ -115,10 +115,10 @@ class Probe:
             return ()
 
 
-def _lost(rung: Rung, lower: Rung) -> str:
-    """What the lower rung does not ask for any more."""
-    if lower.response_format != rung.response_format:
-        return rung.response_format
-    if lower.cap != rung.cap:
-        return rung.cap
-    return ", ".join(sorted(lower.dropped - rung.dropped))
+def _lost(dialect: Dialect, lower: Dialect) -> str:
+    """What the lower dialect does not ask for any more."""
+    if lower.response_format != dialect.response_format:
+        return dialect.response_format
+    if lower.cap != dialect.cap:
+        return dialect.cap
+    return ", ".join(sorted(lower.dropped - dialect.dropped))

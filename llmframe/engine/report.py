@@ -17,7 +17,7 @@ from llmframe.engine.events import (
     Spent,
     TextCut,
 )
-from llmframe.engine.results import NOTHING_USED, RowResult, Usage
+from llmframe.results import NOTHING_USED, RowResult, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable

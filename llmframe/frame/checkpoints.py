@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from llmframe.engine.journal.database import SUFFIXES
-from llmframe.engine.journal.files import SYSTEM
-from llmframe.engine.journal.places import DEFAULT_FOLDER, explicit_path
-from llmframe.engine.journal.reading import FoundTask, Reader
 from llmframe.errors import CheckpointError, PlanError, warn
 from llmframe.frame import typed
 from llmframe.frame.columns import STATUSES
+from llmframe.journal.database import SUFFIXES
+from llmframe.journal.places import DEFAULT_FOLDER, explicit_path
+from llmframe.journal.reading import FoundTask, Reader
+from llmframe.system.files import SYSTEM
 from llmframe.task.fields import FieldSpec, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from llmframe.engine.journal.reading import Answers
+    from llmframe.journal.reading import Answers
 
 _SUFFIXES = SUFFIXES | {".jsonl"}
 

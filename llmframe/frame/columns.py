@@ -12,7 +12,7 @@ from llmframe.errors import PlanError, warn
 from llmframe.frame import typed
 from llmframe.frame.written import (
     ATTRS_KEY,
-    Past,
+    ExistingColumns,
     State,
     Written,
     content_hash,
@@ -27,8 +27,8 @@ from llmframe.task.fields import FieldSpec, Kind
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
 
-    from llmframe.engine.results import RowResult
     from llmframe.frame.written import Hashes
+    from llmframe.results import RowResult
     from llmframe.task.shape import Shape
 
     Results = Sequence["RowResult | None"]
@@ -126,7 +126,7 @@ def plan_columns(
             *(_DETAILS if details else []),
         ]
     )
-    past = Past(df, inputs)
+    past = ExistingColumns(df, inputs)
     _refuse_twice(outputs)
     _refuse_inputs(outputs, inputs)
     if not overwrite:
@@ -223,7 +223,7 @@ def _refuse_inputs(outputs: Sequence[Output], inputs: tuple[Hashable, ...]) -> N
         )
 
 
-def _refuse_existing(outputs: Sequence[Output], past: Past) -> None:
+def _refuse_existing(outputs: Sequence[Output], past: ExistingColumns) -> None:
     found: dict[State, list[str]] = {state: [] for state in State}
     for output in outputs:
         state = past.state(output.name)
@@ -256,7 +256,7 @@ _OVERWRITE_MOVED = (
 )
 
 
-def _stale(outputs: Sequence[Output], past: Past, overwrite: bool) -> list[str]:
+def _stale(outputs: Sequence[Output], past: ExistingColumns, overwrite: bool) -> list[str]:
     """What goes with a column that is rewritten, is not rewritten itself and was not edited."""
     names = {output.name for output in outputs}
     kept = {State.ABSENT} if overwrite else {State.ABSENT, State.CHANGED, State.TWICE}
@@ -271,7 +271,7 @@ def _stale(outputs: Sequence[Output], past: Past, overwrite: bool) -> list[str]:
 
 
 def _warn_of_other_task(
-    outputs: Sequence[Output], stale: Sequence[str], past: Past, task: str
+    outputs: Sequence[Output], stale: Sequence[str], past: ExistingColumns, task: str
 ) -> None:
     others, gone = (
         [name for name in names if past.is_of_another_task(name, task)]

@@ -91,7 +91,7 @@ class State(Enum):
     ABSENT, FOREIGN, TWICE, UNCHANGED, CHANGED, MOVED = range(6)
 
 
-class Past:
+class ExistingColumns:
     """What earlier calls wrote into a frame, beside what is there now.
 
     inputs: the columns that are asked about.

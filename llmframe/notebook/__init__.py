@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from llmframe.errors import PlanError
 
 if TYPE_CHECKING:
-    from llmframe.notebook.view import Controls, View
-    from llmframe.notebook.watch import Peek
+    from llmframe.notebook.view import Controls, Peek, View
 
 Progress = Literal["auto", "widget", "tqdm", "log"]
 
@@ -38,7 +37,7 @@ def make_view(
         raise PlanError(
             f"progress={progress!r} is none of the choices: 'auto', 'widget', 'tqdm', 'log', False"
         )
-    from llmframe.notebook.guard import GuardedView
+    from llmframe.notebook.views.guard import GuardedView
 
     return GuardedView(_view(wanted, controls=controls, blocking=blocking, peek=peek))
 
@@ -49,16 +48,16 @@ def _view(wanted: str, *, controls: Controls | None, blocking: bool, peek: Peek 
     kernel = hosts.kernel()
     if kernel is not None and wanted in ("auto", "widget"):
         if hosts.has_ipywidgets():
-            from llmframe.notebook.panel import PanelView
+            from llmframe.notebook.views.panel import PanelView
 
             return PanelView(controls=controls, blocking=blocking, kernel=kernel, peek=peek)
-        from llmframe.notebook.html_view import HtmlView
+        from llmframe.notebook.views.html_view import HtmlView
 
         return HtmlView(blocking=blocking, controllable=controls is not None, peek=peek)
     if wanted == "tqdm" or (wanted != "log" and hosts.in_terminal()):
-        from llmframe.notebook.bar import TextBar
+        from llmframe.notebook.views.bar import TextBar
 
         return TextBar()
-    from llmframe.notebook.log import LogView
+    from llmframe.notebook.views.log import LogView
 
     return LogView()

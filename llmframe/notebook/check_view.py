@@ -6,12 +6,13 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from llmframe.notebook import hosts, style
-from llmframe.notebook.escape import html, plain
-from llmframe.notebook.html_view import bundle, show
+from llmframe.notebook import hosts
+from llmframe.notebook.drawing import style
+from llmframe.notebook.drawing.escape import html, plain
+from llmframe.notebook.hosts import bundle, show
 
 if TYPE_CHECKING:
-    from llmframe.checking import Line
+    from llmframe.messages.check_lines import Line
 
 _MARKS = {True: ("yes", "good"), False: ("no", "bad"), None: ("", "")}
 _JUDGED = ("reachable", "key accepted", "model", "response format")  # what can be right

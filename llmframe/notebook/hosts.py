@@ -26,7 +26,10 @@ nbclient, papermill, ``jupyter execute``
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    pass
 
 
 def shell() -> Any | None:
@@ -71,3 +74,17 @@ def has_subshell(kernel: Any) -> bool:
 def free_route(widget: Any) -> None:
     """Let clicks on this widget go to the page's own subshell (ipykernel 7.4)."""
     getattr(getattr(widget, "comm", None), "__dict__", {}).pop("_reply_subshell_id", None)
+
+
+def bundle(html: str, text: str) -> dict[str, str]:
+    """What a display handle shows, for viewers with and without HTML."""
+    return {"text/html": html, "text/plain": text}
+
+
+def show(data: dict[str, Any]) -> Any:
+    """Display a bundle in the running cell; returns the handle that updates it."""
+    from IPython import display
+
+    handle = cast("Any", display).DisplayHandle()
+    handle.display(data, raw=True)
+    return handle

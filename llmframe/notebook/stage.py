@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from llmframe.notebook import hosts, make_view
-from llmframe.notebook.card import card_html, card_text
-from llmframe.notebook.html_view import bundle, show
+from llmframe.notebook.drawing.card import card_html, card_text
+from llmframe.notebook.hosts import bundle, show
 from llmframe.notebook.view import Controls
 
 if TYPE_CHECKING:
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
     from llmframe.engine.report import Snapshot
     from llmframe.notebook import Progress
-    from llmframe.notebook.view import Ending
-    from llmframe.notebook.watch import Peek
+    from llmframe.notebook.view import Ending, Peek
 
 TICK = 0.2  # seconds between two refreshes of a view
 MOST = 3  # live views of one run beside the first; each costs its share of a core

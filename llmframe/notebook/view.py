@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
 
 if TYPE_CHECKING:
     from llmframe.engine.report import RunReport, Snapshot
@@ -70,3 +76,31 @@ class SilentView:
 
     def close(self, ending: Ending) -> None:
         """Nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One row as a view shows it; all of it is foreign text.
+
+    label: of the frame's index. text: what was asked about.
+    values: field name -> JSON value, None for a row that failed. error: ``kind: message``,
+    empty for a row that was answered.
+    """
+
+    label: str
+    text: str
+    values: Mapping[str, Any] | None = None
+    error: str = ""
+
+
+class Peek(Protocol):
+    """What tells a view about single rows; may be called from any thread, and must be cheap."""
+
+    def newest(self) -> Sequence[Sample]:
+        """The newest answers, the newest first."""
+
+    def failures(self) -> Sequence[Sample]:
+        """The last failures of the most frequent kinds, the newest of each kind first."""
+
+    def rates(self) -> Sequence[float]:
+        """Rows a second since the start, in bins of equal time, the oldest first."""

@@ -2,51 +2,27 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 from llmframe.engine.events import RowsDone
-from llmframe.notebook.pace import Pace
+from llmframe.notebook.view import Sample
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
+from llmframe.notebook.drawing.pace import BINS, WIDTH
 
-    from llmframe.engine.book import Rows
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from llmframe.engine.events import Event
-    from llmframe.engine.results import RowResult
+    from llmframe.engine.rows.result_store import Rows
+    from llmframe.results import RowResult
 
 NEWEST = 3  # answers shown
 FAILED = 3  # failures shown of one kind
 KINDS = 4  # kinds of failures whose rows are shown
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One row as a view shows it; all of it is foreign text.
-
-    label: of the frame's index. text: what was asked about.
-    values: field name -> JSON value, None for a row that failed. error: ``kind: message``,
-    empty for a row that was answered.
-    """
-
-    label: str
-    text: str
-    values: Mapping[str, Any] | None = None
-    error: str = ""
-
-
-class Peek(Protocol):
-    """What tells a view about single rows; may be called from any thread, and must be cheap."""
-
-    def newest(self) -> Sequence[Sample]:
-        """The newest answers, the newest first."""
-
-    def failures(self) -> Sequence[Sample]:
-        """The last failures of the most frequent kinds, the newest of each kind first."""
-
-    def rates(self) -> Sequence[float]:
-        """Rows a second since the start, in bins of equal time, the oldest first."""
 
 
 class Watcher:
@@ -94,3 +70,35 @@ class Watcher:
         [text] = self._rows.texts(position, position + 1)
         label = str(self._label(position))
         return Sample(label, text or "", result.values, result.error or "")
+
+
+class Pace:
+    """Rows answered, counted in bins of equal time; counted on one thread, read from any."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._begun = clock()
+        self._counted: tuple[float, list[int]] = (WIDTH, [])
+
+    def count(self, rows: int) -> None:
+        """So many rows were answered just now."""
+        width, bins = self._counted
+        at = int((self._clock() - self._begun) / width)
+        while at >= BINS:
+            width, bins, at = 2 * width, _halved(bins), at // 2
+        bins.extend([0] * (at + 1 - len(bins)))
+        bins[at] += rows
+        self._counted = (width, bins)
+
+    def rates(self) -> list[float]:
+        """Rows a second in each bin that is over, the oldest first."""
+        width, bins = self._counted
+        over = int((self._clock() - self._begun) / width)
+        while over > BINS:
+            width, bins, over = 2 * width, _halved(bins), over // 2
+        known = bins[:over]
+        return [rows / width for rows in known] + [0.0] * (over - len(known))
+
+
+def _halved(bins: list[int]) -> list[int]:
+    return [sum(bins[at : at + 2]) for at in range(0, len(bins), 2)]

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from llmframe.presets import PRESETS
+from llmframe.options.presets import PRESETS
 
 PATIENCE = 0.3  # seconds, for all ports together
 MOST = 1 << 20  # bytes of a list of models that are read

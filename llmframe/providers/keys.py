@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from llmframe.errors import PlanError
-from llmframe.option_rules import KEY_IS, is_sendable_key
-from llmframe.presets import PRESETS, Preset, preset_of
+from llmframe.options.presets import PRESETS, Preset, preset_of
+from llmframe.options.rules import KEY_IS, is_sendable_key
+from llmframe.options.variables import file_trouble, find_variable
+from llmframe.providers.endpoint import KEYLESS
 from llmframe.secret import Key
-from llmframe.variables import file_trouble, find_variable
 
-KEYLESS = "no-key-needed"  # what a server gets that asks for none
 DEFAULT_VARIABLE = "OPENAI_API_KEY"  # of an endpoint that nobody knows, as in the SDK
 
 

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 from llmframe.testing.answers import expected
 from llmframe.testing.faults import FAULTS
+from llmframe.testing.handle import Server
 from llmframe.testing.ledger import Call, Ledger
 from llmframe.testing.records import records
-from llmframe.testing.server import Server, serve
+from llmframe.testing.server import serve
 
 __all__ = ["FAULTS", "Call", "Ledger", "Server", "expected", "records", "serve"]

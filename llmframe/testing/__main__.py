@@ -8,8 +8,9 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from llmframe.testing.faults import FAULTS
+from llmframe.testing.handle import HOST
 from llmframe.testing.options import Options
-from llmframe.testing.server import HOST, listen
+from llmframe.testing.server import listen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

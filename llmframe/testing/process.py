@@ -13,9 +13,9 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
+from llmframe.testing.handle import HOST, Server
 from llmframe.testing.ledger import Call, Ledger
 from llmframe.testing.options import Changes, Options, portable
-from llmframe.testing.server import HOST, Server
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import abc
 import asyncio
 import threading
 import weakref
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Self, Unpack
+from typing import TYPE_CHECKING, Unpack
 
+from llmframe.testing.handle import HOST, Server
 from llmframe.testing.options import Changes, Options
 
 if TYPE_CHECKING:
@@ -21,37 +21,6 @@ if TYPE_CHECKING:
 
     Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
     Call = Callable[[Callable[[], None]], object]
-
-HOST = "127.0.0.1"
-
-
-class Server(abc.ABC):
-    """A running server. A context manager: leaving the block closes it.
-
-    url: the base URL for a client, ``http://127.0.0.1:PORT/v1``.
-    ledger: every request for a chat completion so far.
-    """
-
-    url: str
-
-    @property
-    @abc.abstractmethod
-    def ledger(self) -> Ledger:
-        """Every request for a chat completion so far."""
-
-    @abc.abstractmethod
-    def update(self, **changes: Unpack[Changes]) -> None:
-        """Change options from the next request on; the rest stay. ValueError as in ``serve``."""
-
-    @abc.abstractmethod
-    def close(self) -> None:
-        """Stop serving; requests under way are cut off. May be called again."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
 
 
 class ThreadServer(Server):

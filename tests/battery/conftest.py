@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.battery.children import Nursery
+from tests.kits.children import Nursery
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

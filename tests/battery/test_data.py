@@ -14,9 +14,9 @@ import llmframe as lf
 from llmframe import testing
 from llmframe.errors import PlanError
 from llmframe.task.text import clean_text, shows_nothing
-from tests.battery import kit
-from tests.battery.kit import statuses
-from tests.battery.wild import BLANKS, CELLS, ECHO, MISSING, ask, cells, echoing, sent
+from tests.kits import battery as kit
+from tests.kits.battery import statuses
+from tests.kits.wild import BLANKS, CELLS, ECHO, MISSING, ask, cells, echoing, sent
 
 pytestmark = pytest.mark.battery
 

@@ -8,9 +8,9 @@ from pandas.testing import assert_frame_equal, assert_index_equal
 
 from llmframe import testing
 from llmframe.errors import PlanError
-from tests.battery import kit
-from tests.battery.kit import FIELDS, frame, uninterrupted, until
-from tests.battery.wild import INDEXES, INPUTS, ask, cells, echoing
+from tests.kits import battery as kit
+from tests.kits.battery import FIELDS, frame, uninterrupted, until
+from tests.kits.wild import INDEXES, INPUTS, ask, cells, echoing
 
 pytestmark = pytest.mark.battery
 

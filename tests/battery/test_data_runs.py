@@ -14,9 +14,9 @@ from pandas.testing import assert_frame_equal
 import llmframe as lf
 from llmframe import testing
 from llmframe.errors import IncompleteWarning
-from tests.battery import kit
-from tests.battery.kit import frame, paid_twice, statuses, uninterrupted, until
-from tests.battery.wild import EVERYTHING, HARD_LABELS, MOMENTS, ask, cells, echoing
+from tests.kits import battery as kit
+from tests.kits.battery import frame, paid_twice, statuses, uninterrupted, until
+from tests.kits.wild import EVERYTHING, HARD_LABELS, MOMENTS, ask, cells, echoing
 
 pytestmark = pytest.mark.battery
 

@@ -12,8 +12,8 @@ import pytest
 
 from llmframe import testing
 from llmframe.errors import CheckpointError
-from tests.battery import kit
-from tests.battery.children import NOBODY, numbered
+from tests.kits import battery as kit
+from tests.kits.children import NOBODY, numbered
 
 pytestmark = pytest.mark.battery
 CONCURRENCY = 20

@@ -16,8 +16,8 @@ from pydantic import BaseModel
 
 import llmframe as lf
 from llmframe import testing
-from tests.battery import kit
-from tests.export_kit import FORMULAS
+from tests.kits import battery as kit
+from tests.kits.export import FORMULAS
 
 pytestmark = pytest.mark.battery
 

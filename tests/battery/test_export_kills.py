@@ -19,7 +19,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from llmframe.frame.export.atomic import SUFFIX
+from llmframe.system.atomic import SUFFIX
 
 pytestmark = pytest.mark.battery
 

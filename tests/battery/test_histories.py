@@ -21,17 +21,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from pandas.testing import assert_frame_equal
 
-from llmframe.engine.journal import compact, open_checkpoint
 from llmframe.errors import PlanError
 from llmframe.frame.columns import new_columns, plan_columns
-from tests import virtual_time
-from tests.battery.histories import KEYS, NAMES, TASKS, TEXTS, Ledger, right
-from tests.engine_kit import PROMPT, Provider, Texts, reply
-from tests.engine_kit import wire as wired
-from tests.journal_kit import QuickOps
+from llmframe.journal import compact, open_checkpoint
+from tests.kits import virtual_time
+from tests.kits.engine import PROMPT, Provider, Texts, reply
+from tests.kits.engine import wire as wired
+from tests.kits.histories import KEYS, NAMES, TASKS, TEXTS, Ledger, right
+from tests.kits.journal import QuickOps
 
 if TYPE_CHECKING:
-    from llmframe.engine.results import RowResult
+    from llmframe.results import RowResult
 
 pytestmark = pytest.mark.battery
 ASKED = os.environ.get("LLMFRAME_EXAMPLES")

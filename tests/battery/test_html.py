@@ -10,10 +10,10 @@ import pytest
 
 import llmframe as lf
 from llmframe.errors import IncompleteWarning, LLMFrameError, PlanError, RunAborted
-from tests.battery.kit import until
-from tests.battery.raw import Raw, completion, http
-from tests.notebook_cases import Seen
-from tests.notebook_screen import own_shell, page_of
+from tests.kits.battery import until
+from tests.kits.notebook_cases import Seen
+from tests.kits.notebook_screen import own_shell, page_of
+from tests.kits.raw import Raw, completion, http
 
 pytestmark = pytest.mark.battery
 

@@ -11,9 +11,9 @@ import pytest
 from llmframe import testing
 from llmframe.engine.governor import outage
 from llmframe.errors import RunAborted
-from tests.battery.kit import frame, kinds, says, start, statuses, tag, uninterrupted, until
-from tests.battery.proxy import Proxy
-from tests.battery.raw import CLOSE, Raw, completion, good, http
+from tests.kits.battery import frame, kinds, says, start, statuses, tag, uninterrupted, until
+from tests.kits.proxy import Proxy
+from tests.kits.raw import CLOSE, Raw, completion, good, http
 
 pytestmark = pytest.mark.battery
 

@@ -15,9 +15,9 @@ import llmframe as lf
 from llmframe import testing
 from llmframe.errors import PlanError
 from llmframe.task.text import fold
-from tests.battery import kit
-from tests.battery.kit import frame, kinds, says, statuses, uninterrupted
-from tests.battery.raw import Raw, good
+from tests.kits import battery as kit
+from tests.kits.battery import frame, kinds, says, statuses, uninterrupted
+from tests.kits.raw import Raw, good
 
 pytestmark = pytest.mark.battery
 

@@ -10,12 +10,12 @@ import itertools
 import pytest
 
 import llmframe as lf
-from llmframe import runner
-from llmframe.engine.inflight import in_flight
-from llmframe.engine.journal import shared
-from tests.battery import kit
+from llmframe.engine.rows.in_flight import in_flight
+from llmframe.journal import shared
+from llmframe.runs import thread as runner
 from tests.benchmarks import interrupts
-from tests.left_loops import leaves_a_loop
+from tests.kits import battery as kit
+from tests.kits.left_loops import leaves_a_loop
 
 pytestmark = pytest.mark.battery
 CONCURRENCY = 4

@@ -10,16 +10,16 @@ import time
 import warnings
 from pathlib import Path
 
-import failing_disk
 import pytest
-from journal_kit import TASK, FailingOps, QuickOps, answer, key, opened, write_answers
 
 import llmframe as lf
 from llmframe import testing
-from llmframe.engine.journal import lines
 from llmframe.errors import CheckpointError, PlanError
-from tests.battery.files import kept
-from tests.battery.kit import assert_same, frame, lost, says, tag, uninterrupted
+from llmframe.journal import lines
+from tests.kits import failing_disk
+from tests.kits.battery import assert_same, frame, lost, says, tag, uninterrupted
+from tests.kits.files import kept
+from tests.kits.journal import TASK, FailingOps, QuickOps, answer, key, opened, write_answers
 
 pytestmark = [pytest.mark.battery, pytest.mark.usefixtures("folder")]
 
@@ -60,8 +60,8 @@ def test_the_nth_failure_of_whatever_kind_loses_nothing_kept(tmp_path, operation
 ON_A_FAILING_DISK = """
 import os, shutil, sys
 from pathlib import Path
-from journal_kit import *
-from llmframe.engine.journal import database, sqlite_file
+from tests.kits.journal import *
+from llmframe.journal import database, sqlite_file
 from llmframe.errors import CheckpointError, PlanError
 database.LONGEST_LOG = 20_000  # so that the log is taken into the database too
 sqlite_file.BUSY = sqlite_file.connect.__kwdefaults__["wait"] = 0.02
@@ -127,8 +127,8 @@ def test_the_nth_failure_under_a_database_loses_nothing_kept(tmp_path, operation
 NO_SYNC_HERE = """
 import sys, time
 from pathlib import Path
-from journal_kit import *
-from llmframe.engine.journal import database
+from tests.kits.journal import *
+from llmframe.journal import database
 database.LONGEST_LOG = 50_000
 path = Path(sys.argv[1])
 match(path.name)

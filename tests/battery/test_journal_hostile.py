@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from journal_kit import TASK, key
 
 import llmframe as lf
 from llmframe import testing
-from llmframe.engine.journal import lines, open_checkpoint
 from llmframe.errors import CheckpointError, PlanError
-from tests.battery.kit import frame, tag
+from llmframe.journal import lines, open_checkpoint
+from tests.kits.battery import frame, tag
+from tests.kits.journal import TASK, key
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,24 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from journal_kit import (
-    FAILED,
-    OPERATIONS,
-    OTHER_TASK,
-    FailingOps,
-    QuickOps,
-    answer,
-    key,
-    opened,
-    write_answers,
-)
 
 import llmframe as lf
 from llmframe import testing
-from llmframe.engine.journal import compact
 from llmframe.errors import CheckpointError, PlanError
-from tests.battery.files import child, kept
-from tests.battery.kit import (
+from llmframe.journal import compact
+from tests.kits.battery import (
     answered,
     assert_same,
     check,
@@ -35,6 +23,18 @@ from tests.battery.kit import (
     says,
     tag,
     uninterrupted,
+)
+from tests.kits.files import child, kept
+from tests.kits.journal import (
+    FAILED,
+    OPERATIONS,
+    OTHER_TASK,
+    FailingOps,
+    QuickOps,
+    answer,
+    key,
+    opened,
+    write_answers,
 )
 
 pytestmark = [pytest.mark.battery, pytest.mark.usefixtures("folder")]
@@ -99,7 +99,7 @@ def test_a_default_file_of_another_prompt_stays_byte_for_byte(tmp_path, monkeypa
 RUN = """
 import sys
 import llmframe as lf
-from tests.battery.kit import frame, settings, FIELDS
+from tests.kits.battery import frame, settings, FIELDS
 url, checkpoint, first, last = sys.argv[1:]
 out = lf.tag(frame(40).iloc[int(first):int(last)], "text", FIELDS,
              **settings(url, None, checkpoint=checkpoint if checkpoint != "True" else True))
@@ -109,7 +109,7 @@ print(lf.last_run().report.reused)
 HOLD = """
 import sys
 from pathlib import Path
-from journal_kit import *
+from tests.kits.journal import *
 path = Path(sys.argv[1])
 checkpoint = open_checkpoint(path, TASK, folder=path.parent / "x")
 checkpoint.append(key(0), answer(0))
@@ -226,8 +226,8 @@ def test_a_compaction_whose_nth_call_fails_leaves_a_whole_file(tmp_path, folder,
 KILLED = """
 import os, sys
 from pathlib import Path
-from journal_kit import OPERATIONS, QuickOps
-from llmframe.engine.journal import compact
+from tests.kits.journal import OPERATIONS, QuickOps
+from llmframe.journal import compact
 
 class Killed(QuickOps):
     left = 0
@@ -250,7 +250,7 @@ compact(Path(sys.argv[1]), Killed())
 FORKED = """
 import os, subprocess, sys
 source = sys.argv[1]
-import llmframe.engine.journal, journal_kit  # loaded once for all that are killed
+import llmframe.journal, journal_kit  # loaded once for all that are killed
 nth = 0
 while True:
     nth += 1

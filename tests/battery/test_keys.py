@@ -10,7 +10,7 @@ import pytest
 import llmframe as lf
 from llmframe import testing
 from llmframe.errors import RowError, RunAborted
-from tests.battery.kit import (
+from tests.kits.battery import (
     FIELDS,
     check,
     frame,

@@ -9,8 +9,8 @@ import json
 import pytest
 
 from llmframe import testing
-from tests.battery.children import numbered
-from tests.battery.kills import assert_survived, cut, kill_until_done, size, tear
+from tests.kits.children import numbered
+from tests.kits.kills import assert_survived, cut, kill_until_done, size, tear
 
 pytestmark = pytest.mark.battery
 

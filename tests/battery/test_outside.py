@@ -13,9 +13,9 @@ import pytest
 import llmframe as lf
 from llmframe import testing
 from llmframe.errors import PlanError
-from tests.battery import kit
-from tests.battery.kit import frame, kinds, says, statuses
-from tests.battery.raw import Raw, good
+from tests.kits import battery as kit
+from tests.kits.battery import frame, kinds, says, statuses
+from tests.kits.raw import Raw, good
 
 pytestmark = pytest.mark.battery
 

@@ -22,10 +22,10 @@ import pytest
 import llmframe as lf
 from llmframe import testing
 from llmframe.errors import RowError
-from tests import scripts
-from tests.battery import kit
-from tests.kernels import Kernel
-from tests.notebook_screen import own_shell, page_of
+from tests.kits import battery as kit
+from tests.kits import scripts
+from tests.kits.kernels import Kernel
+from tests.kits.notebook_screen import own_shell, page_of
 
 pytestmark = pytest.mark.battery
 DAY = 86_400.0
@@ -260,7 +260,7 @@ def test_a_script_that_ends_while_texts_are_redacted_ends_soon(tmp_path, server,
     assert lf.last_run().report.reused == paid
 
 
-ENGINE = {"Pipeline", "Course", "Planner", "Work", "Checkpoint", "Journal", "Task"}
+ENGINE = {"Pipeline", "Attempts", "Planner", "Work", "Checkpoint", "Journal", "Task"}
 
 
 def reached(root):

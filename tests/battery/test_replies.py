@@ -8,8 +8,8 @@ import random
 import pytest
 
 from llmframe import testing
-from tests.battery.kit import check, frame, kinds, says, statuses, tag, uninterrupted
-from tests.battery.raw import Raw, completion, good, http
+from tests.kits.battery import check, frame, kinds, says, statuses, tag, uninterrupted
+from tests.kits.raw import Raw, completion, good, http
 
 pytestmark = pytest.mark.battery
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from engine_kit import Provider, Texts, reply, wire
 
-from llmframe.engine import planner
+from llmframe.engine.rows import planner
 from tests.benchmarks.resume import CONCURRENCY, measured
+from tests.kits.engine import Provider, Texts, reply, wire
 
 pytestmark = pytest.mark.battery
 

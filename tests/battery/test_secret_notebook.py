@@ -9,9 +9,9 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from tests.battery.canary import KEY, ROW, ways_to_write
-from tests.battery.raw import Raw, good, http
-from tests.kernels import ROOT
+from tests.kits.canary import KEY, ROW, ways_to_write
+from tests.kits.kernels import ROOT
+from tests.kits.raw import Raw, good, http
 
 pytestmark = [pytest.mark.battery, pytest.mark.kernel]
 

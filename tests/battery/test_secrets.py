@@ -13,13 +13,13 @@ from openai import AsyncAzureOpenAI, AsyncOpenAI, DefaultAsyncHttpxClient
 
 import llmframe as lf
 from llmframe import testing
-from llmframe.config import settle
 from llmframe.errors import LLMFrameError, PlanError, RowError, RunAborted
+from llmframe.options.layers import settle
 from llmframe.secret import Key
 from llmframe.testing import FAULTS
-from tests.battery.canary import KEY, ROW, Artefacts, add_error, collect, is_ours, ways_to_write
-from tests.battery.kit import statuses, until
-from tests.battery.raw import Raw, completion, good, http
+from tests.kits.battery import statuses, until
+from tests.kits.canary import KEY, ROW, Artefacts, add_error, collect, is_ours, ways_to_write
+from tests.kits.raw import Raw, completion, good, http
 
 pytestmark = pytest.mark.battery
 

@@ -15,8 +15,8 @@ from pandas.testing import assert_frame_equal
 
 from llmframe import testing
 from llmframe.testing.faults import choose_fault
-from tests.battery import kit
-from tests.battery.kills import kill_until_done
+from tests.kits import battery as kit
+from tests.kits.kills import kill_until_done
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,12 +9,20 @@ from collections import Counter
 import pytest
 
 from llmframe import testing
-from llmframe.engine.course import Patience
-from llmframe.engine.lookout import TEXT
+from llmframe.engine.rows.health_probe import TEXT
+from llmframe.engine.rows.patience import Patience
 from llmframe.errors import RunAborted
-from tests import virtual_time
-from tests.battery.kit import check, frame, kinds, says, start, statuses, tag, until
-from tests.engine_kit import Provider, lost_connection, numbered, refusal, reply, status_error, wire
+from tests.kits import virtual_time
+from tests.kits.battery import check, frame, kinds, says, start, statuses, tag, until
+from tests.kits.engine import (
+    Provider,
+    lost_connection,
+    numbered,
+    refusal,
+    reply,
+    status_error,
+    wire,
+)
 
 pytestmark = pytest.mark.battery
 
@@ -201,7 +209,7 @@ def test_where_only_rows_are_left_that_always_break_a_look_shows_that_it_is_thei
 
 
 def test_an_endpoint_that_has_never_answered_anything_ends_the_run_after_two_minutes(monkeypatch):
-    monkeypatch.setattr("llmframe.engine.lookout.NEVER_ANSWERED", 0.5)
+    monkeypatch.setattr("llmframe.engine.rows.health_probe.NEVER_ANSWERED", 0.5)
     with testing.serve(faults={"500": 1.0}) as server:
         with pytest.raises(RunAborted) as caught:
             tag(frame(50), server, None, max_attempts=2)

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from journal_kit import mode
 
 import llmframe as lf
 from llmframe import testing
-from llmframe.engine.journal import lines
-from tests.battery import kit
-from tests.battery.kit import frame, says, statuses
+from llmframe.journal import lines
+from tests.kits import battery as kit
+from tests.kits.battery import frame, says, statuses
+from tests.kits.journal import mode
 
 pytestmark = pytest.mark.battery
 

@@ -12,8 +12,8 @@ import pytest
 
 import llmframe as lf
 from llmframe import testing
-from tests.battery import kit
-from tests.battery.kills import answers
+from tests.kits import battery as kit
+from tests.kits.kills import answers
 
 pytestmark = pytest.mark.battery
 ROWS = 100

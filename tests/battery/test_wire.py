@@ -14,10 +14,10 @@ import time
 import pytest
 
 from llmframe import testing
-from llmframe.engine import course
 from llmframe.engine.governor import outage
+from llmframe.engine.rows import attempts as course
 from llmframe.errors import RunAborted
-from tests.battery.kit import (
+from tests.kits.battery import (
     check,
     frame,
     kinds,
@@ -30,9 +30,9 @@ from tests.battery.kit import (
     uninterrupted,
     until,
 )
-from tests.battery.proxy import Proxy
-from tests.battery.raw import Raw, good
-from tests.scripts import Program
+from tests.kits.proxy import Proxy
+from tests.kits.raw import Raw, good
+from tests.kits.scripts import Program
 
 pytestmark = pytest.mark.battery
 

@@ -16,8 +16,8 @@ from playwright.sync_api import sync_playwright
 
 from llmframe import testing
 from tests.browser.lab import Lab, Page, launch, until
-from tests.kernels import search_path
-from tests.scripts import BEGIN
+from tests.kits.kernels import search_path
+from tests.kits.scripts import BEGIN
 
 if TYPE_CHECKING:
     from llmframe.testing import Server

@@ -12,8 +12,8 @@ import time
 from dataclasses import dataclass, field
 
 from llmframe import testing
-from tests.kernels import Kernel
-from tests.scripts import BEGIN
+from tests.kits.kernels import Kernel
+from tests.kits.scripts import BEGIN
 
 MOMENTS = (0.05, 1.2)  # seconds from a cell's beginning to its interrupt
 ROWS_A_TURN = 160  # more than are answered from one interrupt to the next
@@ -59,7 +59,7 @@ def measure(which: str, runner: str, times: int, seed: int = 7) -> Figures:
         Kernel(which, {"LOOPBACK": server.url}, place) as kernel,
     ):
         figures = Figures(kernel.ask(VERSION).strip(), times)
-        kernel.run(BEGIN.replace("progress=False, ", "") + "import llmframe.planning, openai")
+        kernel.run(BEGIN.replace("progress=False, ", "") + "import llmframe.calls.plan, openai")
         for _ in range(times):
             interrupt_once(kernel, server, code, chance.uniform(*MOMENTS), figures)
         calls = server.ledger.calls

@@ -16,10 +16,10 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llmframe.engine.journal import Checkpoint, TaskInfo, open_checkpoint
-from llmframe.engine.journal.files import FileOps
-from llmframe.engine.results import RowResult, Usage
 from llmframe.frame.checkpoints import read_checkpoint
+from llmframe.journal import Checkpoint, TaskInfo, open_checkpoint
+from llmframe.results import RowResult, Usage
+from llmframe.system.files import FileOps
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -25,9 +25,9 @@ import pandas as pd
 import llmframe as lf
 from llmframe import testing
 from llmframe.engine.governor import forget_governors
-from tests.engine_kit import Texts, Wired, numbered, wire
-from tests.virtual_provider import LimitedProvider
-from tests.virtual_time import now, run
+from tests.kits.engine import Texts, Wired, numbered, wire
+from tests.kits.virtual_provider import LimitedProvider
+from tests.kits.virtual_time import now, run
 
 FIELDS = {"intent": ["refund", "delivery", "billing", "other"]}
 

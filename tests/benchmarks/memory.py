@@ -19,17 +19,18 @@ import tracemalloc
 import pandas as pd
 
 import llmframe as lf
-from llmframe.engine.asking import Asker, Sampling
-from llmframe.engine.book import Book
-from llmframe.engine.budget import Budget
-from llmframe.engine.course import Parts, Patience
+from llmframe.engine.asking.asking import Asker, Sampling
+from llmframe.engine.asking.keys import KeyMaker
 from llmframe.engine.events import Events, Planned
 from llmframe.engine.governor import Governor
-from llmframe.engine.identity import KeyMaker
-from llmframe.engine.inflight import InFlight
-from llmframe.engine.pipeline import Pipeline
 from llmframe.engine.report import Tally
-from llmframe.engine.scrubber import Scrubber
+from llmframe.engine.rows.budget import Budget
+from llmframe.engine.rows.in_flight import InFlight
+from llmframe.engine.rows.parts import Parts
+from llmframe.engine.rows.patience import Patience
+from llmframe.engine.rows.pipeline import Pipeline
+from llmframe.engine.rows.result_store import ResultStore
+from llmframe.engine.wire.scrubber import Scrubber
 from llmframe.frame.rows import plan_rows
 from llmframe.task.fields import resolve_fields
 from llmframe.task.prompt import Prompt
@@ -65,11 +66,11 @@ async def planned(rows: int) -> dict[str, float]:
 
     tracemalloc.start()
     before = tracemalloc.take_snapshot()
-    book = Book(rows)
+    book = ResultStore(rows)
     results = tracemalloc.take_snapshot()
     parts = Parts(
         rows=source, keys=KeyMaker({}), book=book, events=Events(tally, watch),
-        asker=Asker(prompt, "m", Sampling(), nonce="n"), seat=governor.join(50),
+        asker=Asker(prompt, "m", Sampling(), nonce="n"), share=governor.join(50),
         governor=governor, backend=Silent(), checkpoint=None, in_flight=InFlight(),
         scrub=Scrubber(), budget=Budget(),
     )  # fmt: skip

@@ -13,8 +13,8 @@ import tempfile
 from typing import Any
 
 from llmframe import testing
-from tests.kernels import Kernel
-from tests.scripts import BEGIN
+from tests.kits.kernels import Kernel
+from tests.kits.scripts import BEGIN
 
 LATENCY, IN_FLIGHT = 0.1, 50  # 500 rows/s
 KIB = 1000  # bytes of a kB, as the promise counts them
@@ -22,9 +22,9 @@ KIB = 1000  # bytes of a kB, as the promise counts them
 SPY = """
 import asyncio, os, threading
 from pathlib import Path
-from llmframe.notebook.panel import PanelView
+from llmframe.notebook.views.panel import PanelView
 from llmframe.engine.events import RequestSent, RowsDone
-from llmframe.engine.results import RowResult
+from llmframe.results import RowResult
 from llmframe.notebook.watch import Watcher
 drawing = [0.0]
 def spend(method, spent):

@@ -21,16 +21,16 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 import llmframe as lf
-from llmframe.config import settle
+from llmframe.calls.plan import plan
 from llmframe.engine import execution
-from llmframe.engine.book import Book
 from llmframe.engine.events import Events
-from llmframe.engine.journal import TaskInfo, open_checkpoint
-from llmframe.engine.planner import Planner
-from llmframe.engine.reply import Reply
-from llmframe.engine.results import Usage
-from llmframe.engine.work import Work
-from llmframe.planning import plan
+from llmframe.engine.rows.planner import Planner
+from llmframe.engine.rows.result_store import ResultStore
+from llmframe.engine.rows.work import Work
+from llmframe.engine.wire.reply import Reply
+from llmframe.journal import TaskInfo, open_checkpoint
+from llmframe.options.layers import settle
+from llmframe.results import Usage
 from llmframe.testing import serve
 from tests.benchmarks.shapes import FIELDS, MODEL, SHAPES, Shape, write
 
@@ -92,7 +92,7 @@ def steps(shape: Shape, rows: int) -> dict[str, float]:
 
 async def _look_at_all(job: Any) -> None:
     """Render and key every row, as a run does over an empty checkpoint."""
-    work, book = Work(time.monotonic, lambda: 1), Book(job.rows.n)
+    work, book = Work(time.monotonic, lambda: 1), ResultStore(job.rows.n)
     await Planner(job.rows, job.keys, book, work, Events(), checkpoint=None).run(lambda: None)
 
 

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from pydantic import BaseModel
 
-from llmframe.config import settle
-from llmframe.engine.journal import lines
-from llmframe.engine.results import RowResult, Usage
-from llmframe.planning import plan
+from llmframe.calls.plan import plan
+from llmframe.journal import lines
+from llmframe.options.layers import settle
+from llmframe.results import RowResult, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from llmframe.engine.execution import Job
+    from llmframe.engine.job import Job
 
 FIELDS: dict[str, Any] = {
     "intent": ["refund", "delivery", "billing", "other"],

@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
-from kernels import search_path
-from lab import ARTIFACTS, LIGHT, Lab, launch, missing
 
 from llmframe import testing
+from tests.browser.lab import ARTIFACTS, LIGHT, Lab, launch, missing
+from tests.kits.kernels import search_path
 
 
 @pytest.fixture(scope="module")

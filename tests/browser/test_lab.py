@@ -10,8 +10,9 @@ import sys
 import time
 
 import pytest
-from lab import DARK, LIGHT, missing, until
-from scripts import BEGIN
+
+from tests.browser.lab import DARK, LIGHT, missing, until
+from tests.kits.scripts import BEGIN
 
 if (lacking := missing()) and not os.environ.get("CI"):  # there they are never skipped
     pytest.skip(lacking, allow_module_level=True)
@@ -245,12 +246,13 @@ def test_a_run_that_another_cell_displays_is_live_there_too(notebook, server, ke
 VIEWS = """\
 import pandas as pd
 from IPython.display import HTML, display
-from notebook_cases import FINISHED, HOSTILE, RUNNING, Rows, hostile_ending, hostile_snapshot
-from notebook_screen import Clicks
+from tests.kits.notebook_cases import FINISHED, HOSTILE, RUNNING
+from tests.kits.notebook_cases import Rows, hostile_ending, hostile_snapshot
+from tests.kits.notebook_screen import Clicks
 from llmframe.notebook import make_view
-from llmframe.notebook.card import card_html
-from llmframe.notebook.distribution import distribution
-from llmframe.notebook.summary import Summary
+from llmframe.notebook.drawing.card import card_html
+from llmframe.quality.distribution import distribution
+from llmframe.quality.summary import Summary
 
 def panel(snapshot, text):
     view = make_view("widget", controls=Clicks(), blocking=False, peek=Rows(text))

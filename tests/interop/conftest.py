@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import llmframe as lf
-from llmframe.providers import local
+from llmframe.providers.local import server as local
 
 KEY = "sk-interop-0123456789"
 STARTING = 60.0  # seconds

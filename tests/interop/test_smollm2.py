@@ -12,9 +12,9 @@ from pydantic import Field
 
 import llmframe as lf
 from llmframe import testing
-from llmframe.config import settle
-from llmframe.endpoints import find_place, start_local
-from llmframe.providers import local
+from llmframe.calls.destination import find_destination, start_local
+from llmframe.options.layers import settle
+from llmframe.providers.local import server as local
 
 pytestmark = pytest.mark.interop
 
@@ -111,7 +111,7 @@ def test_check_tells_every_line_right(smollm2, capsys):
 
 
 def test_a_wrong_key_is_told(smollm2):
-    place = start_local(find_place(settle({}), own_loop=True), need=lambda: 0)
+    place = start_local(find_destination(settle({}), own_loop=True), need=lambda: 0)
     check = lf.check(base_url=place.ready.base_url, api_key="sk-wrong-0123456", model="m")
     (wrong,) = [line for line in check.lines if line.ok is False]
     assert wrong.name == "key accepted"

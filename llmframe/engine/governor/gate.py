@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llmframe.engine.governor.allowance import Allowance
+from llmframe.engine.governor.dialects import DialectFallback
 from llmframe.engine.governor.headers import read_quotas
-from llmframe.engine.governor.ladder import Ladder
 from llmframe.engine.governor.limiter import Limiter
 from llmframe.engine.governor.outage import Outage
 from llmframe.engine.governor.pause import TINY, Pause
@@ -22,7 +22,7 @@ from llmframe.engine.governor.tokens import TokenMeter
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from llmframe.engine.results import Usage
+    from llmframe.results import Usage
 
 PROBE = 3.0  # seconds that all others wait for the first answer, at most
 KNOCK = 0.5  # seconds between two requests while there is nobody to answer
@@ -76,7 +76,7 @@ class Gate:
 
     def __init__(self, jitter: Callable[[float], float] | None = None) -> None:
         self.pause = Pause(jitter)
-        self.ladder = Ladder()
+        self.dialects = DialectFallback()
         self.meter = TokenMeter()
         self.successes = 0
         self.refusals = 0
@@ -138,7 +138,7 @@ class Gate:
 
     def _probing(self, now: float) -> float:
         """Seconds that the first answer is still waited for: it tells what is understood."""
-        if self._first_sent is None or (self.ladder.known and self._knock_at is None):
+        if self._first_sent is None or (self.dialects.known and self._knock_at is None):
             return 0.0
         return max(0.0, self._first_sent + PROBE - now)
 

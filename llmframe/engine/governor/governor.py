@@ -1,6 +1,6 @@
 """How fast: who may send now, decided for all runs of one endpoint, key and model.
 
-One lock, a gate, and the runs' seats. A lease comes back when the attempt ends, when the
+One lock, a gate, and the runs' shares. A lease comes back when the attempt ends, when the
 run leaves, when its loop is found to be gone, or when the waiter was cancelled after the
 grant. Nothing is held while waiting.
 """
@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING
 
 from llmframe.engine.governor.gate import Binding, Gate
 from llmframe.engine.governor.repeats import RepeatBudget
-from llmframe.engine.governor.seat import Lease, Seat
-from llmframe.engine.loops import loops
+from llmframe.engine.governor.share import Lease, Share
+from llmframe.system.loops import loops
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from llmframe.engine.governor.ladder import Rung
-    from llmframe.engine.results import Usage
-    from llmframe.engine.retry import Verdict
+    from llmframe.engine.wire.verdict import Verdict
+    from llmframe.providers.dialect import Dialect
+    from llmframe.results import Usage
 
 FIRST_LIMIT_AUTO = 20  # requests at once while nothing is known
 FIRST_LIMIT = 50  # the same when the person asked for more
@@ -44,7 +44,7 @@ class Governor:
         self.lock = threading.RLock()
         self._gate = gate or Gate()
         self._repeats = RepeatBudget()
-        self._seats: deque[Seat] = deque()
+        self._shares: deque[Share] = deque()
 
     @property
     def successes(self) -> int:
@@ -69,7 +69,7 @@ class Governor:
     @property
     def has_many_loops(self) -> bool:
         """Whether runs of several loops are seated. Under the lock."""
-        return len({id(seat.loop) for seat in tuple(self._seats)}) > 1
+        return len({id(share.loop) for share in tuple(self._shares)}) > 1
 
     def join(
         self,
@@ -78,32 +78,32 @@ class Governor:
         rpm: float | None = None,
         tpm: float | None = None,
         at_once: int | None = None,
-    ) -> Seat:
-        """A seat for a run on the running loop.
+    ) -> Share:
+        """A share for a run on the running loop.
 
         cap: the most requests this run may have on the wire; None finds its own.
         rpm, tpm: requests and tokens a minute that the person allows; None learns them.
         at_once: requests that the server works on at once, where that is known.
         """
-        seat = Seat(self, asyncio.get_running_loop(), cap, rpm=rpm, tpm=tpm)
+        share = Share(self, asyncio.get_running_loop(), cap, rpm=rpm, tpm=tpm)
         with self.lock:
-            self._seats.append(seat)
+            self._shares.append(share)
             auto = at_once or FIRST_LIMIT_AUTO
             self._expect(auto if cap is None else min(cap, FIRST_LIMIT))
-        return seat
+        return share
 
-    def leave(self, seat: Seat) -> None:
-        """Take a seat away with all its leases."""
+    def leave(self, share: Share) -> None:
+        """Take a share away with all its leases."""
         with self.lock:
-            self._remove(seat)
+            self._remove(share)
             self.pump()
 
-    def grant(self, seat: Seat, size: int, now: float) -> Lease | None:
+    def grant(self, share: Share, size: int, now: float) -> Lease | None:
         """A lease for a prompt of so many bytes, if it may leave now. Under the lock."""
-        if not seat.wants_more() or not self._gate.is_open(now):
+        if not share.wants_more() or not self._gate.is_open(now):
             return None
-        lease = Lease(seat, self._gate.send(now, size))
-        seat.leases.add(lease)
+        lease = Lease(share, self._gate.send(now, size))
+        share.leases.add(lease)
         return lease
 
     def release(
@@ -182,36 +182,36 @@ class Governor:
         with self.lock:
             self._gate.read_headers(headers, self.clock())
 
-    def begin_at(self, rung: Rung) -> None:
+    def begin_at(self, dialect: Dialect) -> None:
         """Write the first request so; nothing changes once one was sent."""
         with self.lock:
-            self._gate.ladder.begin_at(rung)
+            self._gate.dialects.begin_at(dialect)
 
     @property
-    def rung(self) -> Rung:
+    def dialect(self) -> Dialect:
         """How requests are to be written."""
-        return self._gate.ladder.rung
+        return self._gate.dialects.dialect
 
-    def understood(self, rung: Rung) -> None:
+    def understood(self, dialect: Dialect) -> None:
         """A request written so was answered."""
-        if not self._gate.ladder.known:
+        if not self._gate.dialects.known:
             with self.lock:
-                self._gate.ladder.succeeded(rung)
+                self._gate.dialects.succeeded(dialect)
                 self.pump()
         else:
-            self._gate.ladder.succeeded(rung)
+            self._gate.dialects.succeeded(dialect)
 
     def misunderstood(
-        self, rung: Rung, param: str | None, said: str, given: frozenset[str]
+        self, dialect: Dialect, param: str | None, said: str, given: frozenset[str]
     ) -> bool:
         """A request written so got a 400; tells whether to send it again, written anew."""
         with self.lock:
-            return self._gate.ladder.refused(rung, param, said, given)
+            return self._gate.dialects.refused(dialect, param, said, given)
 
-    def broke(self, rung: Rung) -> None:
+    def broke(self, dialect: Dialect) -> None:
         """The server answered a request written so with a 5xx."""
         with self.lock:
-            self._gate.ladder.broke(rung)
+            self._gate.dialects.broke(dialect)
 
     def expected(self, size: int) -> tuple[float, float]:
         """Tokens that a prompt of so many bytes and nine of ten answers take."""
@@ -229,64 +229,64 @@ class Governor:
                 self._gate.refused(lease.ticket, self.clock(), retry_after)
             self.pump()
 
-    def doom(self, verdict: Verdict) -> None:
+    def abort_all(self, verdict: Verdict) -> None:
         """Hopeless: every run that is seated now sends nothing more."""
         with self.lock:
-            doomed = [seat for seat in tuple(self._seats) if not seat.closed]
-        for seat in doomed:
-            seat.doom(verdict)
+            doomed = [share for share in tuple(self._shares) if not share.closed]
+        for share in doomed:
+            share.abort_all(verdict)
 
     def pump(self) -> None:
-        """Grant what can be granted: one lease a seat in turn. Under the lock.
+        """Grant what can be granted: one lease a share in turn. Under the lock.
 
         All at one moment: what becomes due between two looks would be neither granted nor
         waited for.
         """
         now = self.clock()
-        gone = [seat for seat in tuple(self._seats) if loops.is_gone(seat.loop)]
-        for seat in gone:
-            self._take_off(seat)
-            if seat.loop.is_closed():
-                self._remove(seat)
+        gone = [share for share in tuple(self._shares) if loops.is_gone(share.loop)]
+        for share in gone:
+            self._take_off(share)
+            if share.loop.is_closed():
+                self._remove(share)
         idle = 0
-        while idle < len(self._seats):
-            seat = self._seats[0]
-            self._seats.rotate(-1)
-            idle = 0 if seat not in gone and seat.serve(now) else idle + 1
-        for seat in tuple(self._seats):
-            if seat not in gone:
-                seat.arm(now)
+        while idle < len(self._shares):
+            share = self._shares[0]
+            self._shares.rotate(-1)
+            idle = 0 if share not in gone and share.serve(now) else idle + 1
+        for share in tuple(self._shares):
+            if share not in gone:
+                share.arm(now)
 
     def binding(self) -> Binding:
         """What binds right now."""
         with self.lock:
             return self._gate.binding(self.clock())
 
-    def _remove(self, seat: Seat) -> None:
-        if seat in self._seats:
-            self._seats.remove(seat)
-        self._take_off(seat)
-        if self._seats:
+    def _remove(self, share: Share) -> None:
+        if share in self._shares:
+            self._shares.remove(share)
+        self._take_off(share)
+        if self._shares:
             self._expect(1)
 
-    def _take_off(self, seat: Seat) -> None:
-        """What the seat has leased is no longer on the wire."""
-        while seat.leases:
-            self._gate.take_off(seat.leases.pop().ticket)
+    def _take_off(self, share: Share) -> None:
+        """What the share has leased is no longer on the wire."""
+        while share.leases:
+            self._gate.take_off(share.leases.pop().ticket)
 
     def _expect(self, first: int) -> None:
         """Tell the gate what the seated runs want: the strictest limits hold for all."""
-        seats = tuple(self._seats)
-        finds_own = any(seat.cap is None for seat in seats)
-        wanted = sum(auto_cap() if seat.cap is None else seat.cap for seat in seats)
+        shares = tuple(self._shares)
+        finds_own = any(share.cap is None for share in shares)
+        wanted = sum(auto_cap() if share.cap is None else share.cap for share in shares)
         self._gate.expect(first, wanted, finds_own=finds_own, now=self.clock())
-        self._gate.requests.ask(min((s.rpm for s in seats if s.rpm is not None), default=None))
-        self._gate.tokens.ask(min((s.tpm for s in seats if s.tpm is not None), default=None))
+        self._gate.requests.ask(min((s.rpm for s in shares if s.rpm is not None), default=None))
+        self._gate.tokens.ask(min((s.tpm for s in shares if s.tpm is not None), default=None))
 
     def _take_back(self, lease: Lease) -> bool:
-        if lease not in lease.seat.leases:
+        if lease not in lease.share.leases:
             return False  # the run has left in the meantime
-        lease.seat.leases.remove(lease)
+        lease.share.leases.remove(lease)
         self._gate.take_off(lease.ticket)
         return True
 

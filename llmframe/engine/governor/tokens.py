@@ -10,7 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from llmframe.engine.results import Usage
+    from llmframe.results import Usage
 
 BYTES_A_TOKEN = 4.0
 OUTPUT_GUESS = 100.0  # tokens of an answer while nothing is known

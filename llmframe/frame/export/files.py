@@ -9,14 +9,14 @@ import pandas as pd
 
 from llmframe.errors import IncompleteWarning, PlanError, warn
 from llmframe.frame.columns import STATUSES
-from llmframe.frame.export.atomic import replacing
 from llmframe.frame.export.excel import check_sheet_name, write_excel
 from llmframe.frame.export.lines import write_jsonl
 from llmframe.frame.export.parquet import arrow_table
 from llmframe.frame.export.separated import write_csv
 from llmframe.frame.export.stream import TextFile, check_encoding, check_packing
 from llmframe.frame.export.target import needed, target_path
-from llmframe.option_rules import is_int
+from llmframe.options.rules import is_int
+from llmframe.system.atomic import replacing
 
 if TYPE_CHECKING:
     import os

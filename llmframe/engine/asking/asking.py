@@ -1,0 +1,193 @@
+"""The legs of a row: what is sent at each, and what a reply means for the row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from llmframe.errors import OutputError
+from llmframe.results import RowResult
+from llmframe.task.confidence import confidences
+from llmframe.task.parse import parse_reply
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from llmframe.engine.row import Row
+    from llmframe.engine.wire.reply import Reply
+    from llmframe.errors import ErrorKind
+    from llmframe.providers.dialect import Dialect
+    from llmframe.task.prompt import Prompt
+
+MAX_PAID = 3  # replies paid for one row, at most
+LEAST_LARGER_CAP = 1024  # tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the model is to answer, as the person gave it; None is not given.
+
+    max_output_tokens: tokens. extra_body: further parameters of the request. logprobs: ask for
+    the tokens' probabilities.
+    """
+
+    temperature: float | None = None
+    seed: int | None = None
+    max_output_tokens: int | None = None
+    extra_body: Mapping[str, Any] | None = None
+    logprobs: bool = False
+
+    def asked(self) -> dict[str, Any]:
+        """Its part of the key: only what was given."""
+        given = {
+            "temperature": None if self.temperature is None else float(self.temperature),
+            "seed": self.seed,
+            "max_output_tokens": self.max_output_tokens,
+            "extra_body": dict(self.extra_body) if self.extra_body else None,
+            "logprobs": self.logprobs or None,
+        }
+        return {name: value for name, value in given.items() if value is not None}
+
+
+class Asker:
+    """Turns rows into requests and replies into results.
+
+    nonce: the run's, for the fence round the row's text. keep_raw: keep the last reply.
+    """
+
+    def __init__(
+        self, prompt: Prompt, model: str, sampling: Sampling, *, nonce: str, keep_raw: bool = False
+    ) -> None:
+        self._prompt = prompt
+        self._nonce = nonce
+        self._keep_raw = keep_raw
+        self._cap = sampling.max_output_tokens
+        self._model = model
+        self._sampling = sampling
+        self._static: dict[Dialect, dict[str, Any]] = {}
+        self._frame = len(prompt.system().encode()) + len(
+            str(prompt.response_format("json_schema"))
+        )
+        # logprobs are left out: there are answers without them
+        self.given = frozenset(sampling.asked()) - {"logprobs"}
+
+    @property
+    def is_capped(self) -> bool:
+        """Whether the person has set an end to the answers."""
+        return self._cap is not None
+
+    def body(self, row: Row, dialect: Dialect) -> dict[str, Any]:
+        """The request of the row's next leg, written so that the endpoint understands it."""
+        static = self._static.get(dialect)
+        if static is None:
+            static = self._static[dialect] = self._parameters(dialect)
+        messages = self._prompt.messages(row.text, self._nonce, dialect.response_format)
+        body = {**static, "messages": messages + row.correction}
+        cap = self.cap(row)
+        if cap is not None:
+            body[dialect.cap] = cap
+        return body
+
+    def cap(self, row: Row) -> int | None:
+        """Tokens of the answer at most, None where nothing is said."""
+        return row.cap or self._cap
+
+    def size(self, row: Row) -> int:
+        """UTF-8 bytes of the row's prompt, about: what its tokens are reckoned from."""
+        return self._frame + len(row.text.encode())
+
+    def _parameters(self, dialect: Dialect) -> dict[str, Any]:
+        """All that is the same for every row."""
+        sampling = self._sampling
+        given: dict[str, Any] = {"model": self._model, "temperature": sampling.temperature or 0.0}
+        if sampling.seed is not None:
+            given["seed"] = sampling.seed
+        if sampling.logprobs:
+            given["logprobs"] = True
+        dropped = dialect.dropped - self.given  # by another run; a person's own is refused aloud
+        kept = {name: value for name, value in given.items() if name not in dropped}
+        body = kept | dict(sampling.extra_body or {})
+        response_format = self._prompt.response_format(dialect.response_format)
+        return body if response_format is None else {**body, "response_format": response_format}
+
+    def valid(self, row: Row, reply: Reply) -> RowResult | None:
+        """The result if the reply is valid as it is, else None; the row's legs are not touched."""
+        if reply.finish_reason in ("length", "content_filter"):
+            return None
+        try:
+            values = parse_reply(reply.content, self._prompt.fields)
+        except OutputError:
+            return None
+        usage = row.usage + reply.usage
+        return RowResult(
+            "ok",
+            values,
+            None,
+            row.sent + 1,
+            usage,
+            row.elapsed,
+            reply.content if self._keep_raw else None,
+            self._confidence(reply),
+        )
+
+    def read(self, row: Row, reply: Reply, *, final: bool) -> RowResult | None:
+        """The row's result, or None when it needs one more leg, which row now describes.
+
+        final: no attempt is left.
+        """
+        row.paid += 1
+        final = final or row.paid >= MAX_PAID
+        row.usage += reply.usage
+        if self._keep_raw:
+            row.raw = reply.content
+        if reply.refusal and not (reply.content or "").strip():
+            return failed(row, "refusal", "the model refused to answer")
+        if reply.finish_reason == "content_filter":
+            return failed(row, "content_filter", "the provider's filter withheld the answer")
+        if reply.finish_reason == "length":
+            return self._cut(row, reply, final=final)
+        if not (reply.content or "").strip() and not (row.again or final):
+            row.again = True
+            return None
+        try:
+            values = parse_reply(reply.content, self._prompt.fields)
+        except OutputError as error:
+            return self._correct(row, reply.content or "", error, final=final)
+        confidence = self._confidence(reply)
+        return RowResult("ok", values, None, row.sent, row.usage, row.elapsed, row.raw, confidence)
+
+    def _confidence(self, reply: Reply) -> dict[str, float] | None:
+        """By field; None where it was not asked for, or the endpoint does not tell."""
+        if not self._sampling.logprobs or reply.tokens is None:
+            return None
+        return confidences(reply.tokens, self._prompt.fields)
+
+    def _cut(self, row: Row, reply: Reply, *, final: bool) -> RowResult | None:
+        """The answer met its cap: ask once more with a larger one."""
+        if row.larger or final:
+            return failed(row, "truncated", self._too_long())
+        row.larger = True
+        row.cap = 2 * max(row.cap or self._cap or 0, reply.usage.tokens_out, LEAST_LARGER_CAP // 2)
+        return None
+
+    def _too_long(self) -> str:
+        if self.is_capped:
+            return "the answer was cut off; raise max_output_tokens"
+        return "the answer was cut off by the endpoint's own cap; give max_output_tokens="
+
+    def _correct(
+        self, row: Row, content: str, error: OutputError, *, final: bool
+    ) -> RowResult | None:
+        """The answer is not what was asked for: put the error to the model, once."""
+        if row.reasked or final:
+            return failed(row, error.kind, str(error))
+        row.reasked = True
+        row.correction = self._prompt.reask(content, error)
+        return None
+
+
+def failed(row: Row, kind: ErrorKind, message: str) -> RowResult:
+    """The result of a row that failed for good."""
+    return RowResult(
+        "failed", None, f"{kind}: {message}", row.sent, row.usage, row.elapsed, row.raw
+    )

@@ -1,0 +1,85 @@
+"""From a row's rendered text to the text that leaves: redacted first, and not too long."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from llmframe.results import SKIPPED, RowResult
+from llmframe.task.text import shows_nothing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BYTES_PER_TOKEN = 4  # a fixed measure: what a model counts is known only after paying
+
+
+@dataclass(frozen=True, slots=True)
+class TextRules:
+    """What is done to every text before it leaves.
+
+    redact: the person's function, None for none; it may take any time. max_tokens: of a
+    text, reckoned as UTF-8 bytes / 4, None for no bound. truncate: a longer text loses its
+    end; otherwise its row fails.
+    """
+
+    redact: Callable[[str], str] | None = None
+    max_tokens: int | None = None
+    truncate: bool = False
+
+    def prepare(self, text: str | None) -> str | RowResult:
+        """The text to send, or the result of a row that is not sent; never raises."""
+        redacted = self.redacted(text)
+        return self.fit(redacted) if isinstance(redacted, str) else redacted
+
+    def redacted(self, text: str | None) -> str | RowResult:
+        """The first step alone; it calls the person's function."""
+        if text is None:
+            return SKIPPED
+        return text if self.redact is None else _redact(self.redact, text)
+
+    def fit(self, text: str) -> str | RowResult:
+        """The second step alone: the text, its beginning, or the result of a row too long."""
+        if not self.is_long(text):
+            return text
+        if self.truncate:
+            kept = text.encode()[: BYTES_PER_TOKEN * (self.max_tokens or 0)].decode(errors="ignore")
+            if not shows_nothing(kept):
+                return kept
+        return RowResult(
+            "failed",
+            error=f"context_length: the text has about {_tokens(text):,} tokens, more than "
+            f"max_input_tokens={self.max_tokens:,}; nothing was sent",
+        )
+
+    def is_long(self, text: str) -> bool:
+        """Whether a text has more tokens than it may."""
+        most = self.max_tokens
+        if most is None or len(text) * 4 <= BYTES_PER_TOKEN * most:  # a character: 4 bytes at most
+            return False
+        return len(text.encode()) > BYTES_PER_TOKEN * most
+
+
+def _tokens(text: str) -> int:
+    return -(-len(text.encode()) // BYTES_PER_TOKEN)
+
+
+def _redact(redact: Callable[[str], str], text: str) -> str | RowResult:
+    """The redacted text; fails closed: where there is none, nothing is sent."""
+    try:
+        redacted: object = redact(text)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as exc:  # noqa: BLE001 - a panic of a library in Rust is no Exception
+        return _unredacted(type(exc).__name__)
+    if not isinstance(redacted, str):
+        return _unredacted("TypeError")
+    clean = redacted.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return SKIPPED if shows_nothing(clean) else clean
+
+
+def _unredacted(error: str) -> RowResult:
+    return RowResult("failed", error=f"redact: {error} in redact=; nothing was sent")
+
+
+NO_RULES = TextRules()

@@ -1,0 +1,1 @@
+"""One row's way from its key to its result."""

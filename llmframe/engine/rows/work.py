@@ -1,0 +1,180 @@
+"""What is to be sent next: fresh rows in order, and rows that wait to be tried again."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import math
+from collections import deque
+from typing import TYPE_CHECKING
+
+from llmframe.engine.row import Row
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Work:
+    """Rows for the workers; lives on one loop.
+
+    clock: monotonic seconds. limit: requests that may be on the wire now; no more than
+    twice as many rows wait, beyond that nothing fresh is taken.
+    A row that was taken is out until it is told done; meanwhile it may be given back to wait.
+    elsewhere: of those that are out, rows whose answer another run asks for.
+    """
+
+    def __init__(self, clock: Callable[[], float], limit: Callable[[], int]) -> None:
+        self._clock = clock
+        self._limit = limit
+        self._fresh: deque[int] = deque()
+        self._waiting: list[tuple[float, int, Row]] = []
+        self._last: deque[Row] = deque()
+        self._order = 0
+        self._out = 0
+        self.elsewhere = 0
+        self._planning = True
+        self.closed = False
+        self._idle: deque[asyncio.Future[None]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Rows that wait to be tried again."""
+        return len(self._waiting) + len(self._last)
+
+    @property
+    def left(self) -> float:
+        """Rows that are not done; inf while not all of them are known."""
+        return math.inf if self._planning else len(self._fresh) + self._out
+
+    @property
+    def none_fresh(self) -> bool:
+        """Whether every row that is left is on its way."""
+        return not (self._planning or self._fresh)
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether all that is left is on the wire."""
+        return not (self._planning or self._fresh or self._waiting or self._last or self.closed)
+
+    @property
+    def unattended(self) -> int:
+        """Rows that no idle worker is about to take."""
+        return max(0, len(self._fresh) + len(self._waiting) - len(self._idle))
+
+    def add(self, position: int) -> None:
+        """A fresh row; once closed nobody wants it any more."""
+        if not self.closed:
+            self._fresh.append(position)
+            self._wake_one()
+
+    def planned(self) -> None:
+        """No more fresh rows will come."""
+        self._planning = False
+        self._wake_all()
+
+    def give_back(self, row: Row, due: float) -> None:
+        """Try a row again, not before this time; one that is last, alone after all others."""
+        self._order += 1
+        heapq.heappush(self._waiting, (due, self._order, row))
+        self._wake_one()
+
+    def at_hand(self) -> list[Row]:
+        """The rows that wait to be tried again."""
+        return [row for _, _, row in self._waiting] + list(self._last)
+
+    def lend(self) -> None:
+        """Another run asks for the answer of a row that was taken."""
+        self.elsewhere += 1
+        if self._last:
+            self._wake_one()  # perhaps nothing else is here any more
+
+    def regain(self) -> None:
+        """The other run is done with it; the row is still out."""
+        self.elsewhere -= 1
+
+    def done(self) -> None:
+        """A row that was taken needs nothing more."""
+        self._out -= 1
+        if self._is_over():
+            self._wake_all()
+        elif self._last:
+            self._wake_one()  # perhaps all others are done now
+
+    def close(self) -> list[Row]:
+        """Give out nothing more; returns the rows that were waiting."""
+        self.closed = True
+        rows = self.at_hand()
+        self._out -= len(rows)
+        self._waiting.clear()
+        self._last.clear()
+        self._fresh.clear()
+        self._wake_all()
+        return rows
+
+    async def next(self) -> Row | int | None:
+        """A waiting row that is due, else the position of a fresh one; None at the end."""
+        while not self._is_over():
+            found = self._take()
+            if found is not None:
+                self._wake_one()  # it takes more, or sets the timer and rests again
+                return found
+            await self._rest()
+        return None
+
+    def _take(self) -> Row | int | None:
+        while self._waiting and self._waiting[0][0] <= self._clock():
+            row = heapq.heappop(self._waiting)[2]
+            if not row.is_last:
+                return row
+            self._last.append(row)
+        if len(self._waiting) >= 2 * self._limit():
+            return None
+        if self._fresh:
+            self._out += 1
+            return self._fresh.popleft()
+        here = self._out - self.elsewhere  # two runs must not each wait for the other's last
+        if self._last and not self._planning and here == len(self._last):
+            return self._last.popleft()
+        return None
+
+    def _is_over(self) -> bool:
+        return self.closed or not (self._planning or self._fresh or self._out)
+
+    async def _rest(self) -> None:
+        """Wait until something may have changed for one worker."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._idle.append(waiter)
+        self._set_timer()
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if waiter in self._idle:
+                self._idle.remove(waiter)
+            else:
+                self._wake_one()  # pass on what woke this one
+            raise
+
+    def _set_timer(self) -> None:
+        """Wake a worker when the first waiting row is due."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._waiting and self._idle:
+            delay = max(0.0, self._waiting[0][0] - self._clock())
+            self._timer = asyncio.get_running_loop().call_later(delay, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._wake_one()
+
+    def _wake_one(self) -> None:
+        while self._idle:
+            waiter = self._idle.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+
+    def _wake_all(self) -> None:
+        while self._idle:
+            self._wake_one()

@@ -1,0 +1,109 @@
+"""One call to the endpoint: no policy, no retry, no time-out of its own.
+
+The request goes through the SDK's ``client.post`` and the raw response is read once:
+``create`` walks the parameters and builds a model of the answer at more than twice the
+CPU, and ``parse`` loses the usage when an answer does not validate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from llmframe.engine.wire.client import has_default_transport, new_client, with_our_transport
+from llmframe.engine.wire.reply import read_json, read_reply
+from llmframe.engine.wire.verdict import ServerGone
+from llmframe.providers.endpoint import Endpoint
+from llmframe.secret import header_secrets, hide_in_logs, hide_keys
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from openai import AsyncOpenAI
+
+    from llmframe.engine.wire.reply import Reply
+
+NO_REDIRECTS = {"follow_redirects": False}  # the texts are for the endpoint, and nobody else
+_PATH = "/chat/completions"
+
+
+class Backend:
+    """An open client; made, used and closed on one loop."""
+
+    def __init__(
+        self,
+        client: AsyncOpenAI,
+        *,
+        owned: bool,
+        is_alive: Callable[[], bool] | None = None,
+    ) -> None:
+        import httpx2
+        import openai
+
+        self._client = client
+        self._owned = owned
+        self._is_alive = is_alive
+        self._keys = header_secrets(client.default_headers)
+        self._is_plain = type(client) is openai.AsyncOpenAI  # others, as Azure's, make their own
+        self._url = _whole_url(client) if self._is_plain else _PATH
+        self._response_type = httpx2.Response
+        self._options: Any = NO_REDIRECTS
+
+    async def send(self, body: dict[str, Any]) -> Reply:
+        """Send one chat completion; a key that comes back in the answer is hidden.
+
+        Raises openai.APIError when the call failed, BadReply when a response with status 200
+        is no completion, ServerGone when a server that we have started has ended.
+        """
+        try:
+            response = await self._client.post(
+                self._url, body=body, cast_to=self._response_type, options=self._options
+            )
+        except Exception as exc:
+            if self._is_alive is not None and not self._is_alive():
+                raise ServerGone("its process has ended") from exc
+            raise
+        return self._without_keys(read_reply(response), response.request.headers)
+
+    def _without_keys(self, reply: Reply, headers: Mapping[str, str]) -> Reply:
+        """headers: of the request; a plain client's key is known without reading them."""
+        keys = (*self._keys, self._client.api_key) if self._is_plain else header_secrets(headers)
+        content = reply.content and hide_keys(reply.content, keys)
+        return reply if content == reply.content else replace(reply, content=content)
+
+    async def models(self) -> tuple[str, ...]:
+        """The models that the endpoint lists, which costs nothing; raises as ``send`` does."""
+        response = await self._client.get(
+            "/models", cast_to=self._response_type, options=self._options
+        )
+        data = read_json(response)
+        listed = data.get("data") if isinstance(data, dict) else data
+        found = listed if isinstance(listed, list) else []
+        names = (model.get("id") for model in found if isinstance(model, dict))
+        return tuple(name for name in names if isinstance(name, str))
+
+    async def close(self) -> None:
+        """Close the client, unless it is the person's own."""
+        if self._owned:
+            await self._client.close()
+
+
+def open_backend(endpoint: Endpoint, *, connections: int) -> Backend:
+    """A backend for the running loop.
+
+    connections: how many requests may be in flight; as many connections are kept alive.
+    """
+    hide_in_logs(endpoint.secrets)
+    given, url = endpoint.client, endpoint.base_url
+    if given is None:
+        ours = new_client(url, endpoint.api_key, connections=connections)
+        return Backend(ours, owned=True, is_alive=endpoint.is_alive)
+    if has_default_transport(given):
+        ours = with_our_transport(given, url, connections=connections)
+        return Backend(ours, owned=True)
+    return Backend(given.with_options(max_retries=0), owned=endpoint.owned)
+
+
+def _whole_url(client: AsyncOpenAI) -> str:
+    """The whole address, which saves the SDK a sixth of a request's CPU in merging URLs."""
+    return str(client.base_url).rstrip("/") + _PATH

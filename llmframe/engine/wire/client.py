@@ -1,0 +1,113 @@
+"""The client of the SDK: the person's own, checked and made, or one of ours."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+from llmframe.errors import PlanError
+from llmframe.providers.address import proxy_of
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
+    from openai import AsyncOpenAI
+
+CONNECT_TIMEOUT = 15.0  # seconds; hundreds of connections opened at once need more than 5
+
+
+def make_client(given: Any, call: Callable[[Callable[[], Any]], Any] | None) -> Any:
+    """The person's client, made if it is a callable.
+
+    call: calls a function on the loop that will use the client; None if we are on it.
+    """
+    if _is_client(given):
+        return given
+    made = given() if call is None else call(given)
+    if not _is_client(made):
+        raise PlanError(f"client= returned {type(made).__name__}; it must return an AsyncOpenAI")
+    return made
+
+
+def check_client(client: object, *, private_loop: bool) -> None:
+    """PlanError unless the client can be used.
+
+    private_loop: the run uses a loop of its own, where a client with its own transport,
+        which is bound to the loop that first used it, must be made by a callable.
+    """
+    if client is None or (callable(client) and not _is_client(client)):
+        return
+    if not _is_client(client):
+        raise PlanError(
+            f"client= takes an openai.AsyncOpenAI or a callable that returns one, "
+            f"not {type(client).__name__}"
+        )
+    if private_loop and not has_default_transport(client):
+        raise PlanError(
+            "this client has an http_client of its own, which belongs to one event loop; "
+            "pass client=lambda: AsyncOpenAI(http_client=...) so that it is made where it is "
+            'used, or call `await df.llm.atag(...)` or tag(..., runner="nest")'
+        )
+
+
+def _is_client(value: object) -> bool:
+    import openai
+
+    return isinstance(value, openai.AsyncOpenAI)
+
+
+def has_default_transport(client: Any) -> bool:
+    """Whether a client still has the transport that the SDK gave it."""
+    return type(client._client).__name__ == "AsyncHttpxClientWrapper"  # noqa: SLF001 - no public way
+
+
+def new_client(base_url: str, api_key: str, *, connections: int) -> AsyncOpenAI:
+    """A client of our own, that does not retry by itself."""
+    import openai
+
+    transport = _transport(base_url, connections)
+    return openai.AsyncOpenAI(
+        api_key=api_key, base_url=base_url, max_retries=0, http_client=transport
+    )
+
+
+def with_our_transport(given: Any, base_url: str, *, connections: int) -> Any:
+    """A copy of a person's client, with its key and headers, on a transport of our own."""
+    transport = _transport(base_url, connections)
+    return given.copy(http_client=transport, timeout=transport.timeout, max_retries=0)
+
+
+def _transport(base_url: str, connections: int) -> Any:
+    """The aiohttp transport where it is installed, else the SDK's default.
+
+    Only connecting has a time-out here: the pipeline ends an attempt as a whole.
+    """
+    import httpx2
+    import openai
+
+    from llmframe.engine.wire.reply_size import limit_size  # loads httpx2
+
+    options: dict[str, Any] = {
+        "timeout": httpx2.Timeout(None, connect=CONNECT_TIMEOUT),
+        "limits": httpx2.Limits(
+            max_connections=connections + 10,
+            max_keepalive_connections=connections + 10,
+            keepalive_expiry=60.0,
+        ),
+        "verify": _ssl_context(),
+        "trust_env": proxy_of(base_url) is not None,
+        "event_hooks": {"response": [limit_size]},
+    }
+    try:
+        return openai.DefaultAioHttpClient(**options)
+    except RuntimeError:  # openai was installed without its aiohttp extra
+        return openai.DefaultAsyncHttpxClient(**options)
+
+
+@functools.cache
+def _ssl_context() -> ssl.SSLContext:
+    """One for all runs: reading the trusted certificates takes tens of milliseconds."""
+    import httpx2
+
+    return httpx2.create_ssl_context()

@@ -1,0 +1,272 @@
+"""The one classifier of failures and the one owner of retries."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from llmframe.engine.wire.retry_after import retry_after
+from llmframe.engine.wire.scrubber import Scrubber
+from llmframe.results import NOTHING_USED, Usage
+from llmframe.secret import hide_secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from llmframe.errors import ErrorKind
+
+Action = Literal["retry", "refused", "fail_row", "end_run"]
+About = Literal["", "model", "address", "page", "gone"]
+
+BILLING_CODES = frozenset({
+    "insufficient_quota",
+    "credit_balance_exhausted",
+    "organization_spend_limit_exceeded",
+    "project_spend_limit_exceeded",
+    "organization_usage_limit_exceeded",
+    "billing_hard_limit_reached",
+    "billing_not_active",
+})  # fmt: skip
+LOST_MODEL_CODES = frozenset({"model_not_found", "deploymentnotfound", "model_not_available"})
+NO_API = frozenset({404, 405, 410, 501})  # statuses of a server that knows no such address
+CONTEXT_CODES = frozenset({"context_length_exceeded", "string_above_max_length"})
+FILTER_CODES = frozenset({"content_filter", "content_policy_violation", "moderation_blocked"})
+_CONTEXT_WORDS = re.compile(
+    r"context (length|size|window)|too (many|long).{0,20}tokens|maximum (context|input|prompt)"
+    r"|reduce the length",
+    re.I,
+)
+_FILTER_WORDS = re.compile(r"content.?(filter|policy|management)|moderation|flagged", re.I)
+_NO_MODEL = re.compile(
+    r"model (does )?not exist(\. please check it carefully)?"
+    r"|invalid model: .{1,100}|unknown model:? .{1,100}"
+    r"|.{1,100} is not a valid model id|the model .{1,100} does not exist"
+    r"|the supported api model names are .{1,200}, but you passed .{1,100}",
+    re.I,
+)  # the whole message, so that no row's text in one can be taken for it
+_NO_KEY = re.compile(
+    r"api key not valid\. please pass a valid api key"
+    r"|incorrect api key provided: .{1,100}\. you can obtain an api key from .{1,100}",
+    re.I,
+)  # the whole message of Gemini, and of xAI
+_TITLE = re.compile(r"<title[^>]*>(.{1,200}?)</title>", re.I | re.S)
+_TOO_LARGE = re.compile(r"request too large", re.I)
+_AMOUNTS = re.compile(r"limit:? ([\d,]+)\b.{0,60}?\brequested:? ([\d,]+)", re.I | re.S)
+_TRANSPORTS = {"aiohttp", "httpx2", "httpcore2", "httpx", "httpcore", "h11", "anyio", "ssl"}
+
+MOST_OF_PAGE = 4096  # characters of a page in which its title is looked for
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a failure means.
+
+    action: try again; wait for the provider and try again; fail this row; end the run.
+    retry_after: seconds the provider asks to wait, None where it does not say.
+    param: the parameter that a 400 names. about: what is wrong, where it is not the row: there
+    is no such model; no such API at this address; what answers is none, but a page or the
+    like; a server that we have started has ended.
+    """
+
+    action: Action
+    kind: ErrorKind
+    message: str
+    status: int | None = None
+    code: str | None = None
+    retry_after: float | None = None
+    param: str | None = None
+    about: About = ""
+
+
+class BadReply(Exception):  # noqa: N818 - it is the reply that is bad
+    """A response with status 200 that is no completion.
+
+    error: what the endpoint says went wrong, None where it says nothing. usage: paid all the
+    same. foreign: it is nothing that such an API ever answers.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        error: object = None,
+        usage: Usage = NOTHING_USED,
+        foreign: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.error = error
+        self.usage = usage
+        self.foreign = foreign
+
+
+class ServerGone(Exception):  # noqa: N818 - it is a state
+    """The server that we have started for this run has ended."""
+
+
+def classify(exc: BaseException, *, timeout: float, scrub: Scrubber) -> Verdict:
+    """What a failed request means.
+
+    exc: what the backend raised. timeout: seconds one attempt may take, for the message.
+    """
+    import openai
+
+    if isinstance(exc, BadReply):
+        return _classify_bad_reply(exc, scrub)
+    if isinstance(exc, ServerGone):
+        return Verdict("end_run", "connection", scrub(str(exc)), about="gone")
+    if isinstance(exc, openai.APIStatusError):
+        headers = exc.response.headers
+        verdict = classify_status(exc.status_code, _error_body(exc.body), headers, scrub)
+        return _of_page(verdict, exc.body, scrub) if _is_page(exc.body) else verdict
+    if isinstance(exc, TimeoutError):
+        return Verdict("retry", "timeout", f"no complete reply within {timeout:g} s")
+    if isinstance(exc, openai.APIConnectionError) or _is_of_transport(exc):
+        return _classify_connection(exc, timeout, scrub)
+    return Verdict("fail_row", "bad_request", scrub(f"{type(exc).__name__}: {exc}"))
+
+
+def classify_status(
+    status: int, error: Mapping[str, Any], headers: Mapping[str, str], scrub: Scrubber
+) -> Verdict:
+    """What an HTTP status with an error body means."""
+    code = str(error.get("code") or error.get("type") or "") or None
+    told = str(error.get("message") or error.get("detail") or "")
+    wait = retry_after(headers)
+    if status == 400 and _NO_KEY.fullmatch(told.rstrip(".")):
+        status = 401  # what others call a wrong key
+    if _is_billing(status, error, wait):
+        action: Action = "end_run"
+        kind: ErrorKind = "rate_limit"
+    elif status in (402, 429) or (status == 503 and wait is not None):
+        too_large = status == 429 and _is_too_large(told)
+        action, kind = ("fail_row" if too_large else "refused"), "rate_limit"
+    else:
+        action, kind = _judge_status(status, (code or "").lower(), told)
+    said = scrub(told).rstrip(". ") or f"the endpoint answered HTTP {status}"
+    if 300 <= status < 400:
+        elsewhere = scrub(hide_secrets(headers.get("location", "")))
+        said = f"it sends requests on to {elsewhere or 'nowhere'}"
+    param = error.get("param") if status in (400, 422) else None
+    return Verdict(
+        action, kind, said, status, scrub(code) if code else None, wait,
+        param if isinstance(param, str) else None, _about(status, (code or "").lower(), told),
+    )  # fmt: skip
+
+
+def _about(status: int, code: str, told: str) -> About:
+    """What is missing: the model, or the API."""
+    if code in LOST_MODEL_CODES or (status in (400, 422) and _NO_MODEL.fullmatch(told.rstrip("."))):
+        return "model"
+    if status in NO_API:
+        return "model" if status == 404 and re.search(r"\bmodel\b", told, re.I) else "address"
+    return ""
+
+
+def _is_page(body: object) -> bool:
+    return isinstance(body, str) and body.lstrip().startswith("<")
+
+
+def _of_page(verdict: Verdict, page: object, scrub: Scrubber) -> Verdict:
+    """A page of HTML instead of an error of the API: by a proxy, or by something else.
+
+    A firewall may send one for a single row: so it ends a run only where nothing else came.
+    """
+    title = page_title(str(page), scrub)
+    said = f"the endpoint answered HTTP {verdict.status} with a web page{title}"
+    if verdict.action != "retry" and verdict.status not in (400, 403):
+        return replace(verdict, message=said)
+    return replace(verdict, action="retry", message=said, about="page")
+
+
+def page_title(page: str, scrub: Scrubber | None = None) -> str:
+    """The title of a page of HTML in quotes and brackets; empty where it has none."""
+    found = _TITLE.search(page[:MOST_OF_PAGE])
+    title = (scrub or Scrubber())(found[1]) if found else ""
+    return f' ("{title}")' if title else ""
+
+
+def _is_billing(status: int, error: Mapping[str, Any], wait: float | None) -> bool:
+    """No credit: waiting does not help, unless the endpoint itself says until when."""
+    named = {str(error.get("code")), str(error.get("type"))} & BILLING_CODES
+    return bool(named) or (status == 402 and wait is None)
+
+
+def _is_too_large(told: str) -> bool:
+    """Whether one request asks for more than the whole limit: it can never pass."""
+    amounts = _AMOUNTS.search(told)
+    if amounts is None:
+        return _TOO_LARGE.search(told) is not None
+    limit, requested = (float(amount.replace(",", "") or 0) for amount in amounts.groups())
+    return requested > limit
+
+
+def _judge_status(status: int, code: str, told: str) -> tuple[Action, ErrorKind]:
+    """Action and kind for a status that is neither billing nor a refusal."""
+    if status in NO_API or _about(status, code, told) == "model":
+        return "end_run", "bad_request"
+    if status in (408, 409) or status >= 500:
+        return "retry", "timeout" if status == 408 else "server"
+    if status in (400, 403) and (code in FILTER_CODES or _FILTER_WORDS.search(told)):
+        return "fail_row", "content_filter"
+    if 300 <= status < 400 or status in (401, 403):
+        return "end_run", "bad_request"
+    if status == 413 or code in CONTEXT_CODES or _CONTEXT_WORDS.search(told):
+        return "fail_row", "context_length"
+    return "fail_row", "bad_request"
+
+
+def _error_body(body: object) -> Mapping[str, Any]:
+    """The error object, however it is wrapped; a text is its message, a page of HTML is none."""
+    if isinstance(body, list):
+        body = body[0] if body else None
+    if isinstance(body, dict):
+        inner = body.get("error", body)
+        return inner if isinstance(inner, dict) else _error_body(inner)
+    if isinstance(body, str) and not body.lstrip().startswith("<"):
+        return {"message": body}
+    return {}
+
+
+def _classify_bad_reply(exc: BadReply, scrub: Scrubber) -> Verdict:
+    if not exc.error:
+        about: About = "page" if exc.foreign else ""
+        return Verdict("retry", "server", scrub(str(exc)), 200, about=about)
+    error = _error_body(exc.error)
+    code = str(error.get("code"))
+    status = int(code) if re.fullmatch("[45][0-9][0-9]", code) else 500
+    return classify_status(status, error, {}, scrub)
+
+
+def _is_of_transport(exc: BaseException) -> bool:
+    """Whether a transport let one of its own errors through, as aiohttp does with junk."""
+    module = type(exc).__module__.partition(".")[0]
+    return module in _TRANSPORTS or isinstance(exc, OSError | EOFError)
+
+
+def _classify_connection(exc: BaseException, timeout: float, scrub: Scrubber) -> Verdict:
+    """The aiohttp transport calls a refused connection a time-out; its cause tells."""
+    causes = _causes(exc)
+    if isinstance(causes[-1], BadReply):  # our own bound, met inside the client
+        return _classify_bad_reply(causes[-1], scrub)
+    names = {type(cause).__name__ for cause in causes}
+    reason = scrub(str(causes[-1])) or type(causes[-1]).__name__
+    if "ReadTimeout" in names or "WriteTimeout" in names:
+        return Verdict("retry", "timeout", f"no complete reply within {timeout:g} s")
+    if any(_is_insecure(cause) for cause in causes):
+        return Verdict("end_run", "connection", f"no secure connection: {reason}")
+    return Verdict("retry", "connection", f"the connection failed: {reason}")
+
+
+def _is_insecure(cause: BaseException) -> bool:
+    """A certificate that is not trusted, or no TLS at all; a lost connection is a subclass."""
+    return type(cause) is ssl.SSLError or isinstance(cause, ssl.SSLCertVerificationError)
+
+
+def _causes(exc: BaseException) -> list[BaseException]:
+    """The exception and what led to it, the first cause last."""
+    chain = [exc]
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) and cause not in chain:
+        chain.append(cause)
+    return chain

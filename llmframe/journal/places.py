@@ -1,0 +1,103 @@
+"""Where journal files live: default folder, fall-back, siblings, a person's own path."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llmframe.errors import PlanError
+from llmframe.system.files import NEW, FileOps, is_odd_file, sync_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DEFAULT_FOLDER = Path(".llmframe")
+
+
+def explicit_path(where: str | os.PathLike[str]) -> Path:
+    """A person's own path, real and absolute. Raises PlanError if no file can be there."""
+    text = os.fsdecode(where)
+    if not text.strip() or "\0" in text:
+        raise PlanError(f"checkpoint={text!r} is not a path; give a file such as 'answers.jsonl'")
+    try:
+        path = Path(os.path.realpath(Path(text).expanduser()))
+        is_folder = path.is_dir() or text.endswith(("/", os.sep))
+        odd = is_odd_file(path)
+    except (OSError, RuntimeError) as exc:
+        raise PlanError(f"checkpoint={text!r} cannot be used: {exc}") from exc
+    if is_folder:
+        raise PlanError(
+            f"checkpoint={text!r} is a folder; give a file in it, such as "
+            f"{str(Path(text) / 'answers.jsonl')!r}"
+        )
+    if odd:
+        raise PlanError(f"checkpoint={text!r} is not a regular file; give another path")
+    return path
+
+
+def make_parents(path: Path, ops: FileOps) -> None:
+    """Make the missing folders above a file, for their owner only. Raises OSError."""
+    missing = [folder for folder in path.parents if not folder.exists()]
+    for folder in reversed(missing):
+        ops.mkdir(folder)
+        sync_folder(folder.parent, ops)
+
+
+def make_folder(folder: Path, ops: FileOps) -> None:
+    """Make a folder of ours, which no version control takes in. Raises OSError."""
+    make_parents(folder / "file", ops)
+    ignore = folder / ".gitignore"
+    try:
+        fd = ops.open(ignore, NEW)
+    except FileExistsError:
+        return
+    try:
+        ops.write(fd, b"*\n")
+    except OSError:
+        ignore.unlink()  # an empty one would hide nothing, and stay
+        raise
+    finally:
+        ops.close(fd)
+
+
+def cache_folder(folder: Path) -> Path | None:
+    """The fall-back for a default folder that cannot be written; None if there is no home."""
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if not base.is_absolute():
+        try:
+            base = Path.home() / ".cache"
+        except RuntimeError:
+            return None
+    return base / "llmframe" / blake2b(os.fsencode(folder), digest_size=8).hexdigest()
+
+
+def default_folders(folder: Path) -> list[Path]:
+    """The default folder and its fall-back."""
+    with contextlib.suppress(OSError):  # the working directory was deleted
+        folder = folder.absolute()
+    fallback = cache_folder(folder)
+    return [folder] if fallback is None else [folder, fallback]
+
+
+def default_files(folder: Path, stem: str) -> Iterator[Path]:
+    """A task's file in a default folder, and after it the names to take when it is held."""
+    yield folder / f"{stem}.jsonl"
+    yield folder / f"{stem}.{os.getpid()}.jsonl"
+    for number in range(2, 100):
+        yield folder / f"{stem}.{os.getpid()}-{number}.jsonl"
+
+
+def task_files(folders: list[Path], stem: str) -> list[Path]:
+    """All files of a task in the default folders, oldest name first."""
+    name = re.compile(re.escape(stem) + r"(\.\d+(-\d+)?)?\.jsonl")
+    found: list[Path] = []
+    for folder in folders:
+        try:
+            found += sorted(file for file in folder.iterdir() if name.fullmatch(file.name))
+        except OSError:  # not there, or not ours to read: nothing to reuse
+            continue
+    return found

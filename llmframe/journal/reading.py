@@ -1,0 +1,206 @@
+"""What checkpoint files hold, read without a lock and without a frame: one task's answers."""
+
+from __future__ import annotations
+
+from binascii import unhexlify
+from dataclasses import dataclass
+from sys import intern
+from typing import TYPE_CHECKING, Any
+
+from llmframe.journal import lines
+from llmframe.journal.database import Database, is_database
+from llmframe.journal.index import Group, whole_lines
+from llmframe.results import LABEL
+from llmframe.system.files import READ, FileOps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from llmframe.results import RowResult
+
+_LATEST = 253_402_300_799  # unix s, the last second of the year 9999
+
+
+@dataclass(slots=True)
+class FoundTask:
+    """A task in a file.
+
+    digest: 32 hex digits, only the first 12 where its own line is lost. settings: readable,
+    empty where lost. begun: unix s, None where lost. lines: about its rows.
+    """
+
+    digest: str
+    settings: dict[str, Any]
+    begun: int | None
+    lines: int = 0
+
+
+class Answers:
+    """One task's rows as columns; ok beats failed, else the newest line of a key counts.
+
+    rows: of each row its id (None for none) and its place in the columns. cells: of each
+    field. errors: a failure's kind, None where ok. times: unix s.
+    """
+
+    def __init__(self) -> None:
+        self.cells: dict[str, list[Any]] = {}
+        self.errors: list[str | None] = []
+        self.tokens_in: list[int] = []
+        self.tokens_out: list[int] = []
+        self.costs: list[float | None] = []
+        self.times: list[int | None] = []
+        self._places: dict[bytes, int] = {}
+        self._ids: dict[str, tuple[int | str, bytes]] = {}
+        self._named: set[bytes] = set()
+
+    @property
+    def rows(self) -> list[tuple[int | str | None, int]]:
+        """One a row with an id, in order of appearance; then one a key that never had one."""
+        places = self._places
+        rows: list[tuple[int | str | None, int]] = [
+            (row_id, places[key]) for row_id, key in self._ids.values() if key in places
+        ]
+        return rows + [(None, at) for key, at in places.items() if key not in self._named]
+
+    def take(self, line: bytes) -> bool:
+        """Take in an intact line about a row; False if it is forged."""
+        content = lines.read(line)
+        try:
+            key = unhexlify(line[lines.KEY])
+        except ValueError:
+            return False
+        if content is None:
+            return False
+        if line[lines.SORT] != lines.ID:
+            result = lines.to_result(content, key) or lines.to_failure(content, key)
+            if result is None:
+                return False
+            self._keep(key, result, content.get("t"))
+        row_id = content.get("id")
+        if isinstance(row_id, (int, str)):
+            self._ids[lines.id_text(row_id)] = (row_id, key)
+            self._named.add(key)
+        return True
+
+    def _keep(self, key: bytes, result: RowResult, time: Any) -> None:
+        at = self._places.get(key)
+        if at is None:
+            at = self._places[key] = len(self.errors)
+            self._add_row()
+        elif result.status == "failed" and self.errors[at] is None:
+            return
+        self.errors[at] = result.error
+        self.tokens_in[at], self.tokens_out[at] = result.usage.tokens_in, result.usage.tokens_out
+        self.costs[at] = result.usage.cost
+        self.times[at] = time if type(time) is int and 0 <= time <= _LATEST else None
+        values = result.values or {}
+        for name in values:
+            if name not in self.cells:
+                self.cells[name] = [None] * len(self.errors)
+        for name, column in self.cells.items():
+            value = values.get(name)
+            if type(value) is str and len(value) <= LABEL:
+                value = intern(value)  # one text for all rows
+            column[at] = value
+
+    def _add_row(self) -> None:
+        self.errors.append(None)
+        self.tokens_in.append(0)
+        self.tokens_out.append(0)
+        self.costs.append(None)
+        self.times.append(None)
+        for column in self.cells.values():
+            column.append(None)
+
+
+class Reader:
+    """Reads the same files, oldest first, as often as is needed; others may write them meanwhile.
+
+    damaged: lines that the last reading skipped. foreign: lines of JSON that are not ours.
+    left_out: of several files those that cannot be read, each with the reason.
+    Raises OSError where the only file, or the last of them, cannot be read.
+    """
+
+    def __init__(self, paths: Sequence[Path], ops: FileOps) -> None:
+        self._paths = paths
+        self._ops = ops
+        self.damaged = 0
+        self.foreign = 0
+        self.left_out: dict[Path, str] = {}
+
+    def tasks(self) -> list[FoundTask]:
+        """The tasks in the files, the one that was written to last at the end."""
+        found: dict[bytes, FoundTask] = {}
+        newest: dict[bytes, int] = {}
+        for number, line in enumerate(self._lines()):
+            short = line[lines.TASK]
+            newest[short] = number
+            task = found.get(short)
+            if task is None:
+                task = found[short] = FoundTask(short.decode(errors="replace"), {}, None)
+            if line[lines.SORT] == lines.SETTINGS:
+                _tell_task(task, line)
+            else:
+                task.lines += 1
+        return [found[short] for short in sorted(newest, key=newest.__getitem__)]
+
+    def answers(self, task: FoundTask) -> Answers:
+        """The task's rows."""
+        answers, short = Answers(), task.digest[:12].encode()
+        for line in self._lines():
+            if line[lines.TASK] == short and line[lines.SORT] != lines.SETTINGS:
+                self.damaged += not answers.take(line)
+        return answers
+
+    def _lines(self) -> Iterator[bytes]:
+        """The intact lines of ours."""
+        self.damaged = self.foreign = 0
+        self.left_out = {}
+        for path in self._paths:
+            try:
+                yield from self._lines_of(path)
+            except OSError as exc:
+                self.left_out[path] = exc.strerror or str(exc)
+                if len(self.left_out) == len(self._paths):
+                    raise
+
+    def _lines_of(self, path: Path) -> Iterator[bytes]:
+        for group in self._groups(path):
+            for line in group.lines:
+                if lines.intact(line):
+                    yield line
+                else:
+                    yield from self._odd(line, is_tail=group.is_tail)
+
+    def _odd(self, line: bytes, *, is_tail: bool) -> Iterator[bytes]:
+        found = lines.salvage(line)
+        if not is_tail:  # a tail may be just being written
+            self.damaged += found.damaged
+        self.foreign += found.foreign
+        for _, piece in found.whole:
+            yield piece
+
+    def _groups(self, path: Path) -> Iterator[Group]:
+        if is_database(path):
+            database = Database(path, self._ops, write=False)
+            try:
+                for line in database.all_lines():
+                    yield Group(0, [line], 0)
+            finally:
+                database.close()
+        else:
+            fd = self._ops.open(path, READ)
+            try:
+                yield from whole_lines(self._ops, fd, 0)
+            finally:
+                self._ops.close(fd)
+
+
+def _tell_task(task: FoundTask, line: bytes) -> None:
+    content = lines.read(line) or {}
+    settings, begun = content.get("settings"), content.get("t")
+    if isinstance(settings, dict):
+        task.digest = line[lines.KEY].decode(errors="replace")
+        task.settings = settings
+        task.begun = begun if type(begun) is int and 0 <= begun <= _LATEST else None

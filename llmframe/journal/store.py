@@ -1,0 +1,219 @@
+"""Journal: a file of lines, its index and its writer; one process writes it."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from binascii import unhexlify
+from typing import TYPE_CHECKING, Any
+
+from llmframe.journal import lines
+from llmframe.journal.index import Index, whole_lines
+from llmframe.journal.writer import Writer
+from llmframe.system.files import READ, FileOps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+    from pathlib import Path
+
+    from llmframe.results import RowResult
+
+_BEGIN = b'{"k":"'
+_NO_FILE = -1
+_BLOCK = 1 << 14  # bytes read at once: some 50 lines; rows are mostly asked for in their order
+_BEFORE = _BLOCK // 4  # of them before the line asked for: answers come a little out of order
+
+
+class Journal:
+    """A journal file that is read and, if asked, written; a Store.
+
+    Opening raises OSError, and LockHeldError if it shall be written and another process does.
+    """
+
+    def __init__(self, path: Path, ops: FileOps, *, write: bool) -> None:
+        self.path = path
+        self.index = Index()
+        self.users = 0
+        self.listeners: list[Callable[[OSError], None]] = []
+        self._ops = ops
+        self._ids: set[bytes] | None = None
+        self._block = (0, b"")  # what was read last, and its offset
+        self._changing = threading.RLock()
+        self._writer = Writer(path, ops, self._tell) if write else None
+        self._fd = _NO_FILE
+        try:
+            self._fd = ops.open(path, READ)
+            self._is_named = ops.is_at(self._fd, path)  # some mounted drives number files anew
+        except BaseException:
+            self.close()
+            raise
+
+    def is_current(self) -> bool:
+        """Whether the file is still the one at its path; it may have been deleted or replaced."""
+        return not self._is_named or self._ops.is_at(self._fd, self.path)
+
+    @property
+    def tasks(self) -> Collection[bytes]:
+        """Digests, in order of appearance."""
+        return self.index.tasks.keys()
+
+    @property
+    def answers(self) -> int:
+        """Keys with an answer."""
+        return len(self.index.answers)
+
+    @property
+    def damaged(self) -> int:
+        """Lines that were ours and are not whole."""
+        return self.index.damaged
+
+    @property
+    def foreign(self) -> int:
+        """Lines of JSON that are not ours."""
+        return self.index.foreign
+
+    @property
+    def notes(self) -> list[str]:
+        """Whether another process could write the file meanwhile."""
+        if self._writer is None or self._writer.locked:
+            return []
+        return [
+            f"{self.path.parent} knows no file locks: do not run two notebooks on "
+            f"{self.path.name} at once."
+        ]
+
+    def start_writing(self) -> None:
+        """Become the file's one writer. Raises OSError, LockHeldError."""
+        with self._changing:
+            if self._writer is None:
+                self._writer = Writer(self.path, self._ops, self._tell)
+
+    def read_on(self) -> None:
+        """Index what the file has and the index has not. Raises OSError."""
+        with self._changing:
+            self.index.read_on(self._ops, self._fd)
+            self._ids = None
+            if self._writer is not None and self.index.end_tail():
+                self._writer.begin_with_newline()
+
+    def is_strange(self) -> bool:
+        """Whether the file holds something, but no line of ours or of JSON. Raises OSError."""
+        index, tail = self.index, self.index.tail
+        if index.answers or index.tasks or index.foreign or not (index.damaged or tail):
+            return False
+        begin = self._line_at(0)[: len(_BEGIN)]
+        torn_at_once = not index.damaged and _BEGIN.startswith(begin)
+        return begin != _BEGIN and not torn_at_once and lines.foreign(tail) is None
+
+    def content(self, key: bytes) -> dict[str, Any] | None:
+        """The line of the newest answer to key as it was written; None without one."""
+        at = self.index.answers.get(key)
+        return None if at is None else lines.read(self._line_at(at))
+
+    def get(self, key: bytes) -> RowResult | None:
+        """The newest answer to key, None without one."""
+        at = self.index.answers.get(key)
+        if at is None:
+            return None
+        result = lines.to_result(lines.read(self._line_at(at)), key)
+        if result is None:  # damaged since it was indexed
+            with self._changing:
+                self._block = (0, b"")
+                self.index.damaged += 1
+                if self.index.answers.get(key) == at:
+                    del self.index.answers[key]
+        return result
+
+    def append(self, line: bytes, key: bytes, row_id: str | None) -> None:
+        """Write one line. Raises OSError."""
+        with self._changing:
+            at = self._write(line)
+            if line[lines.SORT] == lines.ANSWER:
+                self.index.answers[key] = at
+            if row_id is not None and self._ids is not None:
+                self._ids.add(_pair(key, row_id))
+
+    def append_task(self, line: bytes, digest: bytes) -> None:
+        """Write a task's line, unless the file has it. Raises OSError."""
+        with self._changing:
+            if digest not in self.index.tasks:
+                self.index.tasks[digest] = self._write(line)
+
+    def has_id(self, key: bytes, row_id: str) -> bool:
+        """Whether a line says that the row of this id has this key. Raises OSError."""
+        return _pair(key, row_id) in self._known_ids()
+
+    def load_ids(self) -> None:
+        """Read which row has which key, once. Raises OSError."""
+        self._known_ids()
+
+    def all_lines(self) -> Iterator[bytes]:
+        """Every line of the file, damaged and foreign ones too. Raises OSError."""
+        for group in whole_lines(self._ops, self._fd, 0):
+            yield from group.lines
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until all lines are on the disk; False if they are not, or not in time."""
+        return self._writer is None or self._writer.flush(timeout)
+
+    def close(self) -> None:
+        """Bring all to the disk and give everything back."""
+        if self._writer is not None:
+            self._writer.close()
+        with contextlib.suppress(OSError):  # nothing was written through it
+            self._ops.close(self._fd)
+        self._fd = _NO_FILE  # its number may soon be another file's
+
+    def leave_to_parent(self) -> None:
+        """In a forked child: reading goes on, writing is the parent's."""
+        self._changing = threading.RLock()
+        if self._writer is not None:
+            self._writer.leave_to_parent()
+
+    def _write(self, line: bytes) -> int:
+        assert self._writer is not None
+        at = self._writer.write(line)
+        if at == self.index.end:
+            self.index.end += len(line)
+        return at
+
+    def _line_at(self, at: int) -> bytes:
+        begin, block = self._block
+        end = block.find(b"\n", at - begin) if begin <= at else -1
+        if end < 0:
+            begin = max(0, at - _BEFORE)
+            block = self._ops.read_at(self._fd, _BLOCK, begin)
+            self._block = (begin, block)  # one step: threads read here beside each other
+            end = block.find(b"\n", at - begin)
+        return self._long_line_at(at) if end < 0 else block[at - begin : end]
+
+    def _long_line_at(self, at: int) -> bytes:
+        found, size = b"", _BLOCK
+        while block := self._ops.read_at(self._fd, size, at + len(found)):
+            head, newline, _ = block.partition(b"\n")
+            found += head
+            if newline:
+                break
+            size = 2 * size
+        return found
+
+    def _known_ids(self) -> set[bytes]:
+        with self._changing:
+            if self._ids is None:
+                self._ids = set(self._find_ids())
+            return self._ids
+
+    def _find_ids(self) -> Iterator[bytes]:
+        for line in self.all_lines():
+            if b'"id":' in line and lines.intact(line):
+                found = lines.id_bytes(line)
+                if found is not None:
+                    yield unhexlify(line[lines.KEY]) + found
+
+    def _tell(self, error: OSError) -> None:
+        for listener in tuple(self.listeners):
+            listener(error)
+
+
+def _pair(key: bytes, row_id: str) -> bytes:
+    return key + row_id.encode(errors="surrogatepass")

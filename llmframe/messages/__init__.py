@@ -1,0 +1,1 @@
+"""Sentences for people that need more than their place knows."""

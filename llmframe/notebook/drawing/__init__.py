@@ -1,0 +1,1 @@
+"""Plain HTML and text, made from values."""

@@ -1,0 +1,145 @@
+"""The card that stays when a run has ended: static HTML, and the same as text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from llmframe.notebook.drawing import style
+from llmframe.notebook.drawing.counts import bar_html, kinds, legend_html
+from llmframe.notebook.drawing.escape import html, plain
+from llmframe.notebook.drawing.format import amount, count, money, noun, plural, rate, span
+
+if TYPE_CHECKING:
+    from llmframe.engine.report import RunReport
+    from llmframe.notebook.view import Ending
+
+NOTES_SHOWN = 6
+_SENTENCES = 800  # characters of what is said to the person
+
+
+def card_html(ending: Ending) -> str:
+    """The card as HTML: no script, no style block, readable without any style at all."""
+    report = ending.report
+    head = style.head(_title_html(ending), _by_html(ending))
+    facts = style.facts(_spent_facts(report))
+    lines = (style.line(text) for text in _lines(ending))
+    return style.frame((head, bar_html(report), legend_html(report), facts, *lines))
+
+
+def _reached(report: RunReport) -> tuple[str, str]:
+    """The rows that are done, and of how many where some are left."""
+    if report.pending:
+        return count(report.done), f"of {plural(report.rows, 'row')}"
+    return count(report.rows), noun(report.rows, "row")
+
+
+def _title_html(ending: Ending) -> str:
+    number, words = _reached(ending.report)
+    state = style.chip(html(ending.headline, limit=40), _tint(ending))
+    took = f"<b>{span(ending.report.seconds)}</b>"
+    return f"{style.big(number)} {style.soft(words + ' in')} {took} &nbsp; {state}"
+
+
+def _tint(ending: Ending) -> str:
+    if ending.snapshot.status == "aborted":
+        return "bad"
+    return "wait" if ending.report.pending else "good"
+
+
+def _by_html(ending: Ending) -> str:
+    model = style.mono(html(ending.model, limit=80))
+    if not ending.report.rows_per_second:
+        return model
+    speed, unit = rate(ending.report.rows_per_second)
+    return f"<b>{speed}</b> {style.soft(unit)} &nbsp; {model}"
+
+
+def _spent_facts(report: RunReport) -> list[str]:
+    retries = noun(report.retries, "retry", "retries")
+    facts = [
+        (report.pending, count(report.pending), "not reached"),
+        (True, count(report.requests), noun(report.requests, "request")),
+        (True, count(report.retries), f"{retries}, {plural(report.refusals, 'refusal')}"),
+        (True, amount(report.tokens_in + report.tokens_out), "tokens"),
+        (report.cost is not None, money(report.cost or 0.0), "spent"),
+        (report.shared, count(report.shared), "equal rows"),
+    ]
+    return [style.fact(number, words) for shown, number, words in facts if shown]
+
+
+def _lines(ending: Ending) -> list[str]:
+    report = ending.report
+    lines = []
+    if ending.snapshot.message:
+        lines.append(html(ending.snapshot.message, limit=_SENTENCES))
+    if report.errors_by_kind:
+        lines.append(f"{style.soft('failed')} {html(kinds(report.errors_by_kind))}")
+    if report.limited_by and report.requests:
+        lines.append(f"{style.soft('limited by')} {html(report.limited_by)}")
+    lines += [f"{style.chip('note', 'wait')} {html(note)}" for note in _notes(ending)]
+    if ending.next_step:
+        lines.append(html(ending.next_step, limit=_SENTENCES))
+    if report.checkpoint:
+        lines.append(f"{style.soft('checkpoint')} {style.mono(html(report.checkpoint))}")
+    return lines
+
+
+def _notes(ending: Ending) -> list[str]:
+    notes = list(ending.notes[:NOTES_SHOWN])
+    left = len(ending.notes) - len(notes)
+    return [*notes, f"and {plural(left, 'more note')}"] if left else notes
+
+
+def card_text(ending: Ending) -> str:
+    """The card as lines of text, for terminals, logs and viewers without HTML."""
+    report = ending.report
+    details = [
+        ("failed", kinds(report.errors_by_kind)),
+        ("limited by", plain(report.limited_by) if report.requests else ""),
+        *(("note", plain(note)) for note in _notes(ending)),
+        ("checkpoint", plain(report.checkpoint or "")),
+    ]
+    lines = [
+        _title_text(ending),
+        _rows_text(report),
+        _spent_text(report),
+        plain(ending.snapshot.message, limit=_SENTENCES),
+        *(f"{name}: {text}" for name, text in details if text),
+        plain(ending.next_step, limit=_SENTENCES),
+    ]
+    return "\n  ".join(line for line in lines if line)
+
+
+def _title_text(ending: Ending) -> str:
+    report = ending.report
+    rows, speed = " ".join(_reached(report)), " ".join(rate(report.rows_per_second))
+    model = f", {plain(ending.model, limit=80)}" if ending.model else ""
+    took = span(report.seconds)
+    return f"llmframe: {plain(ending.headline, limit=40)}, {rows} in {took} ({speed}){model}"
+
+
+def _rows_text(report: RunReport) -> str:
+    sources = _counted((report.reused, "reused"), (report.shared, "equal rows not sent"))
+    rows = _counted(
+        (report.failed, "failed"),
+        (report.skipped, "skipped (blank)"),
+        (report.pending, "not reached"),
+    )
+    ok = f"{count(report.ok)} ok" + (f" ({', '.join(sources)})" if sources else "")
+    return ", ".join([ok, *rows])
+
+
+def _counted(*numbers: tuple[int, str]) -> list[str]:
+    return [f"{count(number)} {words}" for number, words in numbers if number]
+
+
+def _spent_text(report: RunReport) -> str:
+    words = [
+        plural(report.requests, "request"),
+        plural(report.retries, "retry", "retries"),
+        plural(report.refusals, "refusal"),
+        f"{amount(report.tokens_in)} tokens in, {amount(report.tokens_out)} out",
+    ]
+    if report.cost is not None:
+        words.append(money(report.cost))
+    return ", ".join(words)

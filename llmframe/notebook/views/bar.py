@@ -1,0 +1,84 @@
+"""The live view of a terminal: a tqdm text bar, and the card as text below it."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from typing import TYPE_CHECKING, Any
+
+from llmframe.notebook.drawing.card import card_text
+from llmframe.notebook.drawing.escape import plain
+from llmframe.notebook.drawing.live import live_words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from llmframe.engine.report import Snapshot
+    from llmframe.notebook.view import Ending
+
+_FORMAT = "{percentage:3.0f}%|{bar}| {desc}"
+_BAR_WIDTH = 20  # columns that are left to the bar itself
+_DIGITS = str.maketrans("", "", "0123456789")
+
+
+class TextBar:
+    """A bar on standard error; speed and time left are ours, not tqdm's."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._said: set[str] = set()
+
+    def open(self) -> None:
+        """Nothing yet: how many rows there are is known at the first refresh."""
+
+    def refresh(self, snapshot: Snapshot) -> None:
+        """Draw the bar; a new message goes above it."""
+        if self._bar is None:
+            self._bar = _new_bar(snapshot)
+        self._say(plain(snapshot.message))
+        self._bar.n = snapshot.done
+        room = shutil.get_terminal_size().columns - _BAR_WIDTH
+        self._bar.set_description_str(fitting(live_words(snapshot), room), refresh=False)
+        self._bar.refresh()
+
+    def _say(self, message: str) -> None:
+        """Write a message once, however its numbers count down."""
+        known = message.translate(_DIGITS)
+        if known and known not in self._said:
+            self._said.add(known)
+            self._bar.write(message, file=sys.stderr)
+
+    def close(self, ending: Ending) -> None:
+        """Leave the bar as it ended, red where rows are missing, and print the card."""
+        if self._bar is not None:
+            report = ending.report
+            self._bar.colour = "red" if report.failed or report.pending else "green"
+            self.refresh(ending.snapshot)
+            self._bar.close()
+        sys.stderr.write(card_text(ending) + "\n")
+
+
+def fitting(words: Iterable[str], room: int) -> str:
+    """The words that fit into ``room`` columns, in their order; the first always."""
+    text = ""
+    for word in words:
+        longer = f"{text}, {word}" if text else word
+        if not text or len(longer) <= room:
+            text = longer
+    return text
+
+
+def _new_bar(snapshot: Snapshot) -> Any:
+    from tqdm import tqdm
+
+    class Bar(tqdm):  # type: ignore[type-arg]
+        monitor_interval = 0  # no watching thread: the run's timer draws
+
+    return Bar(
+        total=snapshot.rows,
+        initial=snapshot.done,
+        bar_format=_FORMAT,
+        dynamic_ncols=True,
+        leave=True,
+        file=sys.stderr,
+    )

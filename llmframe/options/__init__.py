@@ -1,0 +1,1 @@
+"""The options of every call: declared, checked, layered."""

@@ -1,0 +1,1 @@
+"""Is it right: what a tagged frame holds."""

@@ -1,0 +1,130 @@
+"""What a column of answers holds, counted: labels by how often, numbers and texts by size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from llmframe.frame.cells import cell_text, column_cells, is_missing
+from llmframe.notebook.drawing.format import plural
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+BARS = 10  # labels shown; of more the most frequent, the rest together
+BINS = 24  # of a histogram
+OTHER = "(others)"
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """What one column holds.
+
+    name: the column's. answered: rows with a value. missing: rows answered with none.
+    bars: labels and how often each came; labels are foreign text.
+    bins: counts of a histogram from low to high, which are texts to show; empty with bars.
+    note: what else there is to say.
+    """
+
+    name: str
+    answered: int
+    missing: int
+    bars: tuple[tuple[str, int], ...] = ()
+    bins: tuple[int, ...] = ()
+    low: str = ""
+    high: str = ""
+    note: str = ""
+
+
+def distribution(name: str, answers: pd.Series[Any]) -> Distribution:
+    """Count a column. answers: its cells in the rows that were answered."""
+    cells = answers.dropna()
+    base = Distribution(name, len(cells), len(answers) - len(cells))
+    if cells.empty:
+        return base
+    if isinstance(cells.dtype, pd.CategoricalDtype):
+        return _labels(base, cells.value_counts(sort=False))
+    if pd.api.types.is_bool_dtype(cells.dtype):
+        return _labels(base, cells.value_counts())
+    if pd.api.types.is_numeric_dtype(cells.dtype):
+        return _numbers(base, cells)
+    if pd.api.types.is_datetime64_any_dtype(cells.dtype):
+        return _dates(base, cells)
+    return _objects(base, cells)
+
+
+def _labels(base: Distribution, counts: pd.Series[int]) -> Distribution:
+    """In the order given; where there are too many the most frequent and the rest."""
+    if len(counts) > BARS:
+        counts = counts.sort_values(ascending=False)
+    pairs = [(cell_text(label), int(number)) for label, number in counts.items()]
+    rest = sum(number for _, number in pairs[BARS - 1 :])
+    if len(pairs) > BARS:
+        pairs = [*pairs[: BARS - 1], (OTHER, rest)]
+    return replace(base, bars=tuple(pairs))
+
+
+def _numbers(base: Distribution, cells: pd.Series[Any]) -> Distribution:
+    if cells.nunique() <= BARS:
+        return _labels(base, cells.value_counts().sort_index())
+    numbers = cells.astype(float)
+    numbers = numbers[np.isfinite(numbers)]
+    note = f"median {_short(numbers.median())}"
+    low, high = _short(numbers.min()), _short(numbers.max())
+    return replace(base, bins=_binned(numbers), low=low, high=high, note=note)
+
+
+def _short(number: float) -> str:
+    return f"{number:,.4g}"
+
+
+def _dates(base: Distribution, cells: pd.Series[Any]) -> Distribution:
+    if cells.nunique() <= BARS:
+        return _labels(base, cells.dt.strftime("%Y-%m-%d").value_counts().sort_index())
+    days = cells.astype("int64")
+    low, high = (f"{end:%Y-%m-%d}" for end in (cells.min(), cells.max()))
+    return replace(base, bins=_binned(days), low=low, high=high)
+
+
+def _binned(numbers: pd.Series[Any]) -> tuple[int, ...]:
+    binned = pd.cut(numbers, BINS, labels=False).value_counts()
+    return tuple(int(binned.get(at, 0)) for at in range(BINS))
+
+
+def _objects(base: Distribution, cells: pd.Series[Any]) -> Distribution:
+    values = column_cells(cells)
+    if all(isinstance(value, str) for value in values):
+        return _texts(base, values)
+    if all(isinstance(value, list) for value in values):
+        return _lists(base, values)
+    names = [name for value in values if isinstance(value, dict) for name in _filled(value)]
+    return replace(_labels(base, _counted(names)), note="names with a value")
+
+
+def _filled(value: dict[Any, Any]) -> list[Any]:
+    return [name for name, held in value.items() if not is_missing(held)]
+
+
+def _texts(base: Distribution, texts: Sequence[str]) -> Distribution:
+    counts = _counted(texts)
+    if len(counts) <= BARS and len(counts) <= len(texts) / 2:
+        return _labels(base, counts)
+    lengths = pd.Series([len(text) for text in texts])
+    note = f"median {lengths.median():,.0f} characters; {plural(len(counts), 'different text')}"
+    if lengths.nunique() == 1:
+        return replace(base, note=note)
+    low, high = f"{lengths.min():,}", f"{lengths.max():,}"
+    return replace(base, bins=_binned(lengths), low=low, high=high, note=note)
+
+
+def _lists(base: Distribution, lists: Sequence[list[Any]]) -> Distribution:
+    entries = [cell_text(entry) for entries in lists for entry in entries]
+    note = f"{len(entries) / len(lists):.1f} a row"
+    return replace(_labels(base, _counted(entries)), note=note)
+
+
+def _counted(values: Sequence[Any]) -> pd.Series[int]:
+    return pd.Series(values, dtype=object).value_counts()

@@ -1,0 +1,1 @@
+"""A run's handle, and the loop that it lives on."""

@@ -1,1 +1,0 @@
-"""The battery: every fault and every risk that the project promises to survive, one test each."""

@@ -1,0 +1,129 @@
+"""What a run may spend: reserved before, settled after."""
+
+from __future__ import annotations
+
+import math
+import sys
+
+import pytest
+
+from llmframe.engine.governor.outage import Outage
+from llmframe.engine.governor.repeats import RepeatBudget
+from llmframe.engine.governor.tokens import TokenMeter
+from llmframe.engine.rows.budget import Budget
+from llmframe.providers.prices import Prices, known_prices
+from llmframe.results import Usage
+
+
+def test_tokens_are_counted_in_and_out_together():
+    budget = Budget(max_tokens=100)
+    assert budget.reserve(Usage(40, 20))
+    assert not budget.reserve(Usage(40, 20))
+    budget.settle(Usage(40, 20), Usage(30, 10))
+    assert budget.reserve(Usage(40, 20))
+
+
+def test_money_is_counted_by_the_prices():
+    budget = Budget(max_cost=1.0, prices=Prices(1.0, 2.0))
+    assert budget.reserve(Usage(400_000, 200_000))
+    assert not budget.reserve(Usage(400_000, 0))
+
+
+def test_the_endpoint_s_own_word_beats_the_prices():
+    budget = Budget(max_cost=1.0, prices=Prices(1.0, 2.0))
+    assert budget.priced(Usage(1_000_000, 0, cost=0.1)).cost == 0.1
+    assert budget.priced(Usage(1_000_000, 0)).cost == pytest.approx(1.0)
+
+
+def test_without_prices_and_without_a_word_there_is_no_cost():
+    assert Budget().priced(Usage(5, 5)).cost is None
+    assert not Budget().is_set
+    assert Budget(max_tokens=1).is_set
+
+
+def test_prices_are_looked_up_offline_where_the_package_is_installed():
+    pytest.importorskip("genai_prices")
+    prices = known_prices("deepseek-chat", "https://api.deepseek.com/v1")
+    assert prices is not None
+    assert prices.per_million_in > 0
+    assert known_prices("no-such-model", "http://localhost:1/v1") is None
+
+
+def test_without_the_package_no_price_is_known(monkeypatch):
+    monkeypatch.setitem(sys.modules, "genai_prices", None)
+    assert known_prices("deepseek-chat", "https://api.deepseek.com/v1") is None
+
+
+def test_tokens_are_learnt_from_what_the_provider_counted():
+    meter = TokenMeter()
+    assert meter.tokens_in(400) == pytest.approx(100)
+    for _ in range(100):
+        meter.learn(400, Usage(150, 30))
+    assert meter.tokens_in(400) == pytest.approx(150)
+    assert meter.mean_out == pytest.approx(30)
+    assert meter.high_out == 30
+
+
+def test_an_answer_without_usage_teaches_nothing():
+    meter = TokenMeter()
+    meter.learn(400, Usage())
+    assert meter.tokens_in(400) == pytest.approx(100)
+
+
+def test_repeats_beyond_a_fifth_and_ten_a_second_wait():
+    budget = RepeatBudget()
+    waits = [budget.wait(0.0) for _ in range(30)]
+    assert waits[:10] == [0.0] * 10
+    assert waits[-1] == pytest.approx(2.0)
+    assert RepeatBudget().wait(100.0) == 0.0
+
+
+def test_requests_earn_repeats():
+    budget = RepeatBudget()
+    for _ in range(20):
+        budget.wait(0.0)
+    for _ in range(50):
+        budget.sent()
+    assert budget.wait(0.0) < 0.2
+
+
+@pytest.mark.parametrize(
+    ("limit", "left", "answered", "enough"),
+    [
+        (4, math.inf, True, 5),
+        (50, math.inf, True, 25),
+        (50, 7, True, 7),
+        (50, 7, False, 7),
+        (50, 3, True, 3),
+        (50, 1, True, 2),
+        (50, 1, False, 5),
+        (4, 2, True, 2),
+    ],
+)
+def test_an_outage_begins_when_all_of_the_last_results_were_lost(limit, left, answered, enough):
+    outage = Outage()
+    told = [outage.failed(7.0, 6.0, limit, left, answered=answered) for _ in range(enough + 1)]
+    assert told == [False] * (enough - 1) + [True, False]
+    assert (outage.is_on, outage.since, outage.is_sure) == (True, 7.0, False)
+    outage.got_through(8.0)
+    assert not outage.is_on
+
+
+def test_an_answer_to_what_was_sent_before_the_first_loss_does_not_end_the_streak():
+    outage = Outage()
+    outage.failed(7.0, 6.0, 4, 10, answered=True)
+    outage.got_through(5.0)
+    assert outage.streak == 0
+    outage.got_through(6.5)
+    outage.got_through(6.6)
+    assert outage.streak == 1
+
+
+def test_the_first_look_comes_at_once_and_only_when_it_is_lost_the_outage_is_sure():
+    outage = Outage()
+    assert outage.next_look() == 0
+    assert not outage.is_sure
+    assert [outage.next_look() for _ in range(6)] == [1, 2, 4, 8, 15, 15]
+    assert outage.is_sure
+    outage.got_through(8.0)
+    assert not outage.is_sure

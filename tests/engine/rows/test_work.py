@@ -1,0 +1,415 @@
+"""What is sent next: fresh rows in order, waiting rows when they are due, last rows alone."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llmframe.engine.row import Row
+from llmframe.engine.rows.work import Work
+from llmframe.providers.dialect import FULL_DIALECT
+from llmframe.results import Usage
+from tests.kits import virtual_time
+
+
+def new_work(limit=10):
+    return Work(asyncio.get_running_loop().time, lambda: limit)
+
+
+def row(position=0):
+    return Row(position, b"k", "text")
+
+
+async def settled():
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+def ask(work):
+    return asyncio.create_task(work.next())
+
+
+def in_virtual_time(test):
+    """Run an async test on a loop of virtual time."""
+
+    def run():
+        virtual_time.run(test())
+
+    run.__name__ = test.__name__
+    return run
+
+
+@in_virtual_time
+async def test_fresh_rows_come_in_order():
+    work = new_work()
+    for position in range(3):
+        work.add(position)
+    work.planned()
+    assert [await work.next() for _ in range(3)] == [0, 1, 2]
+    for _ in range(3):
+        work.done()
+    assert await work.next() is None
+
+
+@in_virtual_time
+async def test_there_is_no_end_before_all_is_planned():
+    work = new_work()
+    waiting = ask(work)
+    await settled()
+    assert not waiting.done()
+    work.add(7)
+    assert await waiting == 7
+    work.done()
+    end = ask(work)
+    await settled()
+    assert not end.done()
+    work.planned()
+    assert await end is None
+
+
+@in_virtual_time
+async def test_there_is_no_end_while_a_row_is_out():
+    work = new_work()
+    work.add(0)
+    work.planned()
+    await work.next()
+    others = [ask(work) for _ in range(3)]
+    await settled()
+    assert not any(each.done() for each in others)
+    work.done()
+    assert await asyncio.gather(*others) == [None] * 3
+
+
+@in_virtual_time
+async def test_nothing_to_do_is_the_end_at_once():
+    work = new_work()
+    work.planned()
+    assert await work.next() is None
+
+
+@in_virtual_time
+async def test_a_row_that_waits_comes_when_it_is_due_and_before_fresh_ones():
+    work, loop = new_work(), asyncio.get_running_loop()
+    for position in range(3):
+        work.add(position)
+    work.planned()
+    waits = row(await work.next())
+    began = loop.time()
+    work.give_back(waits, loop.time() + 5)
+    assert work.waiting == 1
+    assert await work.next() == 1
+    await asyncio.sleep(6)
+    assert await work.next() is waits
+    assert await work.next() == 2
+    later = row(2)
+    work.give_back(later, loop.time() + 7)
+    assert await work.next() is later
+    assert loop.time() - began == pytest.approx(13)
+
+
+@in_virtual_time
+async def test_rows_that_wait_come_in_the_order_they_are_due():
+    work, loop = new_work(), asyncio.get_running_loop()
+    rows = []
+    for position in range(4):
+        work.add(position)
+        rows.append(row(await work.next()))
+    for each, wait in zip(rows, (3, 1, 2, 1), strict=True):
+        work.give_back(each, loop.time() + wait)
+    assert [(await work.next()).position for _ in range(4)] == [1, 3, 2, 0]
+
+
+@in_virtual_time
+async def test_a_row_given_back_for_now_wakes_who_rests():
+    work, loop = new_work(), asyncio.get_running_loop()
+    work.add(0)
+    work.planned()
+    taken = row(await work.next())
+    resting = [ask(work) for _ in range(3)]
+    await settled()
+    work.give_back(taken, loop.time())
+    await settled()
+    (woken,) = [each for each in resting if each.done()]
+    assert await woken is taken
+    work.done()
+    await asyncio.wait(resting)
+
+
+@in_virtual_time
+async def test_an_earlier_row_moves_the_alarm_forward():
+    work, loop = new_work(), asyncio.get_running_loop()
+    first, second = row(0), row(1)
+    for position in range(2):
+        work.add(position)
+        await work.next()
+    resting = [ask(work), ask(work)]
+    await settled()
+    began = loop.time()
+    work.give_back(first, began + 100)
+    await settled()
+    work.give_back(second, began + 1)
+    done, _ = await asyncio.wait(resting, return_when=asyncio.FIRST_COMPLETED)
+    assert loop.time() == pytest.approx(began + 1)
+    assert [await each for each in done] == [second]
+    await asyncio.wait(resting)
+    assert loop.time() == pytest.approx(began + 100)
+
+
+@in_virtual_time
+async def test_nothing_fresh_is_taken_while_twice_the_limit_waits():
+    work, loop = new_work(limit=2), asyncio.get_running_loop()
+    for position in range(10):
+        work.add(position)
+    for position in range(4):
+        assert await work.next() == position
+        work.give_back(row(position), loop.time() + 10)
+    began = loop.time()
+    assert (await work.next()).position == 0
+    assert loop.time() == pytest.approx(began + 10)
+
+
+@in_virtual_time
+async def test_a_last_row_comes_alone_when_all_others_are_done():
+    work, loop = new_work(), asyncio.get_running_loop()
+    for position in range(4):
+        work.add(position)
+    work.planned()
+    last = [row(await work.next()), row(await work.next())]
+    for each in last:
+        each.is_last = True
+        work.give_back(each, loop.time())
+    assert [await work.next(), await work.next()] == [2, 3]
+    assert work.waiting == 2
+    workers = [ask(work) for _ in range(3)]
+    await settled()
+    work.done()
+    await settled()
+    assert not any(each.done() for each in workers)
+    work.done()  # now only last rows are left
+    await settled()
+    (first,) = [each for each in workers if each.done()]
+    assert await first is last[0]
+    work.done()
+    await settled()
+    assert sum(each.done() for each in workers) == 2
+    work.done()
+    assert [await each for each in workers].count(None) == 1
+
+
+@in_virtual_time
+async def test_a_last_row_that_has_to_wait_again_is_due_then():
+    work, loop = new_work(), asyncio.get_running_loop()
+    work.add(0)
+    work.planned()
+    last = row(await work.next())
+    last.is_last = True
+    work.give_back(last, loop.time() + 5)
+    assert await work.next() is last
+    work.give_back(last, loop.time() + 7)
+    assert await work.next() is last
+    assert loop.time() == pytest.approx(1012)
+
+
+@in_virtual_time
+async def test_a_last_row_is_not_forgotten_when_planning_ends_with_everybody_at_rest():
+    work, loop = new_work(), asyncio.get_running_loop()
+    work.add(0)
+    last = row(await work.next())
+    last.is_last = True
+    work.give_back(last, loop.time())
+    resting = [ask(work) for _ in range(3)]
+    await asyncio.sleep(1)
+    assert not any(each.done() for each in resting)
+    work.planned()  # all other rows were in the checkpoint
+    await settled()
+    (woken,) = [each for each in resting if each.done()]
+    assert await woken is last
+    work.done()
+    await asyncio.wait(resting)
+
+
+@in_virtual_time
+async def test_after_the_close_nothing_comes_and_who_waited_is_told():
+    work, loop = new_work(), asyncio.get_running_loop()
+    for position in range(5):
+        work.add(position)
+    work.planned()
+    waits, last, out = [row(await work.next()) for _ in range(3)]
+    last.is_last = True
+    work.give_back(waits, loop.time() + 100)
+    work.give_back(last, loop.time() - 1)
+    assert await work.next() == 3
+    work._take()  # finds the last row due and puts it behind all others
+    resting = [ask(work) for _ in range(2)]
+    await settled()
+    assert work.close() == [waits, last]
+    assert await asyncio.gather(*resting) == [None, None]
+    assert await work.next() is None
+    assert (work.closed, work.waiting, work.unattended) == (True, 0, 0)
+    work.done()
+    assert out.position == 2
+    assert work.close() == []
+
+
+@in_virtual_time
+async def test_what_is_added_after_the_close_is_not_kept():
+    work = new_work()
+    work.close()
+    work.add(0)
+    assert work.unattended == 0
+
+
+@in_virtual_time
+async def test_the_close_while_planning_ends_all_workers():
+    work = new_work()
+    workers = [ask(work) for _ in range(3)]
+    await settled()
+    work.close()
+    assert await asyncio.gather(*workers) == [None] * 3
+
+
+@in_virtual_time
+async def test_rows_are_unattended_beyond_the_workers_at_rest():
+    work, loop = new_work(), asyncio.get_running_loop()
+    resting = ask(work)
+    await settled()
+    assert work.unattended == 0
+    for position in range(3):
+        work.add(position)
+    await resting
+    assert work.unattended == 2
+    work.give_back(row(0), loop.time() + 9)
+    assert work.unattended == 3
+    work.close()
+
+
+@in_virtual_time
+async def test_a_worker_that_is_cancelled_at_rest_is_not_woken_for_anybody():
+    work = new_work()
+    gone, stays = ask(work), ask(work)
+    await settled()
+    gone.cancel()
+    await settled()
+    work.add(0)
+    assert await stays == 0
+
+
+@in_virtual_time
+async def test_a_worker_that_is_cancelled_just_after_it_was_woken_passes_it_on():
+    work = new_work()
+    gone, stays = ask(work), ask(work)
+    await settled()
+    work.add(0)
+    gone.cancel()
+    assert await stays == 0
+
+
+@in_virtual_time
+async def test_a_cancelled_worker_is_passed_over():
+    work = new_work()
+    gone, stays = ask(work), ask(work)
+    await settled()
+    gone.cancel()
+    work.add(0)  # before the cancelled one has run
+    assert await stays == 0
+
+
+# -- the notes of a row ----
+
+
+def test_a_row_knows_what_it_has_cost():
+    each = row()
+    each.note_sent(10.0, FULL_DIALECT)
+    each.note_back(10.0, 12.0)
+    each.note_sent(20.0, FULL_DIALECT)
+    each.note_back(20.0, 23.0)
+    assert (each.sent, each.charged, each.busy, each.elapsed) == (2, 2, 5.0, 13.0)
+
+
+def test_a_refusal_uses_up_no_attempt_and_the_first_one_is_remembered():
+    each = row()
+    for now, successes, alone in ((1.0, 5, True), (2.0, 9, False)):
+        each.note_sent(now, FULL_DIALECT)
+        each.note_refused(now, alone=alone, successes=successes, refusals=successes + 1)
+    assert (each.sent, each.charged, each.refused, each.refused_alone) == (2, 0, 2, 1)
+    assert (each.refused_since, each.successes_before, each.refusals_before) == (1.0, 5, 6)
+
+
+def test_a_bad_reply_with_output_was_paid():
+    each = row()
+    each.note_paid(Usage(10, 0))
+    assert each.paid == 0
+    each.note_paid(Usage(10, 3, 0.5))
+    assert (each.paid, each.usage) == (1, Usage(20, 3, 0.5))
+
+
+# -- anything in any order ----
+
+
+class Crowd:
+    """Workers that take rows, give some back, and finish the rest; planning goes on beside."""
+
+    def __init__(self, rows, workers, limit, fates):
+        self.work = new_work(limit)
+        self.rows = rows
+        self.workers = workers
+        self.fates = fates
+        self.finished = []
+        self.waiting_at_most = 0
+
+    async def plan(self):
+        for position in range(self.rows):
+            self.work.add(position)
+            if position % 3 == 0:
+                await asyncio.sleep(0.1)
+        self.work.planned()
+
+    async def serve(self):
+        while (taken := await self.work.next()) is not None:
+            each = row(taken) if isinstance(taken, int) else taken
+            each.sent += 1
+            await asyncio.sleep(0.5)
+            fate = self.fates[(each.position + each.sent) % len(self.fates)]
+            if fate is None or each.sent > 4:
+                self.finished.append(each.position)
+                self.work.done()
+            else:
+                each.is_last = fate == "last"
+                wait = 0.0 if fate == "last" else fate
+                self.work.give_back(each, asyncio.get_running_loop().time() + wait)
+            self.waiting_at_most = max(self.waiting_at_most, len(self.work._waiting))
+
+
+fates = st.lists(st.sampled_from([None, None, 0.0, 0.3, 7.0, "last"]), min_size=1, max_size=7)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 40), st.integers(1, 8), st.integers(1, 8), fates)
+def test_every_row_is_finished_once_whatever_happens_on_the_way(rows, workers, limit, told):
+    async def main():
+        crowd = Crowd(rows, workers, limit, told)
+        await asyncio.gather(crowd.plan(), *(crowd.serve() for _ in range(workers)))
+        assert sorted(crowd.finished) == list(range(rows))
+        assert crowd.waiting_at_most <= 2 * limit + workers
+
+    virtual_time.run(main())
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 8), fates, st.floats(0, 20), st.lists(st.integers(0, 7)))
+def test_a_close_at_any_moment_ends_every_worker(rows, workers, told, moment, cancelled):
+    async def main():
+        crowd = Crowd(rows, workers, 3, told)
+        tasks = [asyncio.create_task(crowd.serve()) for _ in range(workers)]
+        planning = asyncio.create_task(crowd.plan())
+        await asyncio.sleep(moment)
+        for number in cancelled:
+            tasks[number % workers].cancel()
+        crowd.work.close()
+        await asyncio.wait([*tasks, planning])
+        assert len(set(crowd.finished)) == len(crowd.finished)
+
+    virtual_time.run(main())

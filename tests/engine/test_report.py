@@ -1,0 +1,166 @@
+"""Counting a run, and what the person is told at its end."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from llmframe.engine.events import Planned, RequestRefused, RequestSent, RowsDone, RowsReused
+from llmframe.engine.report import RunReport, Snapshot, Tally
+from llmframe.engine.wire.verdict import Verdict
+from llmframe.messages import endings as advice
+from llmframe.messages.remedy import Address
+from llmframe.results import SKIPPED, RowResult, Usage
+
+OK = RowResult("ok", {}, usage=Usage(10, 2, 0.5))
+FAILED = RowResult("failed", error="server: it broke", usage=Usage(3, 0))
+REFUSED = Verdict("refused", "rate_limit", "slow down", 429)
+
+
+class Clock:
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+def new_tally(rows=10):
+    clock = Clock()
+    return Tally(rows, clock, started=clock.now), clock
+
+
+def test_everything_that_happens_is_counted():
+    tally, _ = new_tally()
+    for event in (
+        RequestSent(repeated=False), RequestSent(repeated=True), RequestRefused(REFUSED),
+        RowsDone((0,), OK, "request"), RowsDone((1, 2), OK, "shared"),
+        RowsDone((3,), OK, "checkpoint"), RowsDone((4,), FAILED, "request"),
+        RowsDone((5,), SKIPPED, "blank"), RowsReused([6, 7]),
+    ):  # fmt: skip
+        tally(event)
+    assert not tally.planned
+    tally(Planned())
+    assert tally.planned
+    assert (tally.requests, tally.retries, tally.refusals) == (2, 1, 1)
+    assert (tally.ok, tally.failed, tally.skipped, tally.done) == (6, 1, 1, 8)
+    assert (tally.shared, tally.reused) == (2, 3)
+    assert tally.usage == Usage(13, 2, 0.5)  # what was paid now, not what was paid before
+    assert tally.errors_by_kind == {"server": 1}
+
+
+def test_a_failure_without_a_word_is_of_the_answer():
+    tally, _ = new_tally()
+    tally(RowsDone((0,), RowResult("failed"), "request"))
+    assert tally.errors_by_kind == {"output": 1}
+
+
+def test_seconds_stand_still_at_the_end():
+    tally, clock = new_tally()
+    clock.now += 5
+    assert tally.seconds == 5
+    tally.ended = clock.now
+    clock.now += 5
+    assert tally.seconds == 5
+
+
+def test_the_rate_is_that_of_the_last_ten_seconds():
+    tally, clock = new_tally(1000)
+    assert tally.rate() == 0.0
+    for _ in range(20):
+        clock.now += 1
+        for position in range(10):
+            tally(RowsDone((position,), OK, "request"))
+        assert tally.rate() == pytest.approx(10)
+    for _ in range(5):
+        clock.now += 1
+        tally(RowsDone((0,), OK, "checkpoint"))  # not answered now
+        tally(RowsDone((0,), SKIPPED, "blank"))
+    assert tally.rate() == pytest.approx(5, abs=1)
+    clock.now += 100
+    assert tally.rate() == pytest.approx(0, abs=0.1)
+
+
+def test_looking_often_does_not_grow_the_memory():
+    tally, clock = new_tally()
+    for _ in range(10_000):
+        clock.now += 0.01
+        tally.rate()
+    assert len(tally._recent) <= 110
+
+
+def test_what_is_done_and_what_is_pending_is_all():
+    snapshot = Snapshot(
+        "running", 10, 4, 1, 2, 0, 0, True, 5, 0, 0, Usage(), 1, 2, 0, 1.0, 1.0, None, "", {}
+    )
+    assert (snapshot.done, snapshot.pending) == (7, 3)
+
+
+# -- what the person is told ----
+
+REPORT = RunReport(
+    rows=10_000, ok=9_000, failed=0, skipped=0, pending=1_000, done=9_000, reused=0, shared=0,
+    requests=9_000, retries=0, refusals=0, tokens_in=0, tokens_out=0, cost=None, seconds=1.0,
+    rows_per_second=1.0, limited_by="", errors_by_kind={}, checkpoint="c.jsonl",
+)  # fmt: skip
+
+
+def with_(**changes):
+    return dataclasses.replace(REPORT, **changes)
+
+
+def test_a_stopped_run_says_how_many_rows_are_safe_and_how_to_go_on():
+    assert advice.incomplete(REPORT) == (
+        "stopped: 1,000 rows are pending. 9,000 of 10,000 rows are answered and safe in c.jsonl. "
+        "Run the cell again: it goes on where it stopped, and nothing answered is paid again."
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"pending": 0}, ""),
+        ({}, "goes on where it stopped"),
+        ({"pending": 0, "failed": 7}, "7 rows once more"),
+        ({"checkpoint": None}, "only in this frame"),
+        ({"checkpoint": None, "pending": 0}, ""),
+    ],
+)
+def test_how_to_go_on_fits_what_is_left(changes, told):
+    said = advice.how_to_go_on(with_(**changes))
+    assert told in said
+    assert bool(told) == bool(said)
+
+
+def test_without_a_checkpoint_the_answers_are_in_the_frame_only():
+    assert advice.safe_rows(with_(checkpoint=None)).endswith("answered, in this frame only")
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "cause", "cure"),
+    [
+        (401, "bad_request", "does not accept the API key (HTTP 401)", "Give the right api_key="),
+        (402, "rate_limit", "no credit", "Add credit"),
+        (403, "bad_request", "forbids", "Ask the provider"),
+        (429, "rate_limit", "quota is used up", "Raise the quota"),
+        (400, "bad_request", "were all refused in the same way (HTTP 400)", "Check the options"),
+        (418, "bad_request", "cannot go on for any row (HTTP 418)", "Check the settings for"),
+        (None, "output", "it is the call, not the rows: it broke", "Look at the instructions"),
+        (500, "server", "answered no request so far, for two minutes (HTTP 500)", "status page"),
+        (None, "timeout", "answered no request so far, for two minutes", "give a larger timeout="),
+        (None, "connection", "https://x/v1 cannot be reached: it broke", "Check base_url"),
+    ],
+)
+def test_a_hopeless_run_says_why_and_what_to_do(status, kind, cause, cure):
+    verdict = Verdict("end_run", kind, "it broke", status)
+    said = advice.aborted(verdict, REPORT, Address("https://x/v1", "m"))
+    assert cause in said
+    assert cure in said
+    assert "9,000 of 10,000 rows are answered and safe in c.jsonl; 1,000 are pending" in said
+
+
+def test_answers_that_may_not_be_on_the_disk_are_said_to_be_in_the_frame():
+    said = advice.not_durable("cannot write c.jsonl: No space left.", REPORT)
+    assert said.startswith("cannot write c.jsonl: No space left. Nothing new is sent. 9,000 of")
+    assert "partial()" in said

@@ -1,0 +1,431 @@
+"""One call to the endpoint: the forms of a reply, the transports, and a person's own client."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import httpx2
+import openai
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmframe import testing
+from llmframe.engine.wire import backend
+from llmframe.engine.wire.backend import Backend, open_backend
+from llmframe.engine.wire.client import check_client, has_default_transport, make_client
+from llmframe.engine.wire.reply import Reply, read_reply
+from llmframe.engine.wire.verdict import BadReply
+from llmframe.errors import PlanError
+from llmframe.providers.endpoint import Endpoint
+from llmframe.results import Usage
+
+BODY = {"model": "test-model", "messages": [{"role": "user", "content": "a parcel"}]}
+COMPLETION = {
+    "choices": [{"message": {"content": "hello"}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 12, "completion_tokens": 5},
+}
+
+
+def response(data, content_type="application/json"):
+    content = data if isinstance(data, bytes) else json.dumps(data).encode()
+    return httpx2.Response(200, content=content, headers={"content-type": content_type, "x-a": "b"})
+
+
+def read(data, **more):
+    return read_reply(response(data, **more))
+
+
+def bad(data, **more):
+    with pytest.raises(BadReply) as caught:
+        read(data, **more)
+    return caught.value
+
+
+def with_choice(**choice):
+    return COMPLETION | {"choices": [choice]}
+
+
+# -- the forms of a reply ----
+
+
+def test_a_completion_is_read():
+    assert read(COMPLETION) == Reply(
+        "hello", "stop", None, Usage(12, 5), response(COMPLETION).headers
+    )
+
+
+def test_headers_come_along():
+    assert read(COMPLETION).headers["X-A"] == "b"
+
+
+@pytest.mark.parametrize(
+    ("message", "content"),
+    [
+        ({"content": ""}, ""),
+        ({"content": None}, None),
+        ({}, None),
+        (None, None),
+        ("hello", None),
+        ({"content": 7}, None),
+        ({"content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}, "ab"),
+        ({"content": [{"type": "thinking", "thinking": "hm"}, {"text": "a"}]}, "a"),
+        ({"content": [{"text": None}, "x", 3]}, ""),
+        ({"content": []}, ""),
+    ],
+)
+def test_content_is_text_or_none(message, content):
+    assert read(with_choice(message=message, finish_reason="stop")).content == content
+
+
+def test_a_refusal_is_read():
+    reply = read(with_choice(message={"content": None, "refusal": "I cannot"}))
+    assert (reply.content, reply.refusal, reply.finish_reason) == (None, "I cannot", None)
+
+
+def test_only_the_first_choice_counts():
+    more = COMPLETION | {"choices": [*COMPLETION["choices"], {"message": {"content": "other"}}]}
+    assert read(more).content == "hello"
+
+
+@pytest.mark.parametrize(
+    ("usage", "expected"),
+    [
+        (None, Usage()),
+        ([], Usage()),
+        ({}, Usage()),
+        ({"prompt_tokens": None, "completion_tokens": "7"}, Usage()),
+        ({"prompt_tokens": 3.0, "completion_tokens": 4}, Usage(3, 4)),
+        ({"prompt_tokens": -3, "completion_tokens": True}, Usage()),
+        ({"prompt_tokens": 10**400, "completion_tokens": 1e300}, Usage()),
+        ({"cost": 0.25}, Usage(cost=0.25)),
+        ({"cost": 0}, Usage(cost=0.0)),
+        ({"cost": -1}, Usage()),
+        ({"cost": True}, Usage()),
+        ({"cost": "0.1"}, Usage()),
+    ],
+)
+def test_usage_is_what_can_be_counted(usage, expected):
+    assert read(COMPLETION | {"usage": usage}).usage == expected
+
+
+@pytest.mark.parametrize("junk", [b"NaN", b"Infinity", b"-Infinity", b"1e999"])
+def test_usage_that_is_no_number_is_nothing(junk):
+    usage = b'{"prompt_tokens": %b, "completion_tokens": %b, "cost": %b}' % (junk, junk, junk)
+    raw = b'{"choices": [{"message": {"content": "x"}}], "usage": %b}' % usage
+    assert read(raw).usage == Usage()
+
+
+def test_half_an_emoji_does_not_spoil_a_reply():
+    raw = b'{"choices": [{"message": {"content": "a \\ud83d b"}, "finish_reason": "stop"}]}'
+    assert read(raw).content == "a \ud83d b"
+
+
+def test_a_byte_order_mark_does_not_spoil_a_reply():
+    assert read(b"\xef\xbb\xbf" + json.dumps(COMPLETION).encode()).content == "hello"
+
+
+def test_what_is_nothing_and_what_is_broken_is_told_as_such():
+    assert str(bad(b" \n", content_type="text/html")) == "the endpoint answered with an empty body"
+    broken = bad(b'{"choices": [', content_type="application/json")
+    assert str(broken) == "the endpoint answered with broken JSON"
+
+
+@pytest.mark.parametrize("raw", [b"<html>", b"{", b'{"a": 1} {"b": 2}', b"\xff\xfe\x00"])
+def test_what_is_no_json_is_told_by_its_type(raw):
+    found = bad(raw, content_type="text/html")
+    assert str(found) == "the endpoint answered with text/html instead of JSON"
+    assert found.error is None
+
+
+def test_json_too_deep_to_read_is_a_bad_reply():
+    bad(b"[" * 100_000)
+
+
+@pytest.mark.parametrize("data", [[], 0, None, "", {}, {"choices": None}, {"choices": "x"}])
+def test_what_is_no_completion_is_a_bad_reply_without_an_error(data):
+    assert not bad(data).error
+
+
+@pytest.mark.parametrize("choices", [[], [None], ["x"], {}])
+def test_a_reply_without_a_choice_keeps_its_usage(choices):
+    found = bad(COMPLETION | {"choices": choices, "error": None})
+    assert not found.error
+    assert found.usage == Usage(12, 5)
+
+
+@pytest.mark.parametrize("error", [{"code": 502, "message": "x"}, "went wrong", ["x"]])
+def test_an_error_under_status_200_is_kept(error):
+    assert bad({"error": error}).error == error
+    assert bad(COMPLETION | {"error": error}).usage == Usage(12, 5)
+
+
+def test_a_list_of_errors_is_kept():
+    assert bad([{"error": {"code": 429}}]).error == [{"error": {"code": 429}}]
+
+
+def test_a_choice_that_ended_with_an_error_is_none():
+    error = {"code": 429, "message": "busy"}
+    assert bad(with_choice(finish_reason="error", error=error, message={})).error == error
+    assert bad(with_choice(finish_reason="error")).error is None
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: (
+        st.lists(inner)
+        | st.dictionaries(
+            st.sampled_from(
+                ["choices", "message", "content", "usage", "error", "cost", "prompt_tokens",
+                 "finish_reason", "refusal"]
+            ),
+            inner,
+        )
+    ),
+)  # fmt: skip
+
+
+@given(json_values | st.binary())
+def test_any_reply_is_a_completion_or_a_bad_reply(data):
+    try:
+        usage = read(data).usage
+    except BadReply as found:
+        usage = found.usage
+    assert usage.tokens_in >= 0
+    assert usage.cost is None or usage.cost >= 0
+
+
+# -- over the wire ----
+
+
+def aiohttp_is_used(client):
+    return "Aio" in type(client._client).__name__
+
+
+async def send_all(endpoint, n=1, connections=5):
+    running = open_backend(endpoint, connections=connections)
+    try:
+        return await asyncio.gather(*(running.send(BODY) for _ in range(n)))
+    finally:
+        await running.close()
+
+
+def test_a_request_is_answered(server):
+    (reply,) = asyncio.run(send_all(Endpoint(server.url, "k")))
+    assert json.loads(reply.content) == {}
+    assert reply.finish_reason == "stop"
+    assert reply.usage.tokens_in > 0
+
+
+def test_our_own_client_has_the_aiohttp_transport_no_retry_and_time_to_connect(server):
+    async def look():
+        running = open_backend(Endpoint(server.url, "k"), connections=70)
+        client = running._client
+        limits = client._client._transport.limits
+        await running.close()
+        return client, limits
+
+    client, limits = asyncio.run(look())
+    assert aiohttp_is_used(client)
+    assert client.max_retries == 0
+    assert client.timeout == httpx2.Timeout(None, connect=15.0)
+    assert limits.max_connections == limits.max_keepalive_connections == 80
+    assert client._client.is_closed
+
+
+def test_connections_are_kept_and_are_no_more_than_what_is_in_flight():
+    opened = set()
+
+    async def count(reader, writer):
+        opened.add(writer.get_extra_info("peername"))
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                size = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+                await reader.readexactly(size)
+                await asyncio.sleep(0.005)
+                body = json.dumps(COMPLETION).encode()
+                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
+        except asyncio.IncompleteReadError:
+            writer.close()
+
+    async def main():
+        served = await asyncio.start_server(count, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{served.sockets[0].getsockname()[1]}/v1"
+        running = open_backend(Endpoint(url, "k"), connections=10)
+        ten = asyncio.Semaphore(10)
+
+        async def one():
+            async with ten:
+                await running.send(BODY)
+
+        await asyncio.gather(*(one() for _ in range(100)))
+        await running.close()
+        served.close()
+        await served.wait_closed()
+
+    asyncio.run(main())
+    assert len(opened) <= 12
+
+
+def test_without_its_aiohttp_extra_the_default_transport_is_used(server, monkeypatch):
+    def missing(**options):
+        raise RuntimeError("you must have installed the package with the `aiohttp` extra")
+
+    monkeypatch.setattr(openai, "DefaultAioHttpClient", missing)
+    used = []
+    new_client = backend.new_client
+    monkeypatch.setattr(
+        backend, "new_client", lambda *a, **k: used.append(new_client(*a, **k)) or used[0]
+    )
+    replies = asyncio.run(send_all(Endpoint(server.url, "k"), n=3))
+    assert len(replies) == 3
+    assert not aiohttp_is_used(used[0])
+    assert used[0].timeout == httpx2.Timeout(None, connect=15.0)
+
+
+def test_a_failed_request_raises_what_the_sdk_raises_and_is_sent_once(server):
+    server.update(faults={"500": 1.0})
+    with pytest.raises(openai.InternalServerError):
+        asyncio.run(send_all(Endpoint(server.url, "k")))
+    assert len(server.ledger) == 1
+
+
+def test_an_endpoint_is_printed_without_its_key():
+    assert repr(Endpoint("http://x/v1", "sk-secret")) == "Endpoint('http://x/v1')"
+
+
+# -- a person's own client ----
+
+
+def test_a_client_on_the_default_transport_is_copied_with_ours():
+    async def main(url):
+        theirs = openai.AsyncOpenAI(
+            api_key="sk-theirs", base_url=url, organization="org", default_headers={"x-mine": "1"}
+        )
+        running = open_backend(Endpoint(url, "sk-theirs", theirs), connections=5)
+        ours = running._client
+        await running.send(BODY)
+        await running.close()
+        assert aiohttp_is_used(ours)
+        assert (ours.api_key, ours.organization, ours.max_retries) == ("sk-theirs", "org", 0)
+        assert ours.default_headers["x-mine"] == "1"
+        assert ours.timeout == httpx2.Timeout(None, connect=15.0)
+        assert not theirs.is_closed()
+        assert theirs.max_retries == 2
+        await theirs.close()
+
+    with testing.serve(key="sk-theirs") as server:
+        asyncio.run(main(server.url))
+
+
+def test_a_client_with_a_transport_of_its_own_is_used_as_it_is_and_left_open(server):
+    async def main():
+        mine = openai.DefaultAsyncHttpxClient(timeout=7.0)
+        theirs = openai.AsyncOpenAI(api_key="k", base_url=server.url, http_client=mine)
+        running = open_backend(Endpoint(server.url, "k", theirs, owned=False), connections=5)
+        assert running._client._client is mine
+        assert running._client.max_retries == 0
+        await running.send(BODY)
+        await running.close()
+        assert not mine.is_closed
+        await theirs.close()
+
+    asyncio.run(main())
+    assert len(server.ledger) == 1
+
+
+def test_a_client_that_a_callable_made_gets_our_transport_unless_it_has_its_own():
+    running = open_backend(Endpoint("http://x/v1", "k", client(), owned=True), connections=5)
+    assert aiohttp_is_used(running._client)
+
+
+def test_a_client_that_a_callable_made_is_ours_to_close(server):
+    async def main():
+        mine = openai.DefaultAsyncHttpxClient()
+        made = openai.AsyncOpenAI(api_key="k", base_url=server.url, http_client=mine)
+        running = open_backend(Endpoint(server.url, "k", made, owned=True), connections=5)
+        await running.send(BODY)
+        await running.close()
+        assert mine.is_closed
+
+    asyncio.run(main())
+
+
+def test_an_azure_client_sends_to_its_deployment():
+    async def main(url):
+        theirs = openai.AsyncAzureOpenAI(
+            api_key="k", azure_endpoint=url.removesuffix("/v1"), api_version="2024-10-21"
+        )
+        running = open_backend(Endpoint(url, "k", theirs), connections=5)
+        reply = await running.send(BODY)
+        await running.close()
+        await theirs.close()
+        return reply
+
+    with testing.serve() as server:
+        assert asyncio.run(main(server.url)).content == "{}"
+
+
+def client():
+    return openai.AsyncOpenAI(api_key="k", base_url="http://127.0.0.1:9/v1")
+
+
+def own_transport():
+    return openai.AsyncOpenAI(
+        api_key="k", base_url="http://127.0.0.1:9/v1", http_client=openai.DefaultAsyncHttpxClient()
+    )
+
+
+def test_the_sdks_own_transport_is_known():
+    assert has_default_transport(client())
+    assert not has_default_transport(own_transport())
+
+
+@pytest.mark.parametrize("given", [None, client, own_transport, client()])
+@pytest.mark.parametrize("private_loop", [True, False])
+def test_a_client_that_can_be_used_is_accepted(given, private_loop):
+    check_client(given, private_loop=private_loop)
+
+
+def test_a_client_bound_to_a_loop_is_refused_on_another():
+    check_client(own_transport(), private_loop=False)
+    with pytest.raises(PlanError, match="lambda"):
+        check_client(own_transport(), private_loop=True)
+
+
+@pytest.mark.parametrize("given", ["sk-key", 3, openai.OpenAI(api_key="k")])
+def test_what_is_no_async_client_is_refused(given):
+    with pytest.raises(PlanError, match=f"not {type(given).__name__}"):
+        check_client(given, private_loop=False)
+
+
+def test_a_callable_is_called_where_the_client_is_used():
+    where = []
+
+    def call(function):
+        where.append("there")
+        return function()
+
+    assert isinstance(make_client(client, call), openai.AsyncOpenAI)
+    assert where == ["there"]
+    assert isinstance(make_client(client, None), openai.AsyncOpenAI)
+    given = client()
+    assert make_client(given, call) is given
+    assert where == ["there"]
+
+
+def test_a_callable_that_makes_something_else_is_a_mistake_of_the_caller():
+    with pytest.raises(PlanError, match="returned OpenAI"):
+        make_client(lambda: openai.OpenAI(api_key="k"), None)
+
+
+def test_a_backend_is_closed_only_if_it_is_ours():
+    async def main():
+        theirs, ours = own_transport(), own_transport()
+        await Backend(theirs, owned=False).close()
+        await Backend(ours, owned=True).close()
+        assert (theirs.is_closed(), ours.is_closed()) == (False, True)
+        await theirs.close()
+
+    asyncio.run(main())

@@ -1,0 +1,51 @@
+"""What others say is shown in one line, short, and without keys."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmframe.engine.wire.scrubber import MESSAGE_LIMIT, Scrubber
+
+KEY = "sk-proj-AbCd1234567890"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Bearer eyJhbGciOiJIUzI1NiJ9.payload.signature",
+        "sk-ant-REDACTED",
+        "key gsk_0123456789abcdef",
+        "xai-0123456789abcdef",
+        "sk-ab***********wxyz",
+    ],
+)
+def test_keys_of_others_are_taken_out_by_their_looks(said):
+    told = Scrubber()(said)
+    assert "[key]" in told
+    for part in ("signature", "0123456789", "wxyz"):
+        assert part not in told
+
+
+def test_a_short_or_missing_key_takes_nothing_out():
+    assert Scrubber(None, "", "abc")("abc is said") == "abc is said"
+
+
+def test_a_message_is_one_line_of_bounded_length():
+    told = Scrubber()("a\n\t b" + "c" * 1000)
+    assert told.startswith("a b")
+    assert len(told) == MESSAGE_LIMIT
+    assert told.endswith("…")
+
+
+@given(st.text())
+def test_any_text_is_scrubbed_into_something_that_can_be_written(text):
+    told = Scrubber(KEY)(text + KEY)
+    assert KEY not in told
+    assert len(told) <= MESSAGE_LIMIT
+    told.encode()
+
+
+def test_a_lone_surrogate_is_replaced():
+    assert Scrubber()("a\ud800b") == "a?b"

@@ -1,0 +1,417 @@
+"""lf.read_checkpoint: a dead run's answers without the frame."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import sqlite3
+import tracemalloc
+import warnings
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import pandas as pd
+import pytest
+
+import llmframe as lf
+from llmframe.errors import CheckpointError, OutputError, PlanError
+from llmframe.journal import TaskInfo, lines
+from llmframe.journal.index import CHUNK
+from llmframe.journal.lines import LONGEST
+from llmframe.journal.reading import Reader
+from llmframe.results import RowResult, Usage
+from llmframe.system.files import SYSTEM
+from llmframe.task.fields import resolve_fields
+from tests.kits.journal import FAILED, QuickOps, answer, key, opened, write_answers
+
+pytestmark = pytest.mark.usefixtures("folder")
+
+FIELDS = resolve_fields(
+    {
+        "intent": ["refund", "delivery", "other"],
+        "level": [1, 2, 3],
+        "count": int,
+        "share": float,
+        "urgent": bool,
+        "note": str,
+        "due": datetime.date,
+        "tags": list[str],
+    }
+)
+VALUES = {
+    "intent": "refund", "level": 2, "count": 3, "share": 0.5, "urgent": True,
+    "note": "客户", "due": "2026-01-02", "tags": ["a", "b"],
+}  # fmt: skip
+COLUMNS = ["status", "error", "model", "tokens_in", "tokens_out", "cost", "time"]
+
+
+def task(number: int = 0, model: str = "deepseek-chat", fields: Any = FIELDS) -> TaskInfo:
+    settings = {"model": model, "fields": fields.canonical}
+    return TaskInfo(bytes([number]) * 16, settings)
+
+
+def ok(values: dict[str, Any] | None = None) -> RowResult:
+    return RowResult("ok", values or VALUES, attempts=1, usage=Usage(12, 3, 0.25))
+
+
+@pytest.fixture(params=["rows.jsonl", "rows.db"])
+def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    return tmp_path / request.param
+
+
+def test_answers_are_typed_as_the_run_would_have_typed_them(path: Path, folder: Path) -> None:
+    with opened(path, folder, task()) as checkpoint:
+        checkpoint.append(key(1), ok(), id=1)
+        checkpoint.append(key(2), FAILED, id=2)
+    found = lf.read_checkpoint(path)
+    assert list(found.columns) == ["id", *VALUES, *COLUMNS]
+    assert {name: str(dtype) for name, dtype in found.dtypes.items()} == {
+        "id": "Int64", "intent": "category", "level": "category", "count": "Int64",
+        "share": "Float64", "urgent": "boolean", "note": str(pd.Series(["text"]).dtype),
+        "due": "datetime64[us]", "tags": "object", "status": "category",
+        "error": str(pd.Series(["text"]).dtype), "model": str(pd.Series(["text"]).dtype),
+        "tokens_in": "Int64", "tokens_out": "Int64", "cost": "Float64",
+        "time": "datetime64[s, UTC]",
+    }  # fmt: skip
+    assert list(found["intent"].cat.categories) == ["refund", "delivery", "other"]
+    assert list(found["level"].cat.categories) == [1, 2, 3]
+    first = found.iloc[0].to_dict()
+    assert {name: first[name] for name in VALUES} == VALUES | {"due": pd.Timestamp("2026-01-02")}
+    assert (first["status"], first["model"]) == ("ok", "deepseek-chat")
+    assert (first["tokens_in"], first["tokens_out"], first["cost"]) == (12, 3, 0.25)
+    assert abs(first["time"] - pd.Timestamp.now("UTC")) < pd.Timedelta("1h")
+    assert found.loc[1, ["status", "error"]].tolist() == ["failed", "server"]
+    assert found.loc[1, [*VALUES, "cost"]].isna().all()
+
+
+def test_a_failure_counts_unless_an_answer_came_before_or_after(path: Path, folder: Path) -> None:
+    with opened(path, folder, task()) as checkpoint:
+        checkpoint.append(key(1), FAILED, id=1)
+        checkpoint.append(key(1), ok(), id=1)
+        checkpoint.append(key(2), ok(), id=2)
+        checkpoint.append(key(2), FAILED, id=2)
+        checkpoint.append(key(3), FAILED, error_info={"kind": "timeout"}, id=3)
+        checkpoint.append(key(3), FAILED, id=3)
+    found = lf.read_checkpoint(path)
+    assert found["id"].tolist() == [1, 2, 3]
+    assert found["status"].tolist() == ["ok", "ok", "failed"]
+    assert found["error"].isna().tolist() == [True, True, False]
+    assert found["error"].iloc[2] == "server"
+
+
+def test_the_newest_answer_of_a_key_counts(path: Path, folder: Path) -> None:
+    with opened(path, folder, task()) as checkpoint:
+        checkpoint.append(key(1), ok())
+        checkpoint.append(key(1), ok(VALUES | {"intent": "other"}))
+    assert lf.read_checkpoint(path)["intent"].tolist() == ["other"]
+
+
+def test_rows_that_share_an_answer_each_appear_by_their_id(path: Path, folder: Path) -> None:
+    with opened(path, folder, task()) as checkpoint:
+        checkpoint.append(key(1), ok(), id="a")
+        checkpoint.append_id(key(1), "b")
+        checkpoint.append(key(2), ok(VALUES | {"note": "other"}), id="c")
+        checkpoint.append_id(key(3), "answered in another file")
+    found = lf.read_checkpoint(path)
+    assert found["id"].tolist() == ["a", "b", "c"]
+    assert found["note"].tolist() == ["客户", "客户", "other"]
+
+
+def test_a_row_whose_text_changed_shows_its_newest_answer_once(path: Path, folder: Path) -> None:
+    with opened(path, folder, task()) as checkpoint:
+        checkpoint.append(key(1), ok(), id=7)
+        checkpoint.append(key(2), ok(VALUES | {"note": "new"}), id="7")
+    found = lf.read_checkpoint(path)
+    assert found["note"].tolist() == ["new"]
+
+
+def test_without_ids_there_is_a_row_for_each_key(path: Path, folder: Path) -> None:
+    with opened(path, folder, task()) as checkpoint:
+        for n in range(3):
+            checkpoint.append(key(n), ok(VALUES | {"count": n}))
+    found = lf.read_checkpoint(path)
+    assert found["id"].isna().all()
+    assert found["count"].tolist() == [0, 1, 2]
+
+
+def test_the_task_that_was_written_to_last_is_read(path: Path, folder: Path) -> None:
+    for number, model in [(1, "old"), (2, "new"), (1, "old")]:
+        with opened(path, folder, task(number, model)) as checkpoint:
+            checkpoint.append(key(number), ok())
+    assert lf.read_checkpoint(path)["model"].tolist() == ["old"]
+    assert lf.read_checkpoint(path, task="02")["model"].tolist() == ["new"]
+    assert lf.read_checkpoint(path, task=("02" * 16).upper())["model"].tolist() == ["new"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "told"),
+    [
+        ("0a", "no task begins with '0a'"),
+        ("", "no task begins with ''"),
+        ("0", "more than one task begins with '0'"),
+    ],
+)
+def test_an_unknown_task_is_told_with_those_there_are(path, folder, wanted, told) -> None:
+    for number, model in [(1, "old"), (2, "new")]:
+        with opened(path, folder, task(number, model)) as checkpoint:
+            checkpoint.append(key(number), ok())
+    today = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
+    with pytest.raises(PlanError) as caught:
+        lf.read_checkpoint(path, task=wanted)
+    assert told in str(caught.value)
+    assert f"\n  020202020202: new, {today}" in str(caught.value)
+    assert str(caught.value).index("0202") < str(caught.value).index("010101")
+
+
+def test_a_run_that_answered_nothing_yet_gives_an_empty_frame(path: Path) -> None:
+    path.write_bytes(b"")
+    assert list(lf.read_checkpoint(path).columns) == ["id", *COLUMNS]
+    assert len(lf.read_checkpoint(path)) == 0
+    with pytest.raises(PlanError, match="newest first: none"):
+        lf.read_checkpoint(path, task="ab")
+
+
+def test_a_field_that_is_called_like_a_column_of_ours_keeps_its_name(path, folder) -> None:
+    fields = resolve_fields({"status": ["open", "closed"], "id": int, "note": str})
+    with opened(path, folder, task(fields=fields)) as checkpoint:
+        checkpoint.append(key(1), ok({"status": "open", "id": 3, "note": "x"}), id="a")
+    found = lf.read_checkpoint(path)
+    shown = ["llm_id", "status", "id", "note", "llm_status"]
+    assert list(found.columns) == [*shown, *COLUMNS[1:]]
+    assert found.loc[0, shown].tolist() == ["a", "open", 3, "x", "ok"]
+
+
+def test_reading_makes_and_locks_nothing_while_a_run_writes(path: Path, folder: Path) -> None:
+    with opened(path, folder, task()) as checkpoint:
+        checkpoint.append(key(1), ok())
+        before = sorted(path.parent.iterdir())
+        assert len(lf.read_checkpoint(path)) == 1
+        checkpoint.append(key(2), ok())
+        assert len(lf.read_checkpoint(path)) == 2
+        assert sorted(path.parent.iterdir()) == before
+    before = {file: file.read_bytes() for file in path.parent.iterdir() if file.is_file()}
+    path.parent.chmod(0o500)
+    assert len(lf.read_checkpoint(path)) == 2
+    path.parent.chmod(0o700)
+    assert {f: f.read_bytes() for f in path.parent.iterdir() if f.is_file()} == before
+
+
+def test_damaged_lines_are_skipped_and_counted_in_one_warning(folder: Path) -> None:
+    path = folder.parent / "rows.jsonl"
+    with opened(path, folder, task()) as checkpoint:
+        for n in range(4):
+            checkpoint.append(key(n), ok(VALUES | {"count": n}))
+    content = path.read_bytes()
+    content = content.replace(b'"count":1', b'"count":9').replace(b'"count":2', b'"count":8')
+    path.write_bytes(b"\xef\xbb\xbf" + content.replace(b"\n", b"\r\n") + b'{"k":"just being wri')
+    with pytest.warns(UserWarning, match=r"damaged lines in .*: 2, skipped") as told:
+        found = lf.read_checkpoint(path)
+    assert len(told) == 1
+    assert told[0].filename == __file__
+    assert found["count"].tolist() == [0, 3]
+
+
+def test_a_whole_line_without_its_newline_counts(folder: Path) -> None:
+    path = write_answers(folder.parent / "rows.jsonl", folder, range(2))
+    path.write_bytes(path.read_bytes()[:-1])
+    assert lf.read_checkpoint(path)["n"].tolist() == [0, 1]
+
+
+def forged(number: int, body: dict[str, Any]) -> bytes:
+    return lines.encode(key(number), task().short, body)
+
+
+def sealed(line: bytes) -> bytes:
+    """Anything as long as a line's head, with its right checksum."""
+    return b"%b%08x%b\n" % (line[:45], crc32(line[53:], crc32(line[:45])), line[53:])
+
+
+USED = {"usage": {"in": 1, "out": 1}, "n": 1}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        forged(1, {"v": "text", **USED}),
+        forged(1, {"v": {}, "usage": {"in": "1", "out": 1}, "n": 1}),
+        forged(1, {"v": {}, "usage": {"in": 1, "out": 1}, "n": "1"}),
+        forged(1, {"e": {"kind": 5}, **USED}),
+        forged(1, {"e": "timeout", **USED}),
+        forged(1, {"v": {}, **USED, "k": key(2).hex()}),
+        sealed(b'{"k":"' + b"z" * 32 + b'","c":"00000000","task":"000000000000","v":{}}'),
+        sealed(b'{"k":"' + b"a" * 32 + b'","c":"00000000","task":"000000000000","v":{'),
+    ],
+)
+def test_a_forged_line_with_a_right_checksum_is_skipped(folder: Path, line: bytes) -> None:
+    path = folder.parent / "rows.jsonl"
+    with opened(path, folder, task()) as checkpoint:
+        checkpoint.append(key(0), ok())
+    with path.open("ab") as file:
+        file.write(line)
+    with pytest.warns(UserWarning, match=": 1, skipped"):
+        assert len(lf.read_checkpoint(path)) == 1
+
+
+def test_forged_times_and_ids_are_missing(folder: Path) -> None:
+    path = folder.parent / "rows.jsonl"
+    with opened(path, folder, task()) as checkpoint:
+        checkpoint.append(key(0), ok())
+    with path.open("ab") as file:
+        for n, time in enumerate([10**30, -1, "now", True, None], 1):
+            file.write(forged(n, {"v": VALUES, **USED, "t": time, "id": [n]}))
+    found = lf.read_checkpoint(path)
+    assert found["time"].isna().tolist() == [False, *[True] * 5]
+    assert found["id"].isna().all()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        None,
+        {"fields": 5},
+        {"fields": [{"name": "x"}]},
+        {"fields": [{"name": "x", "kind": "magic"}]},
+        {"fields": [{"name": 5, "kind": "text"}]},
+        {"fields": [["x"]]},
+        {"fields": [{"name": "x", "kind": "choice", "labels": ["a", "a"]}]},
+        {"fields": [{"name": "x", "kind": "choice", "labels": [[]]}]},
+    ],
+)
+def test_fields_that_are_not_told_come_as_they_are(path: Path, folder: Path, fields: Any) -> None:
+    info = TaskInfo(bytes(16), {"model": "m", "fields": fields})
+    with opened(path, folder, info) as checkpoint:
+        checkpoint.append(key(1), ok({"x": "a"}))
+        checkpoint.append(key(2), ok({"y": [1]}))
+    found = lf.read_checkpoint(path)
+    assert list(found.columns) == ["id", "x", "y", *COLUMNS]
+    assert found["x"].tolist() == ["a", None] or found["x"].isna().tolist() == [False, True]
+    assert found["y"].iloc[1] == [1]
+
+
+def test_rows_of_a_task_whose_own_line_is_lost_are_read(folder: Path) -> None:
+    path = write_answers(folder.parent / "rows.jsonl", folder, range(2))
+    path.write_bytes(path.read_bytes().split(b"\n", 1)[1])
+    found = lf.read_checkpoint(path, task="000102030405")
+    assert found["intent"].tolist() == ["refund", "退款"]
+    assert found["model"].isna().all()
+    with pytest.raises(PlanError, match="000102030405: unknown, 2 lines"):
+        lf.read_checkpoint(path, task="ff")
+
+
+def test_a_task_line_with_forged_settings_tells_nothing(folder: Path) -> None:
+    path = folder.parent / "rows.jsonl"
+    short = TaskInfo(bytes(16), {}).short
+    path.write_bytes(
+        lines.encode(bytes(16), short, {"settings": [], "t": 5})
+        + lines.encode(key(1), short, {"v": {"x": 1}, **USED})
+    )
+    assert lf.read_checkpoint(path)["x"].tolist() == [1]
+
+
+def test_a_folder_is_read_as_one_its_newest_file_last(tmp_path: Path, folder: Path) -> None:
+    first = write_answers(True, folder, range(2))
+    first.rename(folder / f"{first.stem}.123.jsonl")
+    write_answers(True, folder, range(1, 3))
+    (folder / "mine.txt").write_text("not looked at")
+    assert sorted(lf.read_checkpoint(".llmframe")["n"]) == [0, 1, 2]
+    assert sorted(lf.read_checkpoint(folder)["n"]) == [0, 1, 2]
+    write_answers(folder / "rows.db", folder, range(4, 5))
+    assert sorted(lf.read_checkpoint(folder)["n"]) == [0, 1, 2, 4]
+
+
+def test_a_foreign_database_in_a_folder_is_left_out_and_told(folder: Path) -> None:
+    own = write_answers(True, folder, range(2))
+    with sqlite3.connect(folder / "my.db") as connection:
+        connection.execute("CREATE TABLE customers (name)")
+    connection.close()
+    with pytest.warns(UserWarning, match=r"my\.db cannot be read .*not a database"):
+        found = lf.read_checkpoint(folder)
+    assert sorted(found["n"]) == [0, 1]
+    own.unlink()
+    for where in (folder, folder / "my.db"):
+        with pytest.raises(CheckpointError, match="not a database of this llmframe"):
+            lf.read_checkpoint(where)
+
+
+@pytest.mark.parametrize("path", [None, 1, "", b"", ["a"]])
+def test_what_is_no_path_is_refused(path: Any) -> None:
+    with pytest.raises(PlanError, match="path="):
+        lf.read_checkpoint(path)
+
+
+def test_a_name_that_no_file_can_have_and_a_task_that_is_no_text_are_refused() -> None:
+    with pytest.raises(PlanError, match="name too long"):
+        lf.read_checkpoint("x" * 300)
+    with pytest.raises(PlanError, match="task=1 cannot be"):
+        lf.read_checkpoint(".", task=1)
+
+
+def test_where_there_is_no_checkpoint_those_here_are_named(tmp_path: Path, folder: Path) -> None:
+    with pytest.raises(PlanError, match=r"there is no checkpoint .*lost.jsonl$"):
+        lf.read_checkpoint("lost.jsonl")
+    with pytest.raises(PlanError, match=r"holds no checkpoint$"):
+        lf.read_checkpoint(tmp_path)
+    path = write_answers(True, folder, range(2))
+    with pytest.raises(PlanError, match=rf"; here are: .llmframe/{path.name}"):
+        lf.read_checkpoint("lost.jsonl")
+
+
+@pytest.mark.parametrize("content", ['{"id": 1, "intent": "x"}\n', "id,text\n1,hello\n"])
+def test_a_file_of_something_else_is_told(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(content)
+    with pytest.raises(PlanError, match=r"is no checkpoint: .*pandas.read_json"):
+        lf.read_checkpoint(path)
+
+
+def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "rows.db"
+    path.write_text("no database" * 100)
+    with pytest.raises(CheckpointError, match="cannot read"):
+        lf.read_checkpoint(path)
+
+
+# -- a line that is too long -------------------------------------------------------
+
+
+def sparse(path: Path, size: int, then: bytes) -> None:
+    """A line of NULs that takes no room, and what comes behind it."""
+    with path.open("ab") as file:
+        os.truncate(file.fileno(), path.stat().st_size + size)
+    with path.open("ab") as file:
+        file.write(then)
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_a_line_far_longer_than_ours_is_damage_and_not_kept(folder: Path, ended: bool) -> None:
+    path = write_answers(folder.parent / "rows.jsonl", folder, range(2))
+    sparse(path, 2 * LONGEST, b"\n" if ended else b"")
+    tracemalloc.start()
+    for n in range(2, 4):
+        write_answers(path, folder, range(n, n + 1))
+    with opened(path, folder, ops=QuickOps()) as checkpoint:
+        assert [checkpoint.get(key(n)) for n in range(4)] == [answer(n) for n in range(4)]
+        assert checkpoint.damaged == 1
+    with pytest.warns(UserWarning, match=": 1, skipped"):
+        assert lf.read_checkpoint(path)["n"].tolist() == [0, 1, 2, 3]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < LONGEST + 40 * CHUNK
+
+
+def test_an_answer_that_could_not_be_read_again_is_not_written(path: Path, folder: Path) -> None:
+    with opened(path, folder, task()) as checkpoint:
+        with pytest.raises(OutputError, match="it takes 64 MB"):
+            checkpoint.append(key(1), ok({"x": "x" * LONGEST}))
+        checkpoint.append(key(1), ok())
+        assert checkpoint.get(key(1)) == ok()
+
+
+def test_reading_stops_in_the_middle_without_leaving_files_open(folder: Path) -> None:
+    path = write_answers(folder.parent / "rows.db", folder, range(2))
+    reader = Reader([path], SYSTEM)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        next(reader._lines())
+    assert reader.tasks()[0].lines == 2

@@ -1,0 +1,80 @@
+"""A provider with limits in virtual time: what it admits, what it refuses, what it says."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import Any
+
+import httpx2
+
+from llmframe.engine.wire.reply import Reply
+from llmframe.results import Usage
+from llmframe.testing.limits import Limits, Slots
+from tests.kits.engine import GOOD, status_error
+
+
+class LimitedProvider:
+    """Stands where a Backend stands; in the loop's time.
+
+    latency: median seconds of an answer, lognormal. rpm, tpm: limits a minute, token buckets
+    of one second's worth. max_in_flight: more are refused. slots: more wait in line. says:
+    headers and Retry-After. A refusal takes a tenth of a second.
+    """
+
+    def __init__(
+        self,
+        *,
+        latency: float = 2.0,
+        spread: float = 0.1,
+        rpm: float | None = None,
+        tpm: float | None = None,
+        max_in_flight: int | None = None,
+        slots: int | None = None,
+        says: bool = True,
+        burst: float = 1.0,
+    ) -> None:
+        self.latency = latency
+        self.spread = spread
+        self.max_in_flight = max_in_flight
+        self.says = says
+        self.refused = 0
+        self.calls: list[float] = []
+        self.refused_at: list[float] = []
+        self.tokens = 0
+        self.broken = (0.0, 0.0)  # from and until when all is refused
+        self._limits = Limits(rpm, tpm, "bucket", burst)
+        self._slots = Slots(slots)
+        self._random = random.Random(7)
+        self._on_wire = 0
+
+    async def send(self, body: dict[str, Any]) -> Reply:
+        loop = asyncio.get_running_loop()
+        self.calls.append(loop.time())
+        size = sum(len(message["content"].encode()) for message in body["messages"]) // 4
+        usage = Usage(size + 20, 12)
+        full = self.max_in_flight is not None and self._on_wire >= self.max_in_flight
+        refusal = self._limits.admit(loop.time(), usage.tokens_in + usage.tokens_out)
+        if full or refusal is not None or self.broken[0] <= loop.time() < self.broken[1]:
+            await self._refuse(0.0 if refusal is None else refusal[1])
+        self._on_wire += 1
+        try:
+            await self._slots.take()
+            try:
+                await asyncio.sleep(self.latency * self._random.lognormvariate(0, self.spread))
+            finally:
+                self._slots.leave()
+        finally:
+            self._on_wire -= 1
+        self.tokens += usage.tokens_in + usage.tokens_out
+        headers = self._limits.headers(loop.time()) if self.says else {}
+        return Reply(GOOD, "stop", None, usage, httpx2.Headers(headers))
+
+    async def _refuse(self, wait: float) -> None:
+        self.refused += 1
+        self.refused_at.append(asyncio.get_running_loop().time())
+        await asyncio.sleep(0.1)
+        said = self._limits.headers(asyncio.get_running_loop().time()) if self.says else {}
+        if self.says:
+            said["retry-after"] = f"{wait:.3f}"
+        raise status_error(429, {"error": {"message": "slow down"}}, said)

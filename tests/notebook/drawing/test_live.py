@@ -1,0 +1,122 @@
+"""The live view says what a person wants to know while the cell runs."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from llmframe.notebook.drawing.counts import kinds
+from llmframe.notebook.drawing.live import live_html, live_text, projected_cost
+from llmframe.results import Usage
+from tests.kits.notebook_cases import BEGIN, FINISHED, RUNNING, Seen
+
+
+def text(snapshot, hint=""):
+    return Seen(live_html(snapshot, hint)).text.replace("\xa0", " ")
+
+
+def widths(source):
+    return [float(width) for width in re.findall(r"width:([\d.]+)%;min-width:3px", source)]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "6,214 of 10,000 rows",
+        "48.7 rows/s",
+        "1:18 left",
+        "6,118 ok",
+        "1,200 reused",
+        "57 failed",
+        "39 skipped (blank)",
+        "50 of 50 in flight",
+        "1.74 M tokens in",
+        "200 k tokens out",
+        "$0.41 of about $0.72",
+        "112 retries, 3 refusals",
+        "limited by the provider's pause",
+        "failed 41 context_length, 16 output",
+    ],
+)
+def test_the_view_says(words):
+    assert words in text(RUNNING)
+
+
+def test_the_bar_has_a_part_for_each_status_as_wide_as_its_share():
+    assert widths(live_html(RUNNING)) == [12.0, 49.18, 0.57, 0.39]
+
+
+def test_empty_parts_are_not_drawn():
+    assert widths(live_html(BEGIN)) == []
+    assert widths(live_html(replace(BEGIN, rows=0))) == []
+
+
+def test_a_row_reused_beyond_the_ok_ones_breaks_no_bar():
+    assert widths(live_html(replace(BEGIN, reused=10, ok=0))) == [0.1]
+
+
+def test_before_all_rows_are_looked_at_the_count_is_a_lower_bound():
+    assert "at least 0 of 10,000 rows" in text(BEGIN)
+    assert live_text(BEGIN).startswith("at least 0 of 10,000 rows")
+    assert "at least" not in text(RUNNING)
+
+
+def test_a_run_that_is_not_running_says_so_instead_of_its_speed():
+    paused = replace(RUNNING, status="paused")
+    assert "paused" in text(paused)
+    assert "rows/s" not in text(paused)
+    assert ", paused, " in live_text(paused)
+
+
+def test_without_an_estimate_no_time_is_promised():
+    assert "left" not in text(BEGIN)
+    assert "left" not in live_text(BEGIN)
+
+
+def test_without_a_price_no_cost_is_shown():
+    assert "$" not in text(replace(RUNNING, usage=Usage(10, 10)))
+
+
+def test_a_cost_is_projected_over_the_rows_that_are_left():
+    assert projected_cost(RUNNING) == pytest.approx(0.41 * (4_975 + 3_786) / 4_975)
+
+
+@pytest.mark.parametrize(
+    "snapshot",
+    [
+        replace(RUNNING, usage=Usage(10, 10)),
+        replace(RUNNING, planned=False),
+        replace(RUNNING, ok=1_205, failed=0),
+    ],
+)
+def test_a_cost_is_not_projected_from_too_little(snapshot):
+    assert projected_cost(snapshot) is None
+
+
+def test_a_cost_without_a_projection_is_the_cost_so_far():
+    assert "$0.41 so far" in text(replace(RUNNING, planned=False))
+
+
+def test_a_message_and_a_hint_have_lines_of_their_own():
+    words = text(replace(RUNNING, message="The key was refused."), hint="Press it.")
+    assert "The key was refused." in words
+    assert "Press it." in words
+
+
+def test_the_line_for_a_log_ends_with_the_message():
+    line = live_text(replace(RUNNING, message="Waiting for the provider."))
+    assert line == (
+        "6,214 of 10,000 rows, 48.7 rows/s, 1:18 left, 57 failed, "
+        "limited by the provider's pause, 112 retried, 1,200 reused. Waiting for the provider."
+    )
+
+
+def test_the_most_frequent_failures_are_named_and_the_rest_counted():
+    assert kinds({f"kind{i}": i for i in range(1, 10)}) == (
+        "9 kind9, 8 kind8, 7 kind7, 6 kind6, 5 kind5, 4 kind4, 6 other"
+    )
+    assert kinds({}) == ""
+
+
+def test_typesetting_is_switched_off_inside():
+    assert 'class="llmframe tex2jax_ignore mathjax_ignore"' in live_html(FINISHED.snapshot)

@@ -1,0 +1,62 @@
+"""A call beside the loop: what it gives, what it raises, and who waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from llmframe.system.executor import beside
+
+
+def test_it_gives_what_the_function_returns_from_another_thread():
+    assert asyncio.run(beside(threading.get_ident)) != threading.get_ident()
+
+
+def test_it_raises_what_the_function_raises():
+    def fail():
+        raise LookupError("no")
+
+    with pytest.raises(LookupError, match="no"):
+        asyncio.run(beside(fail))
+
+
+def test_what_is_no_exception_is_raised_as_one():
+    def panic():
+        raise asyncio.CancelledError  # of a loop of its own, say; a library in Rust panics so
+
+    with pytest.raises(RuntimeError, match="CancelledError"):
+        asyncio.run(beside(panic))
+
+
+def test_a_cancel_ends_the_waiting_and_what_comes_later_is_no_error():
+    go_on = threading.Event()
+
+    async def main():
+        task = asyncio.ensure_future(beside(go_on.wait))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        go_on.set()
+        await asyncio.sleep(0.05)
+
+    asyncio.run(main())
+
+
+def test_a_loop_that_is_closed_meanwhile_is_told_nothing():
+    go_on, ended = threading.Event(), threading.Event()
+
+    def call():
+        go_on.wait(10)
+        ended.set()
+
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(beside(call))
+    loop.run_until_complete(asyncio.sleep(0))
+    task.cancel()
+    loop.run_until_complete(asyncio.wait([task]))
+    loop.close()
+    go_on.set()
+    assert ended.wait(10)

@@ -55,8 +55,10 @@ def _listed(name: str, parts: Sequence[str], *, at_most: int, brief: int = 0) ->
 def _shape(sources: list[Source]) -> Iterator[Row]:
     found = [" <-> ".join(ring) for ring in rings(imports(sources))]
     yield _listed("import rings, types counted", found, at_most=0, brief=99)
-    levels = [", ".join(level) for level in floors(rooms(sources))]
-    yield _listed("floors", levels, at_most=11)
+    graph = rooms(sources)
+    levels = [", ".join(level) for level in floors(graph)]
+    together = [f"a ring of rooms on one floor: {' <-> '.join(ring)}" for ring in rings(graph)]
+    yield _listed("floors", levels, at_most=11)._replace(parts=levels + together)
     share, room = biggest_room(sources)
     yield Row("biggest room's share", f"{share:.1%} {room}", "<= 28%", share <= 0.28)
     files, folder = flat(sources)

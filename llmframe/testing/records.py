@@ -5,14 +5,13 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from llmframe.testing.texts.chinese import CHINESE
-from llmframe.testing.texts.english import ENGLISH
-from llmframe.testing.texts.slots import fill_chinese, fill_english, pick
+from llmframe.testing.texts.languages import CHINESE, ENGLISH
+from llmframe.testing.texts.slots import pick
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from llmframe.testing.texts.scenes import Language, Scene
+    from llmframe.testing.texts.languages import Language, Scene
 
 GOLD = ("intent", "urgency", "summary")
 INTENTS = {
@@ -68,11 +67,10 @@ def _written(seed: int) -> Iterator[dict[str, Any]]:
 
 
 def _record(rng: Random) -> dict[str, Any]:
-    chinese = rng.random() < CHINESE_SHARE
-    language = CHINESE if chinese else ENGLISH
+    language = CHINESE if rng.random() < CHINESE_SHARE else ENGLISH
     intent = _weighted(rng, INTENTS)
     scene = pick(rng, [scene for scene in language.scenes if scene.intent == intent])
-    slots = (fill_chinese if chinese else fill_english)(rng, scene.powered)
+    slots = language.fill(rng, language.vocabulary, scene.powered)
     levels = ("low",) if intent == "praise" else scene.levels
     urgency = _weighted(rng, {level: URGENCIES[level] for level in levels})
     return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
 
 import llmframe as lf
 from llmframe import testing
@@ -11,6 +12,10 @@ from llmframe.journal.shared import open_stores
 from llmframe.options.presets import PRESETS
 from tests.kits.left_loops import throwing_away
 from tests.kits.loop_in_thread import LoopInThread
+
+# How long an example takes depends on what else the machine does, so no example fails for its time.
+settings.register_profile("llmframe", settings.default, deadline=None)
+settings.load_profile("llmframe")
 
 VARIABLES = {preset.variable for preset in PRESETS.values()} - {""}
 

@@ -88,5 +88,6 @@ def test_the_collector_need_not_look_at_answers():
     results = Results(1000)
     for position in range(1000):
         results[position] = answer(position)
-    gc.collect()
+    for _ in range(2):  # Python 3.13 may untrack the names first, and what holds them a pass later
+        gc.collect()
     assert not any(gc.is_tracked(held) for held in results._held)

@@ -15,8 +15,10 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
+from importlib.machinery import BuiltinImporter, FrozenImporter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -167,8 +169,7 @@ def _tag(
     if cwd is not None:
         os.chdir(cwd)
     if user is not None:
-        os.setgid(user)
-        os.setuid(user)
+        _become(user)
     if file_limit is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, resource.RLIM_INFINITY))
     df = numbered(n) if frame is None else pd.read_pickle(frame)[:n]
@@ -189,6 +190,22 @@ def _tag(
         "report": None if out is None else lf.last_run().report,
         "warnings": [str(each.message) for each in seen],
     }
+
+
+def _become(user: int) -> None:
+    """Give up all rights but this user's, after a rehearsal that loads what a run loads.
+
+    Nobody can load modules from a clone or a venv that only its owner may read. So no child loads
+    any afterwards, wherever it runs: a rehearsal that leaves one out fails on every machine.
+    """
+    from llmframe import testing
+    from tests.kits import battery as kit
+
+    with tempfile.TemporaryDirectory() as folder, testing.serve() as server:
+        kit.tag(kit.frame(2), server, Path(folder))
+    os.setgid(user)
+    os.setuid(user)
+    sys.meta_path[:] = [BuiltinImporter, FrozenImporter]
 
 
 def numbered(n: int) -> pd.DataFrame:

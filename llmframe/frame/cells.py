@@ -17,20 +17,6 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 _PLAIN = frozenset((str, int, bool, type(None)))
 
 
-def clean_text(text: str) -> str:
-    """The text with every lone surrogate replaced by U+FFFD.
-
-    A lone surrogate cannot be sent, stored in parquet or held by pandas' text type.
-    """
-    if text.isascii():
-        return text
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
-
-
 def column_cells(column: pd.Series[Any]) -> list[Any]:
     """A column's cells as Python values, narrow floats by their own digits."""
     cells = column.tolist()

@@ -12,7 +12,6 @@ import pandas as pd
 from llmframe.errors import PlanError
 from llmframe.frame.cells import (
     cell_text,
-    clean_text,
     column_cells,
     is_blank,
     is_missing,
@@ -21,6 +20,7 @@ from llmframe.frame.cells import (
 )
 from llmframe.frame.lookup import Lookup
 from llmframe.frame.template import Template, parse_template
+from llmframe.text import clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable

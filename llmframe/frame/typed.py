@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import pandas as pd
 
-from llmframe.frame.cells import cell_text, clean_text
+from llmframe.frame.cells import cell_text
 from llmframe.task.fields import FieldSpec, Kind
+from llmframe.text import clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -10,10 +10,11 @@ from urllib.parse import urlsplit
 from llmframe.errors import PlanError
 from llmframe.options.presets import PRESETS, preset_of, provider_name
 from llmframe.options.rules import CHECKS, SECRET, URL_IS, fits, is_url, plain
-from llmframe.options.settings import DEFAULTS, Settings, _cut, _shown
+from llmframe.options.settings import DEFAULTS, LONGEST, Settings, _shown
 from llmframe.options.short_tracebacks import short_tracebacks
 from llmframe.options.variables import AZURE_ENDPOINT, BASE_URL, Found, find_variable
 from llmframe.secret import hide_secrets, mask_key
+from llmframe.text import cut
 
 OPENAI_URL = "https://api.openai.com/v1"
 
@@ -201,4 +202,4 @@ def _echo(name: str, value: object) -> str:
         told = repr(hide_secrets(value))
     except Exception:  # noqa: BLE001 - a stranger's repr, a huge int, a dict that holds itself
         return type(value).__name__
-    return type(value).__name__ if "\n" in told else _cut(told)
+    return type(value).__name__ if "\n" in told else cut(told, LONGEST)

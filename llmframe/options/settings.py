@@ -12,6 +12,7 @@ from typing import Any, Literal, TypedDict
 
 from llmframe.options.rules import SECRET
 from llmframe.secret import hide_secrets
+from llmframe.text import cut
 
 LONGEST = 80  # characters of a value that are printed
 
@@ -163,10 +164,6 @@ class Settings:
 DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(Settings) if f.name != "given"}
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
-
-
 def _shown(values: Mapping[str, Any]) -> str:
     changed = {name: value for name, value in values.items() if value != DEFAULTS[name]}
     return ", ".join(f"{name}={_printed(name, value)}" for name, value in changed.items())
@@ -176,5 +173,5 @@ def _printed(name: str, value: Any) -> str:
     if name in SECRET:
         return "***"
     if name == "instructions":
-        value = _cut(value)
+        value = cut(value, LONGEST)
     return repr(hide_secrets(value))

@@ -15,7 +15,8 @@ from pydantic.fields import FieldInfo
 
 from llmframe.errors import PlanError
 from llmframe.task.choices import Labels, check_labels
-from llmframe.task.text import cut, excerpt, reason
+from llmframe.task.text import excerpt, reason
+from llmframe.text import cut
 
 T = TypeVar("T")
 

@@ -7,7 +7,8 @@ from numbers import Integral
 from typing import TYPE_CHECKING, TypeAlias
 
 from llmframe.errors import PlanError
-from llmframe.task.text import excerpt, fold, is_whole, shows_nothing
+from llmframe.task.text import excerpt, fold, shows_nothing
+from llmframe.text import is_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -13,7 +13,8 @@ from llmframe.errors import PlanError
 from llmframe.task.asked import Asked, Kind, classify, read_field
 from llmframe.task.schema import CONSTRAINTS, Node, is_lenient, strict_schema, tidy_schema
 from llmframe.task.shape import Shape, shape_of
-from llmframe.task.text import excerpt, is_whole, reason, shows_nothing
+from llmframe.task.text import excerpt, reason, shows_nothing
+from llmframe.text import is_whole
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo

@@ -17,7 +17,8 @@ from llmframe.errors import OutputError
 from llmframe.task.choices import INT64_MAX, INT64_MIN
 from llmframe.task.fields import FieldSet, FieldSpec, Kind
 from llmframe.task.mend import Path, at, mend, off_list
-from llmframe.task.text import clean_text, cut, excerpt
+from llmframe.task.text import excerpt
+from llmframe.text import clean_text, cut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from llmframe.errors import PlanError
 from llmframe.task.schema import CONSTRAINTS, Node, json_types
-from llmframe.task.text import clean_text, cut, excerpt
+from llmframe.task.text import excerpt
+from llmframe.text import clean_text, cut
 
 if TYPE_CHECKING:
     from llmframe.errors import OutputError

@@ -1,9 +1,11 @@
-"""Small things about text that several parts of a task need."""
+"""How a task compares texts, and how its messages quote them."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
+
+from llmframe.text import cut
 
 EXCERPT = 80  # characters of a value that a message may show
 
@@ -27,25 +29,6 @@ def shows_nothing(text: str) -> bool:
     if text and "!" <= text[0] <= "~":
         return False
     return _NOTHING.fullmatch(text) is not None
-
-
-def clean_text(text: str) -> str:
-    """The same text with every lone surrogate replaced, so that it can be encoded."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def is_whole(text: str) -> bool:
-    """Whether text can be encoded: it holds no lone surrogate."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def cut(text: str, limit: int) -> str:
-    """At most limit characters of text, ending in an ellipsis where some are left out."""
-    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def excerpt(value: object) -> str:

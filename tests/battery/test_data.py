@@ -13,7 +13,8 @@ from pandas.testing import assert_frame_equal
 import llmframe as lf
 from llmframe import testing
 from llmframe.errors import PlanError
-from llmframe.task.text import clean_text, shows_nothing
+from llmframe.task.text import shows_nothing
+from llmframe.text import clean_text
 from tests.kits import battery as kit
 from tests.kits.battery import statuses
 from tests.kits.wild import BLANKS, CELLS, ECHO, MISSING, ask, cells, echoing, sent

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from llmframe.frame.cells import (
     cell_text,
-    clean_text,
     column_cells,
     is_blank,
     is_missing,
@@ -114,17 +113,6 @@ def test_a_list_that_holds_itself_has_a_text():
     cell: list[object] = [1]
     cell.append(cell)
     assert cell_text(cell) == "[1, [...]]"
-
-
-def test_only_half_a_character_is_replaced():
-    assert clean_text("ok 退 😀 \ud83d.") == "ok 退 😀 \ufffd."
-
-
-@given(st.text(st.characters(codec=None)))
-def test_cleaned_text_can_be_encoded_and_good_text_is_kept(text):
-    cleaned = clean_text(text)
-    cleaned.encode()
-    assert cleaned == text or "\ufffd" in cleaned
 
 
 plain = st.recursive(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from llmframe.errors import visible
+from llmframe.text import cut
 
 MESSAGE_LIMIT = 200  # characters of a provider's message that are kept
 _SECRETS = re.compile(
@@ -25,4 +26,4 @@ class Scrubber:
             text = text.replace(secret, "[key]")
         text = _SECRETS.sub("[key]", " ".join(text.split()))
         text = visible(text.encode("utf-8", "replace").decode())
-        return text if len(text) <= MESSAGE_LIMIT else text[: MESSAGE_LIMIT - 1] + "…"
+        return cut(text, MESSAGE_LIMIT)

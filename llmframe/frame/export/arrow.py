@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from llmframe.frame.cells import cell_text, clean_text, is_missing
+from llmframe.frame.cells import cell_text, is_missing
 from llmframe.frame.export.fitting import Unfit, fitted, is_shape
 from llmframe.frame.export.target import needed
+from llmframe.text import clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

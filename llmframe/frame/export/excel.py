@@ -14,11 +14,12 @@ import numpy as np
 import pandas as pd
 
 from llmframe.errors import LLMFrameError, PlanError, warn
-from llmframe.frame.cells import cell_text, clean_text, is_missing
+from llmframe.frame.cells import cell_text, is_missing
 from llmframe.frame.export.metadata import describe, encode
 from llmframe.frame.export.named import is_day, named_columns
 from llmframe.frame.export.neutral import neutral
 from llmframe.frame.export.target import needed
+from llmframe.text import clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

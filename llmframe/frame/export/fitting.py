@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from llmframe.frame.cells import clean_text, is_missing, json_text, json_value
+from llmframe.frame.cells import is_missing, json_text, json_value
 from llmframe.task.choices import INT64_MAX, INT64_MIN
 from llmframe.task.shape import JSON
+from llmframe.text import clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from llmframe.frame.cells import clean_text, column_cells, json_text, json_value
+from llmframe.frame.cells import column_cells, json_text, json_value
 from llmframe.frame.export.named import is_day, named_columns, refuse_twice
+from llmframe.text import clean_text
 
 if TYPE_CHECKING:
     from llmframe.frame.export.stream import TextFile

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from llmframe.errors import PlanError
-from llmframe.frame.cells import clean_text
+from llmframe.text import clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Hashable

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from llmframe.errors import PlanError, warn
-from llmframe.frame.cells import clean_text
 from llmframe.frame.export.arrow import Column, Columns
 from llmframe.frame.export.metadata import METADATA_KEY, describe, encode
 from llmframe.frame.lookup import Lookup
 from llmframe.frame.written import read_written
+from llmframe.text import clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

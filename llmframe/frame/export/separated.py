@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
-from llmframe.frame.cells import cell_text, clean_text, is_missing
+from llmframe.frame.cells import cell_text, is_missing
 from llmframe.frame.export.named import named_columns
 from llmframe.frame.export.neutral import neutral
+from llmframe.text import clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from html import escape
 
+from llmframe.text import cut
+
 LIMIT = 400  # characters of one text; a view's message to the page must stay small
 _BULK = 2  # HTML characters for each character of the limit; markup is up to 14 times its text
 
@@ -25,7 +27,7 @@ def plain(text: str, *, limit: int = LIMIT) -> str:
     """
     text = _BLANKS.sub(" ", text[: 4 * limit]).strip()
     text = _DIRECTIONS.sub("", _SURROGATES.sub("\ufffd", text))
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    return cut(text, limit)
 
 
 def html(text: str, *, limit: int = LIMIT) -> str:

@@ -14,7 +14,7 @@ from llmframe import errors
 from llmframe._version import __version__
 from llmframe.accessor import llm, register
 from llmframe.calls.check import check
-from llmframe.calls.files import compact, read_checkpoint, read_metadata, read_parquet
+from llmframe.calls.files import read_checkpoint, read_metadata, read_parquet
 from llmframe.calls.tag import atag, start, tag
 from llmframe.engine.report import RunReport
 from llmframe.options.layers import configure
@@ -26,7 +26,6 @@ __all__ = [
     "__version__",
     "atag",
     "check",
-    "compact",
     "configure",
     "errors",
     "last_run",

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 
 def test_the_public_names_are_pinned_and_sorted():
     assert lf.__all__ == [
-        "Run", "RunReport", "__version__", "atag", "check", "compact", "configure", "errors",
+        "Run", "RunReport", "__version__", "atag", "check", "configure", "errors",
         "last_run", "llm", "read_checkpoint", "read_metadata", "read_parquet", "start", "tag",
     ]  # fmt: skip
     assert all(hasattr(lf, name) for name in lf.__all__)

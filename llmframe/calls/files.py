@@ -76,16 +76,3 @@ def read_checkpoint(path: str | os.PathLike[str], task: str | None = None) -> pd
     from llmframe.frame.checkpoints import read_checkpoint as read
 
     return read(path, task)
-
-
-@short_tracebacks
-def compact(checkpoint: str | os.PathLike[str]) -> int:
-    """Rewrite a checkpoint file without the lines that count no more; the bytes saved.
-
-    What stays: the tasks, the newest answer (else failure) of every row, all ids. Killed or
-    failing at any moment, it leaves the old file or the new one, whole. Raises PlanError for what
-    is no such file, CheckpointError while any process writes it.
-    """
-    from llmframe.journal import compact as compact_file
-
-    return compact_file(checkpoint)

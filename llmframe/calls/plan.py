@@ -21,7 +21,7 @@ from llmframe.engine.wire.client import has_default_transport
 from llmframe.errors import PlanError, warn
 from llmframe.frame.columns import plan_columns
 from llmframe.frame.rows import plan_rows, snapshot
-from llmframe.journal import TaskInfo, adopt_plain, id_text, open_checkpoint
+from llmframe.journal import TaskInfo, adopt_plain, id_text, open_checkpoint, own_path
 from llmframe.providers.address import proxy_of
 from llmframe.providers.destination import Destination
 from llmframe.runs.run import Run, Target
@@ -77,6 +77,7 @@ def plan(
     _check_confidence(prompt, settings)
     rows = plan_rows(df, input, id=settings.id)
     rules = _rules(settings)
+    own_path(settings.checkpoint)  # a path that cannot be fails before a server is started
     place = find_destination(settings, own_loop=own_loop and settings.runner != "nest")
     settings = place.settings
     asked = _asked(prompt, settings, place)

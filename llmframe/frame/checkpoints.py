@@ -13,7 +13,6 @@ import pandas as pd
 from llmframe.errors import CheckpointError, PlanError, warn
 from llmframe.frame import typed
 from llmframe.frame.columns import STATUSES
-from llmframe.journal.database import SUFFIXES
 from llmframe.journal.places import DEFAULT_FOLDER, explicit_path
 from llmframe.journal.reading import FoundTask, Reader
 from llmframe.system.files import SYSTEM
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from llmframe.journal.reading import Answers
-
-_SUFFIXES = SUFFIXES | {".jsonl"}
 
 
 def read_checkpoint(path: str | os.PathLike[str], task: str | None = None) -> pd.DataFrame:
@@ -62,7 +59,7 @@ def _files(path: str | os.PathLike[str]) -> list[Path]:
         if not file.exists():
             raise PlanError(f"there is no checkpoint {file}{_others()}")
         return [file]
-    files = [file for file in folder.resolve().iterdir() if file.suffix.lower() in _SUFFIXES]
+    files = [file for file in folder.resolve().iterdir() if file.suffix.lower() == ".jsonl"]
     if not files:
         raise PlanError(f"the folder {folder} holds no checkpoint{_others()}")
     return sorted(files, key=lambda file: file.stat().st_mtime)

@@ -2,16 +2,15 @@
 
 from llmframe.journal.adopt import AdoptReport, adopt_plain
 from llmframe.journal.checkpoint import Checkpoint, TaskInfo
-from llmframe.journal.compact import compact
 from llmframe.journal.lines import id_text
-from llmframe.journal.opening import open_checkpoint
+from llmframe.journal.opening import open_checkpoint, own_path
 
 __all__ = [
     "AdoptReport",
     "Checkpoint",
     "TaskInfo",
     "adopt_plain",
-    "compact",
     "id_text",
     "open_checkpoint",
+    "own_path",
 ]

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from llmframe.journal.checkpoint import Checkpoint
+    from llmframe.journal.store import Journal
 
-_REASONS = 3  # told in words
+_REASONS = 3  # reported in words
 
 
 @dataclass(slots=True)
@@ -41,11 +42,11 @@ class AdoptReport:
                 f"its plain lines were left alone: they belong to task {self.other_task}, which "
                 "was asked first. To use them for this one, copy them to a new file."
             )
-        told = (
+        counts = (
             f"{self.accepted} answers taken over, {self.present} were there already, "
             f"{self.rejected} rejected, {self.unknown} with an id that the frame has not"
         )
-        return ". ".join([told, *self.reasons])
+        return ". ".join([counts, *self.reasons])
 
 
 def adopt_plain(
@@ -61,35 +62,30 @@ def adopt_plain(
     a file may do so: a changed prompt must not get another's answers.
     Raises CheckpointError if the file cannot be read or written.
     """
-    report = AdoptReport(other_task=_other_task(checkpoint))
-    if report.other_task is None:
-        plain = _plain_lines(checkpoint)
-        for row_id, answers in plain.items():
+    report, journal = AdoptReport(), checkpoint.written
+    if journal is None:
+        return report
+    first = next(iter(journal.index.tasks), checkpoint.task.digest)
+    if first != checkpoint.task.digest:
+        report.other_task = first.hex()[:12]
+    elif journal.index.foreign:  # else the file need not be read once more
+        for row_id, answers in _plain_lines(journal).items():
             _adopt_one(checkpoint, key_of.get(row_id), row_id, answers, validate, report)
     return report
 
 
-def _other_task(checkpoint: Checkpoint) -> str | None:
-    store = checkpoint.written
-    tasks = [] if store is None else list(store.tasks)
-    return tasks[0].hex()[:12] if tasks and tasks[0] != checkpoint.task.digest else None
-
-
-def _plain_lines(checkpoint: Checkpoint) -> dict[str, list[dict[str, Any]]]:
+def _plain_lines(journal: Journal) -> dict[str, list[dict[str, Any]]]:
     """The different answers of each id, in file order."""
     found: dict[str, list[dict[str, Any]]] = {}
-    store = checkpoint.written
-    if store is None or not store.foreign:
-        return found
     try:
-        for line in store.all_lines():
-            content = None if lines.heads(line) else lines.foreign(line)
+        for line in journal.foreign_lines():
+            content = lines.foreign(line)
             if content is not None and "id" in content:
                 answers = found.setdefault(lines.id_text(content.pop("id")), [])
                 if content not in answers:
                     answers.append(content)
     except OSError as exc:
-        raise CheckpointError(f"cannot read {checkpoint.path}: {exc.strerror or exc}") from exc
+        raise CheckpointError(f"cannot read {journal.path}: {exc.strerror or exc}") from exc
     return found
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from llmframe.journal.protocol import Store
+    from llmframe.journal.store import Journal
     from llmframe.results import RowResult
 
 _log = logging.getLogger("llmframe")
@@ -53,8 +53,8 @@ class Checkpoint:
         self,
         task: TaskInfo,
         path: Path,
-        written: Store | None,
-        read: list[Store],
+        written: Journal | None,
+        read: list[Journal],
         *,
         complete: bool = False,
         texts: bool = False,
@@ -78,12 +78,12 @@ class Checkpoint:
     @property
     def damaged(self) -> int:
         """Damaged lines in all files read; they are skipped and their rows asked again."""
-        return sum(store.damaged for store in self._all)
+        return sum(store.index.damaged for store in self._all)
 
     @property
     def answers(self) -> int:
         """Answers at hand, of this task and of others that share its files."""
-        return sum(store.answers for store in self._all)
+        return sum(len(store.index.answers) for store in self._all)
 
     @property
     def durable(self) -> bool:
@@ -91,7 +91,7 @@ class Checkpoint:
         return self._durable
 
     @property
-    def written(self) -> Store | None:
+    def written(self) -> Journal | None:
         """The file that is written; None if read only."""
         return self._written
 
@@ -176,7 +176,7 @@ class Checkpoint:
         if self._written is not None:
             self._written.listeners.remove(self._sync_failed)
 
-    def _take_over(self, key: bytes, store: Store) -> None:
+    def _take_over(self, key: bytes, store: Journal) -> None:
         """Keep another file's answer in the person's own, as it was written; ids come apart."""
         content = store.content(key)
         if content is None:  # spoilt in this very moment: the answer is in the frame
@@ -208,7 +208,7 @@ class Checkpoint:
             try:
                 listener(failure)
             except Exception:  # noqa: BLE001 - a listener's fault must not end the saving thread
-                _log.exception("could not tell the run that its checkpoint fails")
+                _log.exception("could not report to the run that its checkpoint fails")
 
     def _cannot(self, do: str, error: OSError, path: Path) -> CheckpointError:
         if error.errno == errno.ENOENT:
@@ -216,7 +216,7 @@ class Checkpoint:
                 f"the checkpoint {path} was deleted or replaced while this run used it. What it "
                 "answered is in the returned frame: save that, then run the cell again."
             )
-        kept = sum(store.answers for store in self._all if store.path == path)
+        kept = sum(len(store.index.answers) for store in self._all if store.path == path)
         return CheckpointError(
             f"cannot {do} the checkpoint {path}: {error.strerror or error}. {kept} answers "
             "are in it; the newest may be only in the returned frame. Cure the cause (is the disk "

@@ -1,9 +1,9 @@
-"""What stands where in one journal file: found by one pass over its bytes, grown by appends."""
+"""One scan of a journal file's lines, and the index that it fills."""
 
 from __future__ import annotations
 
 from binascii import unhexlify
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from zlib import crc32
 
 from llmframe.journal import lines
@@ -13,47 +13,80 @@ if TYPE_CHECKING:
 
     from llmframe.system.files import FileOps
 
+    # A line's offset, its sort (see lines.py, or FOREIGN), and the line without its newline.
+    Found = tuple[int, bytes, bytes]
+
 CHUNK = 1 << 20  # bytes read at once
-TOO_LONG = b"too long"  # in the place of a line that is
+FOREIGN = b""  # the sort of a line of JSON that somebody else wrote
+_TOO_LONG = b"too long"  # replaces a line that is
 _KEPT = lines.LONGEST + 2 * CHUNK
 
 
-class Group(NamedTuple):
-    """Lines that stand one behind the other in a file.
+class Scan:
+    """All intact lines of ours and all foreign lines of a file, from an offset on; iterate once.
 
-    begin, end: their offsets. is_tail: it is what no newline ends, one line, maybe empty.
+    damaged: damaged lines so far. end: offset behind the last line that has a newline.
+    tail: what stands behind it, known once the iteration is over; tail_end: where it ends.
     """
 
-    begin: int
-    lines: list[bytes]
-    end: int
-    is_tail: bool = False
+    def __init__(self, ops: FileOps, fd: int, at: int = 0) -> None:
+        self.damaged = 0
+        self.end = at
+        self.tail = b""
+        self.tail_end = at
+        self._ops = ops
+        self._fd = fd
+
+    def __iter__(self) -> Iterator[Found]:
+        """Raises OSError."""
+        # 100,000 lines in 0.1 s: no calls but C's, and the offsets of lines.py as numbers
+        for at, group in self._groups():
+            for line in group:
+                try:
+                    intact = crc32(line[53:], crc32(line[:45])) == int(line[45:53], 16)
+                except ValueError:  # no hexadecimal digits where they belong
+                    intact = False
+                if intact:
+                    yield at, line[78:79], line
+                else:
+                    salvage = lines.salvage(line)
+                    self.damaged += salvage.damaged
+                    yield from _parts(salvage, line, at)
+                at += len(line) + 1
+        # The tail may be just being written: what is whole in it counts, the rest is no damage.
+        yield from _parts(lines.salvage(self.tail), self.tail, self.end)
+
+    def _groups(self) -> Iterator[tuple[int, list[bytes]]]:
+        """Consecutive lines with the offset of the first; the tail is left in ``tail``."""
+        parts: list[bytes] = []
+        begin = at = self.end
+        while chunk := self._ops.read_at(self._fd, CHUNK, at):
+            at += len(chunk)
+            if at - begin > _KEPT:
+                # far longer than any line of ours: skip it without keeping it in memory
+                parts = []
+                _, newline, chunk = chunk.partition(b"\n")
+                if not newline:
+                    continue
+                self.end = at - len(chunk)
+                yield begin, [_TOO_LONG]
+                begin = self.end
+            head, newline, rest = chunk.rpartition(b"\n")
+            if newline:
+                self.end = at - len(rest)
+                yield begin, b"".join((*parts, head)).split(b"\n")
+                parts, begin = [rest], self.end
+            else:
+                parts.append(chunk)
+        self.tail = b"".join(parts) if at - begin <= _KEPT else _TOO_LONG
+        self.tail_end = at
 
 
-def whole_lines(ops: FileOps, fd: int, at: int) -> Iterator[Group]:
-    """All that a file holds from offset ``at``; the tail comes last, once.
-
-    In the place of a line far longer than any of ours stands TOO_LONG.
-    """
-    parts: list[bytes] = []
-    begin = at
-    while chunk := ops.read_at(fd, CHUNK, at):
-        at += len(chunk)
-        if at - begin > _KEPT:
-            parts = []
-            _, newline, chunk = chunk.partition(b"\n")
-            if not newline:
-                continue
-            yield Group(begin, [TOO_LONG], at - len(chunk))
-            begin = at - len(chunk)
-        head, newline, rest = chunk.rpartition(b"\n")
-        if newline:
-            yield Group(begin, b"".join((*parts, head)).split(b"\n"), at - len(rest))
-            parts, begin = [rest], at - len(rest)
-        else:
-            parts.append(chunk)
-    tail = b"".join(parts) if at - begin <= _KEPT else TOO_LONG
-    yield Group(begin, [tail], at, is_tail=True)
+def _parts(salvage: lines.Salvage, line: bytes, at: int) -> Iterator[Found]:
+    for start, piece in salvage.whole:
+        yield at + start, piece[lines.SORT], piece
+    if salvage.foreign:
+        yield at, FOREIGN, line
 
 
 class Index:
@@ -61,7 +94,7 @@ class Index:
 
     answers: key -> offset of its newest answer. tasks: digest -> offset, in order of appearance.
     damaged: lines that were ours and are not whole. foreign: lines of JSON that are not ours.
-    end: offset up to which whole lines were read. tail: what stands behind it, without a newline.
+    end: offset behind the last line that has a newline. tail: what stands behind it.
     """
 
     __slots__ = ("_tail_end", "answers", "damaged", "end", "foreign", "tail", "tasks")
@@ -76,47 +109,30 @@ class Index:
         self._tail_end = 0
 
     def read_on(self, ops: FileOps, fd: int) -> None:
-        """Take in what was added to the file since the last call."""
-        for group in whole_lines(ops, fd, self.end):
-            if group.is_tail:
-                self.tail, self._tail_end = group.lines[0], group.end
-                self._take_tail(group.begin)
-            else:
-                self._take(group.lines, group.begin)
-                self.end = group.end
+        """Take in what was added to the file since the last call. Raises OSError."""
+        answers, foreign, forged = self.answers, 0, 0
+        scan = Scan(ops, fd, self.end)
+        for at, sort, line in scan:
+            try:
+                if sort == b"v":
+                    answers[unhexlify(line[6:38])] = at
+                elif sort == b"s":
+                    self.tasks.setdefault(unhexlify(line[6:38]), at)
+                elif sort == FOREIGN and at < scan.end:  # a tail is counted once it is a line
+                    foreign += 1
+            except ValueError:  # the checksum is right and the key is none
+                forged += 1
+        # Only now: after an OSError within the scan the next call reads the same lines again.
+        self.damaged += scan.damaged + forged
+        self.foreign += foreign
+        self.end, self.tail, self._tail_end = scan.end, scan.tail, scan.tail_end
 
     def end_tail(self) -> bool:
         """Count the tail as a line whose newline is written next; False if there is no tail."""
         tail, self.tail = self.tail, b""
         if tail:
-            self._take([tail], self.end)
+            salvage = lines.salvage(tail)
+            self.damaged += salvage.damaged
+            self.foreign += salvage.foreign
             self.end = self._tail_end + 1
         return bool(tail)
-
-    def _take(self, group: list[bytes], at: int) -> None:
-        # 100,000 lines in 0.1 s: no calls but C's, and lines.py's offsets as numbers
-        answers = self.answers
-        for line in group:
-            try:
-                if crc32(line[53:], crc32(line[:45])) != int(line[45:53], 16):
-                    self._take_odd(line, at)
-                elif line[78:79] == b"v":
-                    answers[unhexlify(line[6:38])] = at
-                elif line[78:79] == b"s":
-                    self.tasks.setdefault(unhexlify(line[6:38]), at)
-            except ValueError:  # no hexadecimal digits where they belong
-                self._take_odd(line, at)
-            at += len(line) + 1
-
-    def _take_odd(self, line: bytes, at: int) -> None:
-        """A line that is not simply ours: blank, somebody else's, or damaged."""
-        found = lines.salvage(line)
-        self.damaged += found.damaged
-        self.foreign += found.foreign
-        for start, piece in found.whole:
-            self._take([piece], at + start)
-
-    def _take_tail(self, at: int) -> None:
-        """Use what is whole in the tail; the rest is no damage: it may be just being written."""
-        for start, piece in lines.pieces(self.tail):
-            self._take([piece], at + start)

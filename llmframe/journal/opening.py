@@ -1,4 +1,4 @@
-"""Opening a checkpoint: which file is written, which are read, and what to tell the person."""
+"""Opening a checkpoint: which file is written, which are read, and what the person should know."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from llmframe.errors import CheckpointError, PlanError
 from llmframe.journal import places
 from llmframe.journal.checkpoint import Checkpoint, TaskInfo
-from llmframe.journal.database import is_database
 from llmframe.journal.shared import close_store, open_store
 from llmframe.system.files import SYSTEM, FileOps
 from llmframe.system.lock import LockHeldError
@@ -16,7 +15,19 @@ from llmframe.system.lock import LockHeldError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from llmframe.journal.protocol import Store
+    from llmframe.journal.store import Journal
+
+
+def own_path(where: bool | str | os.PathLike[str]) -> Path | None:
+    """The person's own path; None for the default file or for none. Opens nothing.
+
+    Raises PlanError if no checkpoint can be there.
+    """
+    if isinstance(where, bool):
+        return None
+    if not isinstance(where, (str, os.PathLike)):
+        raise PlanError(f"checkpoint must be True, False or a path, not {where!r}")
+    return places.explicit_path(where)
 
 
 def open_checkpoint(
@@ -32,32 +43,25 @@ def open_checkpoint(
 ) -> Checkpoint | None:
     """Open a task's checkpoint; ``.notes`` says what the person should know.
 
-    where: True for the default file, a path (written; the default files are read too; its
-        suffix says whether it is a database), False for none.
-    folder: the default folder. ids: has_id is going to be asked; what it needs is read now.
-    adopt: plain lines are going to be taken over, so that no note says that they could be.
-    texts: an own file takes over the rows' texts, too, where the default files have them.
-    read_only: nothing is made or locked.
+    where: True for the default file, a path (written; the default files are read too), False
+    for none. folder: the default folder. ids: has_id is going to be asked; what it needs is
+    read now. adopt: plain lines are going to be taken over, so that no note says that they
+    could be. texts: an own file takes over the rows' texts, too, where the default files have
+    them. read_only: nothing is made or locked.
     Raises PlanError if the place cannot be used, CheckpointError if another process writes a
     person's own path or a file that must be read cannot be.
     """
+    own = own_path(where)
     if where is False:
         return None
-    if where is not True and not isinstance(where, (str, os.PathLike)):
-        raise PlanError(f"checkpoint must be True, False or a path, not {where!r}")
-    own = None if where is True else places.explicit_path(where)
-    if adopt and own is not None and is_database(own):
-        raise PlanError(
-            f"adopt=True takes over a file of plain lines, and {own} is a database: give a file "
-            "such as 'answers.jsonl', or leave adopt= out"
-        )
     opening = _Opening(task, places.default_folders(folder), ops)
     try:
         checkpoint = opening.open(own, adopt=adopt, texts=texts, read_only=read_only)
         if ids:
             checkpoint.load_ids()
     except BaseException:
-        opening.give_up()
+        for store in opening.opened:
+            close_store(store)
         raise
     return checkpoint
 
@@ -71,7 +75,7 @@ class _Opening:
         self.folders = folders
         self.ops = ops
         self.notes: list[str] = []
-        self.opened: list[Store] = []
+        self.opened: list[Journal] = []
 
     def open(self, own: Path | None, *, adopt: bool, texts: bool, read_only: bool) -> Checkpoint:
         """own: the person's path, None for the default file."""
@@ -80,10 +84,11 @@ class _Opening:
         if not read_only:
             written = self.write_default() if own is None else self.write_own(own)
             self.notes += written.notes
-        path = own or self.folders[0] / f"{self.stem}.jsonl"
         read = self.read_others(own, written)
         if peeked is not None:
+            # Not before: the writer reuses what the peek has indexed.
             self.give_back(peeked)
+        path = own or self.folders[0] / f"{self.stem}.jsonl"
         path = path if written is None else written.path
         checkpoint = Checkpoint(
             self.task, path, written, read, complete=own is not None, texts=texts
@@ -93,23 +98,18 @@ class _Opening:
         checkpoint.notes += self.notes
         return checkpoint
 
-    def give_up(self) -> None:
-        """Give back all that was opened."""
-        for store in self.opened:
-            close_store(store)
-
-    def give_back(self, store: Store) -> None:
-        """Give back what was opened once too often."""
+    def give_back(self, store: Journal) -> None:
+        """Return what was opened once too often."""
         self.opened.remove(store)
         close_store(store)
 
-    def use(self, path: Path, *, write: bool) -> Store:
+    def use(self, path: Path, *, write: bool) -> Journal:
         """Raises OSError, LockHeldError."""
         store = open_store(path, self.ops, write=write)
         self.opened.append(store)
         return store
 
-    def peek(self, path: Path) -> Store | None:
+    def peek(self, path: Path) -> Journal | None:
         """A person's table must not get our lines only because a path was mistyped."""
         try:
             store = self.use(path, write=False)
@@ -123,13 +123,12 @@ class _Opening:
             ) from exc
         if is_strange:
             raise PlanError(
-                f"{path} exists and is no checkpoint: it holds neither lines of JSON nor a "
-                "database of this llmframe. Nothing was sent and the file is as it was. Pass a "
-                "new path."
+                f"{path} exists and is no checkpoint: it holds no lines of JSON. Nothing was sent "
+                "and the file is as it was. Pass a new path."
             )
         return store
 
-    def write_own(self, path: Path) -> Store:
+    def write_own(self, path: Path) -> Journal:
         """A person's own path, or an error."""
         try:
             if path.parent == self.folders[0]:
@@ -147,7 +146,7 @@ class _Opening:
                 "sent. Pass a path in a folder of yours, or checkpoint=False."
             ) from exc
 
-    def write_default(self) -> Store:
+    def write_default(self) -> Journal:
         """The default file; another name where it is held; the cache folder as the last."""
         reasons: list[str] = []
         for folder in self.folders:
@@ -163,7 +162,7 @@ class _Opening:
             "checkpoint=<path in a folder of yours>, or checkpoint=False."
         )
 
-    def write_in(self, folder: Path) -> Store:
+    def write_in(self, folder: Path) -> Journal:
         """Raises OSError if the folder cannot be used."""
         places.make_folder(folder, self.ops)
         held: list[LockHeldError] = []
@@ -181,9 +180,9 @@ class _Opening:
             return store
         raise OSError(f"all files of the task are held, the first by {held[0].holder}")
 
-    def read_others(self, own: Path | None, written: Store | None) -> list[Store]:
+    def read_others(self, own: Path | None, written: Journal | None) -> list[Journal]:
         """Every other file that may hold answers to this task."""
-        others: list[Store] = []
+        others: list[Journal] = []
         paths = places.task_files(self.folders, self.stem)
         for path in paths if own is None else [own, *paths]:
             try:
@@ -199,16 +198,17 @@ class _Opening:
                 others.append(store)
         return others
 
-    def note_lines(self, store: Store, *, adopt: bool) -> None:
-        """What a file holds beside whole lines of ours."""
-        if store.damaged:
+    def note_lines(self, store: Journal, *, adopt: bool) -> None:
+        """Note what a file holds beside whole lines of ours."""
+        index = store.index
+        if index.damaged:
             self.notes.append(
-                f"damaged lines in {store.path}: {store.damaged}, skipped, their rows are "
-                f"asked again; whole answers: {store.answers}."
+                f"damaged lines in {store.path}: {index.damaged}, skipped, their rows are "
+                f"asked again; whole answers: {len(index.answers)}."
             )
-        if store.foreign and not store.tasks and not adopt:
+        if index.foreign and not index.tasks and not adopt:
             self.notes.append(
-                f"{store.path} holds {store.foreign} lines that llmframe did not write; they "
+                f"{store.path} holds {index.foreign} lines that llmframe did not write; they "
                 "are not used. adopt=True with id=<column> takes over lines of "
                 '{"id": ..., "<field>": ...}.'
             )

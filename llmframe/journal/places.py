@@ -16,10 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DEFAULT_FOLDER = Path(".llmframe")
+_DATABASES = {".db", ".sqlite", ".sqlite3"}
 
 
 def explicit_path(where: str | os.PathLike[str]) -> Path:
-    """A person's own path, real and absolute. Raises PlanError if no file can be there."""
+    """A person's own path, real and absolute.
+
+    Raises PlanError if no file of lines can be there; nothing is opened.
+    """
     text = os.fsdecode(where)
     if not text.strip() or "\0" in text:
         raise PlanError(f"checkpoint={text!r} is not a path; give a file such as 'answers.jsonl'")
@@ -33,6 +37,11 @@ def explicit_path(where: str | os.PathLike[str]) -> Path:
         raise PlanError(
             f"checkpoint={text!r} is a folder; give a file in it, such as "
             f"{str(Path(text) / 'answers.jsonl')!r}"
+        )
+    if path.suffix.lower() in _DATABASES:  # they were SQLite files once
+        raise PlanError(
+            f"checkpoint={text!r} names a database, and a checkpoint is a file of lines: give one "
+            f"such as {str(Path(text).with_suffix('.jsonl'))!r}"
         )
     if odd:
         raise PlanError(f"checkpoint={text!r} is not a regular file; give another path")

@@ -8,8 +8,7 @@ from sys import intern
 from typing import TYPE_CHECKING, Any
 
 from llmframe.journal import lines
-from llmframe.journal.database import Database, is_database
-from llmframe.journal.index import Group, whole_lines
+from llmframe.journal.index import FOREIGN, Scan
 from llmframe.results import LABEL
 from llmframe.system.files import READ, FileOps
 
@@ -140,7 +139,7 @@ class Reader:
             if task is None:
                 task = found[short] = FoundTask(short.decode(errors="replace"), {}, None)
             if line[lines.SORT] == lines.SETTINGS:
-                _tell_task(task, line)
+                _read_settings(task, line)
             else:
                 task.lines += 1
         return [found[short] for short in sorted(newest, key=newest.__getitem__)]
@@ -166,38 +165,20 @@ class Reader:
                     raise
 
     def _lines_of(self, path: Path) -> Iterator[bytes]:
-        for group in self._groups(path):
-            for line in group.lines:
-                if lines.intact(line):
-                    yield line
+        fd = self._ops.open(path, READ)
+        try:
+            scan = Scan(self._ops, fd)
+            for _, sort, line in scan:
+                if sort == FOREIGN:
+                    self.foreign += 1
                 else:
-                    yield from self._odd(line, is_tail=group.is_tail)
-
-    def _odd(self, line: bytes, *, is_tail: bool) -> Iterator[bytes]:
-        found = lines.salvage(line)
-        if not is_tail:  # a tail may be just being written
-            self.damaged += found.damaged
-        self.foreign += found.foreign
-        for _, piece in found.whole:
-            yield piece
-
-    def _groups(self, path: Path) -> Iterator[Group]:
-        if is_database(path):
-            database = Database(path, self._ops, write=False)
-            try:
-                for line in database.all_lines():
-                    yield Group(0, [line], 0)
-            finally:
-                database.close()
-        else:
-            fd = self._ops.open(path, READ)
-            try:
-                yield from whole_lines(self._ops, fd, 0)
-            finally:
-                self._ops.close(fd)
+                    yield line
+            self.damaged += scan.damaged
+        finally:
+            self._ops.close(fd)
 
 
-def _tell_task(task: FoundTask, line: bytes) -> None:
+def _read_settings(task: FoundTask, line: bytes) -> None:
     content = lines.read(line) or {}
     settings, begun = content.get("settings"), content.get("t")
     if isinstance(settings, dict):

@@ -1,4 +1,4 @@
-"""One store per real path in a process: a lock dies when the process closes another handle."""
+"""One journal per real path in a process: a lock dies when the process closes another handle."""
 
 from __future__ import annotations
 
@@ -7,35 +7,36 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
-from llmframe.journal.database import Database, is_database
 from llmframe.journal.store import Journal
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from llmframe.journal.protocol import Store
     from llmframe.system.files import FileOps
 
-_stores: dict[str, Store] = {}
+_stores: dict[str, Journal] = {}
 _registry = threading.RLock()
 
 
-def open_store(path: Path, ops: FileOps, *, write: bool) -> Store:
-    """The process's store of this file, up to date; its suffix says of which kind.
+def open_store(path: Path, ops: FileOps, *, write: bool) -> Journal:
+    """The process's journal of this file, up to date.
 
     path: its folder part may hold links, the file itself may not be one.
-    Raises OSError, and LockHeldError if another process writes a file that has one writer.
+    Raises OSError, and LockHeldError if it is to be written and another process does.
     """
     path = path.parent.resolve() / path.name
     with _registry:
-        store = _current(path, ops, write=write)
+        store = _stores.get(str(path))
+        if store is None or not store.is_current():
+            store = Journal(path, ops, write=write)
         try:
             if write:
                 store.start_writing()
-                if not store.is_current():  # replaced just before its lock was taken
+                if not store.is_current():
+                    # The file was replaced just before its lock was taken.
                     store.close()
                     _stores.pop(str(path), None)
-                    store = _current(path, ops, write=True)
+                    store = Journal(path, ops, write=True)
             store.read_on()
         except BaseException:
             if not store.users:
@@ -46,26 +47,18 @@ def open_store(path: Path, ops: FileOps, *, write: bool) -> Store:
         return store
 
 
-def _current(path: Path, ops: FileOps, *, write: bool) -> Store:
-    """The store that is open, unless its file was replaced; else a new one."""
-    store = _stores.get(str(path))
-    if store is not None and store.is_current():
-        return store
-    kind = Database if is_database(path) else Journal
-    return kind(path, ops, write=write)
-
-
 def open_stores() -> list[Path]:
     """The files that this process holds now."""
     return [store.path for store in tuple(_stores.values())]
 
 
-def close_store(store: Store) -> None:
-    """Give a store back; the last user's close ends it."""
+def close_store(store: Journal) -> None:
+    """Return a journal; the last user's return closes it."""
     with _registry:
         store.users -= 1
         if store.users:
             return
+        # A replaced file's journal is not the one that is registered under its path.
         if _stores.get(str(store.path)) is store:
             del _stores[str(store.path)]
         store.close()
@@ -82,7 +75,7 @@ def leave_to_parent() -> None:
 
 @atexit.register
 def flush_all() -> None:
-    """At the end of the process: all that was written reaches the disk."""
+    """At the end of the process: bring all that was written to the disk."""
     for store in tuple(_stores.values()):
         store.flush(2.0)
 

@@ -8,16 +8,17 @@ from binascii import unhexlify
 from typing import TYPE_CHECKING, Any
 
 from llmframe.journal import lines
-from llmframe.journal.index import Index, whole_lines
+from llmframe.journal.index import FOREIGN, Index, Scan
 from llmframe.journal.writer import Writer
 from llmframe.system.files import READ, FileOps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from llmframe.results import RowResult
 
+_WITH_ID = {lines.ANSWER, lines.FAILURE, lines.ID}
 _BEGIN = b'{"k":"'
 _NO_FILE = -1
 _BLOCK = 1 << 14  # bytes read at once: some 50 lines; rows are mostly asked for in their order
@@ -25,9 +26,14 @@ _BEFORE = _BLOCK // 4  # of them before the line asked for: answers come a littl
 
 
 class Journal:
-    """A journal file that is read and, if asked, written; a Store.
+    """A journal file that is read and, if asked, written; all runs of a process share it.
 
-    Opening raises OSError, and LockHeldError if it shall be written and another process does.
+    Thread-safe and synchronous. Once an append returns, the death of the process cannot lose its
+    line; the disk has it a moment later. An answer beats a failure, the newest answer the others.
+    users: how many hold it. listeners: called, from another thread, when what was written could
+    not be brought to the disk.
+    Every call raises OSError where the file fails. Opening raises LockHeldError, too, if it is
+    to be written and another process does.
     """
 
     def __init__(self, path: Path, ops: FileOps, *, write: bool) -> None:
@@ -39,7 +45,7 @@ class Journal:
         self._ids: set[bytes] | None = None
         self._block = (0, b"")  # what was read last, and its offset
         self._changing = threading.RLock()
-        self._writer = Writer(path, ops, self._tell) if write else None
+        self._writer = Writer(path, ops, self._report) if write else None
         self._fd = _NO_FILE
         try:
             self._fd = ops.open(path, READ)
@@ -51,26 +57,6 @@ class Journal:
     def is_current(self) -> bool:
         """Whether the file is still the one at its path; it may have been deleted or replaced."""
         return not self._is_named or self._ops.is_at(self._fd, self.path)
-
-    @property
-    def tasks(self) -> Collection[bytes]:
-        """Digests, in order of appearance."""
-        return self.index.tasks.keys()
-
-    @property
-    def answers(self) -> int:
-        """Keys with an answer."""
-        return len(self.index.answers)
-
-    @property
-    def damaged(self) -> int:
-        """Lines that were ours and are not whole."""
-        return self.index.damaged
-
-    @property
-    def foreign(self) -> int:
-        """Lines of JSON that are not ours."""
-        return self.index.foreign
 
     @property
     def notes(self) -> list[str]:
@@ -86,7 +72,7 @@ class Journal:
         """Become the file's one writer. Raises OSError, LockHeldError."""
         with self._changing:
             if self._writer is None:
-                self._writer = Writer(self.path, self._ops, self._tell)
+                self._writer = Writer(self.path, self._ops, self._report)
 
     def read_on(self) -> None:
         """Index what the file has and the index has not. Raises OSError."""
@@ -147,10 +133,9 @@ class Journal:
         """Read which row has which key, once. Raises OSError."""
         self._known_ids()
 
-    def all_lines(self) -> Iterator[bytes]:
-        """Every line of the file, damaged and foreign ones too. Raises OSError."""
-        for group in whole_lines(self._ops, self._fd, 0):
-            yield from group.lines
+    def foreign_lines(self) -> Iterator[bytes]:
+        """The lines of JSON that somebody else wrote. Raises OSError."""
+        return (line for _, sort, line in Scan(self._ops, self._fd) if sort == FOREIGN)
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until all lines are on the disk; False if they are not, or not in time."""
@@ -204,13 +189,16 @@ class Journal:
             return self._ids
 
     def _find_ids(self) -> Iterator[bytes]:
-        for line in self.all_lines():
-            if b'"id":' in line and lines.intact(line):
-                found = lines.id_bytes(line)
-                if found is not None:
-                    yield unhexlify(line[lines.KEY]) + found
+        for _, sort, line in Scan(self._ops, self._fd):
+            # most files hold no id, and a task's settings may hold a field of that name
+            if sort not in _WITH_ID or b'"id":' not in line:
+                continue
+            with contextlib.suppress(ValueError):  # a forged line, with a right checksum
+                row_id = lines.id_bytes(line)
+                if row_id is not None:
+                    yield unhexlify(line[lines.KEY]) + row_id
 
-    def _tell(self, error: OSError) -> None:
+    def _report(self, error: OSError) -> None:
         for listener in tuple(self.listeners):
             listener(error)
 

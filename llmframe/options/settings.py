@@ -95,10 +95,9 @@ class Settings:
             (in, out); else those that the package genai-prices knows, if it is installed.
     Keeping
         checkpoint: True for ``.llmframe/<task>.jsonl`` here, a path, or False; a path's file
-            takes over what the default one gives. One that ends in ``.db`` is a SQLite file, for
-            many processes that write at once. reuse: take answers from it. id: a column kept in
-            it. adopt: take over a file of plain ``{"id": ..., field: ...}`` lines, needs id.
-            store_input: keep the texts, too.
+            takes over what the default one gives. reuse: take answers from it. id: a
+            column kept in it. adopt: take over a file of plain ``{"id": ..., field: ...}``
+            lines, needs id. store_input: keep the texts, too.
     Columns
         prefix: put before every new column's name. into: the column of a single field.
         overwrite: replace columns that llmframe did not write. details: add llm_attempts,

@@ -36,7 +36,6 @@ _SAFE = (
 READ = os.O_RDONLY | _SAFE
 APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | _SAFE
 UPDATE = os.O_RDWR | os.O_CREAT | _SAFE
-SYNC = os.O_RDWR | _SAFE  # Windows brings to the disk only what may be written
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _SAFE
 
 
@@ -76,10 +75,6 @@ class FileOps:
         """Empty a file (only ever a lock file)."""
         os.ftruncate(fd, 0)
 
-    def size(self, fd: int) -> int:
-        """How many bytes an open file has."""
-        return os.fstat(fd).st_size
-
     def close(self, fd: int) -> None:
         """Close."""
         os.close(fd)
@@ -103,22 +98,6 @@ class FileOps:
             return os.path.samestat(os.fstat(fd), path.stat())
         except FileNotFoundError:
             return False
-
-    def replace(self, new: Path, old: Path) -> None:
-        """Put one file in the place of another, in one step."""
-        new.replace(old)
-
-    def unlink(self, path: Path) -> None:
-        """Remove a file; fine if it is not there."""
-        path.unlink(missing_ok=True)
-
-    def identity(self, path: Path) -> tuple[int, int] | None:
-        """Which file stands at path; None if none does."""
-        try:
-            found = path.stat()
-        except FileNotFoundError:
-            return None
-        return found.st_dev, found.st_ino
 
 
 _SEEKING = threading.Lock()

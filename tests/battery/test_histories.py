@@ -18,12 +18,12 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from pandas.testing import assert_frame_equal
 
 from llmframe.errors import PlanError
 from llmframe.frame.columns import new_columns, plan_columns
-from llmframe.journal import compact, open_checkpoint
+from llmframe.journal import open_checkpoint
 from tests.kits import virtual_time
 from tests.kits.engine import PROMPT, Provider, Texts, reply
 from tests.kits.engine import wire as wired
@@ -144,12 +144,6 @@ class Histories(RuleBasedStateMachine):
         if found:
             self.flip(found[which % len(found)] + letter, 1)
 
-    @rule()
-    def compact_the_file(self) -> None:
-        if self.path.exists():
-            with contextlib.suppress(PlanError):  # too damaged to be told from a stranger's file
-                compact(self.path, QuickOps())
-
     # -- how it is done ----
 
     @property
@@ -256,7 +250,7 @@ class Histories(RuleBasedStateMachine):
         for file in self.files():
             file.unlink()
         for file, content in left.items():
-            if not file.name.endswith(("-shm", ".lock")):
+            if file.suffix != ".lock":
                 file.write_bytes(content)
 
     def check_frame(self, results: list[RowResult | None]) -> None:
@@ -281,37 +275,6 @@ class Histories(RuleBasedStateMachine):
                 self.run_to_the_end()
 
 
-class DatabaseHistories(Histories):
-    """The same with a SQLite file, whose bytes nobody touches."""
-
-    name = "run.db"
-
-    @precondition(lambda self: False)
-    @rule()
-    def tear_the_tail(self) -> None:
-        """Not here."""
-
-    @precondition(lambda self: False)
-    @rule()
-    def leave_a_torn_line(self) -> None:
-        """Not here."""
-
-    @precondition(lambda self: False)
-    @rule()
-    def flip_a_byte(self) -> None:
-        """Not here."""
-
-    @precondition(lambda self: False)
-    @rule()
-    def flip_a_letter_of_an_answer(self) -> None:
-        """Not here."""
-
-    @precondition(lambda self: False)
-    @rule()
-    def compact_the_file(self) -> None:
-        """Not here."""
-
-
 def histories(machine: type[Histories], examples: int) -> Any:
     """The test case that tries so many histories."""
 
@@ -325,5 +288,4 @@ def histories(machine: type[Histories], examples: int) -> Any:
 
 
 TestHistories = histories(Histories, EXAMPLES)
-TestDatabaseHistories = histories(DatabaseHistories, max(1, EXAMPLES // 8))
 TestManyHistories = pytest.mark.soak(histories(Histories, MANY))

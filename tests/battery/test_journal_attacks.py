@@ -6,6 +6,7 @@ What must hold each time: never a wrong answer, never a corrupt file, never an e
 from __future__ import annotations
 
 import errno
+import threading
 import time
 import warnings
 from pathlib import Path
@@ -16,7 +17,7 @@ import llmframe as lf
 from llmframe import testing
 from llmframe.errors import CheckpointError, PlanError
 from llmframe.journal import lines
-from tests.kits import failing_disk
+from llmframe.system.files import FileOps
 from tests.kits.battery import assert_same, frame, lost, says, tag, uninterrupted
 from tests.kits.files import kept
 from tests.kits.journal import TASK, FailingOps, QuickOps, answer, key, opened, write_answers
@@ -24,7 +25,6 @@ from tests.kits.journal import TASK, FailingOps, QuickOps, answer, key, opened, 
 pytestmark = [pytest.mark.battery, pytest.mark.usefixtures("folder")]
 
 ERRORS = {"full": errno.ENOSPC, "interrupted": errno.EINTR, "stale": errno.ESTALE}
-on_linux = pytest.mark.skipif(not failing_disk.AVAILABLE, reason="needs Linux and a C compiler")
 
 
 # -- 32: the nth call fails -----------------------------------------------------------
@@ -57,97 +57,21 @@ def test_the_nth_failure_of_whatever_kind_loses_nothing_kept(tmp_path, operation
     pytest.fail("the loop did not reach the last call")
 
 
-ON_A_FAILING_DISK = """
-import os, shutil, sys
-from pathlib import Path
-from tests.kits.journal import *
-from llmframe.journal import database, sqlite_file
-from llmframe.errors import CheckpointError, PlanError
-database.LONGEST_LOG = 20_000  # so that the log is taken into the database too
-sqlite_file.BUSY = sqlite_file.connect.__kwdefaults__["wait"] = 0.02
-home, operation, error = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-match("rows.db"); quick()
+def test_no_row_waits_in_an_fsync_though_the_disk_gets_every_row(tmp_path, folder) -> None:
+    syncs: list[int] = []
 
-def attack(path, nth):
-    write_answers(path, home / "x", range(3))
-    accepted = [0, 1, 2]
-    fail(operation, nth, error)
-    try:
-        with opened(path, home / "x") as checkpoint:
-            for n in range(3, 12):
-                try:
-                    checkpoint.append(key(n), answer(n), id=n)
-                    accepted.append(n)
-                    found = checkpoint.get(key(n))
-                    assert found == answer(n), (nth, n, found)
-                    checkpoint.has_id(key(n), n)
-                except CheckpointError:
-                    pass
-                if n == 8:
-                    checkpoint.flush(30)
-            checkpoint.flush(30)
-    except (PlanError, CheckpointError):
-        pass
-    return calls(), accepted
+    class WatchedDisk(FileOps):
+        def fsync(self, fd: int) -> None:
+            syncs.append(threading.get_ident())
+            super().fsync(fd)
 
-for nth in range(1, 500):
-    path = home / f"{nth}" / "rows.db"
-    asked, accepted = attack(path, nth)
-    with opened(path, home / "x") as checkpoint:
-        for n in range(12):
-            found = checkpoint.get(key(n))
-            assert found == answer(n) or (found is None and n not in accepted), (nth, n, found)
-        assert checkpoint.damaged == 0
-        checkpoint.append(key(99), answer(99))
-    shutil.rmtree(path.parent)
-    if asked < nth:
-        print(nth - 1)
-        break
-"""
-
-
-@on_linux
-@pytest.mark.parametrize(
-    ("operation", "error"),
-    [
-        *[(operation, errno.EIO) for operation in failing_disk.OPERATIONS],
-        ("write", errno.ENOSPC),
-        ("write", errno.EINTR),
-        ("write", -1),  # half of it is written
-        ("fsync", errno.ENOSPC),
-        ("open", errno.EACCES),
-        ("lock", errno.ENOLCK),
-    ],
-)
-def test_the_nth_failure_under_a_database_loses_nothing_kept(tmp_path, operation, error) -> None:
-    told = failing_disk.run(ON_A_FAILING_DISK, tmp_path, operation, error)
-    assert int(told) >= {"truncate": 1, "unlink": 1}.get(operation, 3)
-
-
-NO_SYNC_HERE = """
-import sys, time
-from pathlib import Path
-from tests.kits.journal import *
-from llmframe.journal import database
-database.LONGEST_LOG = 50_000
-path = Path(sys.argv[1])
-match(path.name)
-with opened(path, path.parent / "x") as checkpoint:
-    forget_syncs()
-    for n in range(600):
-        checkpoint.append(key(n), answer(n))
-        time.sleep(0.0005)
-    here, elsewhere = syncs()
-print(here, elsewhere)
-"""
-
-
-@on_linux
-@pytest.mark.parametrize("name", ["rows.jsonl", "rows.db"])
-def test_no_row_waits_in_an_fsync_though_the_disk_gets_every_row(tmp_path, name) -> None:
-    here, elsewhere = map(int, failing_disk.run(NO_SYNC_HERE, tmp_path / name).split())
-    assert here == 0
-    assert elsewhere >= 3
+    with opened(tmp_path / "rows.jsonl", folder, ops=WatchedDisk()) as checkpoint:
+        syncs.clear()  # of making the file
+        for n in range(600):
+            checkpoint.append(key(n), answer(n))
+            time.sleep(0.0005)
+    assert len(syncs) >= 3
+    assert threading.get_ident() not in syncs
 
 
 # -- 20: the file is damaged ----------------------------------------------------------
@@ -165,24 +89,6 @@ def test_a_flipped_byte_anywhere_costs_at_most_its_own_row(tmp_path: Path, folde
             assert found.count(None) <= 1
 
 
-def test_a_flipped_byte_in_a_database_gives_no_wrong_answer(tmp_path: Path, folder: Path) -> None:
-    path = write_answers(tmp_path / "rows.db", folder, range(20))
-    whole, refused = path.read_bytes(), 0
-    for at in range(0, len(whole), 13):
-        spoilt = whole[:at] + bytes([whole[at] ^ 0x11]) + whole[at + 1 :]
-        path.write_bytes(spoilt)
-        try:
-            found = kept(path, folder, range(20))
-        except PlanError:
-            refused += 1
-            assert path.read_bytes() == spoilt
-        except CheckpointError:
-            continue
-        else:
-            assert len(found) >= 19
-    assert refused > 5
-
-
 def test_a_journal_cut_at_any_byte_is_read_without_a_frame(tmp_path: Path, folder: Path) -> None:
     path = write_answers(tmp_path / "rows.jsonl", folder, range(3))
     whole = path.read_bytes()
@@ -191,26 +97,6 @@ def test_a_journal_cut_at_any_byte_is_read_without_a_frame(tmp_path: Path, folde
         path.write_bytes(whole[:cut])
         found = lf.read_checkpoint(path)  # a torn tail is no damage: no warning
         assert len(found) == max(0, sum(cut >= end for end in ends) - 1)
-
-
-def test_a_log_cut_at_any_byte_keeps_all_before_the_cut(tmp_path: Path, folder: Path) -> None:
-    """What a power cut leaves of SQLite's log: the first rows whole, the last ones gone."""
-    path, live = tmp_path / "rows.db", tmp_path / "live.db"
-    with opened(live, folder, ops=QuickOps()) as checkpoint:
-        for n in range(6):
-            checkpoint.append(key(n), answer(n))
-        whole = [live.read_bytes(), live.with_name("live.db-wal").read_bytes()]
-    counts = []
-    for cut in range(0, len(whole[1]) + 1, 487):
-        path.write_bytes(whole[0])
-        path.with_name("rows.db-wal").write_bytes(whole[1][:cut])
-        found = kept(path, folder, range(6))
-        assert found == list(range(len(found)))
-        counts.append(len(found))
-        write_answers(path, folder, range(6, 7))
-        assert kept(path, folder, range(7)) == [*found, 6]
-    assert counts == sorted(counts)
-    assert {0, 3} < set(counts)
 
 
 def damaged(path: Path, how: str) -> int:

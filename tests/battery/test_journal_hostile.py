@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 import os
 import pickle
-import shutil
-import sqlite3
 import stat
 import time
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,33 +48,23 @@ def hostile(kind: str, path: Path) -> None:
     elif kind == "code in JSON":
         line = {"py/object": "os.system", "py/reduce": [CODE], "id": 1, "intent": CODE}
         path.write_text(json.dumps(line) + "\n")
-    elif kind == "code in our line":
+    else:
         used = {"usage": {"in": 1, "out": 1}, "n": 1}
         settings = {"model": CODE, "fields": {"fields": [{"name": CODE, "kind": CODE}]}}
         path.write_bytes(
             lines.encode(TASK.digest, TASK.short, {"settings": settings})
             + lines.encode(key(1), TASK.short, {"v": {CODE: CODE}, **used, "id": CODE})
         )
-    else:
-        with closing(sqlite3.connect(path)) as connection:
-            connection.execute("CREATE TABLE lines (n, key, sort, id, line)")
-            connection.execute(
-                "CREATE TRIGGER t BEFORE INSERT ON lines BEGIN"
-                " SELECT load_extension('exploded'), writefile('exploded', 'x'); END"
-            )
-            connection.commit()
 
 
-@pytest.mark.parametrize("suffix", [".jsonl", ".db"])
-@pytest.mark.parametrize("kind", ["pickle", "yaml", "code in JSON", "code in our line", "triggers"])
-def test_no_file_can_make_us_run_code(tmp_path, monkeypatch, kind: str, suffix: str) -> None:
+@pytest.mark.parametrize("kind", ["pickle", "yaml", "code in JSON", "code in our line"])
+def test_no_file_can_make_us_run_code(tmp_path, monkeypatch, kind: str) -> None:
     monkeypatch.chdir(tmp_path)
-    path = tmp_path / f"rows{suffix}"
+    path = tmp_path / "rows.jsonl"
     hostile(kind, path)
     for use in (
         lambda: lf.read_checkpoint(path),
         lambda: open_checkpoint(path, TASK).close(),
-        lambda: lf.compact(path),
     ):
         try:
             use()
@@ -115,8 +102,7 @@ def test_no_name_from_outside_leads_out_of_the_folder(tmp_path, monkeypatch, nam
     assert [file.name for file in tmp_path.iterdir()] == ["home"]
 
 
-@pytest.mark.parametrize("name", ["run.jsonl", "run.db"])
-def test_what_a_run_keeps_is_for_its_owner_only(tmp_path, monkeypatch, name: str) -> None:
+def test_what_a_run_keeps_is_for_its_owner_only(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     before = os.umask(0)
     seen: dict[str, int] = {}
@@ -124,21 +110,19 @@ def test_what_a_run_keeps_is_for_its_owner_only(tmp_path, monkeypatch, name: str
         with testing.serve(latency=0.05) as server:
             run = lf.start(
                 frame(30), "text", {"intent": ["a", "b"]}, model="m", base_url=server.url,
-                api_key="sk-mode", progress=False, checkpoint=f".llmframe/{name}",
+                api_key="sk-mode", progress=False, checkpoint=".llmframe/run.jsonl",
             )  # fmt: skip
             while run.status == "running":
                 for file in (tmp_path / ".llmframe").iterdir():
                     seen[file.name] = modes(file)
                 time.sleep(0.01)
             run.result()
-        lf.compact(tmp_path / ".llmframe" / name) if name.endswith("jsonl") else None
     finally:
         os.umask(before)
     assert modes(tmp_path / ".llmframe") == 0o700
     assert (tmp_path / ".llmframe" / ".gitignore").read_text() == "*\n"
     assert set(seen.values()) == {0o600}
-    extra = {f"{name}-wal", f"{name}-shm"} if name == "run.db" else {f"{name}.lock"}
-    assert {name, ".gitignore"} | extra <= set(seen)
+    assert {"run.jsonl", "run.jsonl.lock", ".gitignore"} <= set(seen)
     assert all(modes(file) == 0o600 for file in (tmp_path / ".llmframe").iterdir())
 
 
@@ -157,10 +141,6 @@ def test_the_journal_knows_no_format_that_runs_code() -> None:
 
 
 def test_a_folder_put_in_the_place_of_the_files_is_told(tmp_path: Path) -> None:
-    for name in ("rows.jsonl.lock", "rows.db-wal"):
-        path = tmp_path / name.split(".", 1)[0] / name
-        path.mkdir(parents=True)
-        asked = path.with_name(name.removesuffix(".lock").removesuffix("-wal"))
-        with pytest.raises(PlanError, match="Nothing was sent"):
-            open_checkpoint(asked, TASK, folder=tmp_path / "x")
-        shutil.rmtree(path.parent)
+    (tmp_path / "rows.jsonl.lock").mkdir()
+    with pytest.raises(PlanError, match="Nothing was sent"):
+        open_checkpoint(tmp_path / "rows.jsonl", TASK, folder=tmp_path / "x")

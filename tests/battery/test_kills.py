@@ -22,17 +22,17 @@ def server():
         yield running
 
 
-def killed(nursery, tmp_path, server, *, concurrency, kills, name="run.jsonl", n=None, **options):
+def killed(nursery, tmp_path, server, *, concurrency, kills, n=None, **options):
     """Kill and go on to the end; prints and returns what was paid twice at each kill."""
     n = n or 60 * kills
     harm = options.pop("harm", None)
     lives = kill_until_done(
-        nursery, server, tmp_path / name, n=n, kills=kills, harm=harm,
+        nursery, server, tmp_path / "run.jsonl", n=n, kills=kills, harm=harm,
         concurrency=concurrency, **options,
     )  # fmt: skip
     twice = assert_survived(lives, server, n, concurrency)
     print(
-        f"\n{kills} kills of {name}, concurrency {concurrency}, {n} rows: lost 0, "
+        f"\n{kills} kills, concurrency {concurrency}, {n} rows: lost 0, "
         f"paid twice {sum(twice)}, at one kill at most {max(twice)}"
     )
     return twice
@@ -50,10 +50,6 @@ def test_killed_and_torn_it_asks_again_only_for_the_torn_line(nursery, tmp_path,
 
 def test_killed_with_ids_it_loses_neither_answers_nor_ids(nursery, tmp_path, server):
     killed(nursery, tmp_path, server, concurrency=20, kills=5, id="number")
-
-
-def test_killed_with_a_database_it_loses_nothing(nursery, tmp_path, server):
-    killed(nursery, tmp_path, server, concurrency=20, kills=5, name="run.db")
 
 
 def test_killed_with_ids_nothing_that_was_kept_is_asked_again(nursery, tmp_path, server):

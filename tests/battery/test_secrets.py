@@ -174,14 +174,13 @@ def test_a_key_is_as_safe_by_whatever_way_it_comes(way, tmp_path, capfd, monkeyp
     assert left.found(KEY) == []
 
 
-@pytest.mark.parametrize("store", ["run.jsonl", "run.db"])
-def test_no_checkpoint_holds_a_key_wherever_the_person_has_put_it(store, tmp_path):
+def test_no_checkpoint_holds_a_key_wherever_the_person_has_put_it(tmp_path):
     """Key leak: the readable settings of a task hold what was asked, not what opens doors."""
     with testing.serve() as server:
         lf.tag(
             frame(), "text", FIELDS,
             **options(
-                server.url, api_key=KEY, checkpoint=tmp_path / store, progress=False,
+                server.url, api_key=KEY, checkpoint=tmp_path / "run.jsonl", progress=False,
                 instructions=f"Never say {KEY}.",
                 extra_body={"api_key": "other-secret", "user": KEY, "metadata": {"a": [KEY]}},
             ),
@@ -190,9 +189,9 @@ def test_no_checkpoint_holds_a_key_wherever_the_person_has_put_it(store, tmp_pat
     for path in tmp_path.rglob("*"):
         if path.is_file():
             left.add(path.name, path.read_bytes())
-    assert store in left.left
+    assert "run.jsonl" in left.left
     assert left.found(KEY) == left.found("other-secret") == []
-    assert left.found("Never say") == [store]
+    assert left.found("Never say") == ["run.jsonl"]
 
 
 MISTAKES = {
@@ -309,11 +308,10 @@ def test_the_texts_of_rows_stay_in_the_frame(fault, tmp_path, capfd):
     assert any(name.startswith("file") and name.endswith(".jsonl") for name in left.left)
 
 
-@pytest.mark.parametrize("store", ["run.jsonl", "run.db"])
 @pytest.mark.parametrize("kept", [False, True])
-def test_texts_are_kept_in_the_checkpoint_only_on_demand(store, kept, tmp_path):
-    """Row text at rest: store_input=True, in either kind of file."""
-    path = tmp_path / store
+def test_texts_are_kept_in_the_checkpoint_only_on_demand(kept, tmp_path):
+    """Row text at rest: store_input=True."""
+    path = tmp_path / "run.jsonl"
     with testing.serve(fault_rows={f"{ROW} 3": "refusal"}) as server:
         call = options(server.url, checkpoint=path, store_input=kept, progress=False)
         out = lf.tag(frame(), "text", PLAIN, **call)

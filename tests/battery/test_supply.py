@@ -256,7 +256,7 @@ def test_a_malicious_line_in_a_checkpoint_runs_nothing(line, torn, tmp_path):
 # -- on the disk ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("store", [True, "mine.jsonl", "deep/er/mine.jsonl", "mine.db"])
+@pytest.mark.parametrize("store", [True, "mine.jsonl", "deep/er/mine.jsonl"])
 def test_what_a_call_writes_is_for_its_owner_only(store, tmp_path):
     """File mode: folder 0700, files 0600, kept out of version control; through df.llm.tag."""
     before = os.umask(0)

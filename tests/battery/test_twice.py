@@ -13,7 +13,6 @@ import pytest
 import llmframe as lf
 from llmframe import testing
 from tests.kits import battery as kit
-from tests.kits.kills import answers
 
 pytestmark = pytest.mark.battery
 ROWS = 100
@@ -168,14 +167,6 @@ def test_a_second_kernel_takes_what_the_first_has_answered_so_far(nursery, tmp_p
     assert kit.statuses(second["frame"]) == {"ok": 300}
     assert second["report"].reused >= 80  # all but those in flight
     first.end()
-
-
-def test_two_kernels_on_one_database_both_finish(nursery, tmp_path, apart):
-    path = tmp_path / "run.db"
-    children = [nursery.tag(ROWS, apart.url, path) for _ in range(2)]
-    for child in children:
-        assert kit.statuses(child.end()["frame"]) == {"ok": ROWS}
-    assert answers(path) == ROWS
 
 
 def test_a_second_kernel_on_ones_own_path_is_told_who_has_it_and_sends_nothing(

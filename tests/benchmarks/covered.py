@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 MUST = (
-    "llmframe/engine/journal/*",
+    "llmframe/journal/*",
     "llmframe/engine/governor/*",
     "llmframe/engine/retry*.py",
     "llmframe/task/parse.py",

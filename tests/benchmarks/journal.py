@@ -1,7 +1,7 @@
 """CPU of the journal: append, index 100,000 and a million lines, get, ids, read without a frame.
 
-``python tests/benchmarks/journal.py [rows]`` prints one figure a line beside its bound, for a
-``.jsonl`` and for a ``.db`` file (its bounds: what it is), and what reaches the disk and when.
+``python tests/benchmarks/journal.py [rows]`` prints one figure a line beside its bound, and
+what reaches the disk and when.
 """
 
 from __future__ import annotations
@@ -70,7 +70,6 @@ def tell(what: str, figure: float, unit: str, bound: float) -> None:
 def measure(path: Path, count: int, bound: float) -> None:
     """Write, reopen and read count rows."""
     all_keys, results = keys(count), [answer(n) for n in range(1000)]
-    kind, is_lines = path.suffix, path.suffix == ".jsonl"
     checkpoint = opened(path)
 
     def append() -> None:
@@ -82,17 +81,17 @@ def measure(path: Path, count: int, bound: float) -> None:
             again.get(key)
 
     row = cpu(append) / count * 1e6
-    tell(f"{kind}: append, a row of {count:,}", row, "us", 25 if is_lines else ANYTHING)
-    tell(f"{kind}: close", cpu(checkpoint.close), "s", ANYTHING)
-    tell(f"{kind}: bytes, a row", path.stat().st_size / count, "B", ANYTHING)
+    tell(f"append, a row of {count:,}", row, "us", 25)
+    tell("close", cpu(checkpoint.close), "s", ANYTHING)
+    tell("bytes, a row", path.stat().st_size / count, "B", ANYTHING)
     begin = cpu(lambda: opened(path).close())
-    tell(f"{kind}: open {count:,} lines", begin, "s", bound if is_lines else ANYTHING)
+    tell(f"open {count:,} lines", begin, "s", bound)
     again = opened(path)
-    tell(f"{kind}: get, a row of {count:,}", cpu(get) / count * 1e6, "us", 15)
+    tell(f"get, a row of {count:,}", cpu(get) / count * 1e6, "us", 15)
     ids = cpu(lambda: again.has_id(all_keys[0], 0))
-    tell(f"{kind}: ids of {count:,} lines", ids, "s", 5 * bound)
+    tell(f"ids of {count:,} lines", ids, "s", 5 * bound)
     again.close()
-    tell(f"{kind}: read_checkpoint", cpu(lambda: read_checkpoint(path)), "s", 30e-6 * count)
+    tell("read_checkpoint", cpu(lambda: read_checkpoint(path)), "s", 30e-6 * count)
 
 
 def measure_memory(path: Path, count: int) -> None:
@@ -100,13 +99,13 @@ def measure_memory(path: Path, count: int) -> None:
     tracemalloc.start()
     checkpoint = opened(path)
     held = tracemalloc.get_traced_memory()[0] / count
-    tell(f"{path.suffix}: index, a row", held, "B", 200)
+    tell("index, a row", held, "B", 200)
     checkpoint.close()
     tracemalloc.reset_peak()
     begin = tracemalloc.get_traced_memory()[0]
     read_checkpoint(path)
     peak = (tracemalloc.get_traced_memory()[1] - begin) / count
-    tell(f"{path.suffix}: read_checkpoint, peak, a row", peak, "B", 1500)
+    tell("read_checkpoint, peak, a row", peak, "B", 1500)
     tracemalloc.stop()
 
 
@@ -140,25 +139,22 @@ def measure_durability(path: Path, seconds: float) -> None:
     begins = [1000 * (sync[0] - at) for sync, at in zip(covering, writes, strict=True)]
     ends = [1000 * (sync[1] - at) for sync, at in zip(covering, writes, strict=True)]
     here = sum(thread == threading.get_ident() for _, _, thread in disk.syncs)
-    tell(f"{path.suffix}: fsyncs in the row's thread", here, "", 0)
-    tell(f"{path.suffix}: write to begin of its fsync, most", max(begins), "ms", 100)
-    tell(
-        f"{path.suffix}: write to end of its fsync, median", statistics.median(ends), "ms", ANYTHING
-    )
-    tell(f"{path.suffix}: write to end of its fsync, most", max(ends), "ms", ANYTHING)
+    tell("fsyncs in the row's thread", here, "", 0)
+    tell("write to begin of its fsync, most", max(begins), "ms", 100)
+    tell("write to end of its fsync, median", statistics.median(ends), "ms", ANYTHING)
+    tell("write to end of its fsync, most", max(ends), "ms", ANYTHING)
 
 
 def main() -> None:
-    """Both sizes, or the size given; both kinds of file."""
+    """Both sizes, or the size given."""
     sizes = [int(size) for size in sys.argv[1:]] or [100_000, 1_000_000]
-    for kind in (".jsonl", ".db"):
-        for count in sizes:
-            with tempfile.TemporaryDirectory() as folder:
-                path = Path(folder) / f"file{kind}"
-                measure(path, count, 0.2 * count / 100_000 if count < 1_000_000 else 3e-6 * count)
-                measure_memory(path, count)
+    for count in sizes:
         with tempfile.TemporaryDirectory() as folder:
-            measure_durability(Path(folder) / f"file{kind}", seconds=3)
+            path = Path(folder) / "file.jsonl"
+            measure(path, count, 0.2 * count / 100_000 if count < 1_000_000 else 3e-6 * count)
+            measure_memory(path, count)
+    with tempfile.TemporaryDirectory() as folder:
+        measure_durability(Path(folder) / "file.jsonl", seconds=3)
 
 
 if __name__ == "__main__":

@@ -98,10 +98,9 @@ def test_an_answer_beats_a_failure_and_a_later_answer_an_earlier_one(folder: Pat
         assert again.get(key(2)) == answer(3)
 
 
-@pytest.mark.parametrize("name", ["rows.jsonl", "rows.db"])
-def test_how_sure_an_answer_is_comes_back_with_it(folder: Path, name: str) -> None:
+def test_how_sure_an_answer_is_comes_back_with_it(folder: Path) -> None:
     sure = RowResult("ok", {"intent": "refund"}, confidence={"intent": 0.75})
-    path = folder.parent / name
+    path = folder.parent / "rows.jsonl"
     with opened(path, folder) as checkpoint:
         checkpoint.append(key(1), sure, id=7)
         checkpoint.append(key(2), answer(2))

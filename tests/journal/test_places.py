@@ -100,15 +100,14 @@ def test_an_own_path_is_written_and_the_default_files_are_read_too(folder: Path)
         assert checkpoint.answers == 2
 
 
-@pytest.mark.parametrize("name", ["mine.jsonl", "mine.db"])
 def test_what_the_default_file_gives_is_kept_in_an_own_file_once_with_its_ids(
-    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with opened(True, folder) as checkpoint:
         checkpoint.append(key(1), answer(1), id="a", text="the row")
     before = read_checkpoint(checkpoint.path)
     monkeypatch.setattr(time, "time", lambda: 5e9)
-    own = folder.parent / name
+    own = folder.parent / "mine.jsonl"
     with opened(own, folder, ids=True) as checkpoint:
         assert not checkpoint.has_id(key(1), "a")
         assert checkpoint.get(key(1)) == checkpoint.get(key(1)) == answer(1)
@@ -140,7 +139,7 @@ def test_an_answer_that_is_spoilt_while_it_is_taken_over_still_counts(
     with opened(folder.parent / "mine.jsonl", folder) as checkpoint:
         monkeypatch.setattr(Journal, "content", lambda *_: None)
         assert checkpoint.get(key(0)) == answer(0)
-        assert checkpoint.written.answers == 0
+        assert not checkpoint.written.index.answers
 
 
 def test_a_default_file_is_not_filled_from_its_siblings(folder: Path) -> None:
@@ -356,3 +355,30 @@ def test_a_sibling_that_vanishes_meanwhile_is_left_out(folder: Path) -> None:
 
     with opened(True, folder, ops=Vanishing()) as checkpoint:
         assert checkpoint.notes == []
+
+
+# -- a database ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["answers.db", "ANSWERS.DB", "a.sqlite", "a.sqlite3"])
+def test_a_database_is_refused_with_what_to_give_and_nothing_is_opened(
+    tmp_path: Path, folder: Path, name: str
+) -> None:
+    path = tmp_path / name
+    before = list(tmp_path.iterdir())
+    for use in (
+        lambda: open_checkpoint(path, TASK, folder=folder, ops=FailingOps("open", 1)),
+        lambda: read_checkpoint(path),
+    ):
+        with pytest.raises(PlanError, match=rf"file of lines.*{path.stem}\.jsonl'$"):
+            use()
+    assert list(tmp_path.iterdir()) == before
+
+
+def test_a_database_that_is_there_is_refused_and_left_as_it_was(folder: Path) -> None:
+    path = folder.parent / "old.db"
+    path.write_bytes(b"SQLite format 3\0")
+    for use in (lambda: open_checkpoint(path, TASK, folder=folder), lambda: read_checkpoint(path)):
+        with pytest.raises(PlanError, match="names a database"):
+            use()
+    assert path.read_bytes() == b"SQLite format 3\0"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import datetime
 import os
-import sqlite3
 import tracemalloc
 import warnings
 from pathlib import Path
 from typing import Any
+from unittest import mock
 from zlib import crc32
 
 import pandas as pd
@@ -55,9 +55,9 @@ def ok(values: dict[str, Any] | None = None) -> RowResult:
     return RowResult("ok", values or VALUES, attempts=1, usage=Usage(12, 3, 0.25))
 
 
-@pytest.fixture(params=["rows.jsonl", "rows.db"])
-def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    return tmp_path / request.param
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "rows.jsonl"
 
 
 def test_answers_are_typed_as_the_run_would_have_typed_them(path: Path, folder: Path) -> None:
@@ -316,22 +316,9 @@ def test_a_folder_is_read_as_one_its_newest_file_last(tmp_path: Path, folder: Pa
     (folder / "mine.txt").write_text("not looked at")
     assert sorted(lf.read_checkpoint(".llmframe")["n"]) == [0, 1, 2]
     assert sorted(lf.read_checkpoint(folder)["n"]) == [0, 1, 2]
-    write_answers(folder / "rows.db", folder, range(4, 5))
+    write_answers(folder / "rows.JSONL", folder, range(4, 5))
+    (folder / "old.db").write_bytes(b"SQLite format 3\0")
     assert sorted(lf.read_checkpoint(folder)["n"]) == [0, 1, 2, 4]
-
-
-def test_a_foreign_database_in_a_folder_is_left_out_and_told(folder: Path) -> None:
-    own = write_answers(True, folder, range(2))
-    with sqlite3.connect(folder / "my.db") as connection:
-        connection.execute("CREATE TABLE customers (name)")
-    connection.close()
-    with pytest.warns(UserWarning, match=r"my\.db cannot be read .*not a database"):
-        found = lf.read_checkpoint(folder)
-    assert sorted(found["n"]) == [0, 1]
-    own.unlink()
-    for where in (folder, folder / "my.db"):
-        with pytest.raises(CheckpointError, match="not a database of this llmframe"):
-            lf.read_checkpoint(where)
 
 
 @pytest.mark.parametrize("path", [None, 1, "", b"", ["a"]])
@@ -366,9 +353,12 @@ def test_a_file_of_something_else_is_told(tmp_path: Path, content: str) -> None:
 
 
 def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
-    path = tmp_path / "rows.db"
-    path.write_text("no database" * 100)
-    with pytest.raises(CheckpointError, match="cannot read"):
+    path = tmp_path / "rows.jsonl"
+    path.touch()
+    with (
+        mock.patch.object(SYSTEM, "open", side_effect=PermissionError(13, "Permission denied")),
+        pytest.raises(CheckpointError, match=r"cannot read .*Permission denied"),
+    ):
         lf.read_checkpoint(path)
 
 
@@ -409,7 +399,7 @@ def test_an_answer_that_could_not_be_read_again_is_not_written(path: Path, folde
 
 
 def test_reading_stops_in_the_middle_without_leaving_files_open(folder: Path) -> None:
-    path = write_answers(folder.parent / "rows.db", folder, range(2))
+    path = write_answers(folder.parent / "rows.jsonl", folder, range(2))
     reader = Reader([path], SYSTEM)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

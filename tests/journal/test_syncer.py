@@ -6,12 +6,10 @@ import sys
 import threading
 from pathlib import Path
 
-import pytest
-
-from llmframe.journal import database, syncer, writer
+from llmframe.journal import syncer, writer
 from tests.kits.journal import answer, key, opened
 
-FILES = {module.__file__ for module in (database, syncer, writer)}
+FILES = {module.__file__ for module in (syncer, writer)}
 
 
 def interrupted_at(moment: int, work) -> bool:
@@ -40,10 +38,9 @@ def interrupted_at(moment: int, work) -> bool:
     return False
 
 
-@pytest.mark.parametrize("name", ["c.jsonl", "c.db"])
-def test_an_interrupt_at_any_step_of_a_write_leaves_no_lock_held(tmp_path: Path, name: str) -> None:
+def test_an_interrupt_at_any_step_of_a_write_leaves_no_lock_held(tmp_path: Path) -> None:
     steps = 0
-    with opened(tmp_path / name, tmp_path / ".llmframe") as checkpoint:
+    with opened(tmp_path / "c.jsonl", tmp_path / ".llmframe") as checkpoint:
         checkpoint.append(key(0), answer(0))
         while interrupted_at(steps + 1, lambda: checkpoint.append(key(1), answer(1))):
             steps += 1

@@ -421,9 +421,9 @@ try:
 except KeyboardInterrupt:
     planning.open_checkpoint = opened
 frame(5).llm.tag("text", FIELDS, checkpoint="mine.jsonl")
-tell(saved=lf.compact("mine.jsonl"))
+tell(kept=len(lf.read_checkpoint("mine.jsonl")))
 """
-    assert scripts.run(configured, code) == {"saved": 0}
+    assert scripts.run(configured, code) == {"kept": 5}
     assert len(configured.ledger) == 5
 
 

@@ -17,7 +17,7 @@ CONTEXT = 4096  # tokens of a slot: a long record, its instructions and an answe
 LEAST_CONTEXT = 1024
 SHARE = 0.25  # of the free memory that the slots' context may take
 CGROUP = Path("/sys/fs/cgroup")
-UNKNOWN_MEMORY = 4 << 30  # bytes taken for free where nobody tells
+UNKNOWN_MEMORY = 4 << 30  # bytes, a guess for a system that does not report its free memory
 UNKNOWN_TOKEN = 128 << 10  # bytes of a token's context, of a model with seven billion weights
 
 
@@ -55,33 +55,25 @@ def cores() -> int:
 
 
 def free_memory() -> int:
-    """Bytes that can be had without swapping, as far as the system tells."""
-    told = [found for found in (_of_system(), _of_container()) if found is not None]
-    return min(told, default=UNKNOWN_MEMORY)
+    """Bytes that can be had without swapping, as far as system and container report."""
+    known = [free for free in (_of_system(), _of_container()) if free is not None]
+    return min(known, default=UNKNOWN_MEMORY)
 
 
 def _of_system() -> int | None:
+    # psutil knows Linux, macOS and Windows, but not the limits of a container, read below. It
+    # comes with the extra local and with a new IPython; without it a careful guess must do.
     try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return _half_of_all()
-    told = dict(line.split(":", 1) for line in lines)
-    kilobytes = told.get("MemAvailable", "").split()
-    return int(kilobytes[0]) << 10 if kilobytes else None
-
-
-def _half_of_all() -> int | None:
-    """Where only the whole is told (macOS), half of it is taken for free."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-    except (AttributeError, ValueError, OSError):
+        import psutil
+    except ImportError:
         return None
+    return int(psutil.virtual_memory().available)
 
 
 def _of_container() -> int | None:
     """What a control group leaves; None where there is none, or it sets no limit.
 
-    Pages of files that were read count as used there, and can be had all the same.
+    Cached pages of files count as used there, but the system drops them on demand.
     """
     try:
         left = int(_container("memory.max")) - int(_container("memory.current"))
@@ -92,7 +84,7 @@ def _of_container() -> int | None:
 
 
 def _container(name: str) -> str:
-    """What a file of the process's control group (version 2) says; "" where there is none."""
+    """The text of a file of the process's control group (version 2); "" where there is none."""
     try:
         return (CGROUP / name).read_text(encoding="ascii").strip()
     except (OSError, ValueError):

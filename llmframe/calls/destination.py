@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from llmframe.engine.wire.client import check_client, make_client
 from llmframe.errors import PlanError, warn
-from llmframe.messages.first_steps import AZURE_EXAMPLE, first_run, no_key, no_model, nobody_there
+from llmframe.messages.first_steps import AZURE_EXAMPLE, first_run, no_key, no_model, no_server
 from llmframe.options.layers import OPENAI_URL, default_address, is_same_endpoint
 from llmframe.options.presets import PRESETS, Preset, preset_of
 from llmframe.options.rules import URL_IS, is_url
@@ -228,7 +228,7 @@ def _only_model(settings: Settings, named: Preset | None, url: str) -> str | Non
         return None
     models = list_models(url)
     if models is None and not is_listening(url):
-        raise PlanError(nobody_there(named, url))
+        raise PlanError(no_server(named, url))
     if models is not None and len(models) == 1 and named is not None:
         return models[0]
     raise PlanError(no_model(named, models or ()))

@@ -1,270 +1,222 @@
-"""The lines that ``lf.check()`` shows."""
+"""The lines that ``lf.check()`` shows: for each, what was found and what to do about it."""
 
 from __future__ import annotations
 
 import difflib
 import math
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING
 
 from llmframe.engine.governor.headers import read_quotas
-from llmframe.engine.probe import Finding
-from llmframe.messages.remedy import Address, cause, cure
-from llmframe.providers.destination import Destination
+from llmframe.messages.causes import Address, explain, is_redirect
 from llmframe.providers.discover import find_servers
+from llmframe.task.text import listing
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
 
+    from llmframe.engine.probe import Finding
     from llmframe.engine.wire.verdict import Verdict
-    from llmframe.results import Usage
+    from llmframe.providers.destination import Destination
 
 CAP = 256  # tokens of the answer; a model that thinks first may need all of them
-
-
-MOST_LISTED = 8  # models
-
-
 NAMES = (
-    "reachable",
-    "key accepted",
-    "model",
-    "response format",
-    "logprobs",
-    "rate-limit headers",
-    "latency",
-    "price",
+    *("reachable", "key accepted", "model", "response format"),
+    *("logprobs", "rate-limit headers", "latency", "price"),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One thing that was looked at.
+    """One thing that was checked.
 
-    ok: whether it is right; None where that could not be seen, or there is no right and wrong.
+    ok: None if it could not be checked, or is neither right nor wrong.
     """
 
     name: str
+    _: KW_ONLY
     found: str
     ok: bool | None = None
     cure: str = ""
 
 
-def _lines(place: Destination, finding: Finding) -> tuple[Line, ...]:
-    if finding.verdict is None:
-        return _right(place, finding)
-    return _wrong(place, finding, finding.verdict)
-
-
-def _right(place: Destination, finding: Finding) -> tuple[Line, ...]:
+def check_lines(destination: Destination, finding: Finding) -> tuple[Line, ...]:
+    """All lines, in the order of NAMES."""
+    if finding.verdict is not None:
+        return _up_to_the_failure(destination, finding, finding.verdict)
     return (
-        *_known(place, ("reachable", "key accepted", "model")),
-        _format(finding, place.settings.max_output_tokens),
+        *_basics(destination, NAMES),
+        _response_format(finding, destination.settings.max_output_tokens),
         _logprobs(finding),
-        _headers(finding),
-        Line("latency", f"{_seconds(finding.seconds)}{_requests(finding)}"),
-        _price(place, finding),
+        _rate_limit_headers(finding),
+        latency_line(finding),
+        price_line(destination, finding),
     )
 
 
-def _known(place: Destination, proven: Collection[str]) -> tuple[Line, ...]:
-    """What was asked, by whose key, for which model; proven: the names of what is right."""
+def _basics(destination: Destination, proven: Collection[str]) -> tuple[Line, ...]:
+    """The endpoint, the key and the model. proven: names of the lines known to be right."""
+    endpoint, local = destination.ready, destination.file is not None
+    key = f"from {endpoint.key_source}" if endpoint.key_source else "as given"
     found = {
-        "reachable": place.notes[-1] if place.file else "it answers",
-        "key accepted": _whose_key(place),
-        "model": str(place.settings.model),
+        "reachable": destination.notes[-1] if local else "it answers",
+        "key accepted": "none is needed" if local or endpoint.is_keyless else key,
+        "model": str(destination.settings.model),
     }
-    return tuple(Line(name, told, ok=name in proven or None) for name, told in found.items())
+    return tuple(Line(name, found=text, ok=name in proven or None) for name, text in found.items())
 
 
-def _whose_key(place: Destination) -> str:
-    endpoint = place.ready
-    if place.file is not None or endpoint.is_keyless:
-        return "none is needed"
-    return f"from {endpoint.key_source}" if endpoint.key_source else "as given"
-
-
-def _format(finding: Finding, cap: int | None) -> Line:
-    """cap: tokens of the answer, as a run would send it; None where only check has one."""
-    refused = [name for name in finding.refused if name != "logprobs"]
-    told = f"; refused: {', '.join(refused)}" if refused else ""
+def _response_format(finding: Finding, cap: int | None) -> Line:
+    """cap: tokens of an answer in a run; None if only this check has a cap."""
     name = finding.dialect.response_format
-    shown = "plain text, JSON asked for in words" if name == "plain" else name
-    reply = finding.reply
+    shown = "plain text (the prompt asks for JSON)" if name == "plain" else name
+    others = [name for name in finding.refused if name != "logprobs"]
+    refused = f"; refused: {', '.join(others)}" if others else ""
+    ok: bool | None = False
     if finding.valid:
-        return Line("response format", f"{shown}, and the answer keeps to it{told}", ok=True)
-    if reply is not None and reply.finish_reason == "length" and cap is None:
-        return Line(
-            "response format",
-            f"{shown} is accepted; the answer met the {CAP} tokens that check allows it "
-            f"(a run sets no cap){told}",
-            cure="The model may think first; to see all of it: lf.check(max_output_tokens=4000).",
+        ok, found, cure = True, f"{shown}, and the answer follows it", ""
+    elif finding.reply is None or finding.reply.finish_reason != "length":
+        found = f"{shown} is accepted, but the answer does not follow it"
+        cure = (
+            "llmframe checks and repairs answers, and asks once more; expect some failed rows, or "
+            "use another model."
         )
-    if reply is not None and reply.finish_reason == "length":
-        return Line(
-            "response format",
-            f"{shown}, but the answer met its cap{told}",
-            ok=False,
-            cure="The model may think first: raise max_output_tokens=, or turn that off.",
-        )
-    return Line(
-        "response format",
-        f"{shown} is accepted, but the answer does not keep to it{told}",
-        ok=False,
-        cure="Answers are checked, mended and asked for once more; expect failed rows, or take "
-        "another model.",
-    )
+    elif cap is None:  # the cap is ours, so a run may well go right
+        ok, found = None, f"{shown} is accepted; the answer was cut at check's own {CAP} tokens"
+        cure = "The model may think first; to see the whole: lf.check(max_output_tokens=4000)."
+    else:
+        found = f"{shown}, but the answer was cut at max_output_tokens"
+        cure = "The model may think first: raise max_output_tokens=, or turn thinking off."
+    return Line("response format", found=found + refused, ok=ok, cure=cure)
 
 
 def _logprobs(finding: Finding) -> Line:
+    found = "no: requested, but none came"
     if "logprobs" in finding.refused:
-        return Line("logprobs", "no: they are refused")
-    if "logprobs" in finding.dialect.dropped:
-        return Line("logprobs", "no: this provider is known to refuse them")
-    came = finding.reply is not None and finding.reply.tokens is not None
-    return Line("logprobs", "yes" if came else "no: asked for, but none came")
+        found = "no: the endpoint refuses them"
+    elif "logprobs" in finding.dialect.dropped:
+        found = "no: this provider is known to refuse them"
+    elif finding.reply is not None and finding.reply.tokens is not None:
+        found = "yes"
+    return Line("logprobs", found=found)
 
 
-def _headers(finding: Finding) -> Line:
+def _rate_limit_headers(finding: Finding) -> Line:
     raw = getattr(getattr(finding.reply, "headers", None), "raw", ())
-    quotas = read_quotas(raw)
-    if not quotas:
-        return Line("rate-limit headers", "none; limits are learnt from refusals")
-    told = ", ".join(f"{quota.limit:,.0f} {unit}" for unit, quota in quotas.items())
-    return Line("rate-limit headers", f"{told} a minute")
+    limits = [f"{quota.limit:,.0f} {unit}" for unit, quota in read_quotas(raw).items()]
+    found = f"{', '.join(limits)} a minute" if limits else "none; a run learns limits from refusals"
+    return Line("rate-limit headers", found=found)
 
 
-def _seconds(seconds: float) -> str:
-    return f"{seconds:.2f} s" if seconds >= 0.1 else f"{1000 * seconds:.0f} ms"
+def latency_line(finding: Finding) -> Line:
+    """How long the answered request took, and how many requests there were."""
+    seconds, requests = finding.seconds, ""
+    if finding.requests > 1:
+        why = "some request formats were refused" if finding.refused else "the first was lost"
+        requests = f" ({finding.requests} requests: {why})"
+    shown = f"{seconds:.2f} s" if seconds >= 0.1 else f"{1000 * seconds:.0f} ms"
+    return Line("latency", found=shown + requests)
 
 
-def _requests(finding: Finding) -> str:
-    if finding.requests == 1:
-        return ""
-    if not finding.refused:
-        return f" ({finding.requests} requests: the first was lost)"
-    return f" ({finding.requests} requests, as ways of asking were refused)"
-
-
-def _price(place: Destination, finding: Finding) -> Line:
+def price_line(destination: Destination, finding: Finding) -> Line:
+    """What 1,000 such rows cost, as far as that is known."""
     usage = finding.reply.usage if finding.reply is not None else None
     if usage is None or not usage.tokens_in:
-        return Line("price", "not known: the endpoint tells no tokens")
-    tokens = f"{usage.tokens_in:,} tokens in, {usage.tokens_out:,} out each"
-    cost, currency = _cost(place, usage)
+        return Line("price", found="not known: the endpoint does not count tokens")
+    each = f"({usage.tokens_in:,} tokens in, {usage.tokens_out:,} out each)"
+    prices, given = destination.prices, destination.settings.prices is not None
+    cost, currency = usage.cost, "the currency that the endpoint charges in"
+    if cost is None and prices is not None:
+        cost, currency = prices.cost(usage), "the currency of the prices" if given else "US dollars"
     if cost is not None:
         shown = f"{1000 * cost:,.2f}" if cost >= 0.1 else f"{1000 * cost:.3g}"
-        return Line("price", f"1,000 rows like this one cost {shown}, in {currency} ({tokens})")
-    if place.file is not None:
-        return Line("price", f"nothing is charged on this machine ({tokens})")
-    if not place.priced_at:
-        here = f"not known for a server on this machine ({tokens})"
-        return Line("price", f"{here}: give prices= if it charges")
-    thousand = f"{usage.tokens_in:,} k tokens in, {usage.tokens_out:,} k out"
-    return Line("price", f"not known; 1,000 rows like this one take {thousand}: give prices=")
+        found = f"1,000 rows like this one cost {shown}, in {currency} {each}"
+    elif destination.file is not None:
+        found = f"free on this machine {each}"
+    elif not destination.priced_at:
+        found = f"not known for a server on this machine {each}: give prices= if it charges"
+    else:
+        thousand = f"{usage.tokens_in:,} k tokens in, {usage.tokens_out:,} k out"
+        found = f"not known; 1,000 rows like this one take {thousand}: give prices="
+    return Line("price", found=found)
 
 
-def _cost(place: Destination, usage: Usage) -> tuple[float | None, str]:
-    """Of one row, and its currency: the endpoint's own word, else by the prices."""
-    if usage.cost is not None:
-        return usage.cost, "the currency that the endpoint charges in"
-    cost = None if place.prices is None else place.prices.cost(usage)
-    return cost, "US dollars" if place.settings.prices is None else "the currency of the prices"
-
-
-def _wrong(place: Destination, finding: Finding, verdict: Verdict) -> tuple[Line, ...]:
-    """What stands before the failing line is told as far as it is known; the rest was not seen."""
-    failing = _where(verdict)
-    lines = {name: Line(name, "not seen") for name in NAMES}
-    for line in _known(place, _proven(verdict)):
-        if NAMES.index(line.name) < NAMES.index(failing):
-            lines[line.name] = line
-    endpoint, model = place.ready, str(place.settings.model)
-    address = Address(place.title, model, endpoint.key_source, endpoint.is_keyless)
-    # the title has the address already
-    said = _cause(verdict, address if place.file else replace(address, url="this address"))
-    lines[failing] = Line(
-        failing,
-        f"{said}: {verdict.message}",
-        ok=None if verdict.action == "refused" else False,
-        cure=_cure(verdict, address, finding.models),
-    )
-    return tuple(lines.values())
-
-
-def _proven(verdict: Verdict) -> set[str]:
-    """The lines that a failure behind them shows to be right.
-
-    An API looks at the key before it looks for a model, and a filter is a model's. A limit may
-    be of the address alone, and a bad request may be refused before anything is looked at.
-    """
+def _up_to_the_failure(
+    destination: Destination, finding: Finding, verdict: Verdict
+) -> tuple[Line, ...]:
+    """What is known of the lines before the failing one; those after it were not checked."""
+    failing = _failing_line(destination, finding, verdict)
+    # An API checks the key before the model, and only a model has a content filter. A rate limit
+    # may be the address's own, and a bad request may be refused before anything is checked.
     proven = set() if verdict.status is None else {"reachable"}
     if verdict.about == "model" or verdict.kind == "content_filter":
         proven.add("key accepted")
     if verdict.kind == "content_filter":
         proven.add("model")
-    return proven
+    lines = {name: Line(name, found="not checked") for name in NAMES}
+    for line in _basics(destination, proven):
+        if NAMES.index(line.name) < NAMES.index(failing.name):
+            lines[line.name] = line
+    return tuple((lines | {failing.name: failing}).values())
 
 
-def _where(verdict: Verdict) -> str:
-    """The line that a failure belongs to."""
+def _failing_line(destination: Destination, finding: Finding, verdict: Verdict) -> Line:
+    endpoint = destination.ready
+    address = Address(
+        destination.title,
+        model=str(destination.settings.model),
+        key_source=endpoint.key_source,
+        keyless=endpoint.is_keyless,
+    )
+    # the table's title shows the URL already
+    name = "" if destination.file is not None else "this address"
+    line, cause, cure = _line_of(
+        verdict, name or address.url, *explain(verdict, address, name=name)
+    )
+    if line == "model":
+        cure = _cure_of_model(address.model, finding.models)
+    if verdict.kind == "connection" and address.is_here and not verdict.about:
+        cure += _servers_here()
+    ok = None if verdict.action == "refused" else False
+    return Line(line, found=f"{cause}: {verdict.message}", ok=ok, cure=cure)
+
+
+def _line_of(verdict: Verdict, name: str, cause: str, cure: str) -> tuple[str, str, str]:
+    """The line that a failure belongs to, with its cause and cure for one request, not a run."""
     if verdict.about == "model":
-        return "model"
-    if verdict.kind == "rate_limit" and verdict.action != "end_run":
-        return "rate-limit headers"
-    if verdict.status in (401, 403) or verdict.kind == "rate_limit":
-        return "key accepted"
-    if verdict.kind in ("connection", "timeout", "server") or verdict.about:
-        return "reachable"
-    if verdict.status is not None and 300 <= verdict.status < 400:
-        return "reachable"
-    return "response format"
-
-
-def _cause(verdict: Verdict, address: Address) -> str:
-    words: Mapping[str, str] = {
-        "timeout": f"{address.url} does not answer in time",
-        "server": f"{address.url} cannot answer now",
-    }
+        return "model", cause, cure
     if verdict.action == "refused":
         wait = verdict.retry_after
-        asked = "" if wait is None else f", and asked to wait {math.ceil(wait):,} s"
-        return f"refused for now{asked}"
+        cause = "" if wait is None else f"; the provider asks to wait {math.ceil(wait):,} s"
+        cure = "Check again after that time, or in a minute; a run waits by itself."
+        return "rate-limit headers", f"refused for now{cause}", cure
     if verdict.kind == "rate_limit" and verdict.action == "fail_row":
-        return "one small request is more than the limit allows"
-    if verdict.kind in words and not verdict.about:
-        return words[verdict.kind]
-    if verdict.status in (400, 422) and not verdict.about:
-        return "the request was refused"
-    return cause(verdict, address)
-
-
-def _cure(verdict: Verdict, address: Address, models: tuple[str, ...]) -> str:
-    if verdict.action == "refused":
-        return "Check again after that time, or in a minute; a run waits by itself."
+        return "rate-limit headers", "one small request is more than the limit allows", cure
+    if verdict.status in (401, 403) or verdict.kind == "rate_limit":
+        return "key accepted", cause, cure
+    if verdict.about or verdict.kind == "connection" or is_redirect(verdict):
+        return "reachable", cause, cure
     if verdict.kind == "timeout":
-        return "A server that loads its model first may need longer: lf.check(timeout=120)."
-    if verdict.kind == "server" and not verdict.about:
-        return "Try again in a minute; look at the provider's status page, or the server's log."
-    if verdict.about == "model":
-        return _cure_of_model(address.model, models)
-    said = cure(verdict, address)
-    if verdict.kind == "connection" and address.is_here:
-        return said + _servers_here()
-    return said
+        cure = "A server that loads its model first may need longer: lf.check(timeout=120)."
+        return "reachable", f"{name} does not answer in time", cure
+    if verdict.kind == "server":
+        cure = "Try again in a minute; check the provider's status page, or the server's log."
+        return "reachable", f"{name} cannot answer right now", cure
+    if verdict.status in (400, 422):
+        cause = "the request was refused"
+    return "response format", cause, cure
 
 
 def _cure_of_model(model: str, models: tuple[str, ...]) -> str:
     if not models:
-        return "Check model=, letter by letter; the endpoint does not list what it serves."
+        return "Check model=, letter by letter; the endpoint does not list its models."
     if model in models:
-        return f"It serves {model!r} by its own list, but perhaps not to this key, or not for chat."
+        return f"The endpoint lists {model!r}, but perhaps not for this key, or not for chat."
     if near := difflib.get_close_matches(model, models, n=3):
         return f"Did you mean {' or '.join(map(repr, near))}?"
-    more = f" and {len(models) - MOST_LISTED:,} more" if len(models) > MOST_LISTED else ""
-    return f"It serves {', '.join(map(repr, models[:MOST_LISTED]))}{more}."
+    return f"It serves {listing(models)}."
 
 
 def _servers_here() -> str:
     found = [f'provider="{server.provider}" at {server.base_url}' for server in find_servers()]
-    return f" What answers here: {', '.join(found)}." if found else ""
+    return f" These servers answer here: {', '.join(found)}." if found else ""

@@ -39,7 +39,7 @@ class Check:
             return "something is wrong", "bad"
         if all(line.ok for line in self.lines if line.name in _JUDGED):
             return "all right", "good"
-        return "nothing is wrong, but not all was seen", "wait"
+        return "nothing is wrong, but not everything could be checked", "wait"
 
     def __repr__(self) -> str:
         return f"<Check of {plain(self.title, limit=120)}: {self._state[0]}>"

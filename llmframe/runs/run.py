@@ -21,7 +21,7 @@ from llmframe.errors import (
     warn,
 )
 from llmframe.messages import endings as advice
-from llmframe.messages.remedy import Address
+from llmframe.messages.causes import Address
 from llmframe.system.loops import running_loop
 
 if TYPE_CHECKING:
@@ -278,7 +278,12 @@ class Run:
         if execution.verdict is not None:
             job = execution.job
             endpoint = job.endpoint
-            address = Address(self._url, job.model, endpoint.key_source, endpoint.is_keyless)
+            address = Address(
+                self._url,
+                model=job.model,
+                key_source=endpoint.key_source,
+                keyless=endpoint.is_keyless,
+            )
             error = RunAborted(advice.aborted(execution.verdict, self.report, address))
         elif isinstance(execution.error, CheckpointError):
             error = CheckpointError(advice.not_durable(str(execution.error), self.report))

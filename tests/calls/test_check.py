@@ -12,7 +12,7 @@ import pytest
 import llmframe as lf
 from llmframe import testing
 from llmframe.calls import check as checking
-from llmframe.engine.probe import Probe
+from llmframe.engine.probe import Finding, Probe
 from llmframe.engine.wire.scrubber import Scrubber
 from llmframe.engine.wire.verdict import BadReply
 from llmframe.errors import PlanError
@@ -53,7 +53,7 @@ def test_a_good_endpoint_takes_one_request_and_every_line_is_told(configured, ca
     assert told["reachable"] == "it answers"
     assert told["key accepted"] == "none is needed"
     assert told["model"] == "test-model"
-    assert told["response format"] == "json_schema, and the answer keeps to it"
+    assert told["response format"] == "json_schema, and the answer follows it"
     assert told["logprobs"] == "yes"
     assert told["rate-limit headers"].startswith("none")
     assert told["price"].startswith("not known for a server on this machine (")
@@ -72,9 +72,9 @@ def test_each_way_of_asking_that_is_refused_takes_one_request_more():
         assert sum(call.billed for call in server.ledger.calls) == 1
     told = found(check)
     assert told["response format"] == (
-        "json_object, and the answer keeps to it; refused: json_schema, max_completion_tokens"
+        "json_object, and the answer follows it; refused: json_schema, max_completion_tokens"
     )
-    assert told["logprobs"] == "no: they are refused"
+    assert told["logprobs"] == "no: the endpoint refuses them"
     assert "(4 requests" in told["latency"]
     assert check.ok
 
@@ -93,7 +93,7 @@ def test_what_was_found_out_is_known_to_the_next_run():
 def test_logprobs_that_do_not_come_are_told():
     with testing.serve(logprobs=False) as server:
         check = lf.check(model="m", base_url=server.url)
-    assert found(check)["logprobs"] == "no: asked for, but none came"
+    assert found(check)["logprobs"] == "no: requested, but none came"
 
 
 def test_limits_and_prices_are_told():
@@ -111,7 +111,7 @@ def test_limits_and_prices_are_told():
     ("cost", "file", "priced_at", "words"),
     [
         (0.25, None, "https://api.example/v1", "cost 250.00, in the currency that the endpoint"),
-        (None, object(), "", "nothing is charged on this machine (9 tokens in, 1 out each)"),
+        (None, object(), "", "free on this machine (9 tokens in, 1 out each)"),
         (None, None, "", "not known for a server on this machine (9 tokens in, 1 out each): give"),
         (None, None, "https://api.example/v1", "not known; 1,000 rows like this one take 9 k"),
     ],
@@ -121,12 +121,13 @@ def test_what_is_charged_is_told_as_far_as_it_is_known(cost, file, priced_at, wo
         file=file, priced_at=priced_at, prices=None, settings=SimpleNamespace(prices=None)
     )
     reply = SimpleNamespace(usage=Usage(9, 1, cost))
-    assert words in check_lines._price(place, SimpleNamespace(reply=reply)).found
+    assert words in check_lines.price_line(place, SimpleNamespace(reply=reply)).found
 
 
 def test_a_short_latency_is_told_in_milliseconds():
-    assert check_lines._seconds(0.0041) == "4 ms"
-    assert check_lines._seconds(0.25) == "0.25 s"
+    for seconds, words in ((0.0041, "4 ms"), (0.25, "0.25 s")):
+        finding = Finding(Dialect(), requests=1, seconds=seconds)
+        assert check_lines.latency_line(finding).found == words
 
 
 def test_the_source_of_the_key_is_told_and_never_the_key(monkeypatch, capsys):
@@ -152,13 +153,13 @@ def test_a_server_that_asks_for_a_key_where_none_was_found_is_not_told_of_a_wron
         ("quota", "key accepted", "quota is used up"),
         ("402", "key accepted", "no credit"),
         ("403", "key accepted", "forbids"),
-        ("503", "reachable", "cannot answer now"),
-        ("error_200", "reachable", "cannot answer now"),
+        ("503", "reachable", "cannot answer right now"),
+        ("error_200", "reachable", "cannot answer right now"),
         ("drop", "reachable", "cannot be reached"),
-        ("empty_choices", "reachable", "cannot answer now"),
+        ("empty_choices", "reachable", "cannot answer right now"),
         ("content_filter", "response format", "was refused"),
-        ("malformed", "response format", "does not keep to it"),
-        ("null_content", "response format", "does not keep to it"),
+        ("malformed", "response format", "does not follow it"),
+        ("null_content", "response format", "does not follow it"),
     ],
 )
 def test_every_fault_has_its_line_and_a_cure(configured, fault, line, words):
@@ -176,13 +177,15 @@ def test_every_fault_has_its_line_and_a_cure(configured, fault, line, words):
 def test_a_refusal_for_now_is_no_fault_and_its_wait_is_told(configured, fault):
     configured.update(faults={fault: 1.0}, retry_after=11.4)
     check = lf.check()
-    assert found(check)["rate-limit headers"].startswith("refused for now, and asked to wait 12 s")
+    assert found(check)["rate-limit headers"].startswith(
+        "refused for now; the provider asks to wait 12 s"
+    )
     assert cures(check)["rate-limit headers"]
     assert judged(check) == dict.fromkeys(NAMES) | {"reachable": True}
-    assert found(check)["response format"] == "not seen"
+    assert found(check)["response format"] == "not checked"
     assert found(check)["model"] == "test-model"
     assert check.ok
-    assert repr(check).endswith(": nothing is wrong, but not all was seen>")
+    assert repr(check).endswith(": nothing is wrong, but not everything could be checked>")
 
 
 def test_a_refusal_that_tells_no_time_is_told_without():
@@ -220,8 +223,7 @@ def test_an_answer_cut_by_a_cap_of_checks_own_is_no_fault(configured):
     check = lf.check()
     assert judged(check)["response format"] is None
     assert found(check)["response format"] == (
-        "json_schema is accepted; the answer met the 256 tokens that check allows it "
-        "(a run sets no cap)"
+        "json_schema is accepted; the answer was cut at check's own 256 tokens"
     )
     assert check.ok
 
@@ -230,7 +232,7 @@ def test_an_answer_cut_by_the_persons_cap_is_told_with_its_cure(configured):
     configured.update(faults={"length": 1.0})
     check = lf.check(max_output_tokens=256)
     assert judged(check)["response format"] is False
-    assert "met its cap" in found(check)["response format"]
+    assert "cut at max_output_tokens" in found(check)["response format"]
     assert "raise max_output_tokens=" in cures(check)["response format"]
 
 
@@ -239,8 +241,8 @@ def test_an_answer_cut_by_the_persons_cap_is_told_with_its_cure(configured):
     [
         (("small-model", "other"), "Did you mean 'small-model'?"),
         (("xyz", "qqq"), "It serves 'xyz', 'qqq'."),
-        (tuple(f"x{n}" for n in range(11)), "'x6', 'x7' and 3 more."),
-        (("smal-model",), "It serves 'smal-model' by its own list, but perhaps not to this key"),
+        (tuple(f"x{n:099}" for n in range(9)), "… and 6 more."),
+        (("smal-model",), "The endpoint lists 'smal-model', but perhaps not for this key"),
     ],
 )
 def test_the_nearest_models_are_told_else_a_few(listed, cure):
@@ -319,7 +321,7 @@ def test_in_a_notebook_a_cell_shows_it_once(monkeypatch):
     monkeypatch.setattr(check_view.hosts, "kernel", object)
     cell = ["first"]
     monkeypatch.setattr(check_view.hosts, "running_cell", lambda: cell[0])
-    check = Check("somewhere, m", (Line("reachable", "yes", ok=True),))
+    check = Check("somewhere, m", (Line("reachable", found="yes", ok=True),))
     check.show()
     check._ipython_display_()  # the cell's last expression
     assert len(shown) == 1
@@ -331,7 +333,7 @@ def test_in_a_notebook_a_cell_shows_it_once(monkeypatch):
 
 
 def test_its_repr_is_one_line():
-    assert repr(Check("x, m", (Line("model", "none", ok=False, cure="y"),))) == (
+    assert repr(Check("x, m", (Line("model", found="none", ok=False, cure="y"),))) == (
         "<Check of x, m: something is wrong>"
     )
 
@@ -361,6 +363,6 @@ def test_one_server_error_is_chance_and_not_about_the_schema():
     with testing.serve(faults=lambda row, attempt: "500" if attempt == 0 else None) as server:
         lf.configure(model="m", base_url=server.url, progress=False)
         told = found(lf.check())
-        assert told["response format"] == "json_schema, and the answer keeps to it"
+        assert told["response format"] == "json_schema, and the answer follows it"
         assert len(server.ledger) == 2
         assert "(2 requests: the first was lost)" in told["latency"]

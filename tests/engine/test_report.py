@@ -10,7 +10,7 @@ from llmframe.engine.events import Planned, RequestRefused, RequestSent, RowsDon
 from llmframe.engine.report import RunReport, Snapshot, Tally
 from llmframe.engine.wire.verdict import Verdict
 from llmframe.messages import endings as advice
-from llmframe.messages.remedy import Address
+from llmframe.messages.causes import Address
 from llmframe.results import SKIPPED, RowResult, Usage
 
 OK = RowResult("ok", {}, usage=Usage(10, 2, 0.5))
@@ -113,7 +113,8 @@ def with_(**changes):
 def test_a_stopped_run_says_how_many_rows_are_safe_and_how_to_go_on():
     assert advice.incomplete(REPORT) == (
         "stopped: 1,000 rows are pending. 9,000 of 10,000 rows are answered and safe in c.jsonl. "
-        "Run the cell again: it goes on where it stopped, and nothing answered is paid again."
+        "Run the cell again to continue where it stopped; answered rows are not paid for a second "
+        "time."
     )
 
 
@@ -121,8 +122,8 @@ def test_a_stopped_run_says_how_many_rows_are_safe_and_how_to_go_on():
     ("changes", "told"),
     [
         ({"pending": 0}, ""),
-        ({}, "goes on where it stopped"),
-        ({"pending": 0, "failed": 7}, "7 rows once more"),
+        ({}, "continue where it stopped"),
+        ({"pending": 0, "failed": 7}, "retry the failed 7 rows"),
         ({"checkpoint": None}, "only in this frame"),
         ({"checkpoint": None, "pending": 0}, ""),
     ],
@@ -134,7 +135,7 @@ def test_how_to_go_on_fits_what_is_left(changes, told):
 
 
 def test_without_a_checkpoint_the_answers_are_in_the_frame_only():
-    assert advice.safe_rows(with_(checkpoint=None)).endswith("answered, in this frame only")
+    assert advice.safe_rows(with_(checkpoint=None)).endswith("answered, but only in this frame")
 
 
 @pytest.mark.parametrize(
@@ -145,16 +146,16 @@ def test_without_a_checkpoint_the_answers_are_in_the_frame_only():
         (403, "bad_request", "forbids", "Ask the provider"),
         (429, "rate_limit", "quota is used up", "Raise the quota"),
         (400, "bad_request", "were all refused in the same way (HTTP 400)", "Check the options"),
-        (418, "bad_request", "cannot go on for any row (HTTP 418)", "Check the settings for"),
-        (None, "output", "it is the call, not the rows: it broke", "Look at the instructions"),
-        (500, "server", "answered no request so far, for two minutes (HTTP 500)", "status page"),
-        (None, "timeout", "answered no request so far, for two minutes", "give a larger timeout="),
+        (418, "bad_request", "refuses every row (HTTP 418)", "Check the settings for"),
+        (None, "output", "so the call is wrong, not the rows: it broke", "Check the instructions"),
+        (500, "server", "not answered any request for two minutes (HTTP 500)", "status page"),
+        (None, "timeout", "not answered any request for two minutes", "give a larger timeout="),
         (None, "connection", "https://x/v1 cannot be reached: it broke", "Check base_url"),
     ],
 )
 def test_a_hopeless_run_says_why_and_what_to_do(status, kind, cause, cure):
     verdict = Verdict("end_run", kind, "it broke", status)
-    said = advice.aborted(verdict, REPORT, Address("https://x/v1", "m"))
+    said = advice.aborted(verdict, REPORT, Address("https://x/v1", model="m"))
     assert cause in said
     assert cure in said
     assert "9,000 of 10,000 rows are answered and safe in c.jsonl; 1,000 are pending" in said
@@ -162,5 +163,5 @@ def test_a_hopeless_run_says_why_and_what_to_do(status, kind, cause, cure):
 
 def test_answers_that_may_not_be_on_the_disk_are_said_to_be_in_the_frame():
     said = advice.not_durable("cannot write c.jsonl: No space left.", REPORT)
-    assert said.startswith("cannot write c.jsonl: No space left. Nothing new is sent. 9,000 of")
+    assert said.startswith("cannot write c.jsonl: No space left. Nothing more is sent. 9,000 of")
     assert "partial()" in said

@@ -288,7 +288,7 @@ def test_atag_and_nest_run_on_it_too(weights, df):
 def test_a_server_that_ends_in_the_middle_is_told_and_started_anew(weights, df):
     df.loc[11, "text"] = "die"
     with pytest.raises(
-        RunAborted, match=f"the local model {NAME} has ended.*Run the cell"
+        RunAborted, match=f"the local model {NAME} has stopped.*Run the cell"
     ) as caught:
         df.llm.tag("text", LABELS)
     assert caught.value.run.report.pending >= 1
@@ -303,7 +303,7 @@ def test_a_killed_server_is_told_within_a_second(weights, df):
         time.sleep(0.01)
     os.kill(running()[0].pid, signal.SIGKILL)
     began = time.monotonic()
-    with pytest.raises(RunAborted, match="has ended"):
+    with pytest.raises(RunAborted, match="has stopped"):
         run.result()
     assert time.monotonic() - began < 3
 

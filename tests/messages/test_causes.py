@@ -16,8 +16,8 @@ from llmframe.engine.rows import attempts as course
 from llmframe.engine.wire.scrubber import Scrubber
 from llmframe.engine.wire.verdict import Verdict, classify_status
 from llmframe.errors import RunAborted
+from llmframe.messages.causes import Address, explain
 from llmframe.messages.endings import AGAIN_WITHOUT, aborted, how_to_go_on
-from llmframe.messages.remedy import Address, cause, cure
 from tests.kits.foreign import serve_page, serve_raw
 
 KEY = "sk-canary-0123456789"
@@ -94,16 +94,16 @@ def https_where_http_is_spoken(stack):
 
 CASES = [
     (a_wrong_key, "does not accept the API key", "Give the right api_key= for this endpoint."),
-    (a_wrong_model, "knows no model 'test-model'", "Check model="),
-    (a_wrong_model_in_a_400, "knows no model 'test-model'", "Check model="),
+    (a_wrong_model, "has no model 'test-model'", "Check model="),
+    (a_wrong_model_in_a_400, "has no model 'test-model'", "Check model="),
     (a_port_where_nothing_listens, "cannot be reached", "Nothing listens on port"),
     (a_port_where_something_else_listens, "cannot be reached", "speaks no HTTP"),
-    (another_service_of_json, "does not answer as an API", "something else listens"),
-    (a_proxys_page, 'does not answer as an API.*text/html ("Sign in")', "Perhaps a proxy"),
+    (another_service_of_json, "does not answer like an API", "another program"),
+    (a_proxys_page, 'does not answer like an API.*text/html ("Sign in")', "A proxy, a sign-in"),
     (a_gateway_without_its_server, 'a web page ("502 Bad Gateway")', "the provider's status page"),
-    (a_page_at_the_address_of_the_request, "no chat", 'which is added to it: base_url="http'),
-    (no_v1_and_a_page, "no chat completions API at", 'mostly it ends in /v1: base_url="http'),
-    (no_v1_and_json, "no chat completions API at", 'mostly it ends in /v1: base_url="http'),
+    (a_page_at_the_address_of_the_request, "no chat", 'because llmframe adds it: base_url="http'),
+    (no_v1_and_a_page, "no chat completions API at", 'usually it ends in /v1: base_url="http'),
+    (no_v1_and_json, "no chat completions API at", 'usually it ends in /v1: base_url="http'),
     (a_method_that_is_not_allowed, "no chat completions API at", "Check base_url."),
     (https_where_http_is_spoken, "no secure connection", "may speak plain http://"),
 ]
@@ -162,11 +162,11 @@ def test_check_says_it_on_the_line_that_it_belongs_to(wrong, why, what, capsys):
         assert ledger is None or len(ledger) == 1
     (line,) = [line for line in check.lines if line.ok is False]
     assert found_in(line.found, why), line
-    expected = "It serves 'test-model'" if wrong is a_wrong_model else what
+    expected = "The endpoint lists 'test-model'" if wrong is a_wrong_model else what
     assert found_in(line.cure, expected), line
     names = [line.name for line in check.lines]
     assert all(line.ok for line in check.lines[: names.index(line.name)])
-    assert all(after.found == "not seen" for after in check.lines[names.index(line.name) + 1 :])
+    assert all(after.found == "not checked" for after in check.lines[names.index(line.name) + 1 :])
     assert not check.ok
     assert KEY not in capsys.readouterr().out
 
@@ -183,10 +183,12 @@ def test_a_page_for_a_single_row_costs_no_other(tmp_path):
 
 # -- the sentences themselves ---------------------------------------------------------------------
 
-HERE = Address("http://localhost:8000/v1", "m")
-ASKING = Address("http://localhost:8000/v1", "m", "VLLM_API_KEY", keyless=True)
-CALLED = Address("https://x/v1/chat/completions/", "m")
-THERE = Address("https://api.example/v1", "m", "the environment variable X_API_KEY")
+HERE = Address("http://localhost:8000/v1", model="m")
+ASKING = replace(HERE, key_source="VLLM_API_KEY", keyless=True)
+CALLED = Address("https://x/v1/chat/completions/", model="m")
+THERE = Address(
+    "https://api.example/v1", model="m", key_source="the environment variable X_API_KEY"
+)
 
 
 def lost(message):
@@ -196,20 +198,25 @@ def lost(message):
 @pytest.mark.parametrize(
     ("verdict", "address", "words"),
     [
-        (lost("[Errno 111] Connect call failed"), HERE, "port 8000 of this machine"),
+        (lost("[Errno 111] Connect call failed"), HERE, "port 8000 here"),
         (lost("[Errno 111] Connect call failed"), THERE, "server and the network are up"),
         (lost("[Errno -2] Name or service not known"), THERE, "no such host is known"),
         (lost("SSL: CERTIFICATE_VERIFY_FAILED"), THERE, "SSL_CERT_FILE"),
         (Verdict("end_run", "bad_request", "no", 401), THERE, "from the environment variable X_AP"),
         (Verdict("end_run", "bad_request", "no", 401), ASKING, "set VLLM_API_KEY, in the env"),
         (Verdict("end_run", "bad_request", "no", 404, about="address"), CALLED, '"https://x/v1"'),
-        (Verdict("end_run", "connection", "no", about="gone"), HERE, "starts it anew"),
-        (Verdict("end_run", "bad_request", "no", 302), THERE, "sent nowhere else"),
+        (Verdict("end_run", "connection", "no", about="gone"), HERE, "to restart it"),
+        (
+            Verdict("end_run", "bad_request", "no", 302),
+            THERE,
+            "does not send texts and keys elsewhere",
+        ),
     ],
 )
 def test_the_cure_fits_what_was_seen(verdict, address, words):
-    assert words in cure(verdict, address)
-    assert cause(verdict, address)
+    cause, cure = explain(verdict, address)
+    assert words in cure
+    assert cause
 
 
 @pytest.mark.parametrize(
@@ -240,9 +247,9 @@ def test_a_hopeless_run_says_where_its_frame_is_and_to_go_on_after_the_cure(conf
     report = replace(lf.last_run().report, ok=1, pending=1)
     refused = Verdict("end_run", "bad_request", "no", 401)
     said = aborted(refused, report, THERE)
-    assert "lf.last_run().partial() is the frame so far. Then run the cell again: it goes" in said
+    assert "lf.last_run().partial() returns the frame so far. Then run the cell again to" in said
     said = aborted(refused, replace(report, checkpoint=None), THERE)
-    assert said.endswith("is the frame so far. " + AGAIN_WITHOUT)
+    assert said.endswith("returns the frame so far. " + AGAIN_WITHOUT)
     gone = Verdict("end_run", "connection", "no", about="gone")
     assert aborted(gone, report, HERE).count("un the cell again") == 1
     assert how_to_go_on(report).startswith("Run the cell again")
@@ -274,4 +281,5 @@ def test_a_key_that_is_refused_with_a_400_is_a_wrong_key(said, status):
 )
 def test_the_address_of_a_provider_is_told_as_it_is(url, right):
     verdict = classify_status(404, {"message": "Not Found"}, {}, Scrubber())
-    assert f'base_url="{right}"' in cure(verdict, Address(url, "m"))
+    _, cure = explain(verdict, Address(url, model="m"))
+    assert f'base_url="{right}"' in cure

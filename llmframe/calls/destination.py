@@ -19,7 +19,7 @@ from llmframe.providers.discover import is_listening, list_models
 from llmframe.providers.endpoint import KEYLESS, Endpoint
 from llmframe.providers.keys import DEFAULT_VARIABLE, FoundKey, find_key, look_up
 from llmframe.providers.local.server import find_file, serve
-from llmframe.runs.run import registry
+from llmframe.runs.session import registry
 from llmframe.runs.thread import loop_thread
 from llmframe.secret import Key, hide_secrets
 
@@ -51,26 +51,26 @@ def find_destination(settings: Settings, *, own_loop: bool) -> Destination:
     return Destination(filled, preset, endpoint_identity(url), endpoint, notes=notes)
 
 
-def start_local(place: Destination, *, need: Callable[[], int]) -> Destination:
-    """The place with its server running, where it is a local model that must be started.
+def start_local(destination: Destination, *, need: Callable[[], int]) -> Destination:
+    """The destination with its server running, if it is a local model; else as it is.
 
-    need: tells the tokens of the longest prompt with its answer.
+    need: returns the tokens of the longest prompt with its answer.
     """
-    if place.file is None:
-        return place
-    server, started = serve(place.file, need=need(), in_use=_in_use)
+    if destination.file is None:
+        return destination
+
+    def in_use(base_url: str) -> bool:
+        runs = registry.alive()
+        return any(run.execution.job.endpoint.base_url == base_url for run in runs)
+
+    server, started = serve(destination.file, need=need(), in_use=in_use)
     endpoint = Endpoint(server.base_url, server.key, is_alive=server.is_alive)
-    settings, slots = place.settings, server.sizes.slots
-    if settings.concurrency == "auto":  # more would only wait in line, and time out there
-        settings = replace(settings, concurrency=slots)
+    settings = destination.settings
+    if settings.concurrency == "auto":  # more requests would only queue there, and time out
+        settings = replace(settings, concurrency=server.sizes.slots)
     took = f"; started in {server.seconds:.1f} s" if started else ""
-    notes = (*place.notes, f"{server.told()}{took}.")
-    return replace(place, settings=settings, endpoint=endpoint, notes=notes)
-
-
-def _in_use(base_url: str) -> bool:
-    runs = registry.alive()
-    return any(run.execution.job.endpoint.base_url == base_url for run in runs)
+    notes = (*destination.notes, f"{server.describe()}{took}.")
+    return replace(destination, settings=settings, endpoint=endpoint, notes=notes)
 
 
 def _of_client(settings: Settings, named: Preset | None, *, own_loop: bool) -> Destination:
@@ -122,7 +122,8 @@ def _of_file(settings: Settings, preset: Preset) -> Destination:
     settings = replace(settings, **preset.defaults(_given(settings)))
     file = find_file(str(settings.model))
     settings = replace(settings, model=file.name)
-    return Destination(settings, preset, file.identity, None, file)
+    # the server is started once the call is known to need it: see start_local
+    return Destination(settings, preset, file.identity, Endpoint("", Key(KEYLESS)), file)
 
 
 def _address(settings: Settings, named: Preset | None) -> Found:

@@ -1,12 +1,13 @@
-"""Choosing the parts of a call and wiring them: every mistake of the caller is found here.
+"""From a call's options to a run: every mistake of the caller is found here, before it costs.
 
 The one place that knows what each option does.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from llmframe.calls.destination import find_destination, start_local
@@ -21,10 +22,11 @@ from llmframe.engine.wire.client import has_default_transport
 from llmframe.errors import PlanError, warn
 from llmframe.frame.columns import plan_columns
 from llmframe.frame.rows import plan_rows, snapshot
-from llmframe.journal import TaskInfo, adopt_plain, id_text, open_checkpoint, own_path
+from llmframe.journal import TaskInfo, adopt_plain, id_text, open_checkpoint
+from llmframe.journal.places import DEFAULT_FOLDER, default_folders, explicit_path
 from llmframe.providers.address import proxy_of
-from llmframe.providers.destination import Destination
-from llmframe.runs.run import Run, Target
+from llmframe.runs.run import Run
+from llmframe.runs.session import Session, Target
 from llmframe.secret import hide_keys, hide_secrets
 from llmframe.task.confidence import is_choice
 from llmframe.task.fields import resolve_fields
@@ -32,28 +34,32 @@ from llmframe.task.parse import parse_reply
 from llmframe.task.prompt import PROMPT_VERSION, Prompt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     import pandas as pd
 
-    from llmframe.frame.rows import RowPlan
     from llmframe.journal import Checkpoint
     from llmframe.options.settings import Settings
+    from llmframe.providers.destination import Destination
     from llmframe.providers.endpoint import Endpoint
 
-LOOKED_AT = 2000  # rows whose texts tell how long a context a local model needs
+MEASURED = 2000  # rows whose texts are measured for the context that a local model needs
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """One call, planned: nothing is sent yet.
+class Plan:
+    """One call, as values: nothing is opened, locked, started or sent.
 
-    notes: what the person should know about the provider and the checkpoint.
+    settings: with what the provider sets. asked: what is asked of every row, see ``_asked``.
+    job: without a checkpoint; for a local model without the server, which is not started yet.
     """
 
-    run: Run
     settings: Settings
-    notes: tuple[str, ...]
+    destination: Destination
+    asked: dict[str, Any]
+    job: Job
+    target: Target
 
 
 def plan(
@@ -64,23 +70,24 @@ def plan(
     *,
     own_loop: bool = True,
     only_new: bool = False,
-    opening: Callable[[], None] = lambda: None,
-) -> Call:
-    """A call, wired and ready to send.
+) -> Plan:
+    """Plan a call. Raises PlanError for every mistake that can be seen without sending.
 
-    own_loop: it will run on llmframe's loop, else on the caller's. opening: told before
-    anything is opened or locked.
+    own_loop: it will run on llmframe's loop, else on the caller's.
+    only_new: return only the new columns.
     """
-    import openai  # noqa: F401 - here, not on the run's loop, which it would hold up
+    import openai  # noqa: F401 - the import is slow: on the run's loop it would hold up requests
 
     prompt = Prompt(settings.instructions, resolve_fields(fields, into=settings.into))
-    _check_confidence(prompt, settings)
+    if settings.confidence is not None and not any(map(is_choice, prompt.fields.specs)):
+        raise PlanError(
+            'confidence="logprob" is the probability of a label, and no field is a closed choice; '
+            "leave it out, or ask for one of a list of labels"
+        )
     rows = plan_rows(df, input, id=settings.id)
-    rules = _rules(settings)
-    own_path(settings.checkpoint)  # a path that cannot be fails before a server is started
-    place = find_destination(settings, own_loop=own_loop and settings.runner != "nest")
-    settings = place.settings
-    asked = _asked(prompt, settings, place)
+    destination = find_destination(settings, own_loop=own_loop and settings.runner != "nest")
+    settings = destination.settings
+    asked = _asked(prompt, destination)
     keys = KeyMaker(asked)
     columns = plan_columns(
         df.iloc[:, :0] if only_new else df,
@@ -92,77 +99,47 @@ def plan(
         confidence=settings.confidence is not None,
         task=keys.digest.hex()[:12],
     )
-    budget = _budget(settings, place)
-    place = start_local(place, need=lambda: _need(prompt, rows, settings))
-    settings, endpoint = place.settings, place.ready
-    held = snapshot(df)
-    opening()
-    checkpoint = open_checkpoint(
-        settings.checkpoint,
-        TaskInfo(keys.digest, _readable(asked, endpoint)),
-        ids=settings.id is not None,
-        adopt=settings.adopt,
-        texts=settings.store_input,
-    )
-    try:
-        notes = _adopt(checkpoint, rows, keys, prompt, settings, rules)
-    except BaseException:
-        if checkpoint is not None:
-            checkpoint.close()
-        raise
     job = Job(
         rows=rows,
         keys=keys,
         prompt=prompt,
         model=str(settings.model),
-        sampling=_sampling(settings),
+        sampling=sampling_of(settings),
         patience=Patience(settings.timeout, settings.deadline, settings.max_attempts),
-        endpoint=endpoint,
-        endpoint_identity=place.identity,
-        dialect=place.dialect,
-        at_once=place.at_once,
+        endpoint=destination.endpoint,
+        endpoint_identity=destination.identity,
+        dialect=destination.dialect,
+        at_once=destination.at_once,
         concurrency=settings.concurrency,
         rpm=settings.rpm,
         tpm=settings.tpm,
-        budget=budget,
-        checkpoint=checkpoint,
+        budget=_budget(destination),
         reuse=settings.reuse,
-        rules=rules,
+        rules=_text_rules(settings),
         store_input=settings.store_input,
         raise_on_failure=settings.on_error == "raise",
         hedge=settings.hedge,
         keep_raw=settings.details,
     )
     target = Target(
-        df=held,
-        inputs=rows.columns,
+        df=snapshot(df),
+        rows=rows,
         columns=columns,
         only_new=only_new,
         raise_incomplete=settings.on_incomplete == "raise",
+        options=_identity(job, settings),
     )
-    notes = (*place.notes, *_proxy_notes(endpoint), *notes)
-    return Call(Run(Execution(job), target, url=place.title), settings, notes)
+    if settings.adopt:
+        if settings.checkpoint is False or settings.id is None:
+            raise PlanError(
+                "adopt=True takes over a file by ids: give checkpoint=<path> and id=<column>"
+            )
+        rows.check_unique_ids()
+    return Plan(settings, destination, asked, job, target)
 
 
-def _check_confidence(prompt: Prompt, settings: Settings) -> None:
-    if settings.confidence is not None and not any(map(is_choice, prompt.fields.specs)):
-        raise PlanError(
-            'confidence="logprob" is the probability of a label, and no field is a closed choice; '
-            "leave it out, or ask for one of a list of labels"
-        )
-
-
-def _rules(settings: Settings) -> TextRules:
-    """What is done to every text; PlanError for a cut without a length."""
-    if settings.on_long == "truncate" and settings.max_input_tokens is None:
-        raise PlanError(
-            'on_long="truncate" needs a length to cut to: give max_input_tokens=<tokens of a text, '
-            "reckoned as a quarter of its UTF-8 bytes>"
-        )
-    return TextRules(settings.redact, settings.max_input_tokens, settings.on_long == "truncate")
-
-
-def _sampling(settings: Settings) -> Sampling:
+def sampling_of(settings: Settings) -> Sampling:
+    """How the model is to answer."""
     return Sampling(
         temperature=settings.temperature,
         seed=settings.seed,
@@ -172,48 +149,19 @@ def _sampling(settings: Settings) -> Sampling:
     )
 
 
-def _asked(prompt: Prompt, settings: Settings, place: Destination) -> dict[str, Any]:
-    """What is asked of every row: it makes the keys, and stands readable in the checkpoint."""
-    asked: dict[str, Any] = {
-        "version": PROMPT_VERSION,
-        "model": settings.model,
-        "endpoint": place.identity,
-        "instructions": prompt.instructions,
-        "fields": prompt.fields.canonical,
-    }
-    sampling = _sampling(settings).asked()
-    return asked | {"sampling": sampling} if sampling else asked
+def _text_rules(settings: Settings) -> TextRules:
+    """What is done to every text; PlanError for a cut without a length."""
+    if settings.on_long == "truncate" and settings.max_input_tokens is None:
+        raise PlanError(
+            'on_long="truncate" needs a length to cut to: give max_input_tokens=<tokens of a text, '
+            "reckoned as a quarter of its UTF-8 bytes>"
+        )
+    return TextRules(settings.redact, settings.max_input_tokens, settings.on_long == "truncate")
 
 
-def _readable(asked: dict[str, Any], endpoint: Endpoint) -> dict[str, Any]:
-    """The same for a file that people read: without keys, wherever the person has put them."""
-    if "sampling" in asked:
-        asked = {**asked, "sampling": hide_secrets(asked["sampling"])}
-    told = hide_keys(json.dumps(asked), endpoint.secrets)
-    readable: dict[str, Any] = json.loads(told)
-    return readable
-
-
-def _need(prompt: Prompt, rows: RowPlan, settings: Settings) -> int:
-    """Tokens of the longest prompt with its answer, generously, by the first rows."""
-    texts = rows.texts(0, min(rows.n, LOOKED_AT))
-    longest = max((len(text.encode()) for text in texts if text), default=0)
-    asked = len(prompt.system("json_object").encode()) + longest
-    return asked // 2 + (settings.max_output_tokens or 0)
-
-
-def _proxy_notes(endpoint: Endpoint) -> tuple[str, ...]:
-    """Through whose hands the requests go, where the environment says so."""
-    ours = endpoint.client is None or has_default_transport(endpoint.client)
-    proxy = proxy_of(endpoint.base_url) if ours else None
-    if proxy is None:
-        return ()
-    return (f"requests go through the proxy {hide_secrets(proxy)} of the environment",)
-
-
-def _budget(settings: Settings, place: Destination) -> Budget:
+def _budget(destination: Destination) -> Budget:
     """What the run may spend; PlanError for a budget of money where no price is known."""
-    prices = place.prices
+    settings, prices = destination.settings, destination.prices
     if settings.max_cost is not None and prices is None:
         raise PlanError(
             f"max_cost={settings.max_cost:g} needs the prices of {settings.model!r}, which are not "
@@ -222,27 +170,121 @@ def _budget(settings: Settings, place: Destination) -> Budget:
     return Budget(max_cost=settings.max_cost, max_tokens=settings.max_tokens, prices=prices)
 
 
-def _adopt(
-    checkpoint: Checkpoint | None,
-    rows: RowPlan,
-    keys: KeyMaker,
-    prompt: Prompt,
-    settings: Settings,
-    rules: TextRules,
-) -> tuple[str, ...]:
-    """Take over a plain file if asked to; returns the checkpoint's notes for the person."""
-    if checkpoint is not None and checkpoint.notes:
-        warn(" ".join(checkpoint.notes))
-    if not settings.adopt:
-        return () if checkpoint is None else tuple(checkpoint.notes)
-    if checkpoint is None or settings.id is None:
-        raise PlanError(
-            "adopt=True takes over a file by ids: give checkpoint=<path> and id=<column>"
+def _asked(prompt: Prompt, destination: Destination) -> dict[str, Any]:
+    """What is asked of every row: the rows' keys are made from it, so it must never change."""
+    asked: dict[str, Any] = {
+        "version": PROMPT_VERSION,
+        "model": destination.settings.model,
+        "endpoint": destination.identity,
+        "instructions": prompt.instructions,
+        "fields": prompt.fields.canonical,
+    }
+    sampling = sampling_of(destination.settings).asked()
+    return asked | {"sampling": sampling} if sampling else asked
+
+
+def _identity(job: Job, settings: Settings) -> tuple[object, ...]:
+    """The options that make two calls for the same task different runs.
+
+    Speed is not among them: a call with another concurrency joins the run that is alive.
+    """
+    budget = job.budget
+    return (
+        _wanted_file(settings.checkpoint, job.keys.digest),
+        (settings.adopt, job.reuse, job.store_input),
+        (job.raise_on_failure, job.rules),
+        (budget.max_cost, budget.max_tokens, budget.prices),
+    )
+
+
+def _wanted_file(where: Any, digest: bytes) -> Path | None:
+    """The checkpoint that a call asks for; its run may get another where that one is locked."""
+    if where is False:
+        return None
+    if where is True:
+        return default_folders(DEFAULT_FOLDER)[0] / f"{digest.hex()}.jsonl"
+    return explicit_path(where)
+
+
+# -- from the plan to a run ------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def open_run(
+    planned: Plan, *, before_opening: Callable[[], None] = lambda: None
+) -> Iterator[Session]:
+    """A run of the plan, with its server started and its checkpoint open; not begun.
+
+    This block owns the checkpoint until the run begins, which then closes it itself: whatever
+    ends the block earlier leaves nothing locked. before_opening: called before files are opened.
+    """
+    settings = planned.settings
+    destination = start_local(planned.destination, need=lambda: _tokens_needed(planned))
+    endpoint = destination.endpoint
+    before_opening()
+    checkpoint = open_checkpoint(
+        settings.checkpoint,
+        TaskInfo(planned.job.keys.digest, _readable(planned.asked, endpoint)),
+        ids=settings.id is not None,
+        adopt=settings.adopt,
+        texts=settings.store_input,
+    )
+    session: Session | None = None
+    try:
+        notes = (*destination.notes, *_proxy_notes(endpoint), *_checkpoint_notes(checkpoint))
+        if settings.adopt and checkpoint is not None:
+            notes = (*notes, _adopt(checkpoint, planned))
+        concurrency = destination.settings.concurrency  # of a local server: its slots
+        job = replace(
+            planned.job, endpoint=endpoint, concurrency=concurrency, checkpoint=checkpoint
         )
-    rows.check_unique_ids()
+        session = Session(Execution(job), planned.target, url=destination.title, notes=notes)
+        Run(session)
+        yield session
+    finally:
+        if checkpoint is not None and (session is None or session.loop is None):
+            checkpoint.close()
+
+
+def _tokens_needed(planned: Plan) -> int:
+    """Tokens of the longest prompt with its answer, generously, by the first rows."""
+    rows, prompt = planned.job.rows, planned.job.prompt
+    texts = rows.texts(0, min(rows.n, MEASURED))
+    longest = max((len(text.encode()) for text in texts if text), default=0)
+    sent = len(prompt.system("json_object").encode()) + longest
+    return sent // 2 + (planned.settings.max_output_tokens or 0)
+
+
+def _readable(asked: dict[str, Any], endpoint: Endpoint) -> dict[str, Any]:
+    """What is asked, for a file that people read: without keys, wherever they were put."""
+    if "sampling" in asked:
+        asked = {**asked, "sampling": hide_secrets(asked["sampling"])}
+    readable: dict[str, Any] = json.loads(hide_keys(json.dumps(asked), endpoint.secrets))
+    return readable
+
+
+def _proxy_notes(endpoint: Endpoint) -> tuple[str, ...]:
+    """Which proxy the requests go through, if the environment names one."""
+    ours = endpoint.client is None or has_default_transport(endpoint.client)
+    proxy = proxy_of(endpoint.base_url) if ours else None
+    if proxy is None:
+        return ()
+    return (f"requests go through the proxy {hide_secrets(proxy)} of the environment",)
+
+
+def _checkpoint_notes(checkpoint: Checkpoint | None) -> tuple[str, ...]:
+    """What the person should know about the checkpoint; also warned of, as views may be off."""
+    if checkpoint is None or not checkpoint.notes:
+        return ()
+    warn(" ".join(checkpoint.notes))
+    return tuple(checkpoint.notes)
+
+
+def _adopt(checkpoint: Checkpoint, planned: Plan) -> str:
+    """Take over a plain file by ids; returns the sentence about it."""
+    rows, keys, rules = planned.target.rows, planned.job.keys, planned.job.rules
     texts = zip(rows.ids(0, rows.n) or [], map(rules.prepare, rows.texts(0, rows.n)), strict=True)
     key_of = {id_text(row_id): keys.key(text) for row_id, text in texts if isinstance(text, str)}
-    report = adopt_plain(
-        checkpoint, key_of, lambda values: parse_reply(json.dumps(values), prompt.fields)
-    )
-    return (*checkpoint.notes, f"{checkpoint.path.name}: {report.sentence}")
+    fields = planned.job.prompt.fields
+    report = adopt_plain(checkpoint, key_of, lambda values: parse_reply(json.dumps(values), fields))
+    return f"{checkpoint.path.name}: {report.sentence}"

@@ -56,7 +56,7 @@ def check_lines(destination: Destination, finding: Finding) -> tuple[Line, ...]:
 
 def _basics(destination: Destination, proven: Collection[str]) -> tuple[Line, ...]:
     """The endpoint, the key and the model. proven: names of the lines known to be right."""
-    endpoint, local = destination.ready, destination.file is not None
+    endpoint, local = destination.endpoint, destination.file is not None
     key = f"from {endpoint.key_source}" if endpoint.key_source else "as given"
     found = {
         "reachable": destination.notes[-1] if local else "it answers",
@@ -161,7 +161,7 @@ def _up_to_the_failure(
 
 
 def _failing_line(destination: Destination, finding: Finding, verdict: Verdict) -> Line:
-    endpoint = destination.ready
+    endpoint = destination.endpoint
     address = Address(
         destination.title,
         model=str(destination.settings.model),

@@ -1,1 +1,1 @@
-"""A run's handle, and the loop that it lives on."""
+"""A run's handle, the session behind it, and the loop that it lives on."""

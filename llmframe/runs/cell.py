@@ -9,19 +9,19 @@ import time
 from typing import TYPE_CHECKING
 
 from llmframe.errors import PlanError
-from llmframe.runs.run import registry
+from llmframe.runs.session import registry
+from llmframe.runs.thread import POLL, TICK, begin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from llmframe.runs.run import Run
-from llmframe.runs.thread import POLL, TICK, begin
+    from llmframe.runs.session import Session
 
 DRAIN = 1.2  # seconds that a cell waits after a stop for what is in flight
 
 
 def refuse_to_hold_up() -> None:
-    """PlanError for a blocking call that would hold up the loop of a run that is alive.
+    """Raise PlanError for a blocking call that would hold up the loop of a live run.
 
     That run's requests would stay on the wire, and both would wait for each other.
     """
@@ -33,71 +33,72 @@ def refuse_to_hold_up() -> None:
 
 
 class Interrupts:
-    """How often the person has interrupted, and the run that this stops."""
+    """Counts the person's interrupts, and stops the run for them once there is one."""
 
     def __init__(self) -> None:
         self.count = 0
-        self._run: Run | None = None
+        self._session: Session | None = None
         self._opening = False
 
-    def opening(self) -> None:
-        """From now on one interrupt waits for the run: what is being opened must not be lost."""
+    def wait_for_run(self) -> None:
+        """Hold one interrupt back until ``stop``: a file that is half opened would stay locked."""
         self._opening = True
 
-    def stop(self, run: Run) -> None:
-        """From now on an interrupt stops this run; so does one that came before and was lost."""
-        self._run = run
+    def stop(self, session: Session) -> None:
+        """From now on an interrupt stops this run; one that was held back does so at once."""
+        self._session = session
         if self.count:
-            run.stop()
+            session.stop()
 
-    def note(self) -> None:
-        """An interrupt, in the signal's handler."""
+    def on_signal(self, *_: object) -> None:
+        """Handle SIGINT."""
         self.count += 1
-        if self._run is not None:
-            self._run.stop()
-        elif not self._opening or self.count > 1:
+        if self._session is not None:
+            self._session.stop()
+        elif not self._opening or self.count > 1:  # a second one: opening hangs, do not wait
             raise KeyboardInterrupt
 
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[Interrupts]:
-    """Turn SIGINT into a stop of the run, so that no interrupt lands inside anything.
+    """Turn SIGINT into a stop of the run, so that no interrupt breaks a step in the middle.
 
     Raises KeyboardInterrupt at the end of the block if there was one; at once while nothing
-    is opened. Only the main thread gets signals; elsewhere nothing is changed, nor where
-    interrupts are ignored (a job in a shell's background) or handled outside of Python.
+    is being opened.
     """
-    seen = Interrupts()
+    interrupts = Interrupts()
+    # Only the main thread gets signals. A job in a shell's background ignores them (SIG_IGN),
+    # and None is a handler outside of Python: both stay as they are.
     in_main = threading.current_thread() is threading.main_thread()
     if not in_main or signal.getsignal(signal.SIGINT) in (signal.SIG_IGN, None):
-        yield seen
+        yield interrupts
         return
 
-    before = signal.signal(signal.SIGINT, lambda *_: seen.note())
+    before = signal.signal(signal.SIGINT, interrupts.on_signal)
     try:
-        yield seen
+        yield interrupts
     finally:
         signal.signal(signal.SIGINT, before)
-    if seen.count:
+    if interrupts.count:
         raise KeyboardInterrupt
 
 
-def wait_in_cell(run: Run, tick: Callable[[], None], interrupts: Interrupts) -> None:
-    """Wait for a run on the loop thread: to its end, or a little while after a stop.
+def wait_in_cell(session: Session, tick: Callable[[], None], interrupts: Interrupts) -> None:
+    """Wait for a run on the loop thread until its end, or a little longer than a stop.
 
-    A run that nobody has begun is begun. tick: refreshes the view, five times a second.
-    What is not back after the little while is left to drain in the background.
+    A run that has not begun is started. tick: refreshes the view, five times a second.
+    After the little while the rest drains in the background.
     """
-    if run.loop is None:
-        begin(run)
+    if session.loop is None:
+        begin(session)
     stopped_at: float | None = None
     ticked = 0.0
-    while not run.wait(POLL):
+    while not session.wait(POLL):
         now = time.monotonic()
         if now - ticked >= TICK:
             tick()
             ticked = now
-        if run.status == "stopping":
+        if session.status == "stopping":
             stopped_at = stopped_at or now
             if now - stopped_at >= DRAIN or interrupts.count > 1:
                 return

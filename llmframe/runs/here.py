@@ -1,4 +1,4 @@
-"""Runs on a loop that is somebody's own."""
+"""Runs on a loop that belongs to somebody else: the caller's, or the notebook's re-entered."""
 
 from __future__ import annotations
 
@@ -9,43 +9,44 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from llmframe.errors import warn
-from llmframe.runs.run import registry
+from llmframe.runs.session import registry
+from llmframe.runs.thread import POLL, TICK, run_engine
 from llmframe.system.loops import running_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from llmframe.runs.run import Run
-from llmframe.runs.thread import POLL, TICK, live
+    from llmframe.runs.session import Session
 
-GRACE = 1.0  # seconds for the same on the caller's loop, which ends with the call
+GRACE = 1.0  # seconds that a call waits after a stop for what is in flight: its loop ends with it
 
 
-async def run_here(run: Run, tick: Callable[[], None]) -> None:
-    """Run on the running loop. After a stop or a cancel: a second of grace, then the end."""
-    run.loop = asyncio.get_running_loop()
-    registry.add(run)
-    engine = asyncio.ensure_future(live(run))
-    ticker = asyncio.ensure_future(_keep_ticking(tick))
+async def run_here(session: Session, tick: Callable[[], None]) -> None:
+    """Run on the running loop; a stop or a cancel leaves a second of grace."""
+
+    async def keep_ticking() -> None:
+        while True:
+            await asyncio.sleep(TICK)
+            tick()
+
+    registry.begin(session, asyncio.get_running_loop())
+    engine = asyncio.ensure_future(run_engine(session))
+    ticker = asyncio.ensure_future(keep_ticking())
     try:
-        await _with_grace(run, engine)
+        while not engine.done():
+            await asyncio.wait({engine}, timeout=POLL)
+            if session.status == "stopping":
+                await _end_within_grace(engine)
     except asyncio.CancelledError:
-        run.stop()
-        await _give_grace(engine)
+        session.stop()
+        await _end_within_grace(engine)
         raise
     finally:
-        with contextlib.suppress(RuntimeError):  # the loop was closed, and this is collected
+        with contextlib.suppress(RuntimeError):  # the loop is closed and this is being collected
             ticker.cancel()
 
 
-async def _with_grace(run: Run, engine: asyncio.Future[None]) -> None:
-    while not engine.done():
-        await asyncio.wait({engine}, timeout=POLL)
-        if run.status == "stopping":
-            await _give_grace(engine)
-
-
-async def _give_grace(engine: asyncio.Future[None]) -> None:
+async def _end_within_grace(engine: asyncio.Future[None]) -> None:
     """Let what is in flight come back; a cancel meanwhile ends the grace."""
     try:
         await asyncio.wait({engine}, timeout=GRACE)
@@ -54,25 +55,19 @@ async def _give_grace(engine: asyncio.Future[None]) -> None:
         await asyncio.wait({engine})
 
 
-async def _keep_ticking(tick: Callable[[], None]) -> None:
-    while True:
-        await asyncio.sleep(TICK)
-        tick()
-
-
-def run_nested(run: Run, tick: Callable[[], None]) -> None:
+def run_nested(session: Session, tick: Callable[[], None]) -> None:
     """Run on the loop of this thread, re-entered, or on a new one where none is running.
 
-    Only where ``can_nest``. An outer time-out cannot end it, and the process is patched by
-    nest-asyncio for good.
+    Call it only if ``can_nest()``. An outer time-out cannot end it, and nest-asyncio patches
+    the process for good.
     """
     loop = running_loop()
     if loop is None:
         with asyncio.Runner() as runner:
-            runner.run(run_here(run, tick))
+            runner.run(run_here(session, tick))
     else:
         _nest_asyncio()[0].apply(loop)
-        loop.run_until_complete(run_here(run, tick))
+        loop.run_until_complete(run_here(session, tick))
 
 
 def can_nest() -> bool:
@@ -95,21 +90,18 @@ def can_nest() -> bool:
 
 
 def _nest_asyncio() -> tuple[Any, str]:
-    """nest-asyncio2 where it is installed, else nest-asyncio, and what speaks against it."""
-    try:
+    """nest-asyncio2 if installed, else nest-asyncio; and why it must not be used here, if so."""
+    with contextlib.suppress(ImportError):
         import nest_asyncio2
-    except ImportError:
-        import nest_asyncio
 
-        return nest_asyncio, _unsound()
-    return nest_asyncio2, ""
+        return nest_asyncio2, ""
+    import nest_asyncio
 
-
-def _unsound() -> str:
-    """Where nest-asyncio 1.6 loses queued cells or breaks tasks."""
+    # nest-asyncio is not maintained: its last version breaks tasks on Python 3.14, and loses
+    # the queued cells of ipykernel 7
+    reason, ipykernel = "", sys.modules.get("ipykernel")
     if sys.version_info >= (3, 14):
-        return "nest-asyncio does not know Python 3.14; install nest-asyncio2"
-    ipykernel = sys.modules.get("ipykernel")
-    if ipykernel is not None and int(ipykernel.__version__.partition(".")[0]) >= 7:
-        return "nest-asyncio loses queued cells on ipykernel 7; install nest-asyncio2"
-    return ""
+        reason = "nest-asyncio does not know Python 3.14; install nest-asyncio2"
+    elif ipykernel is not None and int(ipykernel.__version__.partition(".")[0]) >= 7:
+        reason = "nest-asyncio loses queued cells on ipykernel 7; install nest-asyncio2"
+    return nest_asyncio, reason

@@ -1,4 +1,4 @@
-"""Who owns the loop: a thread of ours, the notebook's loop re-entered, or the caller's."""
+"""llmframe's own loop: one daemon thread on which runs go on beside the cells."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from llmframe.engine.governor import forget_governors
 from llmframe.engine.rows.in_flight import in_flight
 from llmframe.errors import PlanError
 from llmframe.providers.local import server as local
-from llmframe.runs.run import registry
+from llmframe.runs.session import registry
 from llmframe.system.loops import loops
 from llmframe.system.switch_interval import turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from llmframe.runs.run import Run
+    from llmframe.runs.session import Session
 
-POLL = 0.1  # seconds between two looks of the waiting cell
+POLL = 0.1  # seconds between two checks of a waiting cell
 TICK = 0.2  # seconds between two refreshes of the view
-EXIT_DRAIN = 2.0  # seconds for the same when the interpreter ends
-EXIT_CLOSE = 0.5  # seconds more to give up what is not back, and to close the checkpoints
+EXIT_DRAIN = 2.0  # seconds that the interpreter's end waits for what is in flight
+EXIT_CLOSE = 0.5  # seconds more to cancel what is not back, and to close the checkpoints
 
 
 class LoopThread:
@@ -33,15 +33,15 @@ class LoopThread:
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
-        self.thread = threading.Thread(target=self._live, name="llmframe", daemon=True)
+        self.thread = threading.Thread(target=self._run_loop, name="llmframe", daemon=True)
         self.thread.start()
 
-    def _live(self) -> None:
+    def _run_loop(self) -> None:
         asyncio.set_event_loop(self.loop)
         while not self.loop.is_closed():
             try:
                 self.loop.run_forever()
-            except SystemExit:  # of somebody's code, such as a validator: it has ended its task
+            except SystemExit:  # a person's code, such as a validator, ended its own task only
                 continue
             return
 
@@ -63,7 +63,7 @@ _thread_lock = threading.Lock()
 
 
 def loop_thread() -> LoopThread:
-    """The process's loop thread, begun when first needed."""
+    """The process's loop thread, started when it is first needed."""
     global _thread
     with _thread_lock:
         if _thread is None or not _thread.thread.is_alive():
@@ -71,8 +71,43 @@ def loop_thread() -> LoopThread:
         return _thread
 
 
+def refuse_own_thread() -> None:
+    """Raise PlanError for a blocking call on the loop thread: it would wait for itself."""
+    if _thread is not None and threading.current_thread() is _thread.thread:
+        raise PlanError(
+            "a blocking call cannot be made on llmframe's own loop; use `await df.llm.atag(...)`"
+        )
+
+
+async def run_engine(session: Session) -> None:
+    """Run the engine on the running loop, and note how it ended."""
+    crash: BaseException | None = None
+    try:
+        await session.execution.run()
+    except BaseException as exc:
+        crash = exc
+        # An engine's error is raised by run.result(). A cancel must reach this task's owner,
+        # and so must an interrupt that hit the loop in this very step.
+        if not isinstance(exc, Exception):
+            raise
+    finally:
+        session.finish(crash)
+
+
+def begin(session: Session) -> None:
+    """Start a run in the background, on the loop thread."""
+
+    async def run_beside_cells() -> None:
+        with turns.short():  # so that a cell that computes does not starve the loop
+            await run_engine(session)
+
+    thread = loop_thread()
+    registry.begin(session, thread.loop)
+    thread.submit(run_beside_cells())
+
+
 def _after_fork() -> None:
-    """A child has the parent's objects but not its threads: begin anew."""
+    """A child has the parent's objects but not its threads: start anew."""
     global _thread, _thread_lock
     _thread, _thread_lock = None, threading.Lock()
     registry.forget_all()
@@ -90,7 +125,8 @@ if hasattr(os, "register_at_fork"):
 @atexit.register
 def _at_exit() -> None:
     """Stop what is still running; what comes back within two seconds is kept."""
-    for seconds in (EXIT_DRAIN, EXIT_CLOSE):  # the second stop gives up what is in flight
+    registry.abandon_closed()
+    for seconds in (EXIT_DRAIN, EXIT_CLOSE):  # the second stop cancels what is in flight
         end = time.monotonic() + seconds
         runs = [run for run in registry.alive() if run.loop and run.loop.is_running()]
         for run in runs:
@@ -98,43 +134,3 @@ def _at_exit() -> None:
         for run in runs:
             run.wait(max(0.0, end - time.monotonic()))
     local.stop_all()
-
-
-def refuse_own_thread() -> None:
-    """PlanError for a call on the loop thread: it would wait for itself."""
-    if _thread is not None and threading.current_thread() is _thread.thread:
-        raise PlanError(
-            "a blocking call cannot be made on llmframe's own loop; use `await df.llm.atag(...)`"
-        )
-
-
-async def live(run: Run) -> None:
-    """Run the engine on the running loop, to whatever end."""
-    crash: BaseException | None = None
-    try:
-        await run.execution.run()
-    except BaseException as exc:
-        crash = exc
-        if not isinstance(exc, Exception):  # a cancel, or an interrupt that hit this very step
-            raise
-    finally:
-        run.ended(crash)
-
-
-async def _live_beside_cells(run: Run) -> None:
-    with turns.short():
-        await live(run)
-
-
-def begin(run: Run) -> None:
-    """Start a run in the background, on the loop thread."""
-    thread = loop_thread()
-    run.loop = thread.loop
-    registry.add(run)
-    thread.submit(_live_beside_cells(run))
-
-
-# -- waiting in a cell ---------------------------------------------------------------
-
-
-# -- on a loop that is somebody's own --------------------------------------------------

@@ -22,6 +22,7 @@ import pytest
 import llmframe as lf
 from llmframe import testing
 from llmframe.errors import RowError
+from llmframe.runs.run import session_of
 from tests.kits import battery as kit
 from tests.kits import scripts
 from tests.kits.kernels import Kernel
@@ -54,7 +55,7 @@ def test_a_clock_that_is_set_by_a_day_moves_no_wait(tmp_path, monkeypatch, days)
         shift[0] = days * DAY
         began = time.monotonic()
         while not run.wait(0.02):
-            seen.append(run.snapshot())
+            seen.append(session_of(run).snapshot())
             if time.monotonic() - began > 30.0:
                 run.stop()
                 pytest.fail(f"it waits: {run.report.limited_by}")

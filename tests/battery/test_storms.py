@@ -12,6 +12,7 @@ from llmframe import testing
 from llmframe.engine.rows.health_probe import TEXT
 from llmframe.engine.rows.patience import Patience
 from llmframe.errors import RunAborted
+from llmframe.runs.run import session_of
 from tests.kits import virtual_time
 from tests.kits.battery import check, frame, kinds, says, start, statuses, tag, until
 from tests.kits.engine import (
@@ -115,7 +116,7 @@ def test_an_hour_long_wait_is_said_honoured_and_can_be_stopped(tmp_path):
         run = start(frame(60), server, tmp_path)
         until(lambda: run.report.ok >= 20)
         server.update(faults={"429_after": 1.0})
-        until(lambda: run.snapshot().limited_by.startswith("provider pause, 60 min"))
+        until(lambda: session_of(run).snapshot().limited_by.startswith("provider pause, 60 min"))
         time.sleep(0.3)
         quiet = len(server.ledger)
         time.sleep(0.3)

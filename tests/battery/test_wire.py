@@ -17,6 +17,7 @@ from llmframe import testing
 from llmframe.engine.governor import outage
 from llmframe.engine.rows import attempts as course
 from llmframe.errors import RunAborted
+from llmframe.runs.run import session_of
 from tests.kits.battery import (
     check,
     frame,
@@ -109,7 +110,7 @@ def test_a_network_that_drops_and_returns_costs_no_row(tmp_path, quick_looks, mo
         proxy.do(mode)
         server.update(fault_rows={})
         before = run.report.requests
-        until(lambda: run.snapshot().limited_by.startswith("outage"))
+        until(lambda: session_of(run).snapshot().limited_by.startswith("outage"))
         time.sleep(1.5)
         looks = run.report.requests - before
         proxy.do("pass")
@@ -128,7 +129,7 @@ def test_a_network_that_is_down_is_looked_at_about_once_a_second_and_later_less(
         run = start(frame(200), proxy.url, None)
         until(lambda: run.report.ok >= 40)
         proxy.do("drop")
-        until(lambda: run.snapshot().limited_by.startswith("outage"))
+        until(lambda: session_of(run).snapshot().limited_by.startswith("outage"))
         before = run.report.requests
         time.sleep(3.5)
         assert run.report.requests - before <= 4
@@ -144,7 +145,7 @@ def test_a_stop_in_an_outage_ends_the_run_with_everything_kept(tmp_path):
         run = start(frame(100), proxy.url, tmp_path)
         until(lambda: run.report.ok >= 30)
         proxy.do("refuse")
-        until(lambda: run.snapshot().limited_by.startswith("outage"))
+        until(lambda: session_of(run).snapshot().limited_by.startswith("outage"))
         run.stop()
         assert run.wait(1.0)
         with pytest.warns(match="rows are pending") as warned:

@@ -13,6 +13,7 @@ import pandas as pd
 
 import llmframe as lf
 from llmframe import testing
+from llmframe.runs.run import session_of
 
 LABELS = ["refund", "delivery", "billing", "account", "praise", "other"]
 
@@ -30,7 +31,7 @@ def main() -> None:
     planned = time.monotonic() - began
     gaps, last = [], time.perf_counter()
     while not run.wait(0.01):
-        run.snapshot()
+        session_of(run).snapshot()
         now = time.perf_counter()
         gaps.append(now - last)
         last = now

@@ -31,6 +31,7 @@ from llmframe.engine.wire.reply import Reply
 from llmframe.journal import TaskInfo, open_checkpoint
 from llmframe.options.layers import settle
 from llmframe.results import Usage
+from llmframe.runs.run import session_of
 from llmframe.testing import serve
 from tests.benchmarks.shapes import FIELDS, MODEL, SHAPES, Shape, write
 
@@ -71,9 +72,7 @@ def steps(shape: Shape, rows: int) -> dict[str, float]:
     """CPU seconds of the parts, and of the floors beside them."""
     here = Path.cwd()
     df = shape.frame(rows)
-    job = plan(
-        df, "text", shape.fields, settle({**shape.call(here), "checkpoint": False})
-    ).run.execution.job
+    job = plan(df, "text", shape.fields, settle({**shape.call(here), "checkpoint": False})).job
     task = TaskInfo(job.keys.digest, {})
     where = shape.call(here)["checkpoint"]
     indexed, checkpoint = cpu(lambda: open_checkpoint(where, task, ids=shape.ids))
@@ -131,8 +130,9 @@ def views(shape: Shape, rows: int) -> dict[str, float]:
     """While a run reads its checkpoint: turns of its loop, and what looking at it costs."""
     df, turns = _ready(shape, rows), []
     run = lf.start(df, "text", shape.fields, **shape.call(Path.cwd()))
-    assert run.loop is not None
-    beating = asyncio.run_coroutine_threadsafe(_beat(turns), run.loop)
+    loop = session_of(run).loop
+    assert loop is not None
+    beating = asyncio.run_coroutine_threadsafe(_beat(turns), loop)
     run.wait()
     beating.cancel()
     errors, _ = cpu(lambda: run.errors)
@@ -203,7 +203,7 @@ def live(shape: Shape, rows: int) -> dict[str, float]:
     began = time.process_time()
     run = lf.start(df, "text", shape.fields, **options)
     while not run.wait(0.05):
-        tasks.append(len(asyncio.all_tasks(run.loop)))
+        tasks.append(len(asyncio.all_tasks(session_of(run).loop)))
     used = time.process_time() - began
     assert (run.result()["llm_status"] == "ok").all()
     most = peak() - before

@@ -113,7 +113,7 @@ SHAPES: dict[str, Shape] = {
 def write(shape: Shape, rows: int, folder: Path) -> list[Path]:
     """The checkpoint of a shape's frame, as a run would have left it; its files."""
     options = {**shape.call(folder), "checkpoint": False}
-    job = plan(shape.frame(rows), "text", shape.fields, settle(options)).run.execution.job
+    job = plan(shape.frame(rows), "text", shape.fields, settle(options)).job
     digest = job.keys.digest
     paths = [folder / "run.jsonl"]
     if shape.files > 1:

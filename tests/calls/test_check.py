@@ -343,7 +343,7 @@ def test_help_names_what_it_uses_and_shows_what_it_looks_like():
     for name in ("base_url", "model", "instructions", "temperature", "seed", "extra_body"):
         assert name in doc
     assert "hedge" not in doc
-    assert all(f"\n      {name} " in doc for name in NAMES)
+    assert all(f"\n  {name} " in doc for name in NAMES)
     assert lf.check.__doc__.count("\n") < 40
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 import llmframe as lf
+from llmframe.runs.run import session_of
 from tests.interop.conftest import KEY
 
 pytestmark = pytest.mark.interop
@@ -56,7 +57,7 @@ def test_a_429_with_its_wait_is_waited_for(llmock):
     run = frame(2).llm.start("text", LABELS, checkpoint=False)
     while not run.report.refusals:
         assert not run.wait(0.02)
-    assert "provider pause" in run.snapshot().limited_by
+    assert "provider pause" in session_of(run).snapshot().limited_by
     assert run.result()["llm_status"].eq("ok").all()
     assert time.monotonic() - began > 0.5  # the real wait, until one more is allowed
 

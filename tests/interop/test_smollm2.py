@@ -15,6 +15,7 @@ from llmframe import testing
 from llmframe.calls.destination import find_destination, start_local
 from llmframe.options.layers import settle
 from llmframe.providers.local import server as local
+from llmframe.runs.run import session_of
 
 pytestmark = pytest.mark.interop
 
@@ -76,7 +77,7 @@ def test_the_notebook_goes_on_while_the_model_works(df):
     run = df.llm.start("text", LABELS, instructions=ASK)
     gaps, last = [], time.perf_counter()
     while not run.wait(0.02):
-        run.snapshot()
+        session_of(run).snapshot()
         now = time.perf_counter()
         gaps.append(now - last)
         last = now

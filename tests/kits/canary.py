@@ -19,6 +19,7 @@ from IPython.core.ultratb import VerboseTB
 
 import llmframe as lf
 from llmframe.errors import LLMFrameError
+from llmframe.runs.run import session_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -118,9 +119,10 @@ def add_frame(left: Artefacts, out: pd.DataFrame, folder: Path) -> None:
 
 def add_run(left: Artefacts, run: lf.Run) -> None:
     """The run, its report and what they are made of."""
-    job = run.execution.job
-    left.add("run", [repr(run), str(run), run.report, run.snapshot(), run.failure_message])
-    left.add("parts", [job, job.endpoint, run._target, run.execution.tally])
+    session = session_of(run)
+    job, moment = session.execution.job, session.snapshot()
+    left.add("run", [repr(run), str(run), run.report, moment, session.failure_message])
+    left.add("parts", [job, job.endpoint, session.target, session.execution.tally])
     left.add("report pickled", pickle.dumps(run.report))
     left.add("run's errors", run.errors.to_csv())
     left.add("history of errors", [str(run.errors), run.errors.attrs])

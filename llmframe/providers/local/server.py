@@ -128,7 +128,7 @@ class LocalServer:
         self._process.returncode = 0  # nobody waits for it here
         self._close_pipes()
 
-    def told(self) -> str:
+    def describe(self) -> str:
         """What is served, in one sentence."""
         sizes = self.sizes
         return (
@@ -201,7 +201,7 @@ def serve(file: File, *, need: int, in_use: Callable[[str], bool]) -> tuple[Loca
         if running is not None:
             running.stop()
         server = _servers[file.identity] = LocalServer(file, sizes)
-    _logger.info("%s; started in %.1f s", server.told(), server.seconds)
+    _logger.info("%s; started in %.1f s", server.describe(), server.seconds)
     return server, True
 
 

@@ -16,6 +16,7 @@ import llmframe as lf
 from llmframe import testing
 from llmframe.engine.rows import attempts as course
 from llmframe.errors import IncompleteWarning, PlanError, RowError, RunAborted
+from llmframe.runs.run import session_of
 from tests.kits.scripts import run as run_script
 from tests.kits.scripts import until
 
@@ -251,10 +252,10 @@ def test_a_paused_run_waits(tmp_path):
                        progress=False, concurrency=5, checkpoint=False)  # fmt: skip
         until(lambda: len(server.ledger) >= 10)
         run.pause()
-        until(lambda: run.snapshot().in_flight == 0)
+        until(lambda: session_of(run).snapshot().in_flight == 0)
         sent = len(server.ledger)
         assert run.status == "paused"
-        assert run.snapshot().limited_by == "pause by you"
+        assert session_of(run).snapshot().limited_by == "pause by you"
         time.sleep(0.1)
         assert len(server.ledger) == sent
         run.resume()

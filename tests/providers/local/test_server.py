@@ -20,6 +20,7 @@ from llmframe.calls.destination import find_destination
 from llmframe.errors import PlanError, RunAborted
 from llmframe.options.layers import settle
 from llmframe.providers.local import server as local
+from llmframe.runs.run import session_of
 from tests.kits.battery import until
 from tests.kits.fake_llama import install
 from tests.providers.local.test_gguf import SMOL, gguf
@@ -235,15 +236,15 @@ def test_the_start_is_noted_on_the_card(weights, df):
 def test_no_more_requests_are_sent_than_the_server_has_slots_for(weights, df):
     run = df.llm.start("text", LABELS, checkpoint=False)
     run.wait()
-    assert run.execution.job.concurrency == 4
-    assert df.llm.start("text", LABELS, concurrency=2).execution.job.concurrency == 2
+    assert session_of(run).execution.job.concurrency == 4
+    assert session_of(df.llm.start("text", LABELS, concurrency=2)).execution.job.concurrency == 2
 
 
 def test_what_the_preset_sets_can_be_overridden(weights, df):
-    job = df.llm.start("text", LABELS, max_output_tokens=9, timeout=7).execution.job
+    job = session_of(df.llm.start("text", LABELS, max_output_tokens=9, timeout=7)).execution.job
     assert job.sampling.max_output_tokens == 9
     assert job.patience.timeout == 7
-    job = df.llm.start("text", LABELS).execution.job
+    job = session_of(df.llm.start("text", LABELS)).execution.job
     assert (job.sampling.max_output_tokens, job.patience.timeout) == (256, 300.0)
 
 

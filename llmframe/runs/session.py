@@ -1,0 +1,347 @@
+"""One run as the rooms of the house see it: engine, frame, loop and end; and all runs alive."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import threading
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from llmframe.errors import (
+    CheckpointError,
+    IncompleteWarning,
+    LLMFrameError,
+    PlanError,
+    RowError,
+    RunAborted,
+    warn,
+)
+from llmframe.messages import endings
+from llmframe.messages.causes import Address
+from llmframe.system.loops import running_loop
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from llmframe.engine.execution import Execution
+    from llmframe.engine.report import RunReport, RunStatus, Snapshot
+    from llmframe.frame.columns import ColumnPlan
+    from llmframe.frame.rows import RowPlan
+    from llmframe.notebook.stage import Stage
+
+SLICE = 10_000  # rows whose texts are compared at once
+PROBE = 1.0  # seconds after which a waiting thread checks again that the run's loop is open
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a run is about, and where its answers go.
+
+    df: the frame as it was at the call. rows: its rows as texts.
+    only_new: return only the new columns. raise_incomplete: pending rows are an error.
+    options: all else that makes two calls over equal frames the same.
+    """
+
+    df: pd.DataFrame
+    rows: RowPlan
+    columns: ColumnPlan
+    only_new: bool = False
+    raise_incomplete: bool = False
+    options: tuple[object, ...] = ()
+
+    def is_same(self, other: Target) -> bool:
+        """Whether the other call has the same plan over an equal frame."""
+        mine, its = self.columns, other.columns
+        # the cheap comparisons first: most calls differ in their task already
+        return (
+            (mine.task, mine.columns, mine.stale) == (its.task, its.columns, its.stale)
+            and self.rows.columns == other.rows.columns
+            and (self.only_new, self.raise_incomplete) == (other.only_new, other.raise_incomplete)
+            and self.options == other.options
+            and self.df.index.equals(other.df.index)
+            and self.df.equals(other.df)
+            and self._has_equal_texts(other)
+        )
+
+    def _has_equal_texts(self, other: Target) -> bool:
+        """Two templates over the same columns make different texts, so the texts decide."""
+        mine, its = self.rows, other.rows
+        return all(
+            mine.texts(start, start + SLICE) == its.texts(start, start + SLICE)
+            and mine.ids(start, start + SLICE) == its.ids(start, start + SLICE)
+            for start in range(0, mine.n, SLICE)
+        )
+
+
+class Session:
+    """One run; every method may be called from any thread.
+
+    url: the endpoint, for people. notes: about the provider and the checkpoint, for the card.
+    loop: the event loop that the run lives on, None before it begins.
+    handle: the person's Run. stage: where the run is shown.
+    """
+
+    def __init__(
+        self, execution: Execution, target: Target, *, url: str, notes: tuple[str, ...] = ()
+    ) -> None:
+        self.execution = execution
+        self.target = target
+        self.notes = notes
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.handle: object = None
+        self.stage: Stage | None = None
+        self._url = url
+        self._over: Future[None] = Future()
+        self._over.set_running_or_notify_cancel()  # whoever awaits it cannot cancel it
+        self._abandoning = threading.RLock()
+        self._crash: Exception | None = None
+        self._warned: set[str] = set()
+
+    # -- what it is doing ----------------------------------------------------------------
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more will happen: it came to its end, or its loop was closed."""
+        return self._over.done() or (self.loop is not None and self.loop.is_closed())
+
+    @property
+    def lives_here(self) -> bool:
+        """Whether the run lives on the event loop that is running in this thread."""
+        return self.loop is not None and self.loop is running_loop()
+
+    @property
+    def status(self) -> RunStatus:
+        """See Run.status."""
+        execution = self.execution
+        if not self.has_ended:
+            if execution.stop_requested:
+                return "stopping"
+            return "paused" if execution.held else "running"
+        if self._crash is not None or execution.verdict or execution.error:
+            return "aborted"
+        return "stopped" if self.report.pending else "finished"
+
+    @property
+    def report(self) -> RunReport:
+        """See Run.report."""
+        return self.execution.report()
+
+    @property
+    def errors(self) -> pd.DataFrame:
+        """See Run.errors."""
+        from llmframe.frame.typed import texts
+
+        target, failed = self.target, self.execution.book.results.failed()
+        rows = target.df[list(target.rows.columns)].iloc[[position for position, _ in failed]]
+        messages = texts([result.error for _, result in failed])
+        return rows.assign(**{f"{target.columns.prefix}llm_error": messages})
+
+    def snapshot(self, message: str = "") -> Snapshot:
+        """The run at this moment, for the views."""
+        return self.execution.snapshot(self.status, message)
+
+    # -- what can be done to it ------------------------------------------------------------
+
+    def pause(self) -> None:
+        """See Run.pause."""
+        self.execution.hold()
+
+    def resume(self) -> None:
+        """See Run.resume."""
+        self.execution.resume()
+
+    def stop(self) -> None:
+        """See Run.stop."""
+        if self.execution.stop_requested:  # the second stop does not wait for what is in flight
+            self.execution.cancel()
+        self.execution.stop()
+
+    def finish(self, crash: BaseException | None = None) -> None:
+        """Note that the engine is done. crash: the exception it ended with, if any."""
+        if isinstance(crash, Exception):  # a cancel or an interrupt is a stop, no crash
+            self._crash = crash
+        if not self._over.done():
+            self._over.set_result(None)
+
+    def abandon_if_loop_closed(self) -> None:
+        """End a run whose loop was closed: what came back is kept, its checkpoint is closed.
+
+        The one place that does so; asking for a status or a list of runs changes nothing.
+        """
+        if self.loop is None or not self.loop.is_closed():
+            return
+        with self._abandoning:  # two threads may notice at the same time
+            if not self._over.done():
+                self.execution.abandon()
+                self.finish()
+
+    # -- its end ---------------------------------------------------------------------------
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """See Run.wait."""
+        end = math.inf if timeout is None else time.monotonic() + timeout
+        if timeout != 0 and not self.has_ended:
+            self._refuse_to_hold_up(endless=timeout is None)
+        while not self.has_ended:
+            left = end - time.monotonic()
+            if left <= 0:
+                return False
+            # a loop that is closed in mid-run reports no end, so check for that now and then
+            with contextlib.suppress(TimeoutError):
+                self._over.exception(min(PROBE, left))
+        return True
+
+    def _refuse_to_hold_up(self, *, endless: bool) -> None:
+        if self.lives_here:
+            raise PlanError(
+                "this run lives on the event loop that a blocking wait would hold up; "
+                "use `await run`, or start it with lf.start(...)"
+            )
+        if endless and registry.lives_here():
+            raise PlanError(
+                "another run lives on this thread's event loop, and a wait without an end would "
+                "hold it up, and with it this one; use `await run`, or run.wait(timeout)"
+            )
+
+    async def wait_and_return(self) -> pd.DataFrame:
+        """Wait on the caller's loop, then return as ``outcome`` does."""
+        self.abandon_if_loop_closed()
+        await asyncio.wrap_future(self._over)
+        return self.outcome()
+
+    def partial(self) -> pd.DataFrame:
+        """See Run.partial."""
+        from llmframe.frame.columns import add_columns, new_columns
+
+        target, results = self.target, self.execution.book.results.copy()
+        if target.only_new:
+            return new_columns(target.df.index, target.columns, results, info=self._metadata())
+        return add_columns(target.df, target.columns, results, info=self._metadata())
+
+    def outcome(self) -> pd.DataFrame:
+        """The frame of a run that has ended, or the error that ended it; does not wait."""
+        self.abandon_if_loop_closed()
+        if (error := self._failure()) is not None:
+            raise error
+        frame = self.partial()
+        if self.report.pending:
+            warning = IncompleteWarning(endings.incomplete(self.report))
+            if self.target.raise_incomplete:
+                warning.run = self.handle  # type: ignore[attr-defined]
+                raise warning
+            self._warn_once(warning)
+        if self.report.ok and not self.target.columns.has_confidence(frame):
+            self._warn_once(endings.NO_LOGPROBS)
+        return frame
+
+    @property
+    def failure_message(self) -> str:
+        """Why the run was aborted; empty if it was not."""
+        error = self._failure()
+        return "" if error is None else str(error)
+
+    def _failure(self) -> Exception | None:
+        """The error that ended the run, with its cure; made anew at each call."""
+        execution = self.execution
+        if self._crash is not None:
+            return self._crash
+        error: LLMFrameError | None = None
+        if execution.verdict is not None:
+            job = execution.job
+            endpoint = job.endpoint
+            address = Address(
+                self._url,
+                model=job.model,
+                key_source=endpoint.key_source,
+                keyless=endpoint.is_keyless,
+            )
+            error = RunAborted(endings.aborted(execution.verdict, self.report, address))
+        elif isinstance(execution.error, CheckpointError):
+            error = CheckpointError(endings.not_durable(str(execution.error), self.report))
+            error.__cause__ = execution.error
+        elif isinstance(execution.error, RowError):
+            error = execution.error
+            error.index = self.target.df.index[error.position or 0]
+        if error is not None:
+            error.run = self.handle  # type: ignore[attr-defined]
+        return error
+
+    def _warn_once(self, warning: str | Warning) -> None:
+        if str(warning) not in self._warned:
+            self._warned.add(str(warning))
+            warn(warning)
+
+    def _metadata(self) -> dict[str, Any]:
+        """What ``attrs["llmframe"]`` of the frame says about the run."""
+        report = self.report
+        counts = ("rows", "ok", "failed", "skipped", "pending")
+        return {
+            "model": self.execution.job.model,
+            "endpoint": urlsplit(self._url).hostname,
+            "checkpoint": report.checkpoint,
+            "counts": {name: getattr(report, name) for name in counts},
+            "tokens_in": report.tokens_in,
+            "tokens_out": report.tokens_out,
+            "cost": report.cost,
+            "inputs": [str(name) for name in self.target.rows.columns],
+        }
+
+
+class Registry:
+    """The runs of this process: the newest, and those that are alive."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._newest: Session | None = None
+        self._begun: list[Session] = []
+
+    def begin(self, session: Session, loop: asyncio.AbstractEventLoop) -> None:
+        """Note that a run begins on a loop."""
+        session.loop = loop
+        self.abandon_closed()
+        with self._lock:
+            self._newest = session
+            self._begun = [*self.alive(), session]
+
+    def alive(self) -> list[Session]:
+        """Runs that have not ended."""
+        return [session for session in self._begun if not session.has_ended]
+
+    def lives_here(self) -> bool:
+        """Whether any of them lives on the event loop that is running in this thread."""
+        return any(session.lives_here for session in self.alive())
+
+    def find(self, target: Target) -> Session | None:
+        """A run of the same plan that is alive and was not asked to stop."""
+        for session in self.alive():
+            # a loop that stands still may never run again: nobody should wait for its run
+            moves = session.loop is not None and session.loop.is_running()
+            joinable = moves and session.status in ("running", "paused")
+            if joinable and session.target.is_same(target):
+                return session
+        return None
+
+    def abandon_closed(self) -> None:
+        """End the runs whose loops were closed, so that their files and shares are free."""
+        for session in list(self._begun):
+            session.abandon_if_loop_closed()
+
+    def forget_all(self) -> None:
+        """Forget the parent's runs in a forked child."""
+        self._lock = threading.Lock()
+        self._newest, self._begun = None, []
+
+    def newest(self) -> Session:
+        """The newest run; LLMFrameError when there is none."""
+        if self._newest is None:
+            raise LLMFrameError("no run yet in this process; call df.llm.tag(...) first")
+        return self._newest
+
+
+registry = Registry()
+"""The process's own."""

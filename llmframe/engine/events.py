@@ -1,10 +1,11 @@
-"""What happens in a run, told to observers; they may fail without harm."""
+"""What happens in a run, as events for observers, which may fail without harm."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +20,7 @@ log = logging.getLogger("llmframe")
 
 @dataclass(frozen=True, slots=True)
 class RequestSent:
-    """A request left. repeated: it is not the row's first. hedge: the first is still out."""
+    """A request was sent. repeated: the row had one before. hedge: that one is still out."""
 
     repeated: bool
     hedge: bool = False
@@ -34,9 +35,9 @@ class RequestRefused:
 
 @dataclass(frozen=True, slots=True)
 class RowsDone:
-    """Rows have their result; the checkpoint's line, if any, is written.
+    """Rows have their result, which the checkpoint holds, if there is one.
 
-    positions: of the rows in the frame. source: what the result came from.
+    positions: of the rows in the frame. source: where the result came from.
     """
 
     positions: Sequence[int]
@@ -53,17 +54,14 @@ class TextCut:
 
 @dataclass(frozen=True, slots=True)
 class RowsReused:
-    """Rows have their answer from the checkpoint, each its own.
-
-    positions: of the rows in the frame.
-    """
+    """Rows have their own answers from the checkpoint. positions: of the rows in the frame."""
 
     positions: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
 class BoundBy:
-    """Something else binds the run from now on."""
+    """From now on, something else limits the run."""
 
     cause: str
 
@@ -77,30 +75,26 @@ class Spent:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """Every row has been looked at: the counts are exact from here on."""
+    """Every row has been planned: from now on the counts are exact."""
 
 
 Event = RequestSent | RequestRefused | RowsDone | RowsReused | TextCut | BoundBy | Spent | Planned
 
 
-class Observer(Protocol):
-    """Called with every event, on the run's loop: be quick, never block."""
-
-    def __call__(self, event: Event) -> None:
-        """Take note."""
+Observer = Callable[[Event], None]  # called on the run's loop: be quick, never block
 
 
 class Events:
-    """Tells observers; one that raises is told nothing more."""
+    """Passes events on to observers; one that raises gets no more."""
 
     def __init__(self, *observers: Observer) -> None:
         self._observers = list(observers)
 
     def emit(self, event: Event) -> None:
-        """Tell every observer."""
+        """Call every observer."""
         for observer in self._observers:
             try:
                 observer(event)
             except Exception:  # an observer must never end a run
-                log.exception("an observer failed and is told nothing more")
+                log.exception("an observer failed and gets no more events")
                 self._observers = [other for other in self._observers if other is not observer]

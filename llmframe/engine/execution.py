@@ -46,7 +46,7 @@ class Execution:
         self.job = job
         self.book = ResultStore(job.rows.n)
         unspent = job.budget.priced(NOTHING_USED)  # 0, not unknown, where prices are known
-        self.tally = Tally(job.rows.n, clock, started=clock(), usage=unspent)
+        self.tally = Tally(job.rows.n, clock=clock, started=clock(), usage=unspent)
         self.stop_requested = False
         self.held = False
         self._path = None if job.checkpoint is None else str(job.checkpoint.path)
@@ -166,26 +166,16 @@ class Execution:
         ended = tally.ended is not None
         rate = tally.rate()
         return Snapshot(
+            **tally.counts(),
             status=status,
-            rows=tally.rows,
-            ok=tally.ok,
-            failed=tally.failed,
-            skipped=tally.skipped,
-            reused=tally.reused,
-            shared=tally.shared,
             planned=tally.planned,
-            requests=tally.requests,
-            retries=tally.retries,
-            refusals=tally.refusals,
             usage=tally.usage,
             in_flight=0 if self._share is None else self._share.on_wire,
             limit=min(binding.limit, self.job.cap or binding.limit),
             waiting=0 if pipeline is None else pipeline.waiting,
-            seconds=tally.seconds,
             rate=rate,
             eta=(tally.rows - tally.done) / rate if rate > 0 and not ended else None,
             limited_by=self._limited_by(),
-            errors_by_kind=dict(tally.errors_by_kind),
             message=message,
         )
 

@@ -3,20 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from dataclasses import KW_ONLY, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal
 
-from llmframe.engine.events import (
-    Event,
-    Planned,
-    RequestRefused,
-    RequestSent,
-    RowsDone,
-    RowsReused,
-    Source,
-    Spent,
-    TextCut,
-)
+from llmframe.engine import events
 from llmframe.results import NOTHING_USED, RowResult, Usage
 
 if TYPE_CHECKING:
@@ -24,44 +14,52 @@ if TYPE_CHECKING:
 
 RunStatus = Literal["running", "paused", "stopping", "stopped", "finished", "aborted"]
 
-RATE_WINDOW = 10.0  # seconds over which the live rows/s is taken
+RATE_WINDOW = 10.0  # seconds, of the live rows per second
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """A run at one moment, for the views.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """What both a snapshot and a report count.
 
     rows: rows of the frame. ok, failed, skipped: rows done, by status.
-    reused, shared: of the ok rows, those answered by the checkpoint and by an equal row.
-    planned: every row has been looked at; before that the counts say "at least".
-    requests, retries, refusals: requests sent; of them repeats; of them refused (429).
-    in_flight, limit, waiting: requests on the wire, how many may be, rows waiting to retry.
-    seconds: since the start. rate: rows answered by requests per second over the last ten.
-    eta: seconds left, None when nothing tells.
-    limited_by: what binds right now, in words.
-    message: one sentence for the person, empty while all is well.
+    reused, shared: of the ok rows, those answered by the checkpoint and by an equal row's request.
+    requests, retries, refusals: everything sent; of them repeats; of them refused (429).
+    seconds: since the start, to the end. errors_by_kind: failed rows by kind.
     """
 
-    status: RunStatus
     rows: int
     ok: int
     failed: int
     skipped: int
     reused: int
     shared: int
-    planned: bool
     requests: int
     retries: int
     refusals: int
+    seconds: float
+    errors_by_kind: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot(Counts):
+    """A run at one moment, for the views.
+
+    planned: every row has been planned; until then the counts are a lower bound.
+    in_flight, limit, waiting: requests on the wire, the most allowed, rows waiting for a retry.
+    rate: rows answered by requests per second, over the last ten. eta: seconds left, None if
+    unknown. limited_by: what limits the run right now, in words.
+    message: one sentence for the person, empty while all is well.
+    """
+
+    status: RunStatus
+    planned: bool
     usage: Usage
     in_flight: int
     limit: int
     waiting: int
-    seconds: float
     rate: float
     eta: float | None
     limited_by: str
-    errors_by_kind: dict[str, int]
     message: str = ""
 
     @property
@@ -75,40 +73,24 @@ class Snapshot:
         return self.rows - self.done
 
 
-@dataclass(frozen=True, slots=True)
-class RunReport:
-    """What a run did.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReport(Counts):
+    """What a run did: rows = done + pending, done = ok + failed + skipped.
 
-    rows = ok + failed + skipped + pending; done = ok + failed + skipped.
-    reused: answered by the checkpoint. shared: answered by an equal row's request.
-    requests: everything sent. retries: of them, repeats. refusals: of them, refused (429).
-    tokens_in, tokens_out: as the provider counted them. cost: as the endpoint charged
-        it, None where it does not say. seconds: from the call to the end.
-    limited_by: what bound the run. errors_by_kind: failed rows by kind.
-    checkpoint: path of the checkpoint, None without one. time_went_to: shares of the time
-        by what bound, largest first. limits: how many requests were allowed at once, as
-        (seconds since the start, limit) at each change. hedges: second requests for late
-        rows, among the requests. cut: rows whose text was too long and lost its end.
+    tokens_in, tokens_out: as the provider counted them. cost: as the endpoint charged, None if
+    it does not say. limited_by: what limited the run for the longest. checkpoint: its path, None
+    without one. time_went_to: shares of the time by what limited the run, largest first.
+    limits: (seconds since the start, requests allowed at once) at each change. hedges: second
+    requests for late rows. cut: rows whose text was too long and lost its end.
     """
 
-    rows: int
-    ok: int
-    failed: int
-    skipped: int
     pending: int
     done: int
-    reused: int
-    shared: int
-    requests: int
-    retries: int
-    refusals: int
     tokens_in: int
     tokens_out: int
     cost: float | None
-    seconds: float
     rows_per_second: float
     limited_by: str
-    errors_by_kind: dict[str, int]
     checkpoint: str | None
     time_went_to: dict[str, float] = field(default_factory=dict)
     limits: tuple[tuple[float, int], ...] = ()
@@ -121,6 +103,7 @@ class Tally:
     """The counters of one run; written on the run's loop, read from anywhere."""
 
     rows: int
+    _: KW_ONLY
     clock: Callable[[], float]
     started: float = 0.0
     ended: float | None = None
@@ -139,28 +122,28 @@ class Tally:
     errors_by_kind: Counter[str] = field(default_factory=Counter)
     _recent: deque[tuple[float, int]] = field(default_factory=deque)
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: events.Event) -> None:
         """Count one event."""
         match event:
-            case RequestSent(repeated, hedge):
+            case events.RequestSent(repeated, hedge):
                 self.requests += 1
                 self.retries += repeated and not hedge
                 self.hedges += hedge
-            case RequestRefused():
+            case events.RequestRefused():
                 self.refusals += 1
-            case RowsDone(positions, result, source):
+            case events.RowsDone(positions, result, source):
                 self._count(result, len(positions), source)
-            case RowsReused(positions):
+            case events.RowsReused(positions):
                 self.ok += len(positions)
                 self.reused += len(positions)
-            case Spent(usage):
+            case events.Spent(usage):
                 self.usage += usage
-            case TextCut():
+            case events.TextCut():
                 self.cut += 1
-            case Planned():
+            case events.Planned():
                 self.planned = True
 
-    def _count(self, result: RowResult, rows: int, source: Source) -> None:
+    def _count(self, result: RowResult, rows: int, source: events.Source) -> None:
         if result.status == "ok":
             self.ok += rows
         elif result.status == "failed":
@@ -182,19 +165,24 @@ class Tally:
 
     @property
     def seconds(self) -> float:
-        """Seconds since the start, or of the whole run once it has ended."""
+        """Seconds since the start, or until the end of a run that has ended."""
         return (self.clock() if self.ended is None else self.ended) - self.started
 
     def rate(self) -> float:
-        """Rows answered per second over the last ten seconds, checkpoint not counted."""
+        """Rows answered per second over the last ten seconds, without those of the checkpoint."""
         now, answered = self.clock(), self.done - self.reused - self.skipped
         recent = self._recent
-        if not recent or now - recent[-1][0] >= 0.1:
+        if not recent or now - recent[-1][0] >= 0.1:  # so that frequent calls keep few entries
             recent.append((now, answered))
         while len(recent) > 2 and now - recent[1][0] >= RATE_WINDOW:
             recent.popleft()
         since, before = recent[0] if len(recent) > 1 else (self.started, 0)
         return (answered - before) / (now - since) if now > since else 0.0
+
+    def counts(self) -> dict[str, Any]:
+        """The fields of Counts, as they are now."""
+        counts = {counter.name: getattr(self, counter.name) for counter in fields(Counts)}
+        return counts | {"errors_by_kind": dict(self.errors_by_kind)}  # a copy: ours goes on
 
     def report(
         self,
@@ -205,26 +193,17 @@ class Tally:
         checkpoint: str | None,
     ) -> RunReport:
         """The counts so far as a report."""
-        answered, seconds = self.done - self.reused - self.skipped, self.seconds
+        counts = self.counts()  # once: the seconds go on
+        answered, seconds = self.done - self.reused - self.skipped, counts["seconds"]
         return RunReport(
-            rows=self.rows,
-            ok=self.ok,
-            failed=self.failed,
-            skipped=self.skipped,
+            **counts,
             pending=self.rows - self.done,
             done=self.done,
-            reused=self.reused,
-            shared=self.shared,
-            requests=self.requests,
-            retries=self.retries,
-            refusals=self.refusals,
             tokens_in=self.usage.tokens_in,
             tokens_out=self.usage.tokens_out,
             cost=self.usage.cost,
-            seconds=seconds,
             rows_per_second=answered / seconds if seconds > 0 else 0.0,
             limited_by=limited_by,
-            errors_by_kind=dict(self.errors_by_kind),
             checkpoint=checkpoint,
             time_went_to=time_went_to,
             limits=limits,

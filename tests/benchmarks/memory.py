@@ -57,7 +57,7 @@ async def planned(rows: int) -> dict[str, float]:
     prompt = Prompt("", resolve_fields(FIELDS))
     source = plan_rows(frame(rows), "text")
     governor = Governor()
-    tally = Tally(rows, time.monotonic)
+    tally = Tally(rows, clock=time.monotonic)
     all_planned = asyncio.Event()
 
     def watch(event: object) -> None:

@@ -28,7 +28,7 @@ class Clock:
 
 def new_tally(rows=10):
     clock = Clock()
-    return Tally(rows, clock, started=clock.now), clock
+    return Tally(rows, clock=clock, started=clock.now), clock
 
 
 def test_everything_that_happens_is_counted():
@@ -87,13 +87,15 @@ def test_looking_often_does_not_grow_the_memory():
     for _ in range(10_000):
         clock.now += 0.01
         tally.rate()
-    assert len(tally._recent) <= 110
+    assert len(tally._recent) <= 110  # nothing public shows what is held
 
 
 def test_what_is_done_and_what_is_pending_is_all():
     snapshot = Snapshot(
-        "running", 10, 4, 1, 2, 0, 0, True, 5, 0, 0, Usage(), 1, 2, 0, 1.0, 1.0, None, "", {}
-    )
+        status="running", rows=10, ok=4, failed=1, skipped=2, reused=0, shared=0, planned=True,
+        requests=5, retries=0, refusals=0, usage=Usage(), in_flight=1, limit=2, waiting=0,
+        seconds=1.0, rate=1.0, eta=None, limited_by="", errors_by_kind={},
+    )  # fmt: skip
     assert (snapshot.done, snapshot.pending) == (7, 3)
 
 

@@ -195,7 +195,7 @@ def wire(
     clock = asyncio.get_running_loop().time
     governor = governor or (Governor(clock) if probes else knowing(Governor(clock)))
     provider = provider or Provider()
-    tally = Tally(rows.n, clock, started=clock())
+    tally = Tally(rows.n, clock=clock, started=clock())
     events: list[Any] = []
     parts = Parts(
         rows=rows,

@@ -7,13 +7,32 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from sys import intern
-from typing import Any, Literal, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
+
+if TYPE_CHECKING:
+    from llmframe.errors import ErrorKind
 
 _VALUES = 8  # where they begin in the tuple that holds an answer
 _PLAIN = frozenset((str, int, float, bool, type(None)))
 LABEL = 32  # characters; a text that is no longer may well be a label, the same in many rows
 
 RowStatus = Literal["ok", "failed", "skipped"]
+
+
+class Failure(NamedTuple):
+    """Why a row failed; its text, ``kind: message``, is what ``llm_error`` shows.
+
+    status, code: of the last request, where the provider refused it: an HTTP status and the
+    provider's own error code.
+    """
+
+    kind: ErrorKind
+    message: str
+    status: int | None = None
+    code: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.message}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +75,7 @@ class RowResult(NamedTuple):  # as frozen as a dataclass, and made in half the t
     """One answer; rows that asked the same share one object.
 
     values: field name -> JSON value (str, int, float, bool, None, list, dict); None unless ok.
-    error: ``kind: message``; None where ok or skipped.
+    error: None where ok or skipped.
     attempts: requests that were sent, over all legs.
     usage: summed over all legs.
     seconds: from the first request to the last reply; None if it came from the checkpoint.
@@ -67,7 +86,7 @@ class RowResult(NamedTuple):  # as frozen as a dataclass, and made in half the t
 
     status: RowStatus
     values: dict[str, Any] | None = None
-    error: str | None = None
+    error: Failure | None = None
     attempts: int = 0
     usage: Usage = NOTHING_USED
     seconds: float | None = None

@@ -1,4 +1,4 @@
-"""One run of the engine: opens the parts on the running loop, runs, closes; told from outside."""
+"""One run of the engine: opens its parts on the running loop, runs, closes."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from llmframe.engine.asking.asking import Asker
 from llmframe.engine.events import BoundBy as BoundByEvent
 from llmframe.engine.events import Events
 from llmframe.engine.governor import auto_cap, governor_for
-from llmframe.engine.job import Job
 from llmframe.engine.limited_by import BoundBy, cause, words
 from llmframe.engine.report import RunReport, Snapshot, Tally
-from llmframe.engine.rows.in_flight import in_flight
+from llmframe.engine.rows.claims import in_flight
+from llmframe.engine.rows.halt import Halt
 from llmframe.engine.rows.parts import Parts
 from llmframe.engine.rows.pipeline import Pipeline
 from llmframe.engine.rows.result_store import ResultStore
@@ -30,41 +30,47 @@ if TYPE_CHECKING:
 
     from llmframe.engine.events import Observer
     from llmframe.engine.governor import Share
+    from llmframe.engine.job import Job
     from llmframe.engine.report import RunStatus
-    from llmframe.engine.wire.verdict import Verdict
-    from llmframe.errors import CheckpointError, RowError
+    from llmframe.results import Results
 
-FIRST_LOOK = 0.01  # seconds
-LOOK = 0.25  # seconds between two notes of what binds
+FIRST_NOTE = 0.01  # seconds
+NOTE = 0.25  # seconds between two notes of what limits the run
 LAST_SYNC = 10.0  # seconds that the end of a run waits for a hanging disk
 
 
 class Execution:
-    """A job on its way. ``run`` lives on one loop; all else may be called from any thread."""
+    """A job being carried out. ``run`` lives on one loop; all else is safe from any thread.
+
+    halt: why the run ended early, if it did. stop_requested, held: what the person asked for.
+    """
 
     def __init__(self, job: Job, clock: Callable[[], float] = time.monotonic) -> None:
         self.job = job
-        self.book = ResultStore(job.rows.n)
+        self.halt = Halt()
         unspent = job.budget.priced(NOTHING_USED)  # 0, not unknown, where prices are known
         self.tally = Tally(job.rows.n, clock=clock, started=clock(), usage=unspent)
         self.stop_requested = False
         self.held = False
+        self._store = ResultStore(job.rows.n)
         self._path = None if job.checkpoint is None else str(job.checkpoint.path)
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
         self._pipeline: Pipeline | None = None
         self._governor = governor_for(
             job.endpoint.base_url.rstrip("/"), job.endpoint.api_key, job.model, dialect=job.dialect
         )
         self._share: Share | None = None
-        self._task: asyncio.Task[None] | None = None
         self._bound_by = BoundBy()
-        self._over_budget = False
         self._observers: list[Observer] = []
-        self.verdict: Verdict | None = None
-        self.error: CheckpointError | RowError | None = None
+
+    @property
+    def results(self) -> Results:
+        """What every row got so far, by position."""
+        return self._store.results
 
     def observe(self, observer: Observer) -> None:
-        """Tell an observer of everything from the beginning; before the run begins."""
+        """Send every event to an observer; call it before the run begins."""
         self._observers.append(observer)
 
     async def run(self) -> None:
@@ -78,8 +84,6 @@ class Execution:
             try:
                 await self._close_checkpoint()
             finally:
-                if self._pipeline is not None:  # the last fsync may have failed
-                    self.error = self._pipeline.error
                 self._forget()
 
     async def _run(self) -> None:
@@ -92,7 +96,7 @@ class Execution:
         parts = Parts(
             rows=job.rows,
             keys=job.keys,
-            book=self.book,
+            store=self._store,
             events=Events(self.tally, *self._observers),
             asker=Asker(job.prompt, job.model, job.sampling, nonce=nonce, keep_raw=job.keep_raw),
             share=share,
@@ -102,8 +106,9 @@ class Execution:
             in_flight=in_flight,
             scrub=Scrubber(*job.endpoint.secrets),
             budget=job.budget,
+            halt=self.halt,
         )
-        self._pipeline = pipeline = Pipeline(
+        self._pipeline = Pipeline(
             parts,
             job.patience,
             reuse=job.reuse,
@@ -112,40 +117,33 @@ class Execution:
             raise_on_failure=job.raise_on_failure,
             hedge=job.hedge,
         )
-        looking = asyncio.ensure_future(self._look(parts.events))
+        noting = asyncio.ensure_future(self._note_limits(parts.events))
         try:
-            self._obey()
-            await pipeline.run()
+            self._obey()  # the person may have stopped or paused it before it began
+            await self._pipeline.run()
         finally:
-            looking.cancel()
-            self.verdict, self.error = pipeline.verdict, pipeline.error
-            self._over_budget = pipeline.over_budget
+            noting.cancel()
             share.leave()
             await backend.close()
 
     def stop(self) -> None:
         """Send nothing new; what is in flight goes on to its end."""
         self.stop_requested = True
-        self._tell(self._obey)
+        self._on_loop(self._obey)
 
-    def hold(self) -> None:
-        """Send nothing new until resume."""
-        self.held = True
-        self._tell(self._obey)
-
-    def resume(self) -> None:
-        """Go on after hold."""
-        self.held = False
-        self._tell(self._obey)
+    def hold(self, held: bool) -> None:
+        """Send nothing new while held."""
+        self.held = held
+        self._on_loop(self._obey)
 
     def cancel(self) -> None:
-        """End now: what is in flight is given up."""
+        """End now: what is in flight is abandoned."""
         self.stop_requested = True
         if (task := self._task) is not None:  # the run may end meanwhile
-            self._tell(task.cancel)
+            self._on_loop(task.cancel)
 
     def abandon(self) -> None:
-        """The loop was closed in mid-run: what came back is kept, all else is given up."""
+        """The loop was closed in mid-run: keep what came back, abandon the rest."""
         self.stop_requested = True
         self.tally.ended = self.tally.clock()
         if self._share is not None:
@@ -155,10 +153,10 @@ class Execution:
         self._forget()
 
     def _forget(self) -> None:
-        """Only the results are wanted from now on."""
+        """Drop what only a running run needs: the checkpoint's index holds all answers."""
         self._pipeline = self._task = None
-        self.job = replace(self.job, checkpoint=None)  # it has an index of all answers
-        self.book.close()
+        self.job = replace(self.job, checkpoint=None)
+        self._store.close()
 
     def snapshot(self, status: RunStatus, message: str = "") -> Snapshot:
         """The run at this moment."""
@@ -189,24 +187,24 @@ class Execution:
         )
 
     def _limited_by(self) -> str:
-        if self._over_budget:
+        if self.halt.over_budget:
             return "budget"
         if self.tally.ended is not None:
             return self._bound_by.most
         return words(self._governor.binding(), cap=self.job.cap, held=self.held)
 
-    async def _look(self, events: Events) -> None:
-        """Note what binds, four times a second, and more often at first."""
-        before, pause = "", FIRST_LOOK
+    async def _note_limits(self, events: Events) -> None:
+        """Note what limits the run, four times a second, and more often at first."""
+        before, pause = "", FIRST_NOTE
         while True:
             await asyncio.sleep(pause)
             binding = self._governor.binding()
-            told = cause(binding, cap=self.job.cap, held=self.held)
-            if told != before:
-                events.emit(BoundByEvent(told))
-                before = told
-            self._bound_by.note(told, pause, at=self.tally.seconds, limit=binding.limit)
-            pause = min(2 * pause, LOOK)
+            now = cause(binding, cap=self.job.cap, held=self.held)
+            if now != before:
+                events.emit(BoundByEvent(now))
+                before = now
+            self._bound_by.note(now, pause, at=self.tally.seconds, limit=binding.limit)
+            pause = min(2 * pause, NOTE)
 
     def _obey(self) -> None:
         """Carry out what was asked from outside, on the run's loop."""
@@ -216,7 +214,7 @@ class Execution:
             self._pipeline.stop()
         self._pipeline.hold(self.held)
 
-    def _tell(self, callback: Callable[[], object]) -> None:
+    def _on_loop(self, callback: Callable[[], object]) -> None:
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: the run is over
                 self._loop.call_soon_threadsafe(callback)
@@ -228,15 +226,16 @@ class Execution:
             return
 
         def close() -> None:
-            checkpoint.flush(LAST_SYNC)  # another run may use the file on: close waits for none
+            # close waits for no fsync, since another run may go on using the file
+            checkpoint.flush(LAST_SYNC)
             checkpoint.close()
 
-        if running_loop() is not self._loop:  # the run was left alone, and is collected
+        if running_loop() is not self._loop:  # the run was abandoned and is garbage-collected
             close()
             return
         try:
             await _to_the_end(asyncio.to_thread(close))
-        except RuntimeError:  # the interpreter is going down and has no threads to give
+        except RuntimeError:  # the interpreter is shutting down and has no threads left
             close()
 
 

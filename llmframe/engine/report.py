@@ -148,7 +148,7 @@ class Tally:
             self.ok += rows
         elif result.status == "failed":
             self.failed += rows
-            self.errors_by_kind[(result.error or "output").partition(":")[0]] += rows
+            self.errors_by_kind[result.error.kind if result.error else "output"] += rows
         else:
             self.skipped += rows
         if source == "checkpoint":

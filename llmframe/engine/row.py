@@ -1,32 +1,48 @@
-"""One row on its way through the engine."""
+"""The rows of a frame as the engine sees them, and one row on its way through it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from llmframe.providers.dialect import FULL_DIALECT, Dialect
-from llmframe.results import NOTHING_USED, Usage
+from llmframe.results import NOTHING_USED, Failure, RowResult, Usage
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from llmframe.engine.wire.verdict import Verdict
+    from llmframe.errors import ErrorKind
+
+
+class Rows(Protocol):
+    """The rows of a frame, rendered slice by slice."""
+
+    @property
+    def n(self) -> int:
+        """How many."""
+
+    def texts(self, start: int, stop: int) -> list[str | None]:
+        """Rendered texts of a slice; None for a row that is blank."""
+
+    def text(self, position: int) -> str | None:
+        """One rendered text; cheap when read in ascending order."""
+
+    def ids(self, start: int, stop: int) -> Sequence[object] | None:
+        """The rows' ids, None where no id column was named."""
 
 
 @dataclass(eq=False, slots=True)
 class Row:
-    """One row on its way, over all its legs.
+    """One row on its way, over all its requests.
 
-    sent: requests so far. charged: of them, those that use up attempts. refused: of them,
-    refused by the provider. paid: replies that came back. began: when the first request
-    left; elapsed: seconds from then to the last reply. busy: seconds that count against
-    the row's deadline. correction: messages appended for the one re-ask.
-    cap: a larger cap on the output than asked for. reasked, larger, again: which of the
-    once-only legs are used up. claimed: no other run asks its key. is_last: it goes behind
-    all others. failure: the last failed request, None after a reply.
-    refused_alone: refusals while nothing else was on the wire. refused_since: when it was
-    first refused. successes_before, refusals_before: of all requests, then. dialect: how the
-    last request was written. lost_in: the streak of losses in which it was last lost; lost:
-    how often in it, as far as that is charged.
+    position, key, text: where it stands in the frame, what identifies it, what is sent.
+    sent: requests so far. charged: those of them that use up attempts. paid: replies that came
+        back with output. usage: of all of them.
+    began: when the first request left. elapsed: seconds from then to the last reply. busy:
+        seconds that count against the deadline.
+    claimed: its key is this run's to ask for. is_last: it is sent after all other rows.
+    failure: the last failed request, None after a reply. dialect: of the last request.
     """
 
     position: int
@@ -34,31 +50,38 @@ class Row:
     text: str
     sent: int = 0
     charged: int = 0
-    refused: int = 0
-    refused_alone: int = 0
-    refused_since: float = 0.0
-    successes_before: int = 0
-    refusals_before: int = 0
     paid: int = 0
     usage: Usage = NOTHING_USED
     began: float | None = None
     elapsed: float = 0.0
     busy: float = 0.0
-    correction: list[dict[str, str]] = field(default_factory=list)
-    cap: int | None = None
-    reasked: bool = False
-    larger: bool = False
-    again: bool = False
-    raw: str | None = None
     claimed: bool = False
     is_last: bool = False
     failure: Verdict | None = None
     dialect: Dialect = FULL_DIALECT
+    raw: str | None = None  # the last reply's text, where details= asks for it
+
+    # what the next request does otherwise than the first, each of them once
+    correction: list[dict[str, str]] = field(default_factory=list)  # messages of the one re-ask
+    cap: int | None = None  # a larger cap on the output than asked for
+    reasked: bool = False
+    larger: bool = False
+    again: bool = False  # asked again after a blank reply
+
+    # refusals: how often, how often with nothing else on the wire, since when, and how many
+    # requests of all rows had been answered and refused before
+    refused: int = 0
+    refused_alone: int = 0
+    refused_since: float = 0.0
+    successes_before: int = 0
+    refusals_before: int = 0
+
+    # losses that may turn out to belong to an outage: in which streak, how many were charged
     lost_in: int | None = None
     lost: int = 0
 
     def note_sent(self, now: float, dialect: Dialect) -> None:
-        """A request leaves, written so."""
+        """A request leaves, in this dialect."""
         if self.began is None:
             self.began = now
         self.dialect = dialect
@@ -66,23 +89,23 @@ class Row:
         self.charged += 1
 
     def note_back(self, sent_at: float, now: float, void: float = 0.0) -> None:
-        """The request has ended, whatever came of it; void: seconds of it that do not count."""
+        """The request has ended in any way; void: seconds of it that do not count."""
         self.busy += now - sent_at - void
         self.elapsed = now - (self.began if self.began is not None else sent_at)
 
     def note_paid(self, usage: Usage) -> None:
-        """A reply came back that is paid; without output it costs next to nothing."""
+        """A bad reply came back that is paid; without output it costs next to nothing."""
         self.usage += usage
         self.paid += usage.tokens_out > 0
 
     def note_lost(self, streak: int) -> None:
-        """A request was lost, and it is not known yet whether in an outage."""
+        """A request was lost; whether in an outage is not known yet."""
         if streak != self.lost_in:
             self.lost_in, self.lost = streak, 0
         self.lost += 1
 
-    def forgive(self) -> None:
-        """It was an outage that lost it: that charges no row."""
+    def forgive_lost(self) -> None:
+        """The requests were lost in an outage after all: no row is charged for that."""
         self.charged -= self.lost
         self.lost = 0
 
@@ -95,3 +118,9 @@ class Row:
             self.refused_since = now
             self.successes_before = successes
             self.refusals_before = refusals
+
+    def failed(self, kind: ErrorKind, message: str) -> RowResult:
+        """The result of this row, if it fails for good."""
+        last = self.failure
+        error = Failure(kind, message, last.status if last else None, last.code if last else None)
+        return RowResult("failed", None, error, self.sent, self.usage, self.elapsed, self.raw)

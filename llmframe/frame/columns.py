@@ -343,7 +343,7 @@ _STATUS = [
         build=typed.choices(STATUSES),
         type=Kind.CHOICE.value,
     ),
-    _service("llm_error", lambda result: result.error, Kind.TEXT),
+    _service("llm_error", lambda result: result.error and str(result.error), Kind.TEXT),
 ]
 _DETAILS = [
     _detail("llm_attempts", lambda result: result.attempts, Kind.INTEGER),

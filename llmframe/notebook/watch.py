@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from llmframe.engine.events import Event
-    from llmframe.engine.rows.result_store import Rows
+    from llmframe.engine.row import Rows
     from llmframe.results import RowResult
 
 NEWEST = 3  # answers shown
@@ -50,7 +50,7 @@ class Watcher:
         if result.status == "ok":
             self._newest.append(seen)
         elif result.status == "failed":
-            kind = (result.error or "").partition(":")[0]
+            kind = result.error.kind if result.error else ""
             self._failed.setdefault(kind, deque(maxlen=FAILED)).append(seen)
 
     def newest(self) -> list[Sample]:
@@ -69,7 +69,7 @@ class Watcher:
     def _sample(self, position: int, result: RowResult) -> Sample:
         [text] = self._rows.texts(position, position + 1)
         label = str(self._label(position))
-        return Sample(label, text or "", result.values, result.error or "")
+        return Sample(label, text or "", result.values, str(result.error or ""))
 
 
 class Pace:

@@ -122,7 +122,7 @@ class Session:
             if execution.stop_requested:
                 return "stopping"
             return "paused" if execution.held else "running"
-        if self._crash is not None or execution.verdict or execution.error:
+        if self._crash is not None or execution.halt.verdict or execution.halt.error:
             return "aborted"
         return "stopped" if self.report.pending else "finished"
 
@@ -136,7 +136,7 @@ class Session:
         """See Run.errors."""
         from llmframe.frame.typed import texts
 
-        target, failed = self.target, self.execution.book.results.failed()
+        target, failed = self.target, self.execution.results.failed()
         rows = target.df[list(target.rows.columns)].iloc[[position for position, _ in failed]]
         messages = texts([result.error for _, result in failed])
         return rows.assign(**{f"{target.columns.prefix}llm_error": messages})
@@ -149,11 +149,11 @@ class Session:
 
     def pause(self) -> None:
         """See Run.pause."""
-        self.execution.hold()
+        self.execution.hold(True)
 
     def resume(self) -> None:
         """See Run.resume."""
-        self.execution.resume()
+        self.execution.hold(False)
 
     def stop(self) -> None:
         """See Run.stop."""
@@ -218,7 +218,7 @@ class Session:
         """See Run.partial."""
         from llmframe.frame.columns import add_columns, new_columns
 
-        target, results = self.target, self.execution.book.results.copy()
+        target, results = self.target, self.execution.results.copy()
         if target.only_new:
             return new_columns(target.df.index, target.columns, results, info=self._metadata())
         return add_columns(target.df, target.columns, results, info=self._metadata())
@@ -251,7 +251,7 @@ class Session:
         if self._crash is not None:
             return self._crash
         error: LLMFrameError | None = None
-        if execution.verdict is not None:
+        if execution.halt.verdict is not None:
             job = execution.job
             endpoint = job.endpoint
             address = Address(
@@ -260,12 +260,12 @@ class Session:
                 key_source=endpoint.key_source,
                 keyless=endpoint.is_keyless,
             )
-            error = RunAborted(endings.aborted(execution.verdict, self.report, address))
-        elif isinstance(execution.error, CheckpointError):
-            error = CheckpointError(endings.not_durable(str(execution.error), self.report))
-            error.__cause__ = execution.error
-        elif isinstance(execution.error, RowError):
-            error = execution.error
+            error = RunAborted(endings.aborted(execution.halt.verdict, self.report, address))
+        elif isinstance(execution.halt.error, CheckpointError):
+            error = CheckpointError(endings.not_durable(str(execution.halt.error), self.report))
+            error.__cause__ = execution.halt.error
+        elif isinstance(execution.halt.error, RowError):
+            error = execution.halt.error
             error.index = self.target.df.index[error.position or 0]
         if error is not None:
             error.run = self.handle  # type: ignore[attr-defined]

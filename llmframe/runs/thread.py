@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from llmframe.engine.governor import forget_governors
-from llmframe.engine.rows.in_flight import in_flight
+from llmframe.engine.rows.claims import in_flight
 from llmframe.errors import PlanError
 from llmframe.providers.local import server as local
 from llmframe.runs.session import registry

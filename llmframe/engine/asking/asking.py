@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from llmframe.engine.row import Row
     from llmframe.engine.wire.reply import Reply
-    from llmframe.errors import ErrorKind
     from llmframe.providers.dialect import Dialect
     from llmframe.task.prompt import Prompt
 
@@ -141,9 +140,9 @@ class Asker:
         if self._keep_raw:
             row.raw = reply.content
         if reply.refusal and not (reply.content or "").strip():
-            return failed(row, "refusal", "the model refused to answer")
+            return row.failed("refusal", "the model refused to answer")
         if reply.finish_reason == "content_filter":
-            return failed(row, "content_filter", "the provider's filter withheld the answer")
+            return row.failed("content_filter", "the provider's filter withheld the answer")
         if reply.finish_reason == "length":
             return self._cut(row, reply, final=final)
         if not (reply.content or "").strip() and not (row.again or final):
@@ -165,29 +164,21 @@ class Asker:
     def _cut(self, row: Row, reply: Reply, *, final: bool) -> RowResult | None:
         """The answer met its cap: ask once more with a larger one."""
         if row.larger or final:
-            return failed(row, "truncated", self._too_long())
+            if self.is_capped:
+                cure = "the answer was cut off; raise max_output_tokens"
+            else:
+                cure = "the answer was cut off by the endpoint's own cap; give max_output_tokens="
+            return row.failed("truncated", cure)
         row.larger = True
         row.cap = 2 * max(row.cap or self._cap or 0, reply.usage.tokens_out, LEAST_LARGER_CAP // 2)
         return None
-
-    def _too_long(self) -> str:
-        if self.is_capped:
-            return "the answer was cut off; raise max_output_tokens"
-        return "the answer was cut off by the endpoint's own cap; give max_output_tokens="
 
     def _correct(
         self, row: Row, content: str, error: OutputError, *, final: bool
     ) -> RowResult | None:
         """The answer is not what was asked for: put the error to the model, once."""
         if row.reasked or final:
-            return failed(row, error.kind, str(error))
+            return row.failed(error.kind, str(error))
         row.reasked = True
         row.correction = self._prompt.reask(content, error)
         return None
-
-
-def failed(row: Row, kind: ErrorKind, message: str) -> RowResult:
-    """The result of a row that failed for good."""
-    return RowResult(
-        "failed", None, f"{kind}: {message}", row.sent, row.usage, row.elapsed, row.raw
-    )

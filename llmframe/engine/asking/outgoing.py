@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from llmframe.results import SKIPPED, RowResult
+from llmframe.results import SKIPPED, Failure, RowResult
 from llmframe.task.text import shows_nothing
 
 if TYPE_CHECKING:
@@ -46,11 +46,12 @@ class TextRules:
             kept = text.encode()[: BYTES_PER_TOKEN * (self.max_tokens or 0)].decode(errors="ignore")
             if not shows_nothing(kept):
                 return kept
-        return RowResult(
-            "failed",
-            error=f"context_length: the text has about {_tokens(text):,} tokens, more than "
-            f"max_input_tokens={self.max_tokens:,}; nothing was sent",
+        tokens = -(-len(text.encode()) // BYTES_PER_TOKEN)
+        message = (
+            f"the text has about {tokens:,} tokens, more than max_input_tokens="
+            f"{self.max_tokens:,}; nothing was sent"
         )
+        return RowResult("failed", error=Failure("context_length", message))
 
     def is_long(self, text: str) -> bool:
         """Whether a text has more tokens than it may."""
@@ -58,10 +59,6 @@ class TextRules:
         if most is None or len(text) * 4 <= BYTES_PER_TOKEN * most:  # a character: 4 bytes at most
             return False
         return len(text.encode()) > BYTES_PER_TOKEN * most
-
-
-def _tokens(text: str) -> int:
-    return -(-len(text.encode()) // BYTES_PER_TOKEN)
 
 
 def _redact(redact: Callable[[str], str], text: str) -> str | RowResult:
@@ -79,7 +76,7 @@ def _redact(redact: Callable[[str], str], text: str) -> str | RowResult:
 
 
 def _unredacted(error: str) -> RowResult:
-    return RowResult("failed", error=f"redact: {error} in redact=; nothing was sent")
+    return RowResult("failed", error=Failure("redact", f"{error} in redact=; nothing was sent"))
 
 
 NO_RULES = TextRules()

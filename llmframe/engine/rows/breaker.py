@@ -17,34 +17,35 @@ KINDS = frozenset({"output", "bad_request"})
 class Breaker:
     """Holds the first failures back until it is clear whose fault they are.
 
-    rows: of the frame; below ten it does nothing. answered: tells whether any row of it has
-    an answer, if only an earlier run's; then it is the rows. kinds: of failures that may be the
-    call's. has_tripped: ten were held.
+    rows: of the frame; below ten the breaker is off. has_answers: whether any row of the frame
+    has an answer, if only an earlier run's; then it is the rows. kinds: of failures that may be
+    the call's. has_tripped: ten were held.
     """
 
     def __init__(
         self,
         rows: int,
-        answered: Callable[[], bool] = lambda: False,
+        has_answers: Callable[[], bool] = lambda: False,
         *,
         kinds: frozenset[str] = KINDS,
     ) -> None:
         self._watching = rows >= FIRST
-        self._answered = answered
+        self._has_answers = has_answers
         self._kinds = kinds
         self._kind = ""
         self._held: list[tuple[Row, RowResult]] = []
         self.has_tripped = False
 
     def holds(self, row: Row, result: RowResult) -> bool:
-        """Whether this result is held back; where not, look whether others are released."""
+        """True while this failure is held back; False also means that those held are released."""
         if not self._watching:
             return False
-        kind = (result.error or "").partition(":")[0]
+        kind = "" if result.error is None else result.error.kind
         if kind not in self._kinds or (self._kind and kind != self._kind):
-            self._watching = self.has_tripped  # what was in flight then may fail alike too
+            # once it has tripped, what was in flight may go on failing alike
+            self._watching = self.has_tripped
             return False
-        if len(self._held) + 1 == FIRST and self._answered():
+        if len(self._held) + 1 == FIRST and self._has_answers():
             self._watching = False
             return False
         self._kind = kind

@@ -1,44 +1,193 @@
-"""Whose fault refusals are: the rate's, which passes, or the row's own, which does not.
+"""What to do with a row whose request failed: one pure decision, without a clock or a governor.
 
-Under a limit a minute any row may be refused often and in a run while others pass, so it
-takes much to blame a row: a good row that fails is worse than a bad one that is tried long.
+Whoever carries a decision out (attempts.py) collects the facts before and acts afterwards.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from llmframe.engine.governor import Governor
-    from llmframe.engine.row import Row
+from llmframe.engine.asking.asking import MAX_PAID
 
+if TYPE_CHECKING:
+    from llmframe.engine.row import Row
+    from llmframe.engine.rows.patience import Patience
+    from llmframe.engine.wire.verdict import Verdict
+    from llmframe.errors import ErrorKind
+
+NEVER_CONNECTED = 8.0  # seconds of failing connections without any response: the run ends
+LONGEST_RECONNECT = 1.0  # seconds between two attempts while nothing has ever responded
+
+# A limit a minute may refuse any row often and in a row while others pass, so it takes much to
+# blame a row: failing a good row is worse than trying a bad one for long.
 STUBBORN_AFTER = 3  # refusals of one row while others succeed: it goes last
 HOPELESS_AFTER = 10  # refusals of such a row: it fails
-REFUSED_ALONE = 2  # refusals of such a row while it was alone on the wire: it fails
-TELLING = 10  # successes for each refusal: then it is the row that is refused, not the rate
+REFUSED_ALONE = 2  # refusals of such a row while nothing else was on the wire: it fails
+SUCCESSES_PER_REFUSAL = 10  # from here on it is the row that is refused, not the rate
 LONGEST_WINDOW = 60.0  # seconds after which no limit a minute can be the reason
-LONGEST_STORM = 900.0  # seconds in which nothing passes, after which the last rows are given up
+LONGEST_STORM = 900.0  # seconds without any success, after which a run's last rows fail
 
 
-def is_stubborn(row: Row, governor: Governor) -> bool:
-    """Whether a row is refused while others pass so well that no rate can be the reason."""
-    passed = governor.successes - row.successes_before
-    refused = governor.refusals - row.refusals_before
-    return row.refused >= STUBBORN_AFTER and passed >= TELLING * (refused + 1)
+@dataclass(frozen=True, slots=True)
+class Resend:
+    """Send the row again at once; free: the failed request does not count as an attempt."""
+
+    free: bool = True
 
 
-def is_refused_for_good(row: Row, governor: Governor, *, stubborn: bool, none_fresh: bool) -> bool:
-    """Whether a row that was refused once more has to fail.
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Send the row again after so many seconds, which count against its deadline.
 
-    Where few others tell anything it must have been refused alone, after a minute in which
-    nothing passed that could have used up a limit. A storm that lets nobody through fails no
-    row, but for a run's last ones (none_fresh), after a quarter of an hour of it: a cell that is
-    run again for the rows that are always refused must come to an end.
+    free: the failed request does not count as an attempt. restart: neither did any before it.
     """
+
+    after: float
+    free: bool = False
+    restart: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Defer:
+    """The provider asks to wait so many seconds; last: then the row goes behind all others."""
+
+    after: float
+    last: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """The row has failed for good."""
+
+    kind: ErrorKind
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """The run is ending: the row stays pending."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndRun:
+    """No row can succeed; for_all: neither can those of other runs with the same key."""
+
+    verdict: Verdict
+    for_all: bool = True
+
+
+Decision = Resend | Retry | Defer | Fail | Pending | EndRun
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is known beside the row itself when its request failed.
+
+    stopped: the run is ending. responded: the API has responded to this run before. connecting:
+    seconds since the run's first request. rewritten: a simpler request dialect is now in use.
+    key_doubted: the key was good before and is tried once more. outage: the endpoint, not the
+    row, is to blame.
+    now: seconds, the governor's clock. successes, refusals: requests answered and refused so far,
+    over all runs. quiet: seconds since the last success. none_fresh: every row that is left has
+    been sent before.
+    """
+
+    stopped: bool = False
+    responded: bool = True
+    connecting: float = 0.0
+    rewritten: bool = False
+    key_doubted: bool = False
+    outage: bool = False
+    now: float = 0.0
+    successes: int = 0
+    refusals: int = 0
+    quiet: float = 0.0
+    none_fresh: bool = False
+
+
+def decide(row: Row, verdict: Verdict, facts: Facts, patience: Patience) -> Decision:
+    """What to do with a row after a failed request."""
+    if verdict.action == "refused":
+        return _after_refusal(row, verdict, facts, patience)
+    if verdict.action == "fail_row" and not facts.rewritten:
+        return Fail(verdict.kind, verdict.message)
+    if facts.rewritten or facts.key_doubted:
+        return unless_over(Resend(), row, facts, patience)
+    if is_hopeless(verdict, facts):
+        # nobody at an address may be this run's own mistake: others may have got through
+        return EndRun(verdict, for_all=not is_nobody(verdict))
+    return _after_loss(row, verdict, facts, patience)
+
+
+def is_nobody(verdict: Verdict) -> bool:
+    """True when nothing responded, or nothing that is the API: a proxy's page, another server."""
+    return verdict.about == "page" or (verdict.kind == "connection" and not verdict.about)
+
+
+def is_hopeless(verdict: Verdict, facts: Facts) -> bool:
+    """True when no row of this run can succeed."""
+    if not is_nobody(verdict):
+        return verdict.action == "end_run"
+    if facts.responded:  # the address is right: a connection was lost
+        return False
+    return verdict.action == "end_run" or facts.connecting > NEVER_CONNECTED
+
+
+def is_stubborn(row: Row, facts: Facts) -> bool:
+    """True when the row is refused while others pass so well that no rate can be the reason."""
+    passed = facts.successes - row.successes_before
+    refused = facts.refusals - row.refusals_before
+    return row.refused >= STUBBORN_AFTER and passed >= SUCCESSES_PER_REFUSAL * (refused + 1)
+
+
+def unless_over(
+    decision: Resend | Retry | Defer, row: Row, facts: Facts, patience: Patience
+) -> Decision:
+    """The same, unless the row's deadline has passed or the run is ending."""
+    restart, waits = False, 0.0
+    if isinstance(decision, Retry):
+        restart, waits = decision.restart, decision.after
+    if patience.is_over((0.0 if restart else row.busy) + waits):
+        last = "" if row.failure is None else f"; last: {row.failure.message}"
+        return Fail("deadline", f"the deadline of {patience.deadline:g} s has passed{last}")
+    return Pending() if facts.stopped else decision
+
+
+def _after_refusal(row: Row, verdict: Verdict, facts: Facts, patience: Patience) -> Decision:
+    """Wait as long as the provider asks; attempts are not used up."""
+    stubborn = is_stubborn(row, facts)
+    if _is_refused_for_good(row, facts, stubborn=stubborn):
+        return Fail("rate_limit", f"{verdict.message} (refused {row.refused} times)")
+    asked = verdict.retry_after
+    wait = patience.backoff(row.refused) if asked is None else asked
+    return unless_over(Defer(wait, last=row.is_last or stubborn), row, facts, patience)
+
+
+def _is_refused_for_good(row: Row, facts: Facts, *, stubborn: bool) -> bool:
+    """True when a row that was refused once more has to fail."""
     alone = row.refused_alone >= REFUSED_ALONE
     if stubborn:
         return alone or row.refused >= HOPELESS_AFTER
-    if governor.successes > row.successes_before:
-        return alone and governor.quiet >= LONGEST_WINDOW
-    lasts = governor.clock() - row.refused_since
-    return none_fresh and row.refused_alone >= HOPELESS_AFTER and lasts >= LONGEST_STORM
+    if facts.successes > row.successes_before:
+        # too few others tell anything: it must have been refused alone, after a minute in which
+        # nothing passed that could have used up a limit
+        return alone and facts.quiet >= LONGEST_WINDOW
+    # a storm that lets nothing through fails no row, but for a run's last ones after a quarter of
+    # an hour: a cell that is run again for the rows that are always refused must come to an end
+    lasts = facts.now - row.refused_since
+    return facts.none_fresh and row.refused_alone >= HOPELESS_AFTER and lasts >= LONGEST_STORM
+
+
+def _after_loss(row: Row, verdict: Verdict, facts: Facts, patience: Patience) -> Decision:
+    """A 5xx, a lost connection or a time-out: try again while attempts are left."""
+    if is_nobody(verdict) and not facts.responded:  # no fault of the row: nothing counts yet
+        wait = min(patience.backoff(row.sent), LONGEST_RECONNECT)
+        return unless_over(Retry(wait, restart=True), row, facts, patience)
+    charged = row.charged - facts.outage
+    if row.paid >= MAX_PAID or (charged > 0 and patience.is_last(charged)):
+        often = f" (after {row.sent} attempts)" if row.sent > 1 else ""
+        over = unless_over(Resend(), row, replace(facts, stopped=False), patience)
+        return over if isinstance(over, Fail) else Fail(verdict.kind, verdict.message + often)
+    wait = patience.backoff(charged or row.sent)
+    return unless_over(Retry(wait, free=facts.outage), row, facts, patience)

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from llmframe.engine.rows.halt import Halt
 
 if TYPE_CHECKING:
     from llmframe.engine.asking.asking import Asker
     from llmframe.engine.asking.keys import KeyMaker
     from llmframe.engine.events import Events
     from llmframe.engine.governor import Governor, Share
+    from llmframe.engine.row import Rows
     from llmframe.engine.rows.budget import Budget
-    from llmframe.engine.rows.in_flight import InFlight
-    from llmframe.engine.rows.result_store import ResultStore, Rows
+    from llmframe.engine.rows.claims import InFlight
+    from llmframe.engine.rows.result_store import ResultStore
     from llmframe.engine.wire.backend import Backend
     from llmframe.engine.wire.scrubber import Scrubber
     from llmframe.journal import Checkpoint
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """What a pipeline is wired from; see their own modules."""
 
     rows: Rows
     keys: KeyMaker
-    book: ResultStore
+    store: ResultStore
     events: Events
     asker: Asker
     share: Share
@@ -34,3 +37,4 @@ class Parts:
     in_flight: InFlight
     scrub: Scrubber
     budget: Budget
+    halt: Halt = field(default_factory=Halt)

@@ -1,32 +1,13 @@
-"""The run's rows: who shares an answer with whom, and what each one got."""
+"""The run's results: who shares an answer with whom, and what each row got."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from llmframe.results import Results
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from llmframe.results import RowResult
-
-
-class Rows(Protocol):
-    """The rows of a frame, rendered slice by slice."""
-
-    @property
-    def n(self) -> int:
-        """How many."""
-
-    def texts(self, start: int, stop: int) -> list[str | None]:
-        """Rendered texts of a slice; None for a row that is blank."""
-
-    def text(self, position: int) -> str | None:
-        """One rendered text; cheap when read in ascending order."""
-
-    def ids(self, start: int, stop: int) -> Sequence[object] | None:
-        """The rows' ids, None where no id column was named."""
 
 
 class ResultStore:
@@ -52,6 +33,6 @@ class ResultStore:
         return followers
 
     def close(self) -> None:
-        """Nothing more is entered: give the index back, which is as large as the results."""
+        """No row comes any more: free the index, which is as large as the results."""
         self._leaders = {}
         self._followers = {}

@@ -1,4 +1,4 @@
-"""How a row ends: its result is kept, told and shared, or it stays pending.
+"""How a row ends: its result is written, counted and shared, or it stays pending.
 
 Between a result and its line in the checkpoint there is no await, so a reply that came back
 is never lost to a cancel.
@@ -6,170 +6,133 @@ is never lost to a cancel.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from llmframe.engine.asking.asking import failed
 from llmframe.engine.events import RowsDone, Spent
 from llmframe.engine.rows.breaker import KINDS, Breaker
-from llmframe.engine.rows.row_errors import error_info, row_error
 from llmframe.engine.wire.verdict import Verdict
-from llmframe.errors import CheckpointError, OutputError, RowError
+from llmframe.errors import CallError, OutputError, RowError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from llmframe.engine.events import Source
     from llmframe.engine.row import Row
+    from llmframe.engine.rows.answers import Answers
+    from llmframe.engine.rows.claims import Claims
     from llmframe.engine.rows.parts import Parts
-    from llmframe.engine.rows.planner import Planner
     from llmframe.engine.rows.work import Work
-    from llmframe.errors import ErrorKind
-    from llmframe.results import RowResult
+    from llmframe.results import Failure, RowResult
 
 
 class Settler:
     """Brings the rows of one run to their end; lives on its loop.
 
-    fail: told of an error that the caller must see. give_up: told when the run is hopeless.
+    raise_on_failure: the first row that fails for good halts the run.
     """
 
     def __init__(
         self,
         parts: Parts,
-        work: Work,
-        planner: Planner,
         *,
-        store_input: bool,
+        work: Work,
+        claims: Claims,
+        answers: Answers,
         raise_on_failure: bool,
-        fail: Callable[[CheckpointError | RowError], None],
-        give_up: Callable[[Verdict], None],
     ) -> None:
         self._parts = parts
         self._work = work
-        self._planner = planner
-        self._store_input = store_input
+        self._claims = claims
+        self._answers = answers
         self._raise_on_failure = raise_on_failure
-        self._fail = fail
-        self._give_up = give_up
-        # who wants the first failure gets it at once; a cap of the person's own is no riddle
+        # whoever wants the first failure gets it at once
         rows = 0 if raise_on_failure else parts.rows.n
+        # answers that meet a cap of the person's own say nothing about the call
         kinds = KINDS if parts.asker.is_capped else KINDS | {"truncated"}
         self._breaker = Breaker(rows, self._has_answers, kinds=kinds)
 
     def drop(self, row: Row) -> None:
-        """The row stays pending; who waits for its key takes over."""
-        self.unclaim(row)
+        """The row stays pending; whoever waits for its key takes over."""
+        self._claims.release(row)
         self._parts.events.emit(Spent(row.usage))
         self._work.done()
 
     def finish(self, row: Row, result: RowResult) -> None:
-        """The row has its result, unless the first failures are still held back."""
-        if self._breaker.holds(row, result):
-            self.unclaim(row, result)  # two runs that each hold rows must not await each other's
+        """The row has its result, unless the circuit breaker holds the first failures back."""
+        if not self._breaker.holds(row, result):
+            self.release_held()
+            self._conclude(row, result)
             self._work.done()
-            if self._breaker.has_tripped:
-                self._trip(row, result)
             return
-        self.release_held()
-        self._conclude(row, result)
+        # the key goes at once: two runs that each hold rows must not wait for each other's
+        self._claims.release(row, result)
         self._work.done()
-
-    def _trip(self, last: Row, result: RowResult) -> None:
-        """The first ten rows failed alike: they stay pending, as do those in flight that do."""
-        for row, _ in self._breaker.release():
-            self._parts.events.emit(Spent(row.usage))
-        status = None if last.failure is None else last.failure.status
-        kind, _, said = (result.error or "").partition(": ")
-        self._give_up(Verdict("end_run", cast("ErrorKind", kind), said, status))
-
-    def _has_answers(self) -> bool:
-        """Whether any row has an answer, if only an earlier run's."""
-        return any(r is not None and r.status == "ok" for r in self._parts.book.results)
+        if self._breaker.has_tripped and result.error is not None:
+            # the first ten rows failed alike: they stay pending, and those in flight that do too
+            for held, _ in self._breaker.release():
+                self._parts.events.emit(Spent(held.usage))
+            kind, message, status, _ = result.error
+            self._parts.halt.hopeless(Verdict("end_run", kind, message, status))
 
     def release_held(self) -> None:
         """It was the rows after all, not the call: their failures count."""
         for row, result in self._breaker.release():
             self._conclude(row, result)
 
-    def _conclude(self, row: Row, result: RowResult) -> None:
-        result = self._keep(row, result)
-        self._settle(row, result, "request")
-        self.unclaim(row, result)
-        if result.status == "failed":
-            self.on_failed(row.position, result, row.failure)
-
     def recalled(self, row: Row, result: RowResult) -> None:
-        """The checkpoint had the row's answer after all; what its own replies cost is told."""
+        """The checkpoint had the row's answer after all; what its own replies cost is counted."""
         self._parts.events.emit(Spent(row.usage))
-        self._note_ids(row.key, [row.position])
-        self._settle(row, result, "checkpoint")
-        self.unclaim(row, result)
+        self._answers.note_ids(row.key, [row.position])
+        self._record(row, result, "checkpoint")
+        self._claims.release(row, result)
         self._work.done()
 
     def shared(self, row: Row, result: RowResult) -> None:
-        """Another run got the row's answer; what its own replies cost is told."""
+        """Another run got the row's answer; what its own replies cost is counted."""
         self._parts.events.emit(Spent(row.usage))
-        if self.recall(row) is None:  # it has another checkpoint, or none
-            self._keep(row, result)
-        self._note_ids(row.key, [row.position])
-        self._settle(row, result, "shared")
+        if self._answers.recall(row.key) is None:  # that run has another checkpoint, or none
+            self._answers.keep(row, result)
+        self._answers.note_ids(row.key, [row.position])
+        self._record(row, result, "shared")
         self._work.done()
 
-    def _keep(self, row: Row, result: RowResult) -> RowResult:
-        """Write the row's line; where it cannot be written the answer is kept in memory."""
-        checkpoint = self._parts.checkpoint
-        if checkpoint is None:
-            return result
-        try:
-            checkpoint.append(
-                row.key,
-                result,
-                error_info=error_info(result, row.failure),
-                id=self._id(row.position),
-                text=row.text if self._store_input else None,
-            )
-        except CheckpointError as error:
-            self._fail(error)
-        except OutputError as error:  # values that are no JSON
-            return failed(row, "output", str(error))
-        return result
+    def fail_unsent(self, position: int, result: RowResult) -> None:
+        """A row that was never sent has failed: its text is too long, or redact= raised."""
+        if self._raise_on_failure and result.error is not None:
+            self._parts.halt.fail(row_error(position, result.error, None))
 
-    def _settle(self, row: Row, result: RowResult, source: Source) -> None:
-        followers = self._parts.book.settle(row.position, result)
+    def _has_answers(self) -> bool:
+        """Whether any row has an answer, if only an earlier run's."""
+        return any(r is not None and r.status == "ok" for r in self._parts.store.results)
+
+    def _conclude(self, row: Row, result: RowResult) -> None:
+        result = self._answers.keep(row, result)
+        self._record(row, result, "request")
+        self._claims.release(row, result)
+        if self._raise_on_failure and result.error is not None:
+            self._parts.halt.fail(row_error(row.position, result.error, row.failure))
+
+    def _record(self, row: Row, result: RowResult, source: Source) -> None:
+        """Give the result to the row and to all that ask the same."""
+        followers = self._parts.store.settle(row.position, result)
         self._parts.events.emit(RowsDone((row.position,), result, source))
         if followers:
             if result.status == "ok":
-                self._note_ids(row.key, followers)
+                self._answers.note_ids(row.key, followers)
             shared: Source = "checkpoint" if source == "checkpoint" else "shared"
             self._parts.events.emit(RowsDone(followers, result, shared))
 
-    def _note_ids(self, key: bytes, positions: list[int]) -> None:
-        """The checkpoint knows that these rows have the key's answer."""
-        try:
-            for position in positions:
-                self._planner.note_id(key, self._id(position))
-        except CheckpointError as error:
-            self._fail(error)
 
-    def _id(self, position: int) -> object:
-        ids = self._parts.rows.ids(position, position + 1)
-        return None if ids is None else ids[0]
-
-    def unclaim(self, row: Row, result: RowResult | None = None) -> None:
-        """The key is nobody's again; without a result whoever waits for it takes over."""
-        if row.claimed:
-            row.claimed = False
-            self._parts.in_flight.resolve(row.key, result, self._parts.share.loop)
-
-    def recall(self, row: Row) -> RowResult | None:
-        """The checkpoint's answer to the row, if it may be used."""
-        try:
-            return self._planner.recall(row.key)
-        except CheckpointError as error:
-            self._fail(error)
-            return None
-
-    def on_failed(self, position: int, result: RowResult, failure: Verdict | None = None) -> None:
-        """A row has failed for good."""
-        if self._raise_on_failure:
-            self._fail(row_error(position, result, failure))
+def row_error(position: int, failure: Failure, verdict: Verdict | None) -> RowError:
+    """The error to raise for a failed row; verdict: on its last request, None after a reply."""
+    message = f"row {position}: {failure}"
+    if verdict is None:
+        error: RowError = OutputError(message, kind=failure.kind)
+    else:
+        error = CallError(
+            message,
+            kind=failure.kind,
+            status=failure.status,
+            code=failure.code,
+            retry_after=verdict.retry_after,
+        )
+    error.position = position
+    return error

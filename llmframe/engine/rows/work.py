@@ -1,4 +1,4 @@
-"""What is to be sent next: fresh rows in order, and rows that wait to be tried again."""
+"""Which row is sent next: fresh rows in order, and rows that wait to be tried again."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Work:
 
     clock: monotonic seconds. limit: requests that may be on the wire now; no more than
     twice as many rows wait, beyond that nothing fresh is taken.
-    A row that was taken is out until it is told done; meanwhile it may be given back to wait.
-    elsewhere: of those that are out, rows whose answer another run asks for.
+    A row that was taken is out until done() is called for it; meanwhile it may come back by
+    retry(). elsewhere: rows that are out because another run is asking for their answer.
     """
 
     def __init__(self, clock: Callable[[], float], limit: Callable[[], int]) -> None:
@@ -63,7 +63,7 @@ class Work:
         return max(0, len(self._fresh) + len(self._waiting) - len(self._idle))
 
     def add(self, position: int) -> None:
-        """A fresh row; once closed nobody wants it any more."""
+        """A fresh row; ignored once closed."""
         if not self.closed:
             self._fresh.append(position)
             self._wake_one()
@@ -73,24 +73,24 @@ class Work:
         self._planning = False
         self._wake_all()
 
-    def give_back(self, row: Row, due: float) -> None:
-        """Try a row again, not before this time; one that is last, alone after all others."""
+    def retry(self, row: Row, due: float) -> None:
+        """Try a row again, not before this time; rows that are last go alone, after all others."""
         self._order += 1
         heapq.heappush(self._waiting, (due, self._order, row))
         self._wake_one()
 
-    def at_hand(self) -> list[Row]:
+    def waiting_rows(self) -> list[Row]:
         """The rows that wait to be tried again."""
         return [row for _, _, row in self._waiting] + list(self._last)
 
-    def lend(self) -> None:
-        """Another run asks for the answer of a row that was taken."""
+    def await_elsewhere(self) -> None:
+        """Another run is asking for the answer of a row that was taken."""
         self.elsewhere += 1
         if self._last:
-            self._wake_one()  # perhaps nothing else is here any more
+            self._wake_one()  # it may be the only row left here now
 
-    def regain(self) -> None:
-        """The other run is done with it; the row is still out."""
+    def back_from_elsewhere(self) -> None:
+        """That run is done with it; the row is still out."""
         self.elsewhere -= 1
 
     def done(self) -> None:
@@ -104,7 +104,7 @@ class Work:
     def close(self) -> list[Row]:
         """Give out nothing more; returns the rows that were waiting."""
         self.closed = True
-        rows = self.at_hand()
+        rows = self.waiting_rows()
         self._out -= len(rows)
         self._waiting.clear()
         self._last.clear()
@@ -133,7 +133,9 @@ class Work:
         if self._fresh:
             self._out += 1
             return self._fresh.popleft()
-        here = self._out - self.elsewhere  # two runs must not each wait for the other's last
+        here = (
+            self._out - self.elsewhere
+        )  # two runs must not await each other
         if self._last and not self._planning and here == len(self._last):
             return self._last.popleft()
         return None

@@ -1,0 +1,93 @@
+"""The checkpoint as one run uses it: answers to take from it, and answers to keep in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from llmframe.errors import CheckpointError, OutputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from llmframe.engine.row import Row, Rows
+    from llmframe.engine.rows.halt import Halt
+    from llmframe.journal import Checkpoint
+    from llmframe.results import RowResult
+
+
+class Answers:
+    """A run without a checkpoint: nothing is recalled and nothing is kept."""
+
+    def recall(self, key: bytes) -> RowResult | None:  # noqa: ARG002 - there is nothing to find
+        """The stored answer to a key, if it may be used."""
+        return None
+
+    def keep(self, row: Row, result: RowResult) -> RowResult:  # noqa: ARG002 - as above
+        """Write a row's line; returns the result that counts."""
+        return result
+
+    def note_id(self, key: bytes, row_id: object) -> None:
+        """Record that the row with this id has the key's answer."""
+
+    def note_ids(self, key: bytes, positions: Iterable[int]) -> None:
+        """The same for the rows at these positions."""
+
+
+class StoredAnswers(Answers):
+    """A run with a checkpoint; lives on the run's loop.
+
+    A checkpoint that cannot be read or written any more halts the run: paid answers then stay
+    in memory, and nothing new is sent.
+    reuse: take stored answers. store_input: keep the rows' texts beside their answers.
+    """
+
+    def __init__(
+        self, checkpoint: Checkpoint, *, rows: Rows, halt: Halt, reuse: bool, store_input: bool
+    ) -> None:
+        self._checkpoint = checkpoint
+        self._rows = rows
+        self._halt = halt
+        self._reuse = reuse
+        self._store_input = store_input
+
+    def recall(self, key: bytes) -> RowResult | None:
+        """The stored answer to a key, if it may be used."""
+        if not self._reuse:
+            return None
+        try:
+            return self._checkpoint.get(key)
+        except CheckpointError as error:
+            self._halt.fail(error)
+            return None
+
+    def keep(self, row: Row, result: RowResult) -> RowResult:
+        """Write a row's line; an answer that cannot be written as JSON becomes a failure."""
+        try:
+            self._checkpoint.append(
+                row.key,
+                result,
+                id=self._id(row.position),
+                text=row.text if self._store_input else None,
+            )
+        except CheckpointError as error:
+            self._halt.fail(error)
+        except OutputError as error:
+            return row.failed("output", str(error))
+        return result
+
+    def note_id(self, key: bytes, row_id: object) -> None:
+        """Record that the row with this id has the key's answer."""
+        try:
+            if row_id is not None and not self._checkpoint.has_id(key, row_id):
+                self._checkpoint.append_id(key, row_id)
+        except CheckpointError as error:
+            self._halt.fail(error)
+
+    def note_ids(self, key: bytes, positions: Iterable[int]) -> None:
+        """The same for the rows at these positions."""
+        for position in positions:
+            self.note_id(key, self._id(position))
+
+    def _id(self, position: int) -> object:
+        ids = self._rows.ids(position, position + 1)
+        return None if ids is None else ids[0]

@@ -7,9 +7,9 @@ import gc
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmframe.results import NOTHING_USED, SKIPPED, Results, RowResult, Usage
+from llmframe.results import NOTHING_USED, SKIPPED, Failure, Results, RowResult, Usage
 
-FAILED = RowResult("failed", error="server: 500", attempts=5, usage=Usage(10, 0))
+FAILED = RowResult("failed", error=Failure("server", "500"), attempts=5, usage=Usage(10, 0))
 PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 VALUES = st.dictionaries(st.text(), PLAIN | st.lists(PLAIN) | st.dictionaries(st.text(), PLAIN))
 COUNTS = st.integers(0, 10**6)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from llmframe.engine.asking.asking import Sampling
     from llmframe.engine.asking.keys import KeyMaker
     from llmframe.engine.asking.outgoing import TextRules
-    from llmframe.engine.rows.patience import Patience
     from llmframe.engine.row import Rows
+    from llmframe.engine.rows.patience import Patience
     from llmframe.journal import Checkpoint
     from llmframe.providers.dialect import Dialect
     from llmframe.providers.endpoint import Endpoint

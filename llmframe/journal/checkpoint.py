@@ -116,18 +116,16 @@ class Checkpoint:
         key: bytes,
         result: RowResult,
         *,
-        error_info: dict[str, Any] | None = None,
         id: object = None,  # noqa: A002 - the option's name
         text: str | None = None,
     ) -> None:
         """Keep one row's result; once this returns, the death of the process cannot lose it.
 
-        error_info: a failure's kind, status, code. id: the row's id, None for none.
-        text: the row's text, only where the person asked to keep it.
+        id: the row's id, None for none. text: the row's text, where the person keeps it.
         Raises CheckpointError if it cannot be written, OutputError if the values are not JSON.
         """
         now = int(time.time())
-        body = lines.row(result, now=now, error_info=error_info, row_id=id, text=text)
+        body = lines.row(result, now=now, row_id=id, text=text)
         self._append(key, body, row_id=id)
 
     def append_adopted(self, key: bytes, values: dict[str, Any], row_id: object) -> None:

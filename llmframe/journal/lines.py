@@ -16,13 +16,15 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from zlib import crc32
 
-from llmframe.results import RowResult, Usage, usage_of
+from llmframe.results import Failure, RowResult, Usage, usage_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from llmframe.errors import ErrorKind
 
 FORMAT = 1
 LONGEST = 64 << 20  # bytes of a line; a file of others may hold a longer one, which is not kept
@@ -41,7 +43,6 @@ ANSWERED = ("v", "usage", "n", "t", "p", "adopted")
 """What an answer's body holds beside the row's id and text."""
 
 _HEAD = re.compile(rb'\{"k":"[0-9a-f]{32}","c":"[0-9a-f]{8}","task":"[0-9a-f]{12}","[veis]')
-_KIND = re.compile(r"[a-z_]{1,32}")
 _CODE = re.compile(r"[\w.:-]{1,64}", re.ASCII)
 _STRICT: dict[str, Any] = {"allow_nan": False, "separators": (",", ":")}
 _readable = json.JSONEncoder(ensure_ascii=False, **_STRICT).encode
@@ -73,20 +74,16 @@ def row(
     result: RowResult,
     *,
     now: int,
-    error_info: dict[str, Any] | None = None,
     row_id: object = None,
     text: str | None = None,
 ) -> dict[str, Any]:
     """The body of a finished row.
 
-    now: unix seconds. error_info: a failure's kind, status and code; whatever else it holds stays
-    out, as do the provider's words: they may echo the row.
+    now: unix seconds. Of a failure only kind, status and code are kept: the provider's words may
+    echo the row.
     """
-    body: dict[str, Any] = (
-        {"v": result.values}
-        if result.status == "ok"
-        else {"e": _plain_error(error_info or {}, result.error or "")}
-    )
+    failure = result.error
+    body: dict[str, Any] = {"v": result.values} if failure is None else {"e": _error(failure)}
     if row_id is not None:
         body["id"] = id_value(row_id)
     usage: dict[str, Any] = {"in": result.usage.tokens_in, "out": result.usage.tokens_out}
@@ -100,14 +97,13 @@ def row(
     return body
 
 
-def _plain_error(info: dict[str, Any], told: str) -> dict[str, Any]:
-    kind = str(info.get("kind") or told.partition(":")[0])
-    found: dict[str, Any] = {"kind": kind if _KIND.fullmatch(kind) else "output"}
-    if isinstance(status := info.get("status"), int):
-        found["status"] = status
-    if isinstance(code := info.get("code"), str) and _CODE.fullmatch(code):
-        found["code"] = code
-    return found
+def _error(failure: Failure) -> dict[str, Any]:
+    kept: dict[str, Any] = {"kind": failure.kind}
+    if failure.status is not None:
+        kept["status"] = failure.status
+    if failure.code is not None and _CODE.fullmatch(failure.code):
+        kept["code"] = failure.code
+    return kept
 
 
 def adopted(values: dict[str, Any], row_id: object, *, now: int) -> dict[str, Any]:
@@ -256,7 +252,9 @@ def to_failure(content: dict[str, Any] | None, key: bytes) -> RowResult | None:
         sent, usage = _spent(content, key)
     except (KeyError, TypeError, AttributeError):
         return None
-    return RowResult("failed", None, kind, sent, usage) if isinstance(kind, str) else None
+    if not isinstance(kind, str):
+        return None
+    return RowResult("failed", None, Failure(cast("ErrorKind", kind), ""), sent, usage)
 
 
 def _spent(content: Any, key: bytes) -> tuple[int, Usage]:

@@ -89,7 +89,7 @@ class Answers:
             self._add_row()
         elif result.status == "failed" and self.errors[at] is None:
             return
-        self.errors[at] = result.error
+        self.errors[at] = None if result.error is None else result.error.kind
         self.tokens_in[at], self.tokens_out[at] = result.usage.tokens_in, result.usage.tokens_out
         self.costs[at] = result.usage.cost
         self.times[at] = time if type(time) is int and 0 <= time <= _LATEST else None

@@ -238,8 +238,8 @@ class Histories(RuleBasedStateMachine):
             task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-        assert run.parts.in_flight._asked == {}
-        return list(run.parts.book.results), left
+        assert len(run.parts.in_flight) == 0
+        return list(run.parts.store.results), left
 
     def files(self) -> dict[Path, bytes]:
         """The checkpoint's files as they are."""
@@ -260,7 +260,7 @@ class Histories(RuleBasedStateMachine):
         calm = Provider(lambda text, _: reply(json.dumps({"intent": right(self.prompt, text)})))
 
         async def main() -> Any:
-            return (await wired(Texts(self.rows), calm).run()).parts.book.results
+            return (await wired(Texts(self.rows), calm).run()).parts.store.results
 
         index = pd.RangeIndex(len(self.rows))
         frames = [

@@ -10,7 +10,7 @@ import itertools
 import pytest
 
 import llmframe as lf
-from llmframe.engine.rows.in_flight import in_flight
+from llmframe.engine.rows.claims import in_flight
 from llmframe.journal import shared
 from llmframe.runs import thread as runner
 from tests.benchmarks import interrupts
@@ -136,7 +136,7 @@ def interrupt_at(at, folder, after, wanted):
         kit.assert_same(out, wanted)
     if not loop.is_closed():
         close_at_once(loop)
-    assert in_flight._asked == {}, at
+    assert len(in_flight) == 0, at
     return steps.reached
 
 

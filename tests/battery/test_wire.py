@@ -15,7 +15,7 @@ import pytest
 
 from llmframe import testing
 from llmframe.engine.governor import outage
-from llmframe.engine.rows import attempts as course
+from llmframe.engine.rows import decisions
 from llmframe.errors import RunAborted
 from llmframe.runs.run import session_of
 from tests.kits.battery import (
@@ -47,7 +47,7 @@ def quick_looks(monkeypatch):
 @pytest.fixture
 def impatient(monkeypatch):
     """A run whose endpoint was never reached ends after a second in place of eight."""
-    monkeypatch.setattr(course, "NEVER_CONNECTED", 1.0)
+    monkeypatch.setattr(decisions, "NEVER_CONNECTED", 1.0)
 
 
 def test_a_run_that_nothing_disturbs_is_its_own_measure(tmp_path):

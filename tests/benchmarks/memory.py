@@ -25,7 +25,7 @@ from llmframe.engine.events import Events, Planned
 from llmframe.engine.governor import Governor
 from llmframe.engine.report import Tally
 from llmframe.engine.rows.budget import Budget
-from llmframe.engine.rows.in_flight import InFlight
+from llmframe.engine.rows.claims import InFlight
 from llmframe.engine.rows.parts import Parts
 from llmframe.engine.rows.patience import Patience
 from llmframe.engine.rows.pipeline import Pipeline

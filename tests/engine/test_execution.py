@@ -14,7 +14,7 @@ from llmframe.engine import execution as executions
 from llmframe.engine.asking.asking import Sampling
 from llmframe.engine.execution import Execution
 from llmframe.engine.job import Job
-from llmframe.engine.rows.in_flight import in_flight
+from llmframe.engine.rows.claims import in_flight
 from llmframe.engine.rows.patience import Patience
 from llmframe.errors import CheckpointError
 from llmframe.providers.dialect import Dialect
@@ -60,10 +60,10 @@ def ended_well(execution):
         share.closed
         and share.on_wire == 0
         and share not in execution._governor._shares
-        and in_flight._asked == {}
+        and len(in_flight) == 0
         and execution._pipeline is execution._task is execution.job.checkpoint is None
         and share.on_hopeless is None
-        and execution.book._leaders == {}
+        and execution._store._leaders == {}
     )
 
 
@@ -160,11 +160,15 @@ def test_a_stop_before_the_start_sends_nothing(server):
 
 def test_a_hold_before_the_start_holds(server):
     execution = Execution(job(numbered(10), server.url))
-    execution.hold()
+    execution.hold(True)
     assert execution.report().limited_by == "pause by you"
     sent = []
     asyncio.run(
-        beside(execution, (0.1, lambda: sent.append(len(server.ledger))), (0, execution.resume))
+        beside(
+            execution,
+            (0.1, lambda: sent.append(len(server.ledger))),
+            (0, lambda: execution.hold(False)),
+        )
     )
     assert sent == [0]
     assert execution.report().ok == 10
@@ -175,8 +179,8 @@ def test_it_may_be_told_from_another_thread(slow):
     thread = threading.Thread(target=asyncio.run, args=(execution.run(),))
     thread.start()
     time.sleep(0.1)
-    execution.hold()
-    execution.resume()
+    execution.hold(True)
+    execution.hold(False)
     execution.stop()
     thread.join(5)
     assert 0 < execution.report().ok < 500
@@ -197,7 +201,12 @@ def test_what_is_told_after_the_end_is_no_error(server):
     execution.cancel()
     execution = Execution(job(numbered(1), server.url))
     asyncio.run(execution.run())
-    for tell in (execution.stop, execution.hold, execution.resume, execution.cancel):
+    for tell in (
+        execution.stop,
+        lambda: execution.hold(True),
+        lambda: execution.hold(False),
+        execution.cancel,
+    ):
         tell()
     assert execution.report().ok == 1
 
@@ -206,7 +215,7 @@ def test_the_hopeless_is_known_afterwards():
     with testing.serve(faults={"401": 1.0}) as server:
         execution = Execution(job(numbered(10), server.url))
         asyncio.run(execution.run())
-    assert execution.verdict.status == 401
+    assert execution.halt.verdict.status == 401
     assert ended_well(execution)
 
 
@@ -216,7 +225,7 @@ def test_usage_is_summed_over_all_requests():
         asyncio.run(execution.run())
     report = execution.report()
     assert (report.ok, report.failed, report.requests, report.retries) == (2, 1, 4, 1)
-    summed = sum((each.usage for each in execution.book.results), Usage())
+    summed = sum((each.usage for each in execution.results), Usage())
     assert (report.tokens_in, report.tokens_out) == (summed.tokens_in, summed.tokens_out)
     assert report.errors_by_kind == {"output": 1}
 
@@ -236,7 +245,7 @@ def test_the_checkpoint_is_on_the_disk_and_closed_at_the_end(server, tmp_path):
                 assert synced
             finally:
                 del held.written._ops.fsync
-        assert execution.error is None
+        assert execution.halt.error is None
         assert execution.report().checkpoint == str(tmp_path / "c.jsonl")
 
 
@@ -246,7 +255,7 @@ def test_an_fsync_that_fails_at_the_very_end_is_told(server, tmp_path):
         ops.broken = True
         execution = Execution(job(numbered(1), server.url, checkpoint=checkpoint))
         asyncio.run(execution.run())
-    assert isinstance(execution.error, CheckpointError)
+    assert isinstance(execution.halt.error, CheckpointError)
     assert execution.report().ok == 1
 
 
@@ -276,7 +285,7 @@ def test_a_cancel_while_a_slow_disk_fails_hides_nothing(server, tmp_path):
         failing.broken = True
         execution = Execution(job(numbered(1), server.url, checkpoint=checkpoint))
         asyncio.run(cancel())
-    assert isinstance(execution.error, CheckpointError)
+    assert isinstance(execution.halt.error, CheckpointError)
     assert ended_well(execution)
 
 

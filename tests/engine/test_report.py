@@ -11,10 +11,10 @@ from llmframe.engine.report import RunReport, Snapshot, Tally
 from llmframe.engine.wire.verdict import Verdict
 from llmframe.messages import endings as advice
 from llmframe.messages.causes import Address
-from llmframe.results import SKIPPED, RowResult, Usage
+from llmframe.results import SKIPPED, Failure, RowResult, Usage
 
 OK = RowResult("ok", {}, usage=Usage(10, 2, 0.5))
-FAILED = RowResult("failed", error="server: it broke", usage=Usage(3, 0))
+FAILED = RowResult("failed", error=Failure("server", "it broke"), usage=Usage(3, 0))
 REFUSED = Verdict("refused", "rate_limit", "slow down", 429)
 
 

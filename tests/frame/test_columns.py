@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from llmframe.errors import PlanError
 from llmframe.frame.columns import STATUSES, add_columns, new_columns, plan_columns
-from llmframe.results import SKIPPED, RowResult, Usage
+from llmframe.results import SKIPPED, Failure, RowResult, Usage
 from llmframe.task.fields import FieldSpec, Kind
 
 INTENT = FieldSpec("intent", Kind.CHOICE, ("refund", "other"), nullable=False)
@@ -32,7 +32,7 @@ def ok(i=0):
     return RowResult("ok", values, attempts=1, usage=usage, seconds=0.25, raw="{}")
 
 
-FAILED = RowResult("failed", error="timeout: no answer in 60 s", attempts=5)
+FAILED = RowResult("failed", error=Failure("timeout", "no answer in 60 s"), attempts=5)
 
 
 def plan_for(df, specs=FIELDS, **options):

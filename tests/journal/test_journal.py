@@ -11,7 +11,7 @@ import pytest
 from llmframe.errors import CheckpointError, OutputError
 from llmframe.journal import TaskInfo, open_checkpoint
 from llmframe.journal.shared import flush_all
-from llmframe.results import RowResult
+from llmframe.results import Failure, RowResult
 from tests.kits.journal import (
     FAILED,
     OTHER_TASK,
@@ -75,13 +75,14 @@ def test_a_line_is_json_with_the_key_first_and_readable_text(folder: Path) -> No
 
 def test_a_failed_row_is_kept_but_is_no_answer(folder: Path) -> None:
     with opened(True, folder) as checkpoint:
-        info = {"kind": "server", "status": 500, "code": "overloaded", "message": "my secret row"}
-        checkpoint.append(key(1), FAILED, error_info=info, id="a")
-        checkpoint.append(key(2), FAILED, error_info={"code": "bad code: my secret row"})
-        checkpoint.append(key(3), RowResult("failed", None, "my secret row"))
+        refused = Failure("server", "my secret row", status=500, code="overloaded")
+        checkpoint.append(key(1), RowResult("failed", None, refused), id="a")
+        odd = Failure("server", "my secret row", code="bad code: my secret row")
+        checkpoint.append(key(2), RowResult("failed", None, odd))
+        checkpoint.append(key(3), FAILED)
         assert checkpoint.get(key(1)) is None
     _, first, second, third = file_lines(checkpoint.path)
-    assert third["e"] == {"kind": "output"}
+    assert third["e"] == {"kind": "server"}
     assert first["e"] == {"kind": "server", "status": 500, "code": "overloaded"}
     assert second["e"] == {"kind": "server"}
     assert "secret" not in checkpoint.path.read_text()

@@ -20,7 +20,7 @@ from llmframe.journal import TaskInfo, lines
 from llmframe.journal.index import CHUNK
 from llmframe.journal.lines import LONGEST
 from llmframe.journal.reading import Reader
-from llmframe.results import RowResult, Usage
+from llmframe.results import Failure, RowResult, Usage
 from llmframe.system.files import SYSTEM
 from llmframe.task.fields import resolve_fields
 from tests.kits.journal import FAILED, QuickOps, answer, key, opened, write_answers
@@ -91,7 +91,7 @@ def test_a_failure_counts_unless_an_answer_came_before_or_after(path: Path, fold
         checkpoint.append(key(1), ok(), id=1)
         checkpoint.append(key(2), ok(), id=2)
         checkpoint.append(key(2), FAILED, id=2)
-        checkpoint.append(key(3), FAILED, error_info={"kind": "timeout"}, id=3)
+        checkpoint.append(key(3), RowResult("failed", error=Failure("timeout", "60 s")), id=3)
         checkpoint.append(key(3), FAILED, id=3)
     found = lf.read_checkpoint(path)
     assert found["id"].tolist() == [1, 2, 3]

@@ -18,7 +18,7 @@ from llmframe.engine.events import Events
 from llmframe.engine.governor import Governor
 from llmframe.engine.report import Tally
 from llmframe.engine.rows.budget import Budget
-from llmframe.engine.rows.in_flight import InFlight
+from llmframe.engine.rows.claims import InFlight
 from llmframe.engine.rows.parts import Parts
 from llmframe.engine.rows.patience import Patience
 from llmframe.engine.rows.pipeline import Pipeline
@@ -162,11 +162,13 @@ class Wired:
 
     @property
     def statuses(self) -> list[str]:
-        return ["pending" if r is None else r.status for r in self.parts.book.results]
+        return ["pending" if r is None else r.status for r in self.parts.store.results]
 
     @property
     def errors(self) -> list[str | None]:
-        return [None if r is None else r.error for r in self.parts.book.results]
+        return [
+            None if r is None or r.error is None else str(r.error) for r in self.parts.store.results
+        ]
 
 
 def knowing(governor: Governor) -> Governor:
@@ -200,7 +202,7 @@ def wire(
     parts = Parts(
         rows=rows,
         keys=keys,
-        book=ResultStore(rows.n),
+        store=ResultStore(rows.n),
         events=Events(tally, events.append, *observers),
         asker=Asker(PROMPT, "m", sampling or Sampling(), nonce="n0"),
         share=governor.join(cap),

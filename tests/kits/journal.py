@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import llmframe.journal
 from llmframe.journal import Checkpoint, TaskInfo, open_checkpoint
-from llmframe.results import RowResult, Usage
+from llmframe.results import Failure, RowResult, Usage
 from llmframe.system.files import FileOps
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 TASK = TaskInfo(bytes(range(16)), {"model": "m", "instructions": "Tag it."})
 OTHER_TASK = TaskInfo(bytes(range(16, 32)), {"model": "m", "instructions": "Tag it well."})
-FAILED = RowResult("failed", None, "server: 500 for: my secret row", attempts=5)
+FAILED = RowResult("failed", None, Failure("server", "500 for: my secret row"), attempts=5)
 ROOT = Path(llmframe.journal.__file__).parents[3]  # so that child processes import the same
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from llmframe.engine.governor import Governor
 from llmframe.engine.governor.gcra import SLACK
-from llmframe.engine.rows.in_flight import InFlight
+from llmframe.engine.rows.claims import InFlight
 from llmframe.providers.dialect import Dialect
 from llmframe.system.loops import STANDING, Loops
 from tests.kits.engine import Provider, numbered, reply, wire
@@ -124,13 +124,13 @@ def test_who_waits_for_the_keys_of_a_loop_that_is_gone_asks_itself(standing, clo
     governor.understood(Dialect())
     first = standing.create_task(go(hang))
     standing.run_until_complete(asyncio.wait([first], timeout=0.05))
-    assert len(in_flight._asked) == 8
+    assert len(len(in_flight)) == 8
     if closed:
         first._log_destroy_pending = False
         standing.close()
     second = asyncio.run(go(Provider(latency=0.001)))
     assert second.statuses == ["ok"] * 30
-    assert in_flight._asked == {}
+    assert len(in_flight) == 0
     assert governor.binding().on_wire == 0
 
 
@@ -148,5 +148,5 @@ def test_a_loop_that_goes_on_after_all_finishes_its_rows(standing):
     standing.run_until_complete(asyncio.wait([first], timeout=0.05))
     assert asyncio.run(go(Provider(latency=0.001))).statuses == ["ok"] * 30
     assert standing.run_until_complete(first).statuses == ["ok"] * 30
-    assert in_flight._asked == {}
+    assert len(in_flight) == 0
     assert governor.binding().on_wire == 0

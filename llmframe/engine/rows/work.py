@@ -133,9 +133,7 @@ class Work:
         if self._fresh:
             self._out += 1
             return self._fresh.popleft()
-        here = (
-            self._out - self.elsewhere
-        )  # two runs must not await each other
+        here = self._out - self.elsewhere  # two runs must not await each other
         if self._last and not self._planning and here == len(self._last):
             return self._last.popleft()
         return None

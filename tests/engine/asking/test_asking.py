@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llmframe.engine.asking.asking import MAX_PAID, Asker, Sampling, failed
+from llmframe.engine.asking.asking import MAX_PAID, Asker, Sampling
 from llmframe.engine.row import Row
 from llmframe.providers.dialect import FULL_DIALECT, Dialect
 from llmframe.results import Usage
@@ -104,7 +104,7 @@ def test_the_last_reply_is_kept_where_it_is_asked_for():
 @pytest.mark.parametrize("content", [None, "", " \n"])
 def test_a_refusal_fails_the_row_at_once(content):
     result, _ = legs(reply(content, refusal="I'm sorry"))
-    assert result.error == "refusal: the model refused to answer"
+    assert str(result.error) == "refusal: the model refused to answer"
     assert result.usage == Usage(10, 3)
 
 
@@ -114,7 +114,7 @@ def test_an_answer_beside_a_refusal_counts():
 
 def test_a_withheld_answer_fails_the_row_at_once():
     result, _ = legs(reply(GOOD, "content_filter"))
-    assert result.error == "content_filter: the provider's filter withheld the answer"
+    assert str(result.error) == "content_filter: the provider's filter withheld the answer"
 
 
 # -- the one re-ask ----
@@ -133,7 +133,7 @@ def test_a_reply_that_is_not_valid_is_put_to_the_model_once():
 def test_a_second_reply_that_is_not_valid_fails_the_row():
     result, _ = legs(reply(BAD), reply("{}"))
     assert result.status == "failed"
-    assert result.error.startswith("output: ")
+    assert str(result.error).startswith("output: ")
     assert (result.attempts, result.usage) == (2, Usage(20, 6))
 
 
@@ -160,9 +160,9 @@ def test_the_larger_cap_is_twice_what_was_used_and_a_thousand_at_least(given, us
 
 def test_an_answer_that_is_cut_again_fails_the_row():
     result, _ = legs(reply("{", "length"), reply("{", "length"), max_output_tokens=20)
-    assert result.error == "truncated: the answer was cut off; raise max_output_tokens"
+    assert str(result.error) == "truncated: the answer was cut off; raise max_output_tokens"
     result, _ = legs(reply("{", "length"), reply("{", "length"))
-    assert result.error.endswith("by the endpoint's own cap; give max_output_tokens=")
+    assert str(result.error).endswith("by the endpoint's own cap; give max_output_tokens=")
 
 
 def test_a_cut_answer_is_never_taken_even_if_it_reads_well():
@@ -189,7 +189,7 @@ def test_a_blank_answer_is_asked_for_once_more_as_it_was(blank):
 
 def test_an_answer_that_is_blank_again_is_put_to_the_model_and_then_fails():
     result, bodies = legs(reply(None), reply(None), reply(None))
-    assert result.error.startswith("output: ")
+    assert str(result.error).startswith("output: ")
     assert (result.attempts, result.usage) == (3, Usage(30, 9))
     assert [len(body["messages"]) for body in bodies] == [2, 2, 4]
 
@@ -219,7 +219,7 @@ def test_three_paid_replies_are_the_end(told):
 )
 def test_where_no_attempt_is_left_the_first_reply_is_the_last(told, error):
     result = read(new_asker(), new_row(), told, final=True)
-    assert result.error.startswith(f"{error}: ")
+    assert str(result.error).startswith(f"{error}: ")
 
 
 def test_a_good_reply_to_the_last_attempt_counts():
@@ -234,6 +234,6 @@ def test_costs_are_summed_over_all_legs():
 def test_a_failed_row_says_what_it_cost():
     row = new_row()
     row.usage = Usage(7, 8)
-    result = failed(row, "server", "it broke")
-    assert (result.status, result.values, result.error) == ("failed", None, "server: it broke")
+    result = row.failed("server", "it broke")
+    assert (result.status, result.values, str(result.error)) == ("failed", None, "server: it broke")
     assert (result.attempts, result.usage) == (1, Usage(7, 8))

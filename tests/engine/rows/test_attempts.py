@@ -73,7 +73,7 @@ def requests_between(wired, first, last):
 def test_an_outage_of_half_a_minute_fails_no_row(told):
     wired = go(600, during(10, 40, told))
     assert wired.statuses == ["ok"] * 600
-    assert wired.pipeline.verdict is None
+    assert wired.parts.halt.verdict is None
 
 
 def test_in_an_outage_looks_are_few_and_at_most_fifteen_seconds_apart():
@@ -101,7 +101,7 @@ def test_rows_that_always_break_get_exactly_their_attempts_and_the_run_ends():
 def test_where_nothing_was_ever_answered_the_run_ends_after_two_minutes_and_fails_no_row():
     wired = go(12, lambda *_: status_error(500, BROKEN), patience=Patience(max_attempts=2))
     assert wired.statuses == ["pending"] * 12
-    assert (wired.pipeline.verdict.action, wired.pipeline.verdict.status) == ("end_run", 500)
+    assert (wired.parts.halt.verdict.action, wired.parts.halt.verdict.status) == ("end_run", 500)
     last = wired.provider.calls[-1][0] - 1000
     assert NEVER_ANSWERED < last < NEVER_ANSWERED + 2 * LONGEST_LOOK
     assert wired.provider.asked[TEXT] <= 15
@@ -115,7 +115,7 @@ def test_four_rows_are_too_few_to_call_it_an_outage_where_nothing_was_ever_answe
 def test_nobody_who_ever_answers_ends_the_run_within_ten_seconds():
     wired = go(300, lambda *_: (0.05, lost_connection()))
     assert set(wired.statuses) == {"pending"}
-    assert wired.pipeline.verdict.kind == "connection"
+    assert wired.parts.halt.verdict.kind == "connection"
     assert wired.provider.calls[-1][0] - 1000 < 10
 
 
@@ -135,7 +135,7 @@ def test_a_hopeless_answer_in_mid_run_leaves_the_rest_pending(status, body):
     wired = go(400, during(10, 1e9, lambda: status_error(status, body)))
     assert Counter(wired.statuses)["failed"] == 0
     assert Counter(wired.statuses)["pending"] > 200
-    assert wired.pipeline.verdict.status == status
+    assert wired.parts.halt.verdict.status == status
     first_bad = 10.0
     late = requests_between(wired, first_bad + 1.01, 1e9)  # what was in flight took a second
     assert len(late) == (status == 401)  # a key that was good before is tried once more
@@ -271,7 +271,7 @@ def test_repeats_wait_for_their_budget():
 def test_a_budget_ends_the_run_with_rows_pending(budget):
     wired = go(1000, budget=budget(), cap=10)
     used = wired.tally.usage.tokens_in + wired.tally.usage.tokens_out
-    assert wired.pipeline.over_budget
+    assert wired.parts.halt.over_budget
     assert set(wired.statuses) == {"ok", "pending"}
     assert 2000 <= used <= 2600 + 10 * 13  # thirteen a request, ten in flight
 
@@ -283,7 +283,7 @@ def test_answers_dearer_than_expected_overshoot_by_what_is_in_flight_only():
     wired = go(1000, answer, budget=Budget(max_tokens=10_000), cap=10)
     used = wired.tally.usage.tokens_in + wired.tally.usage.tokens_out
     assert used <= 10_000 + 10 * 1000
-    assert wired.pipeline.over_budget
+    assert wired.parts.halt.over_budget
 
 
 def test_the_endpoint_s_own_price_counts():

@@ -80,8 +80,8 @@ def go(n, answer, **options):
 def test_ten_rows_that_fail_alike_end_the_run_and_leave_all_pending(answer):
     wired = go(500, answer)
     assert set(wired.statuses) == {"pending"}
-    assert wired.pipeline.verdict.action == "end_run"
-    assert wired.pipeline.verdict.message
+    assert wired.parts.halt.verdict.action == "end_run"
+    assert wired.parts.halt.verdict.message
     assert len(wired.provider.calls) <= 2 * (FIRST + 10)  # a re-ask each, and what was in flight
     assert wired.tally.failed == 0
 
@@ -94,13 +94,13 @@ def test_what_was_paid_before_it_tripped_is_in_the_report():
 def test_a_run_of_nine_rows_fails_them():
     wired = go(9, lambda *_: BAD)
     assert wired.statuses == ["failed"] * 9
-    assert wired.pipeline.verdict is None
+    assert wired.parts.halt.verdict is None
 
 
 def test_one_answer_makes_all_the_failures_before_it_count():
     wired = go(30, lambda text, _: reply(GOOD) if text == "row 9" else BAD)
     assert wired.statuses == ["ok" if n == 9 else "failed" for n in range(30)]
-    assert wired.pipeline.verdict is None
+    assert wired.parts.halt.verdict is None
     assert wired.tally.errors_by_kind == {"output": 29}
 
 

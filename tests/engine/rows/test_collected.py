@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from llmframe.engine.governor import Governor
-from llmframe.engine.rows.in_flight import InFlight
+from llmframe.engine.rows.claims import InFlight
 from llmframe.notebook.view import SilentView
 from llmframe.notebook.views.guard import GuardedView
 from llmframe.system.loops import Loops
@@ -70,5 +70,5 @@ def test_keys_may_be_freed_while_the_gone_are_looked_for(monkeypatch):
         return True
 
     monkeypatch.setattr(Loops, "is_gone", is_gone)
-    keys.free_the_gone()
-    assert keys._asked == {}
+    keys.free_abandoned()
+    assert len(keys) == 0

@@ -83,7 +83,7 @@ def test_a_look_that_is_lost_is_followed_by_another(told):
 
 def test_a_look_that_finds_the_account_empty_ends_the_run():
     done, looks = run(status_error(402))
-    assert done.pipeline.verdict.status == 402
+    assert done.parts.halt.verdict.status == 402
     assert "failed" not in done.statuses
     assert len(looks) == 1
 

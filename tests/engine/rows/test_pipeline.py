@@ -16,8 +16,8 @@ from llmframe.engine.asking.asking import Sampling
 from llmframe.engine.asking.outgoing import TextRules
 from llmframe.engine.events import RequestRefused, RequestSent, RowsDone
 from llmframe.engine.governor import Governor
-from llmframe.engine.rows.attempts import NEVER_CONNECTED
-from llmframe.engine.rows.in_flight import InFlight
+from llmframe.engine.rows.claims import InFlight
+from llmframe.engine.rows.decisions import NEVER_CONNECTED
 from llmframe.engine.rows.patience import Patience
 from llmframe.engine.wire.verdict import BadReply
 from llmframe.errors import CallError, CheckpointError, OutputError
@@ -167,7 +167,7 @@ def test_a_bad_row_fails_with_its_reason_and_costs_no_other(told, error, request
     assert done.statuses.count("ok") == 29
     assert done.errors[7].startswith(error)
     assert provider.asked["row 7"] == requests
-    assert done.parts.book.results[7].attempts == requests
+    assert done.parts.store.results[7].attempts == requests
 
 
 def test_a_failure_that_passes_is_forgotten():
@@ -175,7 +175,7 @@ def test_a_failure_that_passes_is_forgotten():
     provider = Provider(for_row("row 3", lambda attempt: told[attempt]))
     done = outcome(numbered(10), provider)
     assert done.statuses == ["ok"] * 10
-    assert done.parts.book.results[3].attempts == 4
+    assert done.parts.store.results[3].attempts == 4
     assert done.tally.retries == 3
 
 
@@ -200,13 +200,13 @@ def test_a_failure_on_a_re_ask_repeats_the_re_ask():
     done = outcome(numbered(1), provider)
     assert done.statuses == ["ok"]
     assert [len(body["messages"]) for body in provider.bodies] == [2, 4, 4]
-    assert done.parts.book.results[0].usage == Usage(20, 6)
+    assert done.parts.store.results[0].usage == Usage(20, 6)
 
 
 def test_a_row_that_comes_back_says_how_long_it_took():
     told = [(3.0, status_error(500)), (2.0, reply())]
     done = outcome(numbered(1), Provider(lambda text, attempt: told[attempt]))
-    assert 5.0 <= done.parts.book.results[0].seconds <= 5.5
+    assert 5.0 <= done.parts.store.results[0].seconds <= 5.5
 
 
 # -- time-out and deadline ----
@@ -236,7 +236,7 @@ def test_a_row_has_a_deadline_over_all_its_attempts():
         provider = Provider(for_row("row 0", status_error(500)), latency=2.0)
         patience = Patience(deadline=7.0, max_attempts=1000)
         done = await wire(numbered(3), provider, patience=patience).run()
-        assert done.errors[0].startswith("deadline: 7 s are over; last: ")
+        assert done.errors[0].startswith("deadline: the deadline of 7 s has passed; last: ")
         assert done.statuses[1:] == ["ok", "ok"]
         assert loop.time() - began < 7.001 + 5.0  # a look at what seems an outage is not its time
 
@@ -249,7 +249,9 @@ def test_the_last_attempt_is_cut_off_at_the_deadline():
         began = loop.time()
         provider = Provider(lambda text, attempt: (1e9, reply()))
         done = await wire(numbered(1), provider, patience=Patience(deadline=7.0)).run()
-        assert done.errors[0].startswith("deadline: 7 s are over; last: no complete reply within 7")
+        assert done.errors[0].startswith(
+            "deadline: the deadline of 7 s has passed; last: no complete"
+        )
         assert loop.time() - began == pytest.approx(7.0)
 
     run(main)
@@ -259,7 +261,7 @@ def test_a_re_ask_after_the_deadline_is_not_sent():
     told = [reply(BAD), (4.0, status_error(500)), reply()]
     provider = Provider(lambda text, attempt: told[attempt], latency=4.0)
     done = outcome(numbered(1), provider, patience=Patience(deadline=7.0, max_attempts=9))
-    assert done.errors[0].startswith("deadline: 7 s are over; last: ")
+    assert done.errors[0].startswith("deadline: the deadline of 7 s has passed; last: ")
     assert len(provider.calls) == 2
 
 
@@ -271,7 +273,7 @@ def test_a_reply_that_would_need_one_more_leg_at_the_deadline_is_the_last():
         await asyncio.sleep(3)
         asyncio.get_running_loop().now += 5  # the loop was held up: the reply comes late
         await task
-        assert wired.errors[0].startswith("deadline: 7 s are over")
+        assert wired.errors[0].startswith("deadline: the deadline of 7 s has passed")
 
     run(main)
 
@@ -492,7 +494,7 @@ def test_the_hopeless_ends_the_run_and_leaves_rows_pending(told):
 
     provider = Provider(answer)
     done = outcome(numbered(200), provider)
-    assert done.pipeline.verdict.action == "end_run"
+    assert done.parts.halt.verdict.action == "end_run"
     assert done.statuses.count("failed") == 0
     assert done.statuses.count("ok") == 25
     assert len(provider.calls) <= 25 + 10
@@ -511,7 +513,7 @@ def test_the_hopeless_ends_every_run_of_the_key():
         await asyncio.sleep(5.5)
         told[0] = status_error(401)
         await asyncio.gather(*tasks)
-        assert all(each.pipeline.verdict.status == 401 for each in wired)
+        assert all(each.parts.halt.verdict.status == 401 for each in wired)
         assert all("failed" not in each.statuses for each in wired)
         assert all("pending" in each.statuses for each in wired)
 
@@ -531,7 +533,7 @@ def test_an_endpoint_that_never_answers_a_knock_ends_the_run_within_ten_seconds(
         done = await wire(numbered(50), provider, patience=patience, probes=True).run()
         assert NEVER_CONNECTED < loop.time() - began < 10
         assert done.statuses == ["pending"] * 50
-        assert done.pipeline.verdict.kind == "connection"
+        assert done.parts.halt.verdict.kind == "connection"
         assert len(provider.calls) < 2 * 10
 
     run(main)
@@ -540,7 +542,7 @@ def test_an_endpoint_that_never_answers_a_knock_ends_the_run_within_ten_seconds(
 def test_ten_answers_that_are_cut_off_though_nobody_set_a_cap_end_the_run():
     cut = Provider(lambda text, attempt: (0.1, reply("", "length")))
     done = outcome(numbered(200), cut)
-    assert done.pipeline.verdict.action == "end_run"
+    assert done.parts.halt.verdict.action == "end_run"
     assert set(done.statuses) == {"pending"}
     assert len(cut.calls) < 60
 
@@ -578,7 +580,7 @@ def test_no_tls_ends_the_run_at_once_but_not_after_an_answer():
     provider = Provider(lambda text, attempt: (0.1, insecure))
     done = outcome(numbered(50), provider, cap=1)
     assert (len(provider.calls), done.statuses) == (1, ["pending"] * 50)
-    assert done.pipeline.verdict.message.startswith("no secure connection")
+    assert done.parts.halt.verdict.message.startswith("no secure connection")
 
     provider = Provider(for_row("row 3", lambda n: (0.1, insecure) if n < 2 else reply()))
     done = outcome(numbered(50), provider, cap=1)
@@ -594,7 +596,7 @@ def test_a_run_that_cannot_connect_does_not_end_another_that_could():
         )
         await asyncio.gather(reached.run(), never.run())
         assert reached.statuses == ["ok"] * 100
-        assert reached.pipeline.verdict is None
+        assert reached.parts.halt.verdict is None
         assert never.statuses == ["pending"] * 3
 
     run(main)
@@ -614,7 +616,7 @@ def test_a_stop_sends_nothing_new_and_keeps_what_is_in_flight():
         await task
         assert len(provider.calls) == sent == 20
         assert Counter(wired.statuses) == {"ok": 20, "pending": 80}
-        assert wired.parts.in_flight._asked == {}
+        assert len(wired.parts.in_flight) == 0
 
     run(main)
 
@@ -649,7 +651,7 @@ def test_rows_that_wait_are_pending_after_a_stop():
         wired.pipeline.stop()
         await task
         assert Counter(wired.statuses) == {"ok": 5, "pending": 5}
-        assert wired.parts.in_flight._asked == {}
+        assert len(wired.parts.in_flight) == 0
 
     run(main)
 
@@ -733,7 +735,7 @@ def test_a_cancel_gives_up_what_is_in_flight_and_gives_everything_back():
         with pytest.raises(asyncio.CancelledError):
             await task
         assert (provider.on_wire, governor.binding().on_wire) == (0, 0)
-        assert wired.parts.in_flight._asked == {}
+        assert len(wired.parts.in_flight) == 0
         assert wired.pipeline._workers == set()
         assert wired.statuses == ["pending"] * 100
 
@@ -751,7 +753,7 @@ def test_a_cancel_while_planning_ends_the_workers():
         with pytest.raises(asyncio.CancelledError):
             await task
         assert governor.binding().on_wire == 0
-        assert wired.parts.in_flight._asked == {}
+        assert len(wired.parts.in_flight) == 0
 
     run(main)
 
@@ -764,11 +766,11 @@ def test_a_cancel_of_rows_that_wait_for_the_provider_gives_their_keys_back():
         )  # fmt: skip
         task = asyncio.create_task(wired.run())
         await asyncio.sleep(5)
-        assert in_flight._asked
+        assert len(in_flight)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert in_flight._asked == {}
+        assert len(in_flight) == 0
 
     run(main)
 
@@ -806,7 +808,7 @@ def test_whenever_it_ends_nothing_is_lost_and_all_is_given_back(moment, step, fa
             await task
         assert len(provider.calls) <= sent + (step == "cancel")  # it takes a turn of the loop
         assert governor.binding().on_wire == provider.on_wire == 0
-        assert wired.parts.in_flight._asked == {}
+        assert len(wired.parts.in_flight) == 0
         done = Counter(wired.statuses)
         assert (done["ok"], done["failed"]) == (wired.tally.ok, wired.tally.failed)
         assert wired.tally.requests == len(provider.calls)
@@ -859,7 +861,7 @@ def test_who_waits_takes_over_when_the_owner_is_cancelled():
             await first
         await second
         assert pair.wired[1].statuses == ["ok"] * 40
-        assert pair.in_flight._asked == {}
+        assert len(pair.in_flight) == 0
 
     run(main)
 
@@ -974,11 +976,11 @@ def test_no_key_is_ever_on_the_wire_twice(ends, faults):
                 pair.wired[which].pipeline.stop()
         await asyncio.wait(tasks)
         assert set(at_once) <= {1}
-        assert pair.in_flight._asked == {}
+        assert len(pair.in_flight) == 0
         assert pair.governor.binding().on_wire == 0
         for number, each in enumerate(pair.wired):
             if number not in {which for _, which, _ in ends}:
-                assert "pending" not in each.statuses or each.pipeline.verdict
+                assert "pending" not in each.statuses or each.parts.halt.verdict
 
     run(main)
 
@@ -1008,7 +1010,7 @@ def test_two_runs_in_two_threads_share_what_is_in_flight():
     for each in threads:
         each.join(30)
     assert results == [["ok"] * 200] * 3
-    assert in_flight._asked == {}
+    assert len(in_flight) == 0
     # a key that was asked and answered may be asked anew by who comes after, without a checkpoint
     assert len(asked) == 200
 
@@ -1089,7 +1091,7 @@ def test_what_another_run_wrote_meanwhile_is_not_asked_and_its_id_is_noted(check
         checkpoint.append(KEYS.key("b"), RowResult("ok", {"intent": "other"}, attempts=1))
         await task
         assert list(provider.asked) == ["a"]
-        assert wired.parts.book.results[1].values == {"intent": "other"}
+        assert wired.parts.store.results[1].values == {"intent": "other"}
         assert checkpoint.has_id(KEYS.key("b"), 2)
         assert wired.tally.reused == 1
 
@@ -1106,7 +1108,7 @@ def test_a_write_error_ends_the_run_and_keeps_every_paid_answer(tmp_path):
         await asyncio.sleep(1)
         sent = len(provider.calls)
         await task
-        assert isinstance(wired.pipeline.error, CheckpointError)
+        assert isinstance(wired.parts.halt.error, CheckpointError)
         assert len(provider.calls) == sent == 30
         assert Counter(wired.statuses) == {"ok": 30, "pending": 70}
 
@@ -1136,10 +1138,10 @@ def test_a_read_error_ends_the_run_as_a_checkpoint_error(checkpoint, monkeypatch
         await asyncio.sleep(0.5)
         broken = True
         await task
-        assert str(wired.pipeline.error) == "the disk is gone"
+        assert str(wired.parts.halt.error) == "the disk is gone"
         assert len(provider.calls) == (0 if where == "planning" else 5)
         assert wired.tally.ok == 2 * len(provider.calls)
-        assert wired.parts.in_flight._asked == {}
+        assert len(wired.parts.in_flight) == 0
 
     run(main)
 
@@ -1174,7 +1176,7 @@ def test_a_failing_fsync_ends_the_run(tmp_path):
             return await wired.run()
 
         done = asyncio.run(main())
-    assert isinstance(done.pipeline.error, CheckpointError)
+    assert isinstance(done.parts.halt.error, CheckpointError)
     assert 0 < done.statuses.count("ok") < 10_000
     assert "failed" not in done.statuses
 
@@ -1195,7 +1197,7 @@ def test_news_of_a_checkpoint_after_the_loop_is_closed_are_no_error(tmp_path):
 def test_the_first_row_that_fails_stops_the_run():
     provider = Provider(for_row("row 25", status_error(400, {"error": {"message": "no"}})))
     done = outcome(numbered(100), provider, cap=10, raise_on_failure=True)
-    error = done.pipeline.error
+    error = done.parts.halt.error
     assert isinstance(error, CallError)
     assert str(error) == "row 25: bad_request: no"
     assert (error.position, error.kind, error.status) == (25, "bad_request", 400)
@@ -1205,8 +1207,8 @@ def test_the_first_row_that_fails_stops_the_run():
 
 def test_a_bad_answer_raises_an_output_error():
     done = outcome(numbered(1), Provider(lambda *_: reply(BAD)), raise_on_failure=True)
-    assert isinstance(done.pipeline.error, OutputError)
-    assert (done.pipeline.error.kind, done.pipeline.error.position) == ("output", 0)
+    assert isinstance(done.parts.halt.error, OutputError)
+    assert (done.parts.halt.error.kind, done.parts.halt.error.position) == ("output", 0)
 
 
 def test_a_row_that_cannot_be_redacted_raises_too():
@@ -1215,7 +1217,7 @@ def test_a_row_that_cannot_be_redacted_raises_too():
 
     rules = TextRules(redact)
     done = outcome(numbered(10), provider := Provider(), rules=rules, raise_on_failure=True)
-    assert done.pipeline.error.kind == "redact"
+    assert done.parts.halt.error.kind == "redact"
     assert provider.calls == []
 
 
@@ -1223,7 +1225,7 @@ def test_a_deadline_raises_with_its_own_kind():
     provider = Provider(lambda *_: (9.0, reply()))
     patience = Patience(deadline=3.0)
     done = outcome(numbered(1), provider, patience=patience, raise_on_failure=True)
-    assert done.pipeline.error.kind == "deadline"
+    assert done.parts.halt.error.kind == "deadline"
 
 
 # -- faults of our own parts ----
@@ -1263,17 +1265,17 @@ def test_rows_that_cannot_be_rendered_end_the_run_after_what_is_in_flight_came_b
 def test_a_worker_that_breaks_ends_the_run_and_gives_its_key_back():
     async def main():
         wired = wire(numbered(100), Provider(), cap=10)
-        settle = wired.parts.book.settle
+        settle = wired.parts.store.settle
 
         def break_at_25(position, result):
             if position == 25:
                 raise RuntimeError("a bug")
             return settle(position, result)
 
-        wired.parts.book.settle = break_at_25
+        wired.parts.store.settle = break_at_25
         with pytest.raises(RuntimeError, match="a bug"):
             await wired.run()
-        assert wired.parts.in_flight._asked == {}
+        assert len(wired.parts.in_flight) == 0
         assert 25 <= wired.statuses.count("ok") == len(wired.provider.calls) - 1
         assert wired.parts.governor.binding().on_wire == 0
 
@@ -1330,7 +1332,7 @@ def both(first, second, provider, seconds=3600.0):
         _, left = await asyncio.wait(tasks, timeout=seconds)
         for task in left:
             task.cancel()
-        assert runs[0].parts.in_flight._asked == {} or left
+        assert len(runs[0].parts.in_flight) == 0 or left
         return not left, runs
 
     return virtual_time.run(main())
@@ -1348,7 +1350,7 @@ def second_beside_held(rows, provider, checkpoint, *, hold_at, held_for):
         await asyncio.sleep(hold_at)
         first.pipeline.hold(held=True)
         await asyncio.sleep(held_for)
-        assert first.parts.in_flight._asked == {}
+        assert len(first.parts.in_flight) == 0
         assert (await second.run()).statuses == ["ok"] * rows
         first.pipeline.hold(held=False)
         await task
@@ -1362,7 +1364,7 @@ def second_beside_held(rows, provider, checkpoint, *, hold_at, held_for):
 def test_two_runs_whose_first_answers_all_fail_do_not_wait_for_each_others_held_rows():
     ended, runs = both(numbered(12), numbered(12), Provider(lambda *_: (0.1, reply(BAD))))
     assert ended
-    assert all(each.pipeline.verdict.kind == "output" for each in runs)
+    assert all(each.parts.halt.verdict.kind == "output" for each in runs)
     assert all(each.statuses == ["pending"] * 12 for each in runs)
 
 

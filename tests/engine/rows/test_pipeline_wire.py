@@ -14,7 +14,7 @@ import pytest
 
 import llmframe as lf
 from llmframe import testing
-from llmframe.engine.rows import attempts as course
+from llmframe.engine.rows import decisions
 from llmframe.errors import IncompleteWarning, PlanError, RowError, RunAborted
 from llmframe.runs.run import session_of
 from tests.kits.scripts import run as run_script
@@ -191,7 +191,7 @@ def test_the_hopeless_aborts_the_run_and_leaves_rows_pending(fault, words, tmp_p
 
 
 def test_an_endpoint_that_is_not_there_aborts_the_run_and_fails_no_row(monkeypatch):
-    monkeypatch.setattr(course, "NEVER_CONNECTED", 0.3)
+    monkeypatch.setattr(decisions, "NEVER_CONNECTED", 0.3)
     server = testing.serve()
     server.close()
     began = time.monotonic()
@@ -203,7 +203,7 @@ def test_an_endpoint_that_is_not_there_aborts_the_run_and_fails_no_row(monkeypat
 
 
 def test_a_host_that_does_not_exist_aborts_the_run(monkeypatch):
-    monkeypatch.setattr(course, "NEVER_CONNECTED", 0.3)
+    monkeypatch.setattr(decisions, "NEVER_CONNECTED", 0.3)
     with pytest.raises(RunAborted, match="cannot be reached"):
         lf.tag(
             frame(3), "text", FIELDS, model="m", api_key="k", progress=False, checkpoint=False,

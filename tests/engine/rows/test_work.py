@@ -98,14 +98,14 @@ async def test_a_row_that_waits_comes_when_it_is_due_and_before_fresh_ones():
     work.planned()
     waits = row(await work.next())
     began = loop.time()
-    work.give_back(waits, loop.time() + 5)
+    work.retry(waits, loop.time() + 5)
     assert work.waiting == 1
     assert await work.next() == 1
     await asyncio.sleep(6)
     assert await work.next() is waits
     assert await work.next() == 2
     later = row(2)
-    work.give_back(later, loop.time() + 7)
+    work.retry(later, loop.time() + 7)
     assert await work.next() is later
     assert loop.time() - began == pytest.approx(13)
 
@@ -118,7 +118,7 @@ async def test_rows_that_wait_come_in_the_order_they_are_due():
         work.add(position)
         rows.append(row(await work.next()))
     for each, wait in zip(rows, (3, 1, 2, 1), strict=True):
-        work.give_back(each, loop.time() + wait)
+        work.retry(each, loop.time() + wait)
     assert [(await work.next()).position for _ in range(4)] == [1, 3, 2, 0]
 
 
@@ -130,7 +130,7 @@ async def test_a_row_given_back_for_now_wakes_who_rests():
     taken = row(await work.next())
     resting = [ask(work) for _ in range(3)]
     await settled()
-    work.give_back(taken, loop.time())
+    work.retry(taken, loop.time())
     await settled()
     (woken,) = [each for each in resting if each.done()]
     assert await woken is taken
@@ -148,9 +148,9 @@ async def test_an_earlier_row_moves_the_alarm_forward():
     resting = [ask(work), ask(work)]
     await settled()
     began = loop.time()
-    work.give_back(first, began + 100)
+    work.retry(first, began + 100)
     await settled()
-    work.give_back(second, began + 1)
+    work.retry(second, began + 1)
     done, _ = await asyncio.wait(resting, return_when=asyncio.FIRST_COMPLETED)
     assert loop.time() == pytest.approx(began + 1)
     assert [await each for each in done] == [second]
@@ -165,7 +165,7 @@ async def test_nothing_fresh_is_taken_while_twice_the_limit_waits():
         work.add(position)
     for position in range(4):
         assert await work.next() == position
-        work.give_back(row(position), loop.time() + 10)
+        work.retry(row(position), loop.time() + 10)
     began = loop.time()
     assert (await work.next()).position == 0
     assert loop.time() == pytest.approx(began + 10)
@@ -180,7 +180,7 @@ async def test_a_last_row_comes_alone_when_all_others_are_done():
     last = [row(await work.next()), row(await work.next())]
     for each in last:
         each.is_last = True
-        work.give_back(each, loop.time())
+        work.retry(each, loop.time())
     assert [await work.next(), await work.next()] == [2, 3]
     assert work.waiting == 2
     workers = [ask(work) for _ in range(3)]
@@ -206,9 +206,9 @@ async def test_a_last_row_that_has_to_wait_again_is_due_then():
     work.planned()
     last = row(await work.next())
     last.is_last = True
-    work.give_back(last, loop.time() + 5)
+    work.retry(last, loop.time() + 5)
     assert await work.next() is last
-    work.give_back(last, loop.time() + 7)
+    work.retry(last, loop.time() + 7)
     assert await work.next() is last
     assert loop.time() == pytest.approx(1012)
 
@@ -219,7 +219,7 @@ async def test_a_last_row_is_not_forgotten_when_planning_ends_with_everybody_at_
     work.add(0)
     last = row(await work.next())
     last.is_last = True
-    work.give_back(last, loop.time())
+    work.retry(last, loop.time())
     resting = [ask(work) for _ in range(3)]
     await asyncio.sleep(1)
     assert not any(each.done() for each in resting)
@@ -239,8 +239,8 @@ async def test_after_the_close_nothing_comes_and_who_waited_is_told():
     work.planned()
     waits, last, out = [row(await work.next()) for _ in range(3)]
     last.is_last = True
-    work.give_back(waits, loop.time() + 100)
-    work.give_back(last, loop.time() - 1)
+    work.retry(waits, loop.time() + 100)
+    work.retry(last, loop.time() - 1)
     assert await work.next() == 3
     work._take()  # finds the last row due and puts it behind all others
     resting = [ask(work) for _ in range(2)]
@@ -281,7 +281,7 @@ async def test_rows_are_unattended_beyond_the_workers_at_rest():
         work.add(position)
     await resting
     assert work.unattended == 2
-    work.give_back(row(0), loop.time() + 9)
+    work.retry(row(0), loop.time() + 9)
     assert work.unattended == 3
     work.close()
 
@@ -379,7 +379,7 @@ class Crowd:
             else:
                 each.is_last = fate == "last"
                 wait = 0.0 if fate == "last" else fate
-                self.work.give_back(each, asyncio.get_running_loop().time() + wait)
+                self.work.retry(each, asyncio.get_running_loop().time() + wait)
             self.waiting_at_most = max(self.waiting_at_most, len(self.work._waiting))
 
 

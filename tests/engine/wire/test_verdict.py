@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmframe.engine.rows.patience import RetryPolicy
 from llmframe.engine.wire.backend import Backend, open_backend
 from llmframe.engine.wire.scrubber import Scrubber
 from llmframe.engine.wire.verdict import BILLING_CODES, BadReply, classify, classify_status
@@ -424,27 +423,3 @@ def test_any_error_has_a_meaning(status, error, headers):
     verdict = classify_status(status, error, headers, SCRUB)
     assert verdict.action in {"retry", "refused", "fail_row", "end_run"}
     assert verdict.message
-
-
-# -- the policy ----
-
-
-def test_attempts_count_the_first_request():
-    policy = RetryPolicy(3)
-    assert [policy.is_over(attempts) for attempts in (1, 2, 3, 4)] == [False, False, True, True]
-    assert policy.wait(2) is not None
-    assert policy.wait(3) is None
-
-
-def test_waits_grow_to_their_bound_with_full_jitter():
-    policy = RetryPolicy(100, wait_max=4.0)
-    for attempts, top in ((1, 0.5), (2, 1.0), (3, 2.0), (4, 4.0), (50, 4.0)):
-        waits = [policy.wait(attempts) for _ in range(200)]
-        assert 0.0 <= min(waits) < 0.2 * top
-        assert 0.8 * top < max(waits) <= top
-
-
-def test_a_backoff_does_not_end_with_the_attempts():
-    policy = RetryPolicy(1, wait_max=4.0)
-    assert policy.wait(1) is None
-    assert 0.0 <= policy.backoff(50) <= 4.0

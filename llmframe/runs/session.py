@@ -138,7 +138,7 @@ class Session:
 
         target, failed = self.target, self.execution.results.failed()
         rows = target.df[list(target.rows.columns)].iloc[[position for position, _ in failed]]
-        messages = texts([result.error for _, result in failed])
+        messages = texts([str(result.error) for _, result in failed])
         return rows.assign(**{f"{target.columns.prefix}llm_error": messages})
 
     def snapshot(self, message: str = "") -> Snapshot:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 TASK = TaskInfo(bytes(range(16)), {"model": "m", "instructions": "Tag it."})
 OTHER_TASK = TaskInfo(bytes(range(16, 32)), {"model": "m", "instructions": "Tag it well."})
 FAILED = RowResult("failed", None, Failure("server", "500 for: my secret row"), attempts=5)
-ROOT = Path(llmframe.journal.__file__).parents[3]  # so that child processes import the same
+ROOT = Path(llmframe.journal.__file__).parents[2]  # so that child processes import the same
 
 
 def key(n: int) -> bytes:

@@ -123,7 +123,7 @@ class Execution:
             await self._pipeline.run()
         finally:
             noting.cancel()
-            share.leave()
+            self._governor.leave(share)
             await backend.close()
 
     def stop(self) -> None:
@@ -147,7 +147,7 @@ class Execution:
         self.stop_requested = True
         self.tally.ended = self.tally.clock()
         if self._share is not None:
-            self._share.leave()
+            self._governor.leave(self._share)
         if self.job.checkpoint is not None:
             self.job.checkpoint.close()
         self._forget()

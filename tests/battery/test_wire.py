@@ -41,7 +41,7 @@ pytestmark = pytest.mark.battery
 @pytest.fixture
 def quick_looks(monkeypatch):
     """Looks a fifth of a second apart in place of up to fifteen."""
-    monkeypatch.setattr(outage, "LONGEST_LOOK", 0.2)
+    monkeypatch.setattr(outage, "LONGEST_GAP", 0.2)
 
 
 @pytest.fixture

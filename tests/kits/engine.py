@@ -147,7 +147,7 @@ class Wired:
             await self.pipeline.run()
         finally:
             looking.cancel()
-            self.parts.share.leave()
+            self.parts.governor.leave(self.parts.share)
         return self
 
     async def _look(self) -> None:
@@ -182,6 +182,7 @@ def wire(
     provider: Any = None,
     *,
     cap: int | None = 10,
+    rpm: float | None = None,
     governor: Governor | None = None,
     in_flight: InFlight | None = None,
     checkpoint: Any = None,
@@ -205,7 +206,7 @@ def wire(
         store=ResultStore(rows.n),
         events=Events(tally, events.append, *observers),
         asker=Asker(PROMPT, "m", sampling or Sampling(), nonce="n0"),
-        share=governor.join(cap),
+        share=governor.join(cap, rpm=rpm),
         governor=governor,
         backend=provider,
         checkpoint=checkpoint,

@@ -18,10 +18,9 @@ from tests.kits.left_loops import leaves_a_loop
 
 
 async def go(governor, name, n, provider, rpm=None):
-    wired = wire(numbered(n, name), provider, governor=governor, in_flight=InFlight(), cap=8)
-    wired.parts.share.rpm = rpm
-    with governor.lock:
-        governor._expect(1)
+    wired = wire(
+        numbered(n, name), provider, governor=governor, in_flight=InFlight(), cap=8, rpm=rpm
+    )
     return await wired.run()
 
 

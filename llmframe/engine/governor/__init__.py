@@ -21,7 +21,7 @@ def governor_for(
 ) -> Governor:
     """The process's governor of this endpoint, key and model; the key itself is not kept.
 
-    dialect: how requests are to be written at first, as far as that is known before any.
+    dialect: of the first request, as far as it is known before any.
     """
     scope = (endpoint, hashlib.blake2b(api_key.encode(), digest_size=16).digest(), model)
     with _lock:

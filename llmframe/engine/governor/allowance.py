@@ -1,4 +1,4 @@
-"""One limit a minute: what the person and the provider say it is, and what of it is used."""
+"""One limit a minute, from the person or the provider, and how much of it is used."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from llmframe.engine.governor.gcra import SHARE, Gcra
 if TYPE_CHECKING:
     from llmframe.engine.governor.headers import Quota
 
-LOW = 0.05  # share of the most ever left, below which the provider's count is looked at
+LOW = 0.05  # share of the most ever left, below which the provider's count matters
 OTHERS = 0.10  # share of the limit that must be missing from our own count
 BRAKE = 0.5  # of the rate, while somebody else spends the key
 MINUTE = 60
@@ -44,53 +44,52 @@ class Allowance:
         self._asked: float | None = None
         self._named: float | None = None
         self._used = LastMinute()
-        self._braked_until = float("-inf")
+        self._brake_ends: float | None = None
         self._most_left = 0.0
 
     @property
     def per_minute(self) -> float | None:
-        """The limit as it was said, None while nothing is known."""
+        """The limit as the person or the provider gives it, None while nothing is known."""
         known = [limit for limit in (self._asked, self._named) if limit is not None]
         return min(known, default=None)
 
     @property
     def is_named(self) -> bool:
-        """Whether the provider said it, not the person."""
+        """Whether the limit is the provider's, not the person's."""
         return self._named is not None and self.per_minute == self._named
 
     def ask(self, per_minute: float | None) -> None:
-        """What the person asks for, None for nothing."""
+        """Take the person's limit, None for none."""
         self._asked = per_minute
         self._retune()
 
     def name(self, quota: Quota, now: float) -> None:
-        """What a response said; a changed limit counts at once.
-
-        What is left is a brake only: very little, while we used much less, means that
-        somebody else spends the same key; then half the rate until the reset.
-        """
+        """Take the limit of a response; a changed one counts at once."""
         if quota.limit != self._named:
             self._named = quota.limit
             self._retune()
         if quota.remaining is None:
             return
+        # What remains is a brake only: very little, while we used much less, means that
+        # somebody else spends the same key; then half the rate until the reset.
         self._most_left = max(self._most_left, quota.remaining)  # a bucket may be small
         if quota.remaining >= LOW * self._most_left:
             return
         ours = quota.limit - self._used.total(now)
-        if ours - quota.remaining > OTHERS * quota.limit and now >= self._braked_until:
-            self._braked_until = now + (quota.reset or 1.0)
+        braked = self._brake_ends is not None and now < self._brake_ends
+        if ours - quota.remaining > OTHERS * quota.limit and not braked:
+            self._brake_ends = now + (quota.reset or 1.0)
             self._retune()
 
     def wait(self, now: float) -> float:
         """Seconds until the next request is due."""
-        if self._braked_until <= now and self._braked_until > 0:
-            self._braked_until = float("-inf")
-            self._retune()
         return self._gcra.wait(now)
 
     def reserve(self, now: float, weight: float) -> None:
         """A request of this weight leaves."""
+        if self._brake_ends is not None and self._brake_ends <= now:
+            self._brake_ends = None
+            self._retune()
         self._gcra.reserve(now, weight)
         self._used.add(now, weight)
 
@@ -101,5 +100,6 @@ class Allowance:
     def _retune(self) -> None:
         rates = [self._asked, None if self._named is None else self._named * SHARE]
         rate = min((r for r in rates if r is not None), default=None)
-        share = BRAKE if self._braked_until > 0 else 1.0
-        self._gcra.set_rate(None if rate is None else rate * share)
+        if rate is not None and self._brake_ends is not None:
+            rate *= BRAKE
+        self._gcra.set_rate(rate)

@@ -1,4 +1,4 @@
-"""What an endpoint understands: response formats and parameters, found out once, not per row."""
+"""Which request dialect an endpoint understands, found out once, not per row."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from llmframe.providers.dialect import FULL_DIALECT, Dialect
 
-STREAK = 3  # refusals in a row of what has worked before: then it is believed
+STREAK = 3  # refusals in a row of what has worked before, until it is dropped
 
 
 class DialectFallback:
@@ -20,44 +20,41 @@ class DialectFallback:
         self._server_errors = 0
 
     def begin_at(self, dialect: Dialect) -> None:
-        """What is known before the first request; what was found out stays."""
+        """Take what is known before the first request; what was found out stays."""
         if self.dialect == FULL_DIALECT and not self.known:
             self.dialect = dialect
 
     def succeeded(self, dialect: Dialect) -> None:
-        """A request written so was answered."""
+        """A request in this dialect was answered."""
         self.known = True
         self._worked.add(dialect)
         self._streak = 0
 
     def refused(
-        self, dialect: Dialect, param: str | None, said: str, given: frozenset[str] = frozenset()
+        self,
+        dialect: Dialect,
+        param: str | None,
+        message: str,
+        given: frozenset[str] = frozenset(),
     ) -> bool:
-        """A request written so got a 400; tells whether to send it again, written anew.
-
-        A request of an older dialect is always sent again. What has worked before is given up
-        only after three refusals in a row.
-        """
-        if dialect != self.dialect:
+        """A request in this dialect got a 400; True if it should be sent again, rewritten."""
+        if dialect != self.dialect:  # an older one: the fallback has happened meanwhile
             return True
-        lower = dialect.below(param, said, given)
+        lower = dialect.below(param, message, given)
         if lower is None:
             return False
         self._streak += 1
         if dialect in self._worked and self._streak < STREAK:
-            return False
+            return False  # it has worked: one 400 may be about the row
         self._streak = 0
         self.dialect = lower
         return True
 
     def broke(self, dialect: Dialect) -> None:
-        """The server answered a probe with a 5xx: the second under a schema tries without."""
+        """The server answered with a 5xx: two before any answer try without the schema."""
         if self.known:
             return
         self._server_errors += 1
-        if (
-            dialect == self.dialect
-            and dialect.response_format == "json_schema"
-            and self._server_errors == 2
-        ):
+        under_schema = dialect == self.dialect and dialect.response_format == "json_schema"
+        if under_schema and self._server_errors == 2:
             self.dialect = replace(dialect, response_format="json_object")

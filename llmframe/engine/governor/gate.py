@@ -1,7 +1,7 @@
 """What may be sent now: limit, pause, outage and rates, as one state machine.
 
 Synchronous, without lock or clock of its own: the governor calls it under its lock and
-says what time it is.
+passes the time.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
     from llmframe.results import Usage
 
-PROBE = 3.0  # seconds that all others wait for the first answer, at most
-KNOCK = 0.5  # seconds between two requests while there is nobody to answer
+FIRST_ANSWER = 3.0  # seconds that all others wait for the first answer, at most
+RECONNECT = 0.5  # seconds between two requests while nobody answers
 KEY_AGAIN = 1.0  # seconds until a key that was refused after successes is tried once more
-BUSY = 0.8  # share of the limit on the wire, from which a completion tells about the limit
+BUSY = 0.8  # share of the limit on the wire, from which a completion teaches the limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Ticket:
     """One request on the wire.
 
     alone: nothing else was on the wire when it was sent. size: UTF-8 bytes of its prompt.
-    tokens: reserved for it. look: nothing gets through, and it is to find out whether it does.
+    tokens: reserved for it. probe: it is a health probe in an outage, not a row.
     """
 
     sent_at: float
@@ -43,7 +43,7 @@ class Ticket:
     alone: bool
     size: int = 0
     tokens: float = 0.0
-    look: bool = False
+    probe: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Binding:
 
     pause: seconds left of the pause. outage: the pause is for one. on_wire, limit: requests
     that are, and may be. requests, tokens: seconds until the next is due by the limits a
-    minute; rpm, tpm: those limits; named: the provider said them. probing: the first
+    minute; rpm, tpm: those limits; named: they come from the provider. probing: the first
     answer is awaited.
     """
 
@@ -71,25 +71,25 @@ class Binding:
 class Gate:
     """One provider's limits as far as they are known.
 
-    jitter: for pauses that the provider does not name; full jitter when None.
+    jitter: for pauses without a Retry-After; full jitter when None.
     """
 
     def __init__(self, jitter: Callable[[float], float] | None = None) -> None:
         self.pause = Pause(jitter)
+        self.outage = Outage()
         self.dialects = DialectFallback()
         self.meter = TokenMeter()
+        self.requests = Allowance()
+        self.tokens = Allowance()
         self.successes = 0
         self.refusals = 0
         self.succeeded_at = float("-inf")
         self.refused_at = float("-inf")
-        self.requests = Allowance()
-        self.tokens = Allowance()
         self._limiter = Limiter(1, 1)
         self._climb: Climb | None = None
-        self._outage = Outage()
         self._key_doubted: int | None = None  # epoch whose requests decide
         self._first_sent: float | None = None
-        self._knock_at: float | None = None
+        self._reconnect_at: float | None = None  # set while nobody has ever answered
         self._on_wire = 0
 
     @property
@@ -112,47 +112,39 @@ class Gate:
         else:
             self._climb.ceiling = self._limiter.ceiling
 
+    # -- may one more leave? ------------------------------------------------------
+
     def is_open(self, now: float) -> bool:
         """Whether one more request may leave."""
-        return (
-            self._on_wire < self.limit
-            and (self._on_wire == 0 or self._probing(now) <= TINY)
-            and self._knocking(now) <= TINY
-            and self.pause.wait(now, self.limit) <= TINY
-            and self.requests.wait(now) <= TINY
-            and self.tokens.wait(now) <= TINY
-        )
+        return self._on_wire < self.limit and self._longest_wait(now) <= TINY
 
     def wait(self, now: float) -> float:
         """Seconds until time alone may open it; 0 when only an answer can."""
-        waits = (
+        if self._on_wire >= self.limit:
+            return 0.0
+        longest = self._longest_wait(now)
+        return 0.0 if longest <= TINY or math.isinf(longest) else longest
+
+    def _longest_wait(self, now: float) -> float:
+        return max(
             self.pause.wait(now, self.limit),
             self.requests.wait(now),
             self.tokens.wait(now),
-            self._knocking(now),
-            self._probing(now) if self._on_wire else 0.0,
+            0.0 if self._reconnect_at is None else self._reconnect_at - now,
+            self._first_answer_wait(now) if self._on_wire else 0.0,
         )
-        longest = max(waits)
-        full = self._on_wire >= self.limit
-        return 0.0 if full or longest <= TINY or math.isinf(longest) else longest
 
-    def _probing(self, now: float) -> float:
-        """Seconds that the first answer is still waited for: it tells what is understood."""
-        if self._first_sent is None or (self.dialects.known and self._knock_at is None):
+    def _first_answer_wait(self, now: float) -> float:
+        """Seconds that all others wait for the first answer, which shows what is understood."""
+        if self._first_sent is None or (self.dialects.known and self._reconnect_at is None):
             return 0.0
-        return max(0.0, self._first_sent + PROBE - now)
+        return max(0.0, self._first_sent + FIRST_ANSWER - now)
 
-    def _knocking(self, now: float) -> float:
-        """Seconds until it may be tried again whether there is anybody."""
-        return 0.0 if self._knock_at is None else max(0.0, self._knock_at - now)
+    def advance(self, now: float) -> None:
+        """Let time pass up to now."""
+        self.pause.advance(now)
 
-    def nobody_there(self, now: float) -> None:
-        """The request reached nobody, or nobody that is the API; was there ever an answer?
-
-        If not, one request at a time finds out, so that few texts go to who is not meant.
-        """
-        if not self.successes:
-            self._first_sent, self._knock_at = now, now + KNOCK
+    # -- a request's way ----------------------------------------------------------
 
     def send(self, now: float, size: int) -> Ticket:
         """Put a request with a prompt of so many bytes on the wire."""
@@ -161,8 +153,8 @@ class Gate:
             self._first_sent = now
         self.requests.reserve(now, 1.0)
         self.tokens.reserve(now, tokens)
-        alone, look = self._on_wire == 0, self._outage.is_ours
-        ticket = Ticket(now, self.pause.epoch, alone, size, tokens, look)
+        alone = self._on_wire == 0
+        ticket = Ticket(now, self.pause.epoch, alone, size, tokens, self.outage.is_ours)
         self._on_wire += 1
         self.pause.sent(now)
         self._limiter.sent(self._on_wire)
@@ -171,7 +163,7 @@ class Gate:
     def take_off(self, ticket: Ticket) -> None:
         """A request is off the wire, whatever came of it; its reservation stays."""
         self._on_wire -= 1
-        self.pause.gave_up(ticket.epoch)
+        self.pause.taken_off(ticket.epoch)
 
     def never_sent(self, ticket: Ticket) -> None:
         """The lease was not used: what was reserved comes back."""
@@ -183,11 +175,10 @@ class Gate:
         was_busy = self._on_wire + 1 >= BUSY * self.limit
         self.successes += 1
         self.succeeded_at = now
-        self._knock_at = None
-        epoch = self.pause.epoch if self._outage.is_on else ticket.epoch
-        self._outage.got_through(ticket.sent_at)
+        # in an outage any answer ends the pause, even to what was sent before it
+        epoch = self.pause.epoch if self.outage.is_on else ticket.epoch
+        self._got_through(ticket)
         self.pause.succeeded(epoch, now, now - ticket.sent_at)
-        self._key_is_good(ticket)
         if usage is not None and usage.tokens_in > 0:
             self.meter.learn(ticket.size, usage)
             self.tokens.settle(usage.tokens_in + usage.tokens_out - ticket.tokens)
@@ -197,16 +188,12 @@ class Gate:
             self._climb.completed(ticket.sent_at, now)
 
     def refused(self, ticket: Ticket, now: float, retry_after: float | None) -> None:
-        """The provider refused a request; retry_after: seconds it asks to wait, if it says.
-
-        One that was sent before the last pause began tells nothing new about the limit.
-        """
+        """The provider refused a request; retry_after: seconds it asks to wait, if any."""
         self.refusals += 1
         self.refused_at = now
-        self._knock_at = None
-        self._outage.got_through(ticket.sent_at)
-        self._key_is_good(ticket)
+        self._got_through(ticket)
         self.tokens.settle(-ticket.tokens)
+        # what was sent before the last pause began teaches nothing new about the limit
         if ticket.epoch == self.pause.epoch:
             if self._climb is not None:  # from here on refusals teach the limit
                 self._limiter.begin_at(self._climb.limit)
@@ -215,56 +202,46 @@ class Gate:
                 self._limiter.refused(now, ticket.sent_at)
         self.pause.refused(now, ticket.epoch, retry_after, now - ticket.sent_at)
 
-    def lost(self, ticket: Ticket, now: float, left: float = math.inf) -> bool:
-        """A 5xx, a lost connection or a time-out; tells whether that is no fault of its row.
-
-        left: rows of its run that are not done.
-        """
-        sure = self._outage.is_sure
-        begins = self._outage.failed(
-            now, ticket.sent_at, self.limit, left, answered=self.successes > 0
-        )
-        if begins or (self._outage.is_on and ticket.epoch == self.pause.epoch):
-            self._ask_one(now, self._outage.next_look())
-        return sure
-
-    @property
-    def streak(self) -> int:
-        """Which time it is that nothing gets through."""
-        return self._outage.streak
-
-    def was_outage(self, streak: int) -> bool:
-        """Whether that time it was an outage."""
-        return self._outage.was_sure(streak)
-
-    def lost_for(self, now: float) -> float:
-        """Seconds since nothing gets through; 0 while something does."""
-        return 0.0 if self._outage.since is None else now - self._outage.since
-
-    def key_refused(self, ticket: Ticket, now: float) -> bool:
-        """The key was not accepted; tells whether that may be a mistake that passes.
-
-        It may after a success: then one request leaves alone, and it decides.
-        """
-        self._outage.got_through(ticket.sent_at)
-        decides = self._key_doubted is not None and ticket.epoch >= self._key_doubted
-        if decides or not self.successes:
-            return False
-        if self._key_doubted is None:
-            self._ask_one(now, KEY_AGAIN)
-            self._key_doubted = self.pause.epoch
-        return True
-
-    def _ask_one(self, now: float, seconds: float) -> None:
-        """After so many seconds one request may leave; no other before it is answered."""
-        self.pause.look_later(now, self.pause.epoch, seconds)
-
-    def _key_is_good(self, ticket: Ticket) -> None:
+    def _got_through(self, ticket: Ticket) -> None:
+        """Somebody is there, and knows the key: so there is no outage, and no bad key."""
+        self._reconnect_at = None
+        self.outage.got_through(ticket.sent_at)
         if self._key_doubted is not None and ticket.epoch >= self._key_doubted:
             self._key_doubted = None
 
+    def lost(self, ticket: Ticket, now: float, left: float = math.inf) -> bool:
+        """A 5xx, a lost connection or a time-out; True if that is no fault of its row.
+
+        left: rows of its run that are not done.
+        """
+        sure = self.outage.is_sure
+        begins = self.outage.failed(
+            now, ticket.sent_at, self.limit, left, answered=self.successes > 0
+        )
+        if begins or (self.outage.is_on and ticket.epoch == self.pause.epoch):
+            self.pause.probe_in(self.outage.plan_probe(), now, self.pause.epoch)
+        return sure
+
+    def nobody_there(self, now: float) -> None:
+        """The request reached nobody, or nobody that is the API."""
+        # Until the first answer one request at a time finds out whether anybody is there, so
+        # that few texts go to a server that they are not meant for.
+        if not self.successes:
+            self._first_sent, self._reconnect_at = now, now + RECONNECT
+
+    def key_refused(self, ticket: Ticket, now: float) -> bool:
+        """The key was not accepted; True if that may be a mistake that passes."""
+        self.outage.got_through(ticket.sent_at)
+        decides = self._key_doubted is not None and ticket.epoch >= self._key_doubted
+        if decides or not self.successes:
+            return False
+        if self._key_doubted is None:  # after a success: one request leaves alone, and decides
+            self.pause.probe_in(KEY_AGAIN, now, self.pause.epoch)
+            self._key_doubted = self.pause.epoch
+        return True
+
     def read_headers(self, headers: Iterable[tuple[bytes, bytes]], now: float) -> None:
-        """Take over what a response says of the limits."""
+        """Take over the limits in a response's headers."""
         quotas = read_quotas(headers)
         for unit, allowance in (("requests", self.requests), ("tokens", self.tokens)):
             if unit in quotas:
@@ -274,7 +251,7 @@ class Gate:
         """What binds right now."""
         return Binding(
             pause=self.pause.left(now),
-            outage=self._outage.is_on,
+            outage=self.outage.is_on,
             on_wire=self._on_wire,
             limit=self.limit,
             requests=self.requests.wait(now),
@@ -282,5 +259,5 @@ class Gate:
             rpm=self.requests.per_minute,
             tpm=self.tokens.per_minute,
             named=self.requests.is_named or self.tokens.is_named,
-            probing=self._probing(now) > 0,
+            probing=self._first_answer_wait(now) > 0,
         )

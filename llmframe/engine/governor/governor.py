@@ -1,8 +1,7 @@
 """How fast: who may send now, decided for all runs of one endpoint, key and model.
 
-One lock, a gate, and the runs' shares. A lease comes back when the attempt ends, when the
-run leaves, when its loop is found to be gone, or when the waiter was cancelled after the
-grant. Nothing is held while waiting.
+A lease comes back when the attempt ends, when its run leaves, when the loop of its run is
+gone, or when the waiter was cancelled after the grant. Nothing is held while waiting.
 """
 
 from __future__ import annotations
@@ -15,8 +14,9 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from llmframe.engine.governor.gate import Binding, Gate
+from llmframe.engine.governor.port import LoopPort
 from llmframe.engine.governor.repeats import RepeatBudget
-from llmframe.engine.governor.share import Lease, Share
+from llmframe.engine.governor.share import Lease, Share, Waiter
 from llmframe.system.loops import loops
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 FIRST_LIMIT_AUTO = 20  # requests at once while nothing is known
 FIRST_LIMIT = 50  # the same when the person asked for more
 AUTO_CAP = 512
+WATCH = 1.0  # seconds between two checks whether another run's loop was closed with its leases
 
 
 class Governor:
@@ -41,10 +42,203 @@ class Governor:
         self, clock: Callable[[], float] = time.monotonic, gate: Gate | None = None
     ) -> None:
         self.clock = clock
-        self.lock = threading.RLock()
+        # reentrant: the garbage collector may end an abandoned run while its thread holds it
+        self._lock = threading.RLock()
         self._gate = gate or Gate()
         self._repeats = RepeatBudget()
-        self._shares: deque[Share] = deque()
+        self._shares: deque[Share] = deque()  # the next to be served first
+
+    # -- a run's share ------------------------------------------------------------
+
+    def join(
+        self,
+        cap: int | None,
+        *,
+        rpm: float | None = None,
+        tpm: float | None = None,
+        at_once: int | None = None,
+    ) -> Share:
+        """A share for a run on the running loop; cap, rpm and tpm as in Share.
+
+        at_once: requests that the server works on at once, where that is known.
+        """
+        share = Share(port=LoopPort(self._on_timer), cap=cap, rpm=rpm, tpm=tpm)
+        with self._lock:
+            self._shares.append(share)
+            auto = at_once or FIRST_LIMIT_AUTO
+            self._expect(auto if cap is None else min(cap, FIRST_LIMIT))
+        return share
+
+    async def acquire(self, share: Share, size: int = 0) -> Lease | None:
+        """Wait in turn for a lease for a prompt of so many bytes; None once the share is closed."""
+        with self._lock:
+            if share.closed:
+                return None
+            waiter = Waiter(share.port.loop.create_future(), size)
+            share.queue.append(waiter)
+            self._pump()
+        try:
+            lease = await waiter.granted
+        except asyncio.CancelledError:
+            self._abandon(share, waiter)
+            raise
+        if lease is not None and lease.share.closed:  # closed between the grant and now
+            self.give_back(lease)
+            return None
+        return lease
+
+    def hold(self, share: Share) -> None:
+        """Grant the run nothing more until resume: the person's pause."""
+        with self._lock:
+            share.held = True
+
+    def resume(self, share: Share) -> None:
+        """Grant the run leases again."""
+        with self._lock:
+            share.held = False
+            self._pump()
+
+    def close(self, share: Share) -> None:
+        """Grant nothing any more and send the waiting away; leases stay until they end."""
+        with self._lock:
+            share.closed = True
+            waiting, share.queue = share.queue, deque()
+        for waiter in waiting:
+            share.port.call(self._deliver, waiter, None)
+
+    def leave(self, share: Share) -> None:
+        """The run has ended: close its share and take back its leases."""
+        self.close(share)
+        with self._lock:
+            self._remove(share)
+            self._pump()
+        share.on_hopeless = None
+        share.port.cancel_timer()
+
+    def limit_of(self, share: Share) -> int:
+        """Requests that the run may have on the wire now."""
+        with self._lock:
+            limit = self._gate.limit
+        return limit if share.cap is None else min(limit, share.cap)
+
+    def abort_all(self, verdict: Verdict) -> None:
+        """Hopeless: every run that has joined sends nothing more."""
+        with self._lock:
+            doomed = [share for share in tuple(self._shares) if not share.closed]
+        for share in doomed:
+            self.close(share)
+            if share.on_hopeless is not None:
+                share.port.call(share.on_hopeless, verdict)
+
+    # -- how an attempt ended -----------------------------------------------------
+
+    def release(
+        self,
+        lease: Lease,
+        *,
+        answered: bool = False,
+        clean: bool = False,
+        usage: Usage | None = None,
+    ) -> None:
+        """The attempt has ended.
+
+        answered: the provider gave an answer; clean: at the row's first attempt; usage:
+        what it took.
+        """
+        with self._lock:
+            if self._take_back(lease) and answered:
+                self._gate.succeeded(lease.ticket, self.clock(), usage, clean=clean)
+            self._pump()
+
+    def give_back(self, lease: Lease) -> None:
+        """The lease was not used."""
+        with self._lock:
+            if self._take_back(lease):
+                self._gate.never_sent(lease.ticket)
+            self._pump()
+
+    def refuse(self, lease: Lease, retry_after: float | None, *, counts: bool = True) -> None:
+        """The attempt has ended with a refusal.
+
+        retry_after: seconds the provider asks to wait. counts: False for a row that is
+        refused again and again while others succeed: its refusals pause nobody.
+        """
+        with self._lock:
+            if self._take_back(lease) and counts:
+                self._gate.refused(lease.ticket, self.clock(), retry_after)
+            self._pump()
+
+    def lose(self, lease: Lease, *, left: float = math.inf, counts: bool = True) -> bool:
+        """The attempt was lost (5xx, connection, time-out); True if an outage is to blame.
+
+        left: rows of the run that are not done. counts: False while nobody has ever answered.
+        """
+        with self._lock:
+            ours, outage = self._take_back(lease), False
+            if ours and counts:
+                outage = self._gate.lost(lease.ticket, self.clock(), left)
+            elif ours:
+                self._gate.nobody_there(self.clock())
+            self._pump()
+            return outage
+
+    def key_refused(self, lease: Lease) -> bool:
+        """The key was not accepted; True to try once more, alone, False if it is hopeless."""
+        with self._lock:
+            again = self._take_back(lease) and self._gate.key_refused(lease.ticket, self.clock())
+            self._pump()
+            return again
+
+    def read_headers(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """Take over the limits in a response's headers."""
+        with self._lock:
+            self._gate.read_headers(headers, self.clock())
+
+    # -- how requests are written -------------------------------------------------
+
+    @property
+    def dialect(self) -> Dialect:
+        """The dialect of the next request."""
+        return self._gate.dialects.dialect
+
+    def begin_at(self, dialect: Dialect) -> None:
+        """Write the first request in this dialect; nothing changes once one was answered."""
+        with self._lock:
+            self._gate.dialects.begin_at(dialect)
+
+    def understood(self, dialect: Dialect) -> None:
+        """A request in this dialect was answered."""
+        with self._lock:
+            is_first = not self._gate.dialects.known
+            self._gate.dialects.succeeded(dialect)
+            if is_first:  # all others were waiting for it
+                self._pump()
+
+    def misunderstood(
+        self, dialect: Dialect, param: str | None, message: str, given: frozenset[str]
+    ) -> bool:
+        """A request in this dialect got a 400; True if it should be sent again, rewritten."""
+        with self._lock:
+            return self._gate.dialects.refused(dialect, param, message, given)
+
+    def broke(self, dialect: Dialect) -> None:
+        """The server answered a request in this dialect with a 5xx."""
+        with self._lock:
+            self._gate.dialects.broke(dialect)
+
+    # -- repeats ------------------------------------------------------------------
+
+    def earn_repeats(self) -> None:
+        """A row's first request leaves: it pays into the budget of repeats."""
+        with self._lock:
+            self._repeats.earn()
+
+    def take_repeat(self) -> float:
+        """Take one repeat from the budget of all runs; seconds until it may be sent."""
+        with self._lock:
+            return self._repeats.take(self.clock())
+
+    # -- what is known ------------------------------------------------------------
 
     @property
     def successes(self) -> int:
@@ -63,204 +257,80 @@ class Governor:
 
     @property
     def quiet(self) -> float:
-        """Seconds since a request was answered."""
+        """Seconds since a request was answered; inf if none ever was."""
         return self.clock() - self._gate.succeeded_at
 
     @property
-    def has_many_loops(self) -> bool:
-        """Whether runs of several loops are seated. Under the lock."""
-        return len({id(share.loop) for share in tuple(self._shares)}) > 1
-
-    def join(
-        self,
-        cap: int | None,
-        *,
-        rpm: float | None = None,
-        tpm: float | None = None,
-        at_once: int | None = None,
-    ) -> Share:
-        """A share for a run on the running loop.
-
-        cap: the most requests this run may have on the wire; None finds its own.
-        rpm, tpm: requests and tokens a minute that the person allows; None learns them.
-        at_once: requests that the server works on at once, where that is known.
-        """
-        share = Share(self, asyncio.get_running_loop(), cap, rpm=rpm, tpm=tpm)
-        with self.lock:
-            self._shares.append(share)
-            auto = at_once or FIRST_LIMIT_AUTO
-            self._expect(auto if cap is None else min(cap, FIRST_LIMIT))
-        return share
-
-    def leave(self, share: Share) -> None:
-        """Take a share away with all its leases."""
-        with self.lock:
-            self._remove(share)
-            self.pump()
-
-    def grant(self, share: Share, size: int, now: float) -> Lease | None:
-        """A lease for a prompt of so many bytes, if it may leave now. Under the lock."""
-        if not share.wants_more() or not self._gate.is_open(now):
-            return None
-        lease = Lease(share, self._gate.send(now, size))
-        share.leases.add(lease)
-        return lease
-
-    def release(
-        self,
-        lease: Lease,
-        *,
-        answered: bool = False,
-        clean: bool = False,
-        usage: Usage | None = None,
-    ) -> None:
-        """The attempt has ended.
-
-        answered: the provider gave an answer; clean: at the row's first attempt; usage:
-        what it took.
-        """
-        with self.lock:
-            if self._take_back(lease) and answered:
-                self._gate.succeeded(lease.ticket, self.clock(), usage, clean=clean)
-            self.pump()
-
-    def give_back(self, lease: Lease) -> None:
-        """The lease was not used."""
-        with self.lock:
-            if self._take_back(lease):
-                self._gate.never_sent(lease.ticket)
-            self.pump()
-
-    def lose(self, lease: Lease, *, left: float = math.inf, counts: bool = True) -> bool:
-        """The attempt was lost: 5xx, connection, time-out. Tells whether an outage took it.
-
-        left: rows of the run that are not done. counts: False while nobody has ever answered.
-        """
-        with self.lock:
-            ours, outage = self._take_back(lease), False
-            if ours and counts:
-                outage = self._gate.lost(lease.ticket, self.clock(), left)
-            elif ours:
-                self._gate.nobody_there(self.clock())
-            self.pump()
-            return outage
-
-    def key_refused(self, lease: Lease) -> bool:
-        """The key was not accepted. Tells whether to try once more, alone; else it is hopeless."""
-        with self.lock:
-            again = self._take_back(lease) and self._gate.key_refused(lease.ticket, self.clock())
-            self.pump()
-            return again
-
-    @property
     def lost_for(self) -> float:
-        """Seconds since nothing gets through; 0 while something does."""
-        with self.lock:
-            return self._gate.lost_for(self.clock())
+        """Seconds since an outage began; 0 outside one."""
+        with self._lock:
+            return self._gate.outage.lasts(self.clock())
 
     @property
     def streak(self) -> int:
-        """Which time it is that nothing gets through; asked right after a loss."""
-        return self._gate.streak
+        """The number of the latest series of losses; asked right after a loss."""
+        return self._gate.outage.streak
 
     def was_outage(self, streak: int) -> bool:
-        """Whether that time it was an outage, as far as is known by now."""
-        return self._gate.was_outage(streak)
-
-    def earn_repeats(self) -> None:
-        """A row's first request leaves: it pays into the budget of repeats."""
-        with self.lock:
-            self._repeats.sent()
-
-    def repeat_wait(self) -> float:
-        """Take one repeat from the budget of all runs; seconds until it may be sent."""
-        with self.lock:
-            return self._repeats.wait(self.clock())
-
-    def read_headers(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
-        """Take over what a response says of the limits."""
-        with self.lock:
-            self._gate.read_headers(headers, self.clock())
-
-    def begin_at(self, dialect: Dialect) -> None:
-        """Write the first request so; nothing changes once one was sent."""
-        with self.lock:
-            self._gate.dialects.begin_at(dialect)
-
-    @property
-    def dialect(self) -> Dialect:
-        """How requests are to be written."""
-        return self._gate.dialects.dialect
-
-    def understood(self, dialect: Dialect) -> None:
-        """A request written so was answered."""
-        if not self._gate.dialects.known:
-            with self.lock:
-                self._gate.dialects.succeeded(dialect)
-                self.pump()
-        else:
-            self._gate.dialects.succeeded(dialect)
-
-    def misunderstood(
-        self, dialect: Dialect, param: str | None, said: str, given: frozenset[str]
-    ) -> bool:
-        """A request written so got a 400; tells whether to send it again, written anew."""
-        with self.lock:
-            return self._gate.dialects.refused(dialect, param, said, given)
-
-    def broke(self, dialect: Dialect) -> None:
-        """The server answered a request written so with a 5xx."""
-        with self.lock:
-            self._gate.dialects.broke(dialect)
+        """Whether that series of losses was an outage, as far as is known by now."""
+        return self._gate.outage.was_sure(streak)
 
     def expected(self, size: int) -> tuple[float, float]:
         """Tokens that a prompt of so many bytes and nine of ten answers take."""
-        with self.lock:
+        with self._lock:
             return self._gate.meter.tokens_in(size), self._gate.meter.high_out
 
-    def refuse(self, lease: Lease, retry_after: float | None, *, counts: bool = True) -> None:
-        """The attempt has ended with a refusal.
+    def binding(self) -> Binding:
+        """What binds right now."""
+        with self._lock:
+            return self._gate.binding(self.clock())
 
-        retry_after: seconds the provider asks to wait. counts: False for a row that is
-        refused again and again while others succeed: its refusals pause nobody.
-        """
-        with self.lock:
-            if self._take_back(lease) and counts:
-                self._gate.refused(lease.ticket, self.clock(), retry_after)
-            self.pump()
+    # -- under the lock -----------------------------------------------------------
 
-    def abort_all(self, verdict: Verdict) -> None:
-        """Hopeless: every run that is seated now sends nothing more."""
-        with self.lock:
-            doomed = [share for share in tuple(self._shares) if not share.closed]
-        for share in doomed:
-            share.abort_all(verdict)
-
-    def pump(self) -> None:
-        """Grant what can be granted: one lease a share in turn. Under the lock.
-
-        All at one moment: what becomes due between two looks would be neither granted nor
-        waited for.
-        """
+    def _pump(self) -> None:
+        """Grant what can be granted, one lease a share in turn, then set the timers."""
+        # One moment for all: what becomes due between two readings of the clock would be
+        # neither granted nor waited for.
         now = self.clock()
-        gone = [share for share in tuple(self._shares) if loops.is_gone(share.loop)]
-        for share in gone:
-            self._take_off(share)
-            if share.loop.is_closed():
-                self._remove(share)
+        self._gate.advance(now)
+        gone = self._take_off_gone()
         idle = 0
         while idle < len(self._shares):
             share = self._shares[0]
             self._shares.rotate(-1)
-            idle = 0 if share not in gone and share.serve(now) else idle + 1
-        for share in tuple(self._shares):
-            if share not in gone:
-                share.arm(now)
+            idle = 0 if share not in gone and self._grant(share, now) else idle + 1
+        waiting = [share for share in tuple(self._shares) if share.queue and share not in gone]
+        if not waiting:
+            return
+        wait = self._gate.wait(now)
+        if len({id(share.port.loop) for share in tuple(self._shares)}) > 1:
+            wait = min(wait or WATCH, WATCH)  # a loop that is closed tells nobody
+        if wait > 0:
+            for share in waiting:
+                share.port.wake_in(wait)
 
-    def binding(self) -> Binding:
-        """What binds right now."""
-        with self.lock:
-            return self._gate.binding(self.clock())
+    def _grant(self, share: Share, now: float) -> bool:
+        """Grant one lease to the first in the share's queue; False if that cannot be now."""
+        queue = share.queue
+        while queue and queue[0].granted.done():  # cancelled
+            queue.popleft()
+        if not (queue and share.may_send and self._gate.is_open(now)):
+            return False
+        waiter = queue.popleft()
+        lease = Lease(share, self._gate.send(now, waiter.size))
+        share.leases.add(lease)
+        share.port.call(self._deliver, waiter, lease)
+        return True
+
+    def _take_off_gone(self) -> list[Share]:
+        """The shares whose loops are gone; what they have leased is no longer on the wire."""
+        gone = [share for share in tuple(self._shares) if loops.is_gone(share.port.loop)]
+        for share in gone:
+            if share.port.loop.is_closed():
+                self._remove(share)
+            else:  # a loop that stands still may go on, and then its share is served again
+                self._take_off(share)
+        return gone
 
     def _remove(self, share: Share) -> None:
         if share in self._shares:
@@ -270,12 +340,19 @@ class Governor:
             self._expect(1)
 
     def _take_off(self, share: Share) -> None:
-        """What the share has leased is no longer on the wire."""
         while share.leases:
             self._gate.take_off(share.leases.pop().ticket)
 
+    def _take_back(self, lease: Lease) -> bool:
+        """Take a request off the wire; False if its run has left in the meantime."""
+        if lease not in lease.share.leases:
+            return False
+        lease.share.leases.remove(lease)
+        self._gate.take_off(lease.ticket)
+        return True
+
     def _expect(self, first: int) -> None:
-        """Tell the gate what the seated runs want: the strictest limits hold for all."""
+        """Pass on to the gate what all runs want: the strictest rates hold for all."""
         shares = tuple(self._shares)
         finds_own = any(share.cap is None for share in shares)
         wanted = sum(auto_cap() if share.cap is None else share.cap for share in shares)
@@ -283,16 +360,28 @@ class Governor:
         self._gate.requests.ask(min((s.rpm for s in shares if s.rpm is not None), default=None))
         self._gate.tokens.ask(min((s.tpm for s in shares if s.tpm is not None), default=None))
 
-    def _take_back(self, lease: Lease) -> bool:
-        if lease not in lease.share.leases:
-            return False  # the run has left in the meantime
-        lease.share.leases.remove(lease)
-        self._gate.take_off(lease.ticket)
-        return True
+    # -- on the loop of the share -------------------------------------------------
 
-    def wait(self, now: float) -> float:
-        """Seconds until time alone may allow the next request. Under the lock."""
-        return self._gate.wait(now)
+    def _on_timer(self) -> None:
+        with self._lock:
+            self._pump()
+
+    def _deliver(self, waiter: Waiter, lease: Lease | None) -> None:
+        if not waiter.granted.done():
+            waiter.granted.set_result(lease)
+        elif lease is not None:  # cancelled while the grant was on its way from another thread
+            self.give_back(lease)
+
+    def _abandon(self, share: Share, waiter: Waiter) -> None:
+        """A cancelled waiter gives back what it was granted, or leaves the queue."""
+        if waiter.granted.done() and not waiter.granted.cancelled():
+            lease = waiter.granted.result()
+            if lease is not None:
+                self.give_back(lease)
+            return
+        with self._lock:
+            if waiter in share.queue:
+                share.queue.remove(waiter)
 
 
 def auto_cap() -> int:

@@ -17,14 +17,14 @@ class RepeatBudget:
         self._credit = RESERVE
         self._at: float | None = None
 
-    def sent(self) -> None:
+    def earn(self) -> None:
         """A row's first request left."""
         self._credit = min(self._credit + SHARE, RESERVE)
 
-    def wait(self, now: float) -> float:
-        """Take one repeat; returns the seconds until it may be sent."""
+    def take(self, now: float) -> float:
+        """Take one repeat; seconds until it may be sent."""
         if self._at is not None:
             self._credit = min(self._credit + (now - self._at) * FLOOR, RESERVE)
         self._at = now
-        self._credit -= 1.0
+        self._credit -= 1.0  # below 0: as many repeats wait before this one
         return max(0.0, -self._credit / FLOOR)

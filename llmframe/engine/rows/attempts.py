@@ -233,10 +233,10 @@ class Attempts:
                 row.charged = 0 if restart else row.charged - free
                 row.busy = after if restart else row.busy + after
                 # what the budget of repeats adds is no part of the row's deadline
-                self._send_later(row, max(after, governor.repeat_wait()))
+                self._send_later(row, max(after, governor.take_repeat()))
             case Defer(after, last):
                 row.is_last = last
-                self._send_later(row, max(after, governor.repeat_wait()))
+                self._send_later(row, max(after, governor.take_repeat()))
             case Fail(kind, message):
                 self._settler.finish(row, row.failed(kind, message))
             case Pending():
@@ -249,6 +249,6 @@ class Attempts:
                     self._parts.halt.hopeless(verdict)
 
     def _send_later(self, row: Row, wait: float) -> None:
-        if self._parts.share.is_held:
+        if self._parts.share.held:
             self._claims.release(row)  # the person's pause must not hold up another run
         self._work.retry(row, self._clock() + wait)

@@ -56,7 +56,7 @@ class Pipeline:
         self._loop = asyncio.get_running_loop()
         self._clock = parts.governor.clock
         self._halt = parts.halt
-        self._work = Work(self._clock, lambda: parts.share.limit)
+        self._work = Work(self._clock, lambda: parts.governor.limit_of(parts.share))
         self._answers = Answers()
         if parts.checkpoint is not None:
             self._answers = StoredAnswers(
@@ -132,14 +132,14 @@ class Pipeline:
     def hold(self, held: bool) -> None:
         """The person's pause: send nothing new while held, and keep no key from other runs."""
         if not held:
-            self._parts.share.resume()
+            self._parts.governor.resume(self._parts.share)
             return
-        self._parts.share.hold()
+        self._parts.governor.hold(self._parts.share)
         for row in (*self._queued, *self._work.waiting_rows()):
             self._claims.release(row)
 
     def _stop(self) -> None:
-        self._parts.share.close()
+        self._parts.governor.close(self._parts.share)
         for row in self._work.close():
             self._claims.release(row)
 
@@ -156,7 +156,8 @@ class Pipeline:
 
         One in each turn of the loop: the first request leaves before hundreds are made.
         """
-        enough = len(self._workers) >= self._parts.share.limit or not self._work.unattended
+        limit = self._parts.governor.limit_of(self._parts.share)
+        enough = len(self._workers) >= limit or not self._work.unattended
         if self._hires or enough:
             return
         worker = self._loop.create_task(self._serve())
@@ -185,7 +186,7 @@ class Pipeline:
             row = self._planner.row(taken) if isinstance(taken, int) else taken
             with self._claims.released_on_error(row):
                 # a held run claims nothing: it would keep the key from other runs
-                if row.claimed or self._parts.share.is_held or self._claim(row):
+                if row.claimed or self._parts.share.held or self._claim(row):
                     await self._send(row)
 
     def _claim(self, row: Row) -> bool:
@@ -242,8 +243,8 @@ class Pipeline:
 
     async def _turn(self, size: int = 0) -> Lease | None:
         """Wait in turn; in an outage the lease may be for a health probe, then wait again."""
-        share = self._parts.share
-        while (lease := await share.acquire(size)) is not None and lease.is_probe:
+        governor, share = self._parts.governor, self._parts.share
+        while (lease := await governor.acquire(share, size)) is not None and lease.is_probe:
             await self._attempts.probe(lease)
         return lease
 

@@ -67,26 +67,27 @@ def test_requests_of_another_limit_do_not_count():
     assert climb.limit == 20
 
 
-def rounds(climb, latency, rate, windows=4):
-    """Requests come back at this rate, each after so long, for so many windows."""
-    limit, at = climb.limit, climb._meter.since + latency
+def rounds(climb, latency, rate, start=0.0, windows=4):
+    """Requests come back at this rate, each after so long; when the limit has moved."""
+    limit, at = climb.limit, start + latency
     for _ in range(windows * max(60, 2 * limit + 1)):
         if climb.limit != limit:
-            return
+            break
         at += 1 / rate
         climb.completed(at - latency, at)
+    return at
 
 
 def test_a_level_whose_answers_are_slower_is_kept_where_it_brings_more_all_the_same():
     climb = Climb(20, 160, 0.0)
-    rounds(climb, latency=1.0, rate=20)
+    moved = rounds(climb, latency=1.0, rate=20)
     assert climb.limit == 40
-    rounds(climb, latency=1.5, rate=27)
+    rounds(climb, latency=1.5, rate=27, start=moved)
     assert climb.limit == 80
 
 
 def test_a_level_whose_answers_are_slower_is_left_where_it_brings_nothing():
     climb = Climb(20, 160, 0.0)
-    rounds(climb, latency=1.0, rate=20)
-    rounds(climb, latency=2.0, rate=20.5)
+    moved = rounds(climb, latency=1.0, rate=20)
+    rounds(climb, latency=2.0, rate=20.5, start=moved)
     assert climb.limit == 20

@@ -11,7 +11,7 @@ import pytest
 
 from llmframe.engine.asking.asking import Sampling
 from llmframe.engine.governor import Governor
-from llmframe.engine.governor.outage import LONGEST_LOOK
+from llmframe.engine.governor.outage import LONGEST_GAP
 from llmframe.engine.governor.repeats import FLOOR, RESERVE
 from llmframe.engine.rows.budget import Budget
 from llmframe.engine.rows.health_probe import NEVER_ANSWERED, TEXT
@@ -82,7 +82,7 @@ def test_in_an_outage_looks_are_few_and_at_most_fifteen_seconds_apart():
     looks = requests_between(wired, 13, 131)
     assert len(looks) < 20
     gaps = [later - earlier for earlier, later in itertools.pairwise(looks)]
-    assert max(gaps) <= LONGEST_LOOK + 0.2
+    assert max(gaps) <= LONGEST_GAP + 0.2
 
 
 def test_rows_that_always_break_get_exactly_their_attempts_and_the_run_ends():
@@ -103,7 +103,7 @@ def test_where_nothing_was_ever_answered_the_run_ends_after_two_minutes_and_fail
     assert wired.statuses == ["pending"] * 12
     assert (wired.parts.halt.verdict.action, wired.parts.halt.verdict.status) == ("end_run", 500)
     last = wired.provider.calls[-1][0] - 1000
-    assert NEVER_ANSWERED < last < NEVER_ANSWERED + 2 * LONGEST_LOOK
+    assert NEVER_ANSWERED < last < NEVER_ANSWERED + 2 * LONGEST_GAP
     assert wired.provider.asked[TEXT] <= 15
 
 
@@ -328,9 +328,10 @@ def test_a_run_that_joins_keeps_the_rate_of_the_other():
     async def main():
         governor = Governor(virtual_time.now)
         provider = Provider()
-        runs = [wire(numbered(100, name), provider, governor=governor, cap=20) for name in "ab"]
-        runs[0].parts.share.rpm = 60
-        governor._expect(1)
+        runs = [
+            wire(numbered(100, name), provider, governor=governor, cap=20, rpm=rpm)
+            for name, rpm in (("a", 60), ("b", None))
+        ]
         await asyncio.gather(*(each.run() for each in runs))
         return provider.calls
 

@@ -72,19 +72,19 @@ def test_an_answer_without_usage_teaches_nothing():
 
 def test_repeats_beyond_a_fifth_and_ten_a_second_wait():
     budget = RepeatBudget()
-    waits = [budget.wait(0.0) for _ in range(30)]
+    waits = [budget.take(0.0) for _ in range(30)]
     assert waits[:10] == [0.0] * 10
     assert waits[-1] == pytest.approx(2.0)
-    assert RepeatBudget().wait(100.0) == 0.0
+    assert RepeatBudget().take(100.0) == 0.0
 
 
 def test_requests_earn_repeats():
     budget = RepeatBudget()
     for _ in range(20):
-        budget.wait(0.0)
+        budget.take(0.0)
     for _ in range(50):
-        budget.sent()
-    assert budget.wait(0.0) < 0.2
+        budget.earn()
+    assert budget.take(0.0) < 0.2
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_an_outage_begins_when_all_of_the_last_results_were_lost(limit, left, an
     outage = Outage()
     told = [outage.failed(7.0, 6.0, limit, left, answered=answered) for _ in range(enough + 1)]
     assert told == [False] * (enough - 1) + [True, False]
-    assert (outage.is_on, outage.since, outage.is_sure) == (True, 7.0, False)
+    assert (outage.is_on, outage.lasts(9.0), outage.is_sure) == (True, 2.0, False)
     outage.got_through(8.0)
     assert not outage.is_on
 
@@ -121,9 +121,9 @@ def test_an_answer_to_what_was_sent_before_the_first_loss_does_not_end_the_strea
 
 def test_the_first_look_comes_at_once_and_only_when_it_is_lost_the_outage_is_sure():
     outage = Outage()
-    assert outage.next_look() == 0
+    assert outage.plan_probe() == 0
     assert not outage.is_sure
-    assert [outage.next_look() for _ in range(6)] == [1, 2, 4, 8, 15, 15]
+    assert [outage.plan_probe() for _ in range(6)] == [1, 2, 4, 8, 15, 15]
     assert outage.is_sure
     outage.got_through(8.0)
     assert not outage.is_sure

@@ -37,7 +37,7 @@ def of_turns():
 
 def of_governor():
     governor = Governor()
-    return governor.lock, governor.pump
+    return governor._lock, governor.binding
 
 
 def of_view():

@@ -68,7 +68,10 @@ def test_a_formula_is_text_in_cells_headers_and_the_index(tmp_path, payload):
     assert all(cell.quotePrefix for cell in cells if "\r" not in payload)
 
 
-@pytest.mark.parametrize("text", ["#N/A", "#REF!", "TRUE", "007", "1e5", "\ufeffx"])
+@pytest.mark.parametrize(
+    "text",
+    ["#N/A", "#REF!", "TRUE", "007", "1e5", "\ufeffx", "<r>a & b</r>", "<r><t>x</t></r>", "</t>"],
+)
 def test_text_that_looks_like_something_else_is_text(tmp_path, text):
     assert column_of([text], tmp_path) == [("s", text)]
 

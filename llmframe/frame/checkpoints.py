@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from llmframe.errors import CheckpointError, PlanError, warn
-from llmframe.frame import typed
+from llmframe.frame import typed_columns
 from llmframe.frame.columns import STATUSES
 from llmframe.journal.places import DEFAULT_FOLDER, explicit_path
 from llmframe.journal.reading import FoundTask, Reader
@@ -96,7 +96,7 @@ def _told(task: FoundTask) -> str:
 
 def _frame(task: FoundTask, answers: Answers) -> pd.DataFrame:
     rows = answers.rows
-    specs = _specs(task.settings) or [FieldSpec(name, Kind.OBJECT) for name in answers.cells]
+    specs = _specs(task.settings) or [FieldSpec(name, kind=Kind.OBJECT) for name in answers.cells]
     fields = {spec.name for spec in specs}
 
     def take(cells: Sequence[Any]) -> list[Any]:
@@ -108,15 +108,19 @@ def _frame(task: FoundTask, answers: Answers) -> pd.DataFrame:
     columns: dict[str, Any] = {column("id"): _ids([row_id for row_id, _ in rows])}
     nothing = [None] * len(answers.errors)
     for spec in specs:
-        columns[spec.name] = typed.builder(spec)(take(answers.cells.get(spec.name, nothing)))
+        columns[spec.name] = typed_columns.builder(spec)(
+            take(answers.cells.get(spec.name, nothing))
+        )
     errors = take(answers.errors)
     service: dict[str, Any] = {
-        "status": typed.choices(STATUSES)(["failed" if error else "ok" for error in errors]),
-        "error": typed.texts(errors),
-        "model": typed.texts([task.settings.get("model")] * len(rows)),
-        "tokens_in": typed.integers(take(answers.tokens_in)),
-        "tokens_out": typed.integers(take(answers.tokens_out)),
-        "cost": typed.floats(take(answers.costs)),
+        "status": typed_columns.choices(STATUSES)(
+            ["failed" if error else "ok" for error in errors]
+        ),
+        "error": typed_columns.texts(errors),
+        "model": typed_columns.texts([task.settings.get("model")] * len(rows)),
+        "tokens_in": typed_columns.integers(take(answers.tokens_in)),
+        "tokens_out": typed_columns.integers(take(answers.tokens_out)),
+        "cost": typed_columns.floats(take(answers.costs)),
         "time": _times(take(answers.times)),
     }
     return pd.DataFrame(columns | {column(name): cells for name, cells in service.items()})
@@ -124,8 +128,8 @@ def _frame(task: FoundTask, answers: Answers) -> pd.DataFrame:
 
 def _ids(ids: list[int | str | None]) -> Any:
     if any(isinstance(row_id, str) for row_id in ids):
-        return typed.texts([None if row_id is None else str(row_id) for row_id in ids])
-    return typed.integers(ids)
+        return typed_columns.texts([None if row_id is None else str(row_id) for row_id in ids])
+    return typed_columns.integers(ids)
 
 
 def _times(times: list[int | None]) -> pd.Series[Any]:
@@ -138,7 +142,7 @@ def _specs(settings: dict[str, Any]) -> list[FieldSpec]:
     try:
         specs = [_spec(field) for field in settings["fields"]["fields"]]
         for spec in specs:
-            typed.builder(spec)
+            typed_columns.builder(spec)
     except (KeyError, TypeError, ValueError, AttributeError):
         return []
     return specs
@@ -150,7 +154,7 @@ def _spec(field: dict[str, Any]) -> FieldSpec:
         raise TypeError("no name")
     return FieldSpec(
         field["name"],
-        Kind(field["kind"]),
-        None if labels is None else tuple(labels),
-        bool(field.get("nullable")),
+        kind=Kind(field["kind"]),
+        labels=None if labels is None else tuple(labels),
+        nullable=bool(field.get("nullable")),
     )

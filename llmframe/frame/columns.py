@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from llmframe.errors import PlanError, warn
-from llmframe.frame import typed
-from llmframe.frame.written import (
+from llmframe.frame import typed_columns
+from llmframe.frame.existing import (
     ATTRS_KEY,
     ExistingColumns,
     State,
-    Written,
+    WrittenColumn,
     content_hash,
     in_frame,
     note,
-    read_written,
     row_labels,
+    written_columns,
 )
 from llmframe.task.confidence import is_choice
 from llmframe.task.fields import FieldSpec, Kind
@@ -27,9 +27,9 @@ from llmframe.task.fields import FieldSpec, Kind
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
 
-    from llmframe.frame.written import Hashes
+    from llmframe.frame.existing import Hashes
     from llmframe.results import RowResult
-    from llmframe.task.shape import Shape
+    from llmframe.task.value_type import ValueType
 
     Results = Sequence["RowResult | None"]
     Read = Callable[["RowResult | None"], Any]
@@ -53,8 +53,8 @@ class Output:
     column: Hashable
     is_field: bool
     read: Read
-    build: typed.Build
-    type: Shape
+    build: typed_columns.Build
+    type: ValueType
     is_confidence: bool = False
     of: str | None = None
 
@@ -186,10 +186,10 @@ def _typed_columns(index: pd.Index[Any], plan: ColumnPlan, results: Results) -> 
     return new
 
 
-def _written(plan: ColumnPlan, new: pd.DataFrame, labels: Hashes) -> dict[str, Written]:
+def _written(plan: ColumnPlan, new: pd.DataFrame, labels: Hashes) -> dict[str, WrittenColumn]:
     """labels: of the rows; a status is noted without, it goes with its row however numbered."""
     return {
-        output.name: Written(
+        output.name: WrittenColumn(
             content_hash(new.iloc[:, position], labels if output.is_field else None),
             plan.task,
             output.type,
@@ -200,10 +200,10 @@ def _written(plan: ColumnPlan, new: pd.DataFrame, labels: Hashes) -> dict[str, W
     }
 
 
-def _still_there(old: pd.DataFrame) -> dict[str, Written]:
+def _still_there(old: pd.DataFrame) -> dict[str, WrittenColumn]:
     """The columns of earlier calls that stay in the frame."""
     existing = set(old.columns)
-    told = read_written(old)
+    told = written_columns(old)
     return {name: one for name, one in told.items() if in_frame(old, name) in existing}
 
 
@@ -293,8 +293,8 @@ def _field(spec: FieldSpec) -> Output:
     def read(result: RowResult | None) -> Any:
         return result.values.get(spec.name) if result is not None and result.values else None
 
-    kind = spec.kind.value if spec.shape is None else spec.shape
-    build = typed.builder(spec)
+    kind = spec.kind.value if spec.value_type is None else spec.value_type
+    build = typed_columns.builder(spec)
     return Output(spec.name, spec.name, is_field=True, read=read, build=build, type=kind)
 
 
@@ -309,7 +309,7 @@ def _confidence(spec: FieldSpec) -> Output:
         return None if result is None else (result.confidence or {}).get(spec.name)
 
     name, kind = f"{spec.name}_confidence", Kind.FLOAT
-    build = typed.builder(FieldSpec(name, kind))
+    build = typed_columns.builder(FieldSpec(name, kind=kind))
     return Output(
         name,
         name,
@@ -330,7 +330,7 @@ def _service(name: str, get: Callable[[RowResult], Any], kind: Kind) -> Output:
     def read(result: RowResult | None) -> Any:
         return None if result is None else get(result)
 
-    build = typed.builder(FieldSpec(name, kind))
+    build = typed_columns.builder(FieldSpec(name, kind=kind))
     return Output(name, name, is_field=False, read=read, build=build, type=kind.value)
 
 
@@ -340,7 +340,7 @@ _STATUS = [
         STATUS,
         is_field=False,
         read=lambda result: "pending" if result is None else result.status,
-        build=typed.choices(STATUSES),
+        build=typed_columns.choices(STATUSES),
         type=Kind.CHOICE.value,
     ),
     _service("llm_error", lambda result: result.error and str(result.error), Kind.TEXT),

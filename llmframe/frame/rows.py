@@ -18,7 +18,7 @@ from llmframe.frame.cells import (
     json_text,
     json_value,
 )
-from llmframe.frame.lookup import Lookup
+from llmframe.frame.column_lookup import ColumnLookup
 from llmframe.frame.template import Template, parse_template
 from llmframe.text import clean_text
 
@@ -44,7 +44,7 @@ class RowPlan:
         df: pd.DataFrame,
         columns: tuple[Hashable, ...],
         render: Render,
-        lookup: Lookup,
+        lookup: ColumnLookup,
         id: Hashable | None,  # noqa: A002 - the contract's name
     ) -> None:
         self.n = len(df)
@@ -122,7 +122,7 @@ def plan_rows(
     """
     if not isinstance(df, pd.DataFrame):
         raise PlanError(f"a pandas DataFrame is needed, this is a {type(df).__name__}")
-    lookup = Lookup(df)
+    lookup = ColumnLookup(df)
     columns, render = _read_input(lookup, input)
     id_column = None if id is None else lookup.resolve(id, what="id")
     plan = RowPlan(df, columns, render, lookup, id_column)
@@ -131,7 +131,7 @@ def plan_rows(
     return plan
 
 
-def _read_input(lookup: Lookup, given: object) -> tuple[tuple[Hashable, ...], Render]:
+def _read_input(lookup: ColumnLookup, given: object) -> tuple[tuple[Hashable, ...], Render]:
     """The columns that an input names and how to render their cells."""
     if isinstance(given, list):
         return _read_list(lookup, given)
@@ -140,7 +140,7 @@ def _read_input(lookup: Lookup, given: object) -> tuple[tuple[Hashable, ...], Re
     return (lookup.resolve(given, what="input"),), lambda cells: cell_text(cells[0])
 
 
-def _read_template(lookup: Lookup, template: Template) -> tuple[tuple[Hashable, ...], Render]:
+def _read_template(lookup: ColumnLookup, template: Template) -> tuple[tuple[Hashable, ...], Render]:
     if not template.names:
         raise PlanError("input: the template names no column; write {name} where a cell goes")
     named = [lookup.resolve_text(name) for name in template.names]
@@ -154,7 +154,7 @@ def _read_template(lookup: Lookup, template: Template) -> tuple[tuple[Hashable, 
     return columns, render
 
 
-def _read_list(lookup: Lookup, given: list[object]) -> tuple[tuple[Hashable, ...], Render]:
+def _read_list(lookup: ColumnLookup, given: list[object]) -> tuple[tuple[Hashable, ...], Render]:
     if not given:
         raise PlanError("input: the list of columns is empty; name at least one column")
     columns = tuple(lookup.resolve(name, what="input") for name in given)

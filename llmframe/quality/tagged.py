@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from llmframe.errors import PlanError
-from llmframe.frame.lookup import Lookup
-from llmframe.frame.written import ATTRS_KEY, read_written
+from llmframe.frame.column_lookup import ColumnLookup
+from llmframe.frame.existing import ATTRS_KEY, written_columns
 
 STATUS, ERROR = "llm_status", "llm_error"
 _OURS = (
@@ -39,11 +39,11 @@ class Tagged:
 
 def read_tagged(df: pd.DataFrame, prefix: str = "") -> Tagged:
     """The frame as a call with this prefix left it. PlanError where none did."""
-    lookup = Lookup(df)
+    lookup = ColumnLookup(df)
     own = [prefix + name for name in _OURS]
     if not (lookup.has(own[0]) and lookup.has(own[1])):
         raise PlanError(_untagged(lookup, df, prefix))
-    written = read_written(df)
+    written = written_columns(df)
     there = [name for name in {**written, **dict.fromkeys(own)} if lookup.has(name)]
     columns = {name: lookup.resolve(name, what="column") for name in there}
     task = written[own[0]].task if own[0] in written else None
@@ -66,7 +66,7 @@ def _note(df: pd.DataFrame) -> dict[str, Any]:
     return {name: note[name] for name, kind in _TOLD.items() if isinstance(note.get(name), kind)}
 
 
-def _untagged(lookup: Lookup, df: pd.DataFrame, prefix: str) -> str:
+def _untagged(lookup: ColumnLookup, df: pd.DataFrame, prefix: str) -> str:
     names = [lookup.text_name(column) for column in df.columns]
     others = [name.removesuffix(STATUS) for name in names if name.endswith(STATUS)]
     if not others:
@@ -93,5 +93,5 @@ def _asked(df: pd.DataFrame) -> list[int]:
     names = told.get("inputs") if isinstance(told, dict) else None
     if not isinstance(names, list):
         return []
-    text_name = Lookup(df).text_name
+    text_name = ColumnLookup(df).text_name
     return [at for at, column in enumerate(df.columns) if text_name(column) in names]

@@ -134,7 +134,7 @@ class Session:
     @property
     def errors(self) -> pd.DataFrame:
         """See Run.errors."""
-        from llmframe.frame.typed import texts
+        from llmframe.frame.typed_columns import texts
 
         target, failed = self.target, self.execution.results.failed()
         rows = target.df[list(target.rows.columns)].iloc[[position for position, _ in failed]]

@@ -1,4 +1,4 @@
-"""Closed choices: what may be a label, and which labels a person would mix up."""
+"""Closed choices: what may be a label, and which labels are too alike."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from llmframe.task.text import excerpt, fold, shows_nothing
 from llmframe.text import is_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
 Labels: TypeAlias = tuple[str, ...] | tuple[int, ...]
 
@@ -23,31 +23,47 @@ def check_labels(name: str, values: Iterable[object], *, source: str = "") -> La
 
     source: where they come from, for the message: "Enum Color".
     Raises PlanError for no labels, blank ones, bools, mixed types, and labels that are
-    the same text but for letter case, width and surrounding blanks.
+    the same text apart from letter case, width and surrounding blanks.
     """
     field = f"field {name!r} ({source})" if source else f"field {name!r}"
-    plain = [_plain_label(field, value) for value in values]
-    if not plain:
+    labels = [_plain_label(field, value) for value in values]
+    if not labels:
         raise PlanError(f"{field} has an empty list of labels; give at least one label")
-    strings = [label for label in plain if isinstance(label, str)]
-    if strings and len(strings) < len(plain):
+    texts = tuple(label for label in labels if isinstance(label, str))
+    ints = tuple(label for label in labels if isinstance(label, int))
+    if texts and ints:
         raise PlanError(
-            f"{field} mixes text and int labels: {excerpt(plain)}; "
+            f"{field} mixes text and int labels: {excerpt(labels)}; "
             "give all of them as text or all as ints"
         )
-    _refuse_collisions(field, plain)
-    if strings:
-        return _checked_texts(field, strings)
-    return _checked_ints(field, [label for label in plain if isinstance(label, int)])
+    seen: dict[str, str | int] = {}
+    for label in labels:
+        folded = fold(str(label))  # a reply is matched to labels by the same fold
+        if folded in seen and seen[folded] == label:
+            raise PlanError(f"{field} has the label {excerpt(label)} twice; give it once")
+        if folded in seen:
+            raise PlanError(
+                f"{field} has the labels {excerpt(seen[folded])} and {excerpt(label)}, which "
+                "differ only in letter case, width or surrounding blanks; keep one of them"
+            )
+        seen[folded] = label
+    return texts or ints
 
 
 def _plain_label(field: str, value: object) -> str | int:
+    """A label without its subclass (numpy's, an Enum's), checked by itself."""
     if isinstance(value, Enum):
         value = value.value
     if isinstance(value, str):
-        return str.__str__(value)  # numpy's and other subclasses become plain text
+        return _checked_text(field, str.__str__(value))
     if type(value) is not bool and isinstance(value, Integral):
-        return int(value)  # numpy's too
+        number = int(value)
+        if INT64_MIN <= number <= INT64_MAX:
+            return number
+        raise PlanError(
+            f"{field} has the label {excerpt(number)}, which does not fit into 64 bits; "
+            "give it as text"
+        )
     if value is None:
         raise PlanError(
             f"{field} has None among its labels; "
@@ -60,37 +76,12 @@ def _plain_label(field: str, value: object) -> str | int:
     )
 
 
-def _refuse_collisions(field: str, labels: Sequence[str | int]) -> None:
-    seen: dict[str, str | int] = {}
-    for label in labels:
-        folded = fold(str(label))
-        if folded in seen:
-            if seen[folded] == label:
-                raise PlanError(f"{field} has the label {excerpt(label)} twice; give it once")
-            raise PlanError(
-                f"{field} has the labels {excerpt(seen[folded])} and {excerpt(label)}, which "
-                "differ only in letter case, width or surrounding blanks; keep one of them"
-            )
-        seen[folded] = label
-
-
-def _checked_texts(field: str, labels: list[str]) -> tuple[str, ...]:
-    for label in labels:
-        if shows_nothing(fold(label)):
-            raise PlanError(f"{field} has a blank label; every label needs a visible text")
-        if not is_whole(label):
-            raise PlanError(
-                f"{field} has the label {excerpt(label)} with half a character (a lone "
-                "surrogate); write it anew"
-            )
-    return tuple(labels)
-
-
-def _checked_ints(field: str, labels: list[int]) -> tuple[int, ...]:
-    for label in labels:
-        if not INT64_MIN <= label <= INT64_MAX:
-            raise PlanError(
-                f"{field} has the label {excerpt(label)}, which does not fit into 64 bits; "
-                "give it as text"
-            )
-    return tuple(labels)
+def _checked_text(field: str, label: str) -> str:
+    if shows_nothing(fold(label)):
+        raise PlanError(f"{field} has a blank label; every label needs a visible text")
+    if not is_whole(label):
+        raise PlanError(
+            f"{field} has the label {excerpt(label)} with half a character (a lone "
+            "surrogate); write it anew"
+        )
+    return label

@@ -22,11 +22,11 @@ _DECODER = json.JSONDecoder(strict=False)
 
 
 def confidences(tokens: Sequence[Token], fields: FieldSet) -> dict[str, float]:
-    """Field name -> probability from 0 to 1, of each choice whose value is found.
+    """Field name -> probability from 0 to 1, for each choice whose value is found.
 
-    tokens: the whole reply. Counted are the tokens from the beginning of the value to the one
-    after which no other label was possible: what follows was no choice any more, and may have
-    been forced by a schema.
+    tokens: the whole reply. The probability covers the tokens from the beginning of the value
+    to the one after which no other label was possible. Later tokens were no choice any more,
+    and a schema may have forced them.
     """
     content = b"".join(text for text, _ in tokens).decode(errors="replace")
     spans = _value_spans(content)
@@ -38,12 +38,12 @@ def confidences(tokens: Sequence[Token], fields: FieldSet) -> dict[str, float]:
 
 
 def is_choice(spec: FieldSpec) -> bool:
-    """Whether a field's values are told apart by few tokens: a closed choice, true or false."""
+    """Whether a few tokens decide a field's value: a closed choice, true or false."""
     return spec.kind in (Kind.CHOICE, Kind.BOOLEAN)
 
 
 def _value_spans(content: str) -> dict[str, tuple[int, int]]:
-    """Where the values of the first object stand, by name; as far as it can be read."""
+    """Name -> begin and end of its value in the first object, as far as it can be read."""
     spans: dict[str, tuple[int, int]] = {}
     found = _OBJECT.search(content)
     while found and (name := _NAME.match(content, found.end())):
@@ -51,7 +51,7 @@ def _value_spans(content: str) -> dict[str, tuple[int, int]]:
             key = json.loads(name[1], strict=False)
             _, end = _DECODER.raw_decode(content, name.end())
         except (ValueError, RecursionError):
-            break
+            break  # the reply ends within this value: those before it still count
         spans[key] = (name.end(), end)
         found = _COMMA.match(content, end)
     return spans
@@ -60,8 +60,7 @@ def _value_spans(content: str) -> dict[str, tuple[int, int]]:
 def _probability(
     tokens: Sequence[Token], content: str, span: tuple[int, int], spec: FieldSpec
 ) -> float:
-    """The probability of the tokens that decided for the value in span."""
-    begin, end = (len(content[:at].encode()) for at in span)
+    begin, end = (len(content[:at].encode()) for at in span)  # tokens are counted in bytes
     value = content.encode()[begin:end]
     total, at = 0.0, 0
     for text, logprob in tokens:
@@ -70,17 +69,18 @@ def _probability(
             continue  # before the value, or its opening quote alone
         total += logprob
         if before >= end:
-            break  # what followed told that a number was over: 1, and not 10
-        if _others(value[: at - begin], at > end, spec) == 0:
-            break
+            break  # the token after a number shows where it ends: 1, and not 10
+        if at <= end and _possible(value[: at - begin], spec) > 1:
+            continue  # another label could still follow
+        break
     return min(1.0, math.exp(total))
 
 
-def _others(seen: bytes, is_whole: bool, spec: FieldSpec) -> int:
-    """How many labels beside the one that was given could still have come."""
-    begun = seen.decode(errors="ignore").casefold()
+def _possible(prefix: bytes, spec: FieldSpec) -> int:
+    """How many labels begin with prefix, a part of a value's JSON."""
+    begun = prefix.decode(errors="ignore").casefold()
     labels = (True, False) if spec.labels is None else spec.labels
     written = [json.dumps(label, ensure_ascii=False).casefold() for label in labels]
     if spec.nullable:
         written.append("null")
-    return 0 if is_whole else max(0, sum(one.startswith(begun) for one in written) - 1)
+    return sum(text.startswith(begun) for text in written)

@@ -1,4 +1,4 @@
-"""A reply's text -> the fields' values, or OutputError; never a guess."""
+"""A reply's text -> the fields' values, or OutputError; it never guesses."""
 
 from __future__ import annotations
 
@@ -16,16 +16,14 @@ from pydantic_core import to_jsonable_python
 from llmframe.errors import OutputError
 from llmframe.task.choices import INT64_MAX, INT64_MIN
 from llmframe.task.fields import FieldSet, FieldSpec, Kind
-from llmframe.task.mend import Path, at, mend, off_list
+from llmframe.task.repair import Path, not_a_label, path_text, repair
 from llmframe.task.text import excerpt
 from llmframe.text import clean_text, cut
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from pydantic import BaseModel
 
-ERRORS_TOLD = 3
+ERRORS_SHOWN = 3
 MESSAGE = 200  # characters of a validator's own message
 
 _THOUGHTS = re.compile(r"\s*<think>.*?</think>", re.DOTALL)
@@ -33,29 +31,25 @@ _OBJECT_START = re.compile(r"\{\s*[\"'}]")  # other braces are prose
 
 
 def parse_reply(content: str | None, fields: FieldSet) -> dict[str, Any]:
-    """Field name -> JSON value, in the order asked; dates as ISO text, nested models as dicts.
+    """Field name -> JSON value, in the fields' order; dates as ISO text, nested models as dicts.
 
     content: the reply's text. Raises OutputError, naming field and reason, and nothing else.
     """
-    values = None if fields.careful else _read_at_once(content, fields)
-    return _read_again(content, fields) if values is None else values
+    values = None if fields.careful else _parse_exact(content, fields)
+    return _parse_repaired(content, fields) if values is None else values
 
 
-def _read_at_once(content: str | None, fields: FieldSet) -> dict[str, Any] | None:
-    """The fast way, for the reply that is just what was asked for; None for any other."""
+def _parse_exact(content: Any, fields: FieldSet) -> dict[str, Any] | None:
+    """The fast way, for a reply in exactly the form that was asked for; None for any other."""
     try:
-        if _names_twice(content, fields.names):
+        # pydantic would silently take the last one of two values
+        if any(content.count(name) > 1 for name in _quoted(fields.names)):
             return None
-        return _values(_validated(content, fields), fields)
+        return _values(fields.model.model_validate_json(content, strict=True), fields)
     except KeyboardInterrupt:
         raise
-    except BaseException:  # noqa: BLE001 - whatever it was, the second reading mends or tells it
+    except BaseException:  # noqa: BLE001 - whatever it was, the slow way repairs or reports it
         return None
-
-
-def _names_twice(content: Any, names: tuple[str, ...]) -> bool:
-    """Whether any field may be named twice: a validator would take the last one in silence."""
-    return any(content.count(quoted) > 1 for quoted in _quoted(names))
 
 
 @lru_cache(maxsize=64)
@@ -63,16 +57,12 @@ def _quoted(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(json.dumps(name, ensure_ascii=False) for name in names)
 
 
-def _validated(content: Any, fields: FieldSet) -> BaseModel:
-    return fields.model.model_validate_json(content, strict=True)
-
-
-def _read_again(content: str | None, fields: FieldSet) -> dict[str, Any]:
-    """The slow way: find the object, mend it, validate it, and say what is wrong with it."""
+def _parse_repaired(content: str | None, fields: FieldSet) -> dict[str, Any]:
+    """The slow way: find the object, repair it, validate it, and report what is wrong."""
     try:
-        mended = mend(_find_object(content), fields.schema, fields.schema.get("$defs", {}))
-        text = clean_text(json.dumps(mended, ensure_ascii=False))
-        return _values(_validated(text, fields), fields)
+        repaired = repair(_find_object(content), fields.schema, fields.schema.get("$defs", {}))
+        text = clean_text(json.dumps(repaired, ensure_ascii=False))
+        return _values(fields.model.model_validate_json(text, strict=True), fields)
     except (OutputError, KeyboardInterrupt):
         raise
     except ValidationError as exc:
@@ -128,7 +118,7 @@ def _finite(digits: str) -> float:
 
 
 def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The object, if no name has two values."""
+    """The object, unless a name has two different values."""
     found: dict[str, Any] = {}
     for name, value in pairs:
         if name in found and found[name] != value:
@@ -146,6 +136,16 @@ _DECODER = json.JSONDecoder(
 
 # From a validated reply to JSON values
 
+_TYPES = {Kind.INTEGER: int, Kind.FLOAT: float, Kind.BOOLEAN: bool, Kind.TEXT: str}
+_INT64, _FINITE = "a whole number of at most 64 bits", "a finite number"
+_WANTED = {
+    Kind.INTEGER: _INT64,
+    Kind.FLOAT: _FINITE,
+    Kind.BOOLEAN: "true or false",
+    Kind.TEXT: "text",
+    Kind.DATE: "a date",
+}
+
 
 def _values(reply: BaseModel, fields: FieldSet) -> dict[str, Any]:
     held = reply.__dict__
@@ -156,80 +156,37 @@ def _values(reply: BaseModel, fields: FieldSet) -> dict[str, Any]:
 
 
 def _value(value: Any, spec: FieldSpec) -> Any:
+    """A validated value as JSON; OutputError for one that its column could not hold."""
+    kind = spec.kind
     if value is None:
         if spec.nullable:
             return None
         raise _wrong(value, spec, "a value")
-    return _READERS[spec.kind](value, spec)
-
-
-def _choice(value: Any, spec: FieldSpec) -> str | int:
-    plain = value.value if isinstance(value, Enum) else value
-    if isinstance(plain, bool) or plain not in (spec.labels or ()):
-        raise off_list((spec.name,), plain, spec.labels or ())
-    return plain  # type: ignore[no-any-return]
-
-
-def _integer(value: Any, spec: FieldSpec) -> int:
-    if type(value) is int and INT64_MIN <= value <= INT64_MAX:
-        return value
-    raise _wrong(value, spec, "a whole number of at most 64 bits")
-
-
-def _float(value: Any, spec: FieldSpec) -> float:
-    if type(value) is float and isfinite(value):
-        return value
-    raise _wrong(value, spec, "a finite number")
-
-
-def _boolean(value: Any, spec: FieldSpec) -> bool:
-    if type(value) is bool:
-        return value
-    raise _wrong(value, spec, "true or false")
-
-
-def _text(value: Any, spec: FieldSpec) -> str:
-    plain = value if type(value) is str else to_jsonable_python(value)
-    if type(plain) is str:
+    if kind is Kind.CHOICE:
+        plain = value.value if isinstance(value, Enum) else value
+        if isinstance(plain, bool) or plain not in (spec.labels or ()):
+            raise not_a_label((spec.name,), plain, spec.labels or ())
         return plain
-    raise _wrong(value, spec, "text")
-
-
-def _date(value: Any, spec: FieldSpec) -> str:
-    if isinstance(value, date):
+    if kind is Kind.DATE and isinstance(value, date):
         return value.isoformat()
-    raise _wrong(value, spec, "a date")
-
-
-def _object(value: Any, spec: FieldSpec) -> Any:
-    plain = to_jsonable_python(value)
-    _check_numbers(plain, spec)
-    return plain
+    if kind in (Kind.TEXT, Kind.OBJECT) and type(value) is not str:
+        value = to_jsonable_python(value)  # a model, or a type that pydantic makes of text: Path
+    if kind is not Kind.OBJECT and type(value) is not _TYPES.get(kind):
+        raise _wrong(value, spec, _WANTED[kind])
+    if kind is not Kind.TEXT:
+        _check_numbers(value, spec)
+    return value
 
 
 def _check_numbers(value: Any, spec: FieldSpec) -> None:
-    if isinstance(value, dict):
-        for part in value.values():
+    """OutputError for a number, at any depth, that Int64 and Float64 do not hold."""
+    if isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
             _check_numbers(part, spec)
-    elif isinstance(value, list):
-        for part in value:
-            _check_numbers(part, spec)
-    elif isinstance(value, int):
-        if not INT64_MIN <= value <= INT64_MAX:
-            raise _wrong(value, spec, "a whole number of at most 64 bits")
+    elif isinstance(value, int) and not INT64_MIN <= value <= INT64_MAX:
+        raise _wrong(value, spec, _INT64)
     elif isinstance(value, float) and not -inf < value < inf:
-        raise _wrong(value, spec, "a finite number")
-
-
-_READERS: Mapping[Kind, Callable[[Any, FieldSpec], Any]] = {
-    Kind.CHOICE: _choice,
-    Kind.INTEGER: _integer,
-    Kind.FLOAT: _float,
-    Kind.BOOLEAN: _boolean,
-    Kind.TEXT: _text,
-    Kind.DATE: _date,
-    Kind.OBJECT: _object,
-}
+        raise _wrong(value, spec, _FINITE)
 
 
 # What is wrong, in words
@@ -241,20 +198,20 @@ def _wrong(value: object, spec: FieldSpec, wanted: str) -> OutputError:
 
 def _explained(error: ValidationError, fields: FieldSet) -> OutputError:
     faults = error.errors(include_url=False)
-    told = [_fault(fault, fields) for fault in faults[:ERRORS_TOLD]]
-    if len(faults) > ERRORS_TOLD:
-        told.append(f"and {len(faults) - ERRORS_TOLD} more")
+    texts = [_fault_text(fault, fields) for fault in faults[:ERRORS_SHOWN]]
+    if len(faults) > ERRORS_SHOWN:
+        texts.append(f"and {len(faults) - ERRORS_SHOWN} more")
     name = next(iter(faults[0]["loc"]), None)
-    return OutputError("; ".join(told), field=name if name in fields.names else None)
+    return OutputError("; ".join(texts), field=name if name in fields.names else None)
 
 
-def _fault(fault: Any, fields: FieldSet) -> str:
+def _fault_text(fault: Any, fields: FieldSet) -> str:
     path: Path = fault["loc"]
+    where, shown = path_text(path), excerpt(fault["input"])
     if fault["type"] in ("literal_error", "enum"):
         labels = next((s.labels for s in fields.specs if path == (s.name,)), None)
         if labels is not None:
-            return str(off_list(path, fault["input"], labels))
-        expected = cut(str(fault["ctx"]["expected"]), 300)
-        return f"{at(path)}={excerpt(fault['input'])} is not one of {expected}"
+            return str(not_a_label(path, fault["input"], labels))
+        return f"{where}={shown} is not one of {cut(str(fault['ctx']['expected']), 300)}"
     message = cut(fault["msg"], MESSAGE)
-    return f"{at(path)}={excerpt(fault['input'])}: {message}" if path else f"{at(path)}: {message}"
+    return f"{where}={shown}: {message}" if path else f"{where}: {message}"

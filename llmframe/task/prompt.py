@@ -20,7 +20,7 @@ ResponseFormat: TypeAlias = Literal["json_schema", "json_object", "plain"]
 Message: TypeAlias = dict[str, str]
 
 # Part of the checkpoint's key. Any change of the wording below, however small, is another
-# question to the model: it needs the next number here, and buys every stored answer again.
+# question to the model: it needs the next number here, and all stored answers are paid again.
 PROMPT_VERSION = 1
 
 REPLY_SHOWN = 2000  # characters of a bad reply that the model sees again
@@ -52,10 +52,10 @@ _WORDS = {
 
 @dataclass(frozen=True, eq=False)
 class Prompt:
-    """What every row of a run is asked; made once a run, ``messages`` once a row.
+    """The question to the model: made once a run, its ``messages`` once a row.
 
-    instructions: the person's own words, "" for a general sentence.
-    Raises PlanError where the instructions are no text.
+    instructions: the user's own words, "" for a general sentence.
+    Raises PlanError if the instructions are no text.
     """
 
     instructions: str
@@ -68,19 +68,18 @@ class Prompt:
             raise PlanError(f"instructions must be a text, not {excerpt(given)} ({kind})")
 
     def system(self, response_format: ResponseFormat = "json_schema") -> str:
-        """The system message: the same for every row and run, so that providers can cache it.
-
-        Where the endpoint enforces the schema the fields are listed in words, since many
-        servers enforce it without showing it to the model; else the schema itself is given.
-        """
-        return self._listing if response_format == "json_schema" else self._with_schema
+        """The system message: the same for every row and run, so that providers can cache it."""
+        # Many servers enforce a schema without showing it to the model: the list names the
+        # fields then. A server that enforces none shows the model the schema itself.
+        return self._listed if response_format == "json_schema" else self._with_schema
 
     def messages(
         self, text: str, nonce: str, response_format: ResponseFormat = "json_schema"
     ) -> list[Message]:
         """System and user message for one row.
 
-        text: the row as rendered, kept as it is. nonce: the run's random code.
+        text: the row as rendered, kept as it is. nonce: the run's random code, so that no row
+        can contain the line that ends its record.
         """
         return [
             {"role": "system", "content": self.system(response_format)},
@@ -106,17 +105,24 @@ class Prompt:
         return f"{clean_text(self.instructions).strip() or _DEFAULT}\n\n{_RULES}"
 
     @cached_property
-    def _listing(self) -> str:
+    def _listed(self) -> str:
         schema = self.fields.schema
-        if "$defs" in schema:  # a recursive model cannot be told in lines
+        if "$defs" in schema:  # one line per field cannot describe a recursive model
             return self._with_schema
-        lines = [f"- {_quoted(name)}: {_told(node)}" for name, node in schema["properties"].items()]
         about = f"{schema['description']}\n" if "description" in schema else ""
+        lines = []
+        for name, node in schema["properties"].items():
+            line, description = f"- {_json(name)}: {_form(node)}", node.get("description", "")
+            if "\n" in description:  # several lines stand indented under the field
+                line += "\n  " + description.replace("\n", "\n  ")
+            elif description:
+                line += f". {description}"
+            lines.append(line)
         return f"{self._head}{about}{_BY_LIST}" + "\n".join(lines)
 
     @cached_property
     def _with_schema(self) -> str:
-        return f"{self._head}{_BY_SCHEMA}{_compact(self.fields.schema)}"
+        return f"{self._head}{_BY_SCHEMA}{_json(self.fields.schema)}"
 
     @cached_property
     def _strict_format(self) -> dict[str, Any]:
@@ -124,30 +130,19 @@ class Prompt:
         return {"type": "json_schema", "json_schema": schema}
 
 
-def _told(node: Node) -> str:
-    """One property in words; a description of several lines is indented under it."""
-    description: str = node.get("description", "")
-    what = _form({key: value for key, value in node.items() if key != "description"})
-    if "\n" in description:
-        return f"{what}\n  " + description.replace("\n", "\n  ")
-    return f"{what}. {description}" if description else what
-
-
 def _form(node: Node) -> str:
+    """The values of a property in words, without its description."""
     if "enum" in node:
-        return "one of " + ", ".join(_quoted(label) for label in node["enum"])
+        return "one of " + ", ".join(map(_json, node["enum"]))
     types = json_types(node)
     if not types or "object" in types or "array" in types:
-        return f"JSON by the schema {_compact(node)}"
+        rest = {key: value for key, value in node.items() if key != "description"}
+        return f"JSON by the schema {_json(rest)}"
     words = [_WORDS.get(node.get("format", ""), _WORDS[types[0]])]
     words += [_WORDS[other] for other in types[1:]]
     bounds = [f"{key} {node[key]}" for key in CONSTRAINTS if key in node]
     return ", ".join([" or ".join(words), *bounds])
 
 
-def _quoted(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _compact(schema: Node) -> str:
-    return json.dumps(schema, ensure_ascii=False, separators=(",", ":"))
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -1,11 +1,17 @@
-"""How a task compares texts, and how its messages quote them."""
+"""How fields and columns compare names and labels, and how their messages quote them."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
+from typing import TYPE_CHECKING
 
+from llmframe.errors import PlanError
 from llmframe.text import cut
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 EXCERPT = 80  # characters of a value that a message may show
 
@@ -25,8 +31,8 @@ _NOTHING = re.compile(
 
 
 def shows_nothing(text: str) -> bool:
-    """Whether there is nothing to see in a text: blanks of every kind, controls, no width."""
-    if text and "!" <= text[0] <= "~":
+    """Whether a text has no visible character: blanks, controls and zero-width ones only."""
+    if text and "!" <= text[0] <= "~":  # the pattern costs ten times as much
         return False
     return _NOTHING.fullmatch(text) is not None
 
@@ -37,7 +43,7 @@ def excerpt(value: object) -> str:
         return cut(repr(value[: EXCERPT + 1]), EXCERPT)
     try:
         return cut(repr(value), EXCERPT)
-    except Exception:  # noqa: BLE001 - a stranger's repr, a huge int, a too deep list
+    except Exception:  # noqa: BLE001 - a foreign repr, a huge int, a too deep list
         return f"<{type(value).__name__}>"
 
 
@@ -46,8 +52,20 @@ def reason(error: Exception) -> str:
     return cut(" ".join(str(error).split()), 300)
 
 
+def quoted(names: Iterable[object]) -> str:
+    """Names for a message, each in quotes."""
+    return ", ".join(map(repr, names))
+
+
+def refuse_duplicates(names: Sequence[str], message: str) -> None:
+    """Raise PlanError if a name is there twice; message has ``{names}`` for those that are."""
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        raise PlanError(message.format(names=quoted(repeated)))
+
+
 def listing(labels: tuple[str, ...] | tuple[int, ...], limit: int = 300) -> str:
-    """Labels for a message: as many as fit into about limit characters, then how many more."""
+    """Labels for a message: as many as fit into about limit characters, and how many more."""
     shown: list[str] = []
     length = 0
     for label in labels:

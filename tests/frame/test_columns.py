@@ -14,10 +14,10 @@ from llmframe.frame.columns import STATUSES, add_columns, new_columns, plan_colu
 from llmframe.results import SKIPPED, Failure, RowResult, Usage
 from llmframe.task.fields import FieldSpec, Kind
 
-INTENT = FieldSpec("intent", Kind.CHOICE, ("refund", "other"), nullable=False)
-STARS = FieldSpec("stars", Kind.INTEGER, None, nullable=True)
-SUMMARY = FieldSpec("summary", Kind.TEXT, None, nullable=False)
-TAGS = FieldSpec("tags", Kind.OBJECT, None, nullable=False)
+INTENT = FieldSpec("intent", kind=Kind.CHOICE, labels=("refund", "other"), nullable=False)
+STARS = FieldSpec("stars", kind=Kind.INTEGER, nullable=True)
+SUMMARY = FieldSpec("summary", kind=Kind.TEXT, nullable=False)
+TAGS = FieldSpec("tags", kind=Kind.OBJECT, nullable=False)
 FIELDS = (INTENT, STARS, SUMMARY, TAGS)
 SERVICE = ["llm_status", "llm_error"]
 DETAILS = [
@@ -230,7 +230,7 @@ def test_a_subclass_of_a_frame_stays_one():
 
 
 def test_a_hundred_fields_do_not_fragment_the_frame(df):
-    specs = [FieldSpec(f"f{i}", Kind.TEXT, None, nullable=True) for i in range(150)]
+    specs = [FieldSpec(f"f{i}", kind=Kind.TEXT, nullable=True) for i in range(150)]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         out = tag(df, [RowResult("ok", {})] * 4, specs=specs)
@@ -251,19 +251,19 @@ def test_only_the_new_columns_for_a_series(df):
 
 def test_names_that_two_outputs_share_are_refused(df):
     for name, details in (("llm_status", False), ("llm_raw", True)):
-        spec = FieldSpec(name, Kind.TEXT, None, nullable=False)
+        spec = FieldSpec(name, kind=Kind.TEXT, nullable=False)
         with pytest.raises(PlanError, match=f"two outputs would be named '{name}'"):
             plan_for(df, [spec], details=details)
 
 
 def test_a_detail_is_no_clash_where_no_details_are_asked(df):
-    spec = FieldSpec("llm_raw", Kind.TEXT, None, nullable=False)
+    spec = FieldSpec("llm_raw", kind=Kind.TEXT, nullable=False)
     assert plan_for(df, [spec]).columns == ["llm_raw", *SERVICE]
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_an_output_is_never_named_like_an_input(df, overwrite):
-    spec = FieldSpec("text", Kind.TEXT, None, nullable=False)
+    spec = FieldSpec("text", kind=Kind.TEXT, nullable=False)
     with pytest.raises(PlanError, match=r"named like the input column 'text'.*prefix="):
         plan_for(df, [spec], overwrite=overwrite)
     assert plan_for(df, [spec], prefix="x_").columns[0] == "x_text"
@@ -334,7 +334,7 @@ def test_a_list_edited_in_place_is_a_change(df):
         plan_for(first)
 
 
-MOOD = FieldSpec("mood", Kind.TEXT, None, nullable=False)
+MOOD = FieldSpec("mood", kind=Kind.TEXT, nullable=False)
 OTHER_ROWS = {
     "fewer": lambda f: f[f["n"] > 1],
     "more": lambda f: pd.concat([f, f.iloc[:1]]),
@@ -512,7 +512,7 @@ def test_a_column_of_the_same_name_that_llmframe_did_not_write_is_kept(df):
 
 @pytest.mark.parametrize("name", ["intent_confidence", "llm_raw"])
 def test_a_field_that_is_named_like_a_companion_is_an_answer_of_its_own(df, name):
-    own = FieldSpec(name, Kind.TEXT, None, nullable=True)
+    own = FieldSpec(name, kind=Kind.TEXT, nullable=True)
     first = tag(df, specs=[INTENT, own])
     assert name in tag(first, specs=[INTENT])
     assert name in tag(first, specs=[INTENT], overwrite=True)
@@ -566,7 +566,7 @@ def test_a_name_that_now_stands_twice_is_kept(df):
 
 def test_another_tasks_status_is_replaced_with_one_warning(df):
     first = tag(df, task="task1")
-    other = FieldSpec("mood", Kind.TEXT, None, nullable=False)
+    other = FieldSpec("mood", kind=Kind.TEXT, nullable=False)
     with pytest.warns(UserWarning, match=r"'llm_status', 'llm_error' .*prefix=") as caught:
         out = tag(first, [FAILED] * 4, specs=[other], task="task2")
     assert len(caught) == 1
@@ -621,7 +621,7 @@ def test_attrs_that_are_not_ours_count_as_none(df, foreign):
 def test_a_frame_read_back_from_parquet_can_be_tagged_again(df, tmp_path):
     pytest.importorskip("pyarrow")
     path = tmp_path / "out.parquet"
-    specs = (*FIELDS, FieldSpec("day", Kind.DATE, None, nullable=True))
+    specs = (*FIELDS, FieldSpec("day", kind=Kind.DATE, nullable=True))
     results = [ok(i) for i in range(4)]
     for result in results:
         result.values["day"] = "2024-01-02"

@@ -9,7 +9,7 @@ import pytest
 import llmframe as lf
 from llmframe import testing
 from llmframe.errors import PlanError
-from llmframe.frame.written import ATTRS_KEY
+from llmframe.frame.existing import ATTRS_KEY
 from llmframe.quality.distribution import BARS, BINS, OTHER, distribution
 from llmframe.quality.summary import summarise
 from llmframe.quality.tagged import failed_rows

@@ -114,7 +114,7 @@ Alias = TypeAliasType("Alias", Literal["a", "b"] | None)
     ],
 )
 def test_a_field_gets_the_kind_of_its_column(field, kind, labels, nullable):
-    assert only(field) == FieldSpec("x", kind, labels, nullable)
+    assert only(field) == FieldSpec("x", kind=kind, labels=labels, nullable=nullable)
 
 
 def test_labels_are_plain_text_and_ints_whatever_they_came_from():
@@ -163,7 +163,7 @@ def test_a_single_field_fills_the_column_into():
 
 def test_a_dict_of_texts_is_one_choice_with_descriptions():
     fields = resolve_fields({"refund": "wants money", "other": ""}, into="intent")
-    assert fields.specs == (FieldSpec("intent", Kind.CHOICE, ("refund", "other")),)
+    assert fields.specs == (FieldSpec("intent", kind=Kind.CHOICE, labels=("refund", "other")),)
     assert fields.schema["properties"]["intent"]["description"] == "refund: wants money\nother"
 
 

@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 
 from llmframe.frame.cells import cell_text, is_missing
-from llmframe.frame.export.fitting import Unfit, fitted, is_shape
+from llmframe.frame.export.conform import Mismatch, conform, is_value_type
 from llmframe.frame.export.target import needed
 from llmframe.text import clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from llmframe.task.shape import Shape
+    from llmframe.task.value_type import ValueType
 
     Cells = pd.Series[Any]
 
@@ -57,7 +57,7 @@ class Columns:
             "json": self.pa.large_string,
         }
 
-    def arrow_type(self, shape: Shape) -> Any:
+    def arrow_type(self, shape: ValueType) -> Any:
         """The Arrow type of a shape."""
         if isinstance(shape, list):
             return self.pa.list_(self.arrow_type(shape[0]))
@@ -78,9 +78,9 @@ class Columns:
         shape = _shape(told)
         if shape is not None:
             try:
-                plain = [fitted(cell, shape) for cell in cells.tolist()]
+                plain = [conform(cell, shape) for cell in cells.tolist()]
                 return Column(self.pa.array(plain, self.arrow_type(shape)), cells.dtype)
-            except Unfit:  # the person has put something else there
+            except Mismatch:  # the person has put something else there
                 pass
         return self._objects(cells)
 
@@ -129,8 +129,8 @@ class Columns:
             return None
 
 
-def _shape(told: Any) -> Shape | None:
-    return told if is_shape(told) else None
+def _shape(told: Any) -> ValueType | None:
+    return told if is_value_type(told) else None
 
 
 def _known(dtype: Any) -> Any:

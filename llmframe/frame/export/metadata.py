@@ -11,9 +11,9 @@ import pandas as pd
 
 from llmframe._version import __version__
 from llmframe.errors import PlanError
+from llmframe.frame.column_lookup import ColumnLookup
+from llmframe.frame.existing import ATTRS_KEY, written_columns
 from llmframe.frame.export.target import existing_path, needed
-from llmframe.frame.lookup import Lookup
-from llmframe.frame.written import ATTRS_KEY, read_written
 from llmframe.task.fields import Kind
 
 if TYPE_CHECKING:
@@ -62,9 +62,9 @@ def _file_name(path: str) -> str:
 
 
 def _columns(df: pd.DataFrame) -> dict[str, Any]:
-    lookup, dtypes, columns = Lookup(df), df.dtypes.tolist(), {}
+    lookup, dtypes, columns = ColumnLookup(df), df.dtypes.tolist(), {}
     places = {lookup.text_name(column): at for at, column in enumerate(df.columns)}
-    for name, written in read_written(df).items():
+    for name, written in written_columns(df).items():
         if name not in places:
             continue
         entry: dict[str, Any] = {"task": written.task, "type": written.type}

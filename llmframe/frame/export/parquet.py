@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from llmframe.errors import PlanError, warn
+from llmframe.frame.column_lookup import ColumnLookup
+from llmframe.frame.existing import written_columns
 from llmframe.frame.export.arrow import Column, Columns
 from llmframe.frame.export.metadata import METADATA_KEY, describe, encode
-from llmframe.frame.lookup import Lookup
-from llmframe.frame.written import read_written
 from llmframe.text import clean_text
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ def arrow_table(df: pd.DataFrame, *, index: bool | None) -> Any:
     once where cells of several kinds became text, and where attrs are no JSON.
     """
     rules = Columns()
-    told = {name: one.type for name, one in read_written(df).items()}
-    text_name = Lookup(df).text_name
+    told = {name: one.type for name, one in written_columns(df).items()}
+    text_name = ColumnLookup(df).text_name
     columns = [
         rules.column(df.iloc[:, at], told.get(text_name(name)))
         for at, name in enumerate(df.columns)

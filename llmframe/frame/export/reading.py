@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from llmframe.errors import PlanError
-from llmframe.frame import typed
+from llmframe.frame import typed_columns
 from llmframe.frame.cells import is_missing
+from llmframe.frame.column_lookup import ColumnLookup
 from llmframe.frame.export.metadata import METADATA_KEY
 from llmframe.frame.export.target import existing_path, needed
-from llmframe.frame.lookup import Lookup
 from llmframe.task.fields import Kind
-from llmframe.task.shape import JSON
+from llmframe.task.value_type import JSON
 
 if TYPE_CHECKING:
     import os
@@ -34,7 +34,7 @@ def read_parquet(path: str | os.PathLike[str]) -> pd.DataFrame:
         whole = parquet.ParquetFile(file).read() if nested else None
     except (arrow.ArrowException, OSError) as exc:
         raise PlanError(f"{file} is no parquet file that can be read ({exc})") from exc
-    text_name = Lookup(df).text_name
+    text_name = ColumnLookup(df).text_name
     for at, column in enumerate(df.columns):
         about = told.get(text_name(column), {})
         cells = _restored(df.iloc[:, at], about, whole, str(column))
@@ -61,13 +61,13 @@ def _restored(cells: Cells, about: dict[str, Any], whole: Any, name: str) -> Any
     if kind == JSON:
         return _from_json(cells)
     if isinstance(kind, list | dict) and not pd.api.types.is_string_dtype(cells.dropna()):
-        return typed.objects(whole.column(name).to_pylist())
+        return typed_columns.objects(whole.column(name).to_pylist())
     return None
 
 
 def _choices(cells: Cells, labels: list[Any], *, ordered: bool) -> Any:
     """A category of these labels: numbers are none in parquet, and an empty file has no labels."""
-    made: Any = typed.choices(labels)(cells.tolist())
+    made: Any = typed_columns.choices(labels)(cells.tolist())
     if cells.isna().sum() < made.isna().sum():  # a label that is not among them: leave all
         return None
     return made.as_ordered() if ordered else made
@@ -75,6 +75,8 @@ def _choices(cells: Cells, labels: list[Any], *, ordered: bool) -> Any:
 
 def _from_json(cells: Cells) -> Any:
     try:
-        return typed.objects([None if is_missing(c) else json.loads(c) for c in cells.tolist()])
+        return typed_columns.objects(
+            [None if is_missing(c) else json.loads(c) for c in cells.tolist()]
+        )
     except (TypeError, ValueError):  # somebody has put other text there
         return None

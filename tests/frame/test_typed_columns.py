@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmframe.frame.typed import builder
+from llmframe.frame.typed_columns import builder
 from llmframe.task.fields import FieldSpec, Kind
 
 TEXT_DTYPE = pd.Series(["text"]).dtype
@@ -23,7 +23,7 @@ DTYPES = {
 
 
 def column(kind, values, labels=None):
-    cells = builder(FieldSpec("x", kind, labels, nullable=True))(values)
+    cells = builder(FieldSpec("x", kind=kind, labels=labels, nullable=True))(values)
     return pd.Series(cells, dtype=cells.dtype)
 
 

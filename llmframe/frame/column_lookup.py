@@ -17,7 +17,7 @@ SEARCHED = 2000  # names compared for the nearest ones
 _BYTES = (bytes, bytearray, memoryview)
 
 
-class Lookup:
+class ColumnLookup:
     """The columns of one frame by their names, duplicates known."""
 
     def __init__(self, df: pd.DataFrame) -> None:

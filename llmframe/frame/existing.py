@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from llmframe.task.shape import Shape
+    from llmframe.task.value_type import ValueType
 
     Hashes = npt.NDArray[np.uint64]  # one a row
 
@@ -30,23 +30,23 @@ _encode = json.JSONEncoder(sort_keys=True, default=json_value).encode
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WrittenColumn:
     """A column that an earlier call wrote.
 
     hash: of its content when it was written. task: the hash of the task that it answers.
-    type: what it holds, a ``Kind``'s word or a ``Shape``; None where attrs do not say.
+    type: what it holds, a ``Kind``'s word or a ``ValueType``; None where attrs do not say.
     rows: how many it had when it was written, None where attrs do not say.
     of: the written column that it goes with, as a probability goes with its answer.
     """
 
     hash: str
     task: str
-    type: Shape | None = None
+    type: ValueType | None = None
     rows: int | None = None
     of: str | None = None
 
 
-def read_written(df: pd.DataFrame) -> dict[str, Written]:
+def written_columns(df: pd.DataFrame) -> dict[str, WrittenColumn]:
     """Column name -> what attrs tell of it; attrs that are not ours count as none."""
     note = df.attrs.get(ATTRS_KEY)
     columns = note.get("columns") if isinstance(note, dict) else None
@@ -55,9 +55,9 @@ def read_written(df: pd.DataFrame) -> dict[str, Written]:
     return {name: _read(told) for name, told in columns.items() if isinstance(told, dict)}
 
 
-def _read(told: Mapping[str, Any]) -> Written:
+def _read(told: Mapping[str, Any]) -> WrittenColumn:
     rows, of = told.get("rows"), told.get("of")
-    return Written(
+    return WrittenColumn(
         str(told.get("hash")),
         str(told.get("task")),
         told.get("type"),
@@ -66,7 +66,9 @@ def _read(told: Mapping[str, Any]) -> Written:
     )
 
 
-def note(written: Mapping[str, Written], *, task: str, info: Mapping[str, Any]) -> dict[str, Any]:
+def note(
+    written: Mapping[str, WrittenColumn], *, task: str, info: Mapping[str, Any]
+) -> dict[str, Any]:
     """What ``attrs["llmframe"]`` tells of a frame.
 
     written: all its columns that llmframe wrote, by this call or before. info: the rest.
@@ -75,7 +77,7 @@ def note(written: Mapping[str, Written], *, task: str, info: Mapping[str, Any]) 
     return {**json_value(info), "task": task, "columns": columns}
 
 
-def _entry(one: Written) -> dict[str, Any]:
+def _entry(one: WrittenColumn) -> dict[str, Any]:
     more = {"type": one.type, "rows": one.rows, "of": one.of}
     told = {name: value for name, value in more.items() if value is not None}
     return {"hash": one.hash, "task": one.task, **told}
@@ -98,7 +100,7 @@ class ExistingColumns:
     """
 
     def __init__(self, df: pd.DataFrame, inputs: tuple[Hashable, ...]) -> None:
-        self.written = read_written(df)
+        self.written = written_columns(df)
         self.rows = len(df)
         self.inputs = inputs
         self._df = df

@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel, Field, create_model
 
 from llmframe.task.fields import resolve_fields
-from llmframe.task.shape import JSON, LIMIT
+from llmframe.task.value_type import JSON, LIMIT
 from tests.kits.export import Item, Order, Tree
 
 
@@ -34,7 +34,7 @@ UNION = create_model("Union", either=(int | str, ...))
 
 
 def shape(field):
-    return resolve_fields({"a": field}).specs[0].shape
+    return resolve_fields({"a": field}).specs[0].value_type
 
 
 @pytest.mark.parametrize(
@@ -83,5 +83,5 @@ def test_other_fields_need_none(field):
 
 def test_a_shape_is_json_and_no_part_of_what_is_asked():
     fields = resolve_fields({"order": Order})
-    assert json.loads(json.dumps(fields.specs[0].shape)) == fields.specs[0].shape
+    assert json.loads(json.dumps(fields.specs[0].value_type)) == fields.specs[0].value_type
     assert '"shape"' not in json.dumps(fields.canonical)

@@ -1,10 +1,10 @@
-"""One field as a person writes it -> what is asked: an annotation and the kind of its column."""
+"""Read one field as the user wrote it: what pydantic validates, and the kind of its column."""
 
 from __future__ import annotations
 
 import types
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum, StrEnum
@@ -34,14 +34,15 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """One field, read.
+class Definition:
+    """One field's definition.
 
     annotation: what pydantic validates. labels: of a closed choice, else None.
-    label_descriptions: one text a label, in the labels' order; empty when there are none.
+    label_descriptions: one text per label, in the labels' order; empty if there are none.
     """
 
     annotation: Any
+    _: KW_ONLY
     kind: Kind
     labels: Labels | None = None
     label_descriptions: tuple[str, ...] = ()
@@ -67,17 +68,13 @@ _BY_JSON_TYPE = {
 
 _FIELD_IS = "a list of labels, a type such as str, int, float, bool, date, or a pydantic model"
 _NAMED_KEYS = "name the keys in a pydantic model, or ask for str"
-_CURES: dict[Any, str] = {
-    bytes: "use str",
-    bytearray: "use str",
-    set: "use list[...]",
-    frozenset: "use list[...]",
+_CURES: dict[Any, str] = {  # types that no column can hold, and what to write instead
+    **dict.fromkeys((bytes, bytearray), "use str"),
+    **dict.fromkeys((set, frozenset), "use list[...]"),
     tuple: "use list[...] or a pydantic model",
-    list: "say of what: list[str], list[Literal['a', 'b']]",
-    dict: _NAMED_KEYS,
-    Mapping: _NAMED_KEYS,
-    Any: "say what the answer is: str, int, a list of labels",
-    object: "say what the answer is: str, int, a list of labels",
+    list: "name the type of its items: list[str], list[Literal['a', 'b']]",
+    **dict.fromkeys((dict, Mapping), _NAMED_KEYS),
+    **dict.fromkeys((Any, object), "say what the answer is: str, int, a list of labels"),
     Decimal: "use float",
     complex: "use float",
     type(None): "say what else it may be: str | None",
@@ -88,19 +85,63 @@ _CURES: dict[Any, str] = {
 }
 
 
-def read_field(name: str, field: object) -> Asked:
-    """What field asks for; raises PlanError naming the field where it cannot be asked."""
+def read_field(name: str, field: object) -> Definition:
+    """The definition of one field; raises PlanError, naming the field, for an unusable one."""
     if isinstance(field, list | tuple):
-        labels = check_labels(name, field)
-        return Asked(Literal[labels], Kind.CHOICE, labels)
+        given = check_labels(name, field)
+        return Definition(Literal[given], kind=Kind.CHOICE, labels=given)
     if isinstance(field, dict):
         return _described_choice(name, field)
-    if not is_annotation(field):
-        raise PlanError(f"field {name!r} is {_what(field)}; {_cure_for_instance(field)}")
-    return _read_annotation(name, field)
+    if not _is_annotation(field):
+        raise PlanError(f"field {name!r} is {_shown(field)}; {_cure_for_value(field)}")
+    annotation: Any = field
+    info = FieldInfo.from_annotation(annotation)
+    kind, labels, nullable = classify(name, annotation)
+    # Only the type, its constraints and the description: our model sets the alias, and a
+    # default would let a reply leave the field out.
+    bare = Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation
+    about = info.description
+    return Definition(bare, kind=kind, labels=labels, nullable=nullable, description=about)
 
 
-def is_annotation(field: object) -> bool:
+def classify(name: str, annotation: object) -> tuple[Kind, Labels | None, bool]:
+    """An annotation's kind, its labels if it is a closed choice, and whether it allows None."""
+    core = _unwrapped(annotation)
+    if get_origin(core) in (Union, types.UnionType):
+        members = [member for member in get_args(core) if member is not type(None)]
+        if len(members) != 1:
+            raise PlanError(
+                f"field {name!r} may be several types, {_shown(core)}, but a column has one; "
+                "choose one type, T | None, or a pydantic model with a field for each"
+            )
+        kind, labels, nullable = classify(name, members[0])
+        return kind, labels, nullable or len(members) < len(get_args(core))
+    if get_origin(core) is Literal or _is_class(core, Enum):
+        return Kind.CHOICE, _labels(name, core), None in get_args(core)
+    simple = _entry(_SIMPLE, core)
+    if simple is not None:
+        return simple, None, False
+    _refuse_unusable(name, core, set())
+    if get_origin(core) is list or _is_class(core, pydantic.BaseModel):
+        return Kind.OBJECT, None, False
+    return _kind_by_json_type(name, core), None, False
+
+
+def _described_choice(name: str, field: dict[Any, Any]) -> Definition:
+    for label, text in field.items():
+        if not isinstance(text, str):
+            raise PlanError(
+                f"field {name!r} is a dict with {excerpt(text)} for {excerpt(label)}; a dict as "
+                "a field gives a description, a text, for every label; for nested fields use a "
+                "pydantic model"
+            )
+    labels = check_labels(name, field)
+    texts = tuple(text.strip() for text in field.values())
+    about = texts if any(texts) else ()
+    return Definition(Literal[labels], kind=Kind.CHOICE, labels=labels, label_descriptions=about)
+
+
+def _is_annotation(field: object) -> bool:
     """Whether field is a type or an annotation, and not a value."""
     return (
         isinstance(field, type | NewType | TypeVar)
@@ -110,45 +151,6 @@ def is_annotation(field: object) -> bool:
     )
 
 
-def classify(name: str, annotation: object) -> tuple[Kind, Labels | None, bool]:
-    """An annotation's kind, its labels where it is a closed choice, and whether it takes None."""
-    core = _unwrapped(annotation)
-    if get_origin(core) in (Union, types.UnionType):
-        return _classify_union(name, core)
-    if get_origin(core) is Literal:
-        return Kind.CHOICE, _literal_labels(name, core), None in get_args(core)
-    if isinstance(core, type) and issubclass(core, Enum):
-        return Kind.CHOICE, check_labels(name, core, source=f"Enum {core.__qualname__}"), False
-    simple = _entry(_SIMPLE, core)
-    if simple is not None:
-        return simple, None, False
-    _refuse_unfit(name, core, set())
-    if get_origin(core) is list or _is_model(core):
-        return Kind.OBJECT, None, False
-    return _kind_by_json_type(name, core), None, False
-
-
-def _described_choice(name: str, field: dict[Any, Any]) -> Asked:
-    for label, text in field.items():
-        if not isinstance(text, str):
-            raise PlanError(
-                f"field {name!r} is a dict with {excerpt(text)} for {excerpt(label)}; a dict as "
-                "a field gives a description, a text, for every label; for nested fields use a "
-                "pydantic model"
-            )
-    labels = check_labels(name, field)
-    descriptions = tuple(text.strip() for text in field.values())
-    return Asked(Literal[labels], Kind.CHOICE, labels, descriptions if any(descriptions) else ())
-
-
-def _read_annotation(name: str, annotation: Any) -> Asked:
-    info = FieldInfo.from_annotation(annotation)
-    kind, labels, nullable = classify(name, annotation)
-    # Only type, constraints and description count: an alias or a default has no place here.
-    bare = Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation
-    return Asked(bare, kind, labels, (), nullable, info.description)
-
-
 def _unwrapped(annotation: Any) -> Any:
     while True:
         if get_origin(annotation) is Annotated:
@@ -156,26 +158,15 @@ def _unwrapped(annotation: Any) -> Any:
         elif isinstance(annotation, NewType):
             annotation = annotation.__supertype__
         elif hasattr(annotation, "__value__") and not isinstance(annotation, type):
-            annotation = annotation.__value__
+            annotation = annotation.__value__  # a type alias
         else:
             return annotation
 
 
-def _classify_union(name: str, union: object) -> tuple[Kind, Labels | None, bool]:
-    members = [member for member in get_args(union) if member is not type(None)]
-    if len(members) != 1:
-        raise PlanError(
-            f"field {name!r} may be several types, {_what(union)}, but a column has one; "
-            "choose one type, T | None, or a pydantic model with a field for each"
-        )
-    kind, labels, nullable = classify(name, members[0])
-    return kind, labels, nullable or len(members) < len(get_args(union))
-
-
-def _refuse_unfit(name: str, annotation: Any, seen: set[int]) -> None:
-    """Look for what has no place in a column, through lists and models, however deep."""
+def _refuse_unusable(name: str, annotation: Any, seen: set[int]) -> None:
+    """Raise PlanError for a type that no column can hold, at any depth of lists and models."""
     core = _unwrapped(annotation)
-    if id(core) in seen:  # models and aliases may hold themselves
+    if id(core) in seen:  # models and aliases may contain themselves
         return
     seen.add(id(core))
     origin = get_origin(core)
@@ -183,25 +174,27 @@ def _refuse_unfit(name: str, annotation: Any, seen: set[int]) -> None:
     if isinstance(core, list | tuple | dict):
         cure = "for several labels a row write list[Literal['a', 'b']]"
     if cure is not None:
-        raise PlanError(f"field {name!r} has the type {_what(core)}; {cure}")
-    if isinstance(core, type) and issubclass(core, Enum):
-        check_labels(name, core, source=f"Enum {core.__qualname__}")
-    elif origin is Literal:
-        _literal_labels(name, core)
-    elif _is_model(core):
+        raise PlanError(f"field {name!r} has the type {_shown(core)}; {cure}")
+    if origin is Literal or _is_class(core, Enum):
+        _labels(name, core)
+    elif _is_class(core, pydantic.BaseModel):
         for part, info in core.model_fields.items():
-            _refuse_unfit(f"{name}.{part}", info.annotation, seen)
+            _refuse_unusable(f"{name}.{part}", info.annotation, seen)
     else:
         for part in get_args(core):
             if part is not type(None):
-                _refuse_unfit(name, part, seen)
+                _refuse_unusable(name, part, seen)
 
 
-def _literal_labels(name: str, literal: object) -> Labels:
-    values = [value for value in get_args(literal) if value is not None]
-    if any(isinstance(value, Enum) for value in values):  # pydantic reads them from no JSON
+def _labels(name: str, choice: Any) -> Labels:
+    """The checked labels of a Literal or an Enum."""
+    if get_origin(choice) is not Literal:
+        return check_labels(name, choice, source=f"Enum {choice.__qualname__}")
+    values = [value for value in get_args(choice) if value is not None]
+    # pydantic accepts an Enum's member inside a Literal, but never reads one from JSON
+    if any(isinstance(value, Enum) for value in values):
         raise PlanError(
-            f"field {name!r} is {_what(literal)}; give the Enum itself, or the members' values"
+            f"field {name!r} is {_shown(choice)}; give the Enum itself, or the members' values"
         )
     return check_labels(name, values)
 
@@ -209,40 +202,41 @@ def _literal_labels(name: str, literal: object) -> Labels:
 def _entry(table: Mapping[Any, T], core: Any) -> T | None:
     try:
         return table.get(core)
-    except TypeError:  # what cannot be hashed is no type of ours
+    except TypeError:  # an unhashable annotation is in no table
         return None
 
 
-def _is_model(core: object) -> bool:
-    return isinstance(core, type) and issubclass(core, pydantic.BaseModel)
+def _is_class(core: object, base: type) -> bool:
+    return isinstance(core, type) and issubclass(core, base)
 
 
 def _kind_by_json_type(name: str, core: Any) -> Kind:
+    """The kind of any other type, by the JSON that pydantic reads for it."""
     try:
         json_type = pydantic.TypeAdapter(core).json_schema().get("type")
-    except Exception as exc:
+    except Exception as exc:  # a type's own hooks raise anything
         raise PlanError(
-            f"field {name!r} is {_what(core)}, which cannot be asked for; a field is {_FIELD_IS}. "
-            f"pydantic says: {reason(exc)}"
+            f"field {name!r} is {_shown(core)}, which has no JSON schema; a field is {_FIELD_IS}. "
+            f"pydantic reports: {reason(exc)}"
         ) from exc
     kind = _BY_JSON_TYPE.get(str(json_type))
     if kind is None:
         raise PlanError(
-            f"field {name!r} has the type {_what(core)}; use str, int, float, bool, date, "
+            f"field {name!r} has the type {_shown(core)}; use str, int, float, bool, date, "
             "list[...] or a pydantic model"
         )
     return kind
 
 
-def _what(field: object) -> str:
+def _shown(field: object) -> str:
     if isinstance(field, type) and get_origin(field) is None:
         return field.__qualname__
-    if is_annotation(field):
+    if _is_annotation(field):
         return cut(str(field).replace("typing.", ""), 80)
     return f"{excerpt(field)} ({type(field).__name__})"
 
 
-def _cure_for_instance(field: object) -> str:
+def _cure_for_value(field: object) -> str:
     if isinstance(field, str):
         return "write the type itself, str or int, or a list of labels"
     if isinstance(field, FieldInfo):

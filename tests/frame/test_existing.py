@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from llmframe.frame.written import Written, content_hash, note, read_written, row_labels
+from llmframe.frame.existing import WrittenColumn, content_hash, note, row_labels, written_columns
 
 CELLS = {
     "text": pd.Series(["a", None, "\u00e9"]),
@@ -35,7 +35,7 @@ INDEXES = {
     "levels": pd.MultiIndex.from_arrays([["a", None, "a"], [1, 1, 2]]),
 }
 HERE = """
-from tests.frame.test_written import CELLS, INDEXES, hashes
+from tests.frame.test_existing import CELLS, INDEXES, hashes
 print(hashes())
 """
 
@@ -92,16 +92,16 @@ def test_levels_are_not_exchangeable():
 
 def test_a_note_is_read_as_it_was_written():
     written = {
-        "intent": Written("0" * 32, "task", "choice", 3),
-        "intent_confidence": Written("1" * 32, "task", "float", 3, "intent"),
-        "bare": Written("2" * 32, "task"),
+        "intent": WrittenColumn("0" * 32, "task", "choice", 3),
+        "intent_confidence": WrittenColumn("1" * 32, "task", "float", 3, "intent"),
+        "bare": WrittenColumn("2" * 32, "task"),
     }
     frame = pd.DataFrame()
     frame.attrs["llmframe"] = note(written, task="task", info={})
-    assert read_written(frame) == written
+    assert written_columns(frame) == written
 
 
 def test_a_note_that_somebody_wrote_by_hand_tells_what_it_can():
     frame = pd.DataFrame()
     frame.attrs["llmframe"] = {"columns": {"i": {"hash": "h", "rows": "3", "of": 4}, "j": 3}}
-    assert read_written(frame) == {"i": Written("h", "None")}
+    assert written_columns(frame) == {"i": WrittenColumn("h", "None")}

@@ -9,41 +9,41 @@ import numpy as np
 
 from llmframe.frame.cells import is_missing, json_text, json_value
 from llmframe.task.choices import INT64_MAX, INT64_MIN
-from llmframe.task.shape import JSON
+from llmframe.task.value_type import JSON
 from llmframe.text import clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from llmframe.task.shape import Shape
+    from llmframe.task.value_type import ValueType
 
 
-class Unfit(Exception):  # noqa: N818 - no error: another way is taken
+class Mismatch(Exception):  # noqa: N818 - no error: another way is taken
     """A cell is not of its field's shape."""
 
 
-def fitted(cell: Any, shape: Shape) -> Any:
+def conform(cell: Any, shape: ValueType) -> Any:
     """The cell as plain lists, dicts, numbers and whole texts; None where it is missing.
 
-    Raises Unfit where that would lose anything: a further key, a number in the place of a text.
+    Raises Mismatch where that would lose anything: a further key, a number in the place of a text.
     """
     if is_missing(cell):
         return None
     if isinstance(shape, list):
-        return [fitted(part, shape[0]) for part in _parts(cell)]
+        return [conform(part, shape[0]) for part in _parts(cell)]
     if isinstance(shape, dict):
         if not isinstance(cell, Mapping) or not cell.keys() <= shape.keys():
-            raise Unfit
-        return {name: fitted(cell.get(name), inner) for name, inner in shape.items()}
+            raise Mismatch
+        return {name: conform(cell.get(name), inner) for name, inner in shape.items()}
     return _LEAVES[shape](cell)
 
 
-def is_shape(told: object) -> bool:
+def is_value_type(told: object) -> bool:
     """Whether it is a shape: what stands in a frame's attrs may be anybody's."""
     if isinstance(told, list):
-        return len(told) == 1 and is_shape(told[0])
+        return len(told) == 1 and is_value_type(told[0])
     if isinstance(told, dict):
-        return bool(told) and all(isinstance(n, str) and is_shape(s) for n, s in told.items())
+        return bool(told) and all(isinstance(n, str) and is_value_type(s) for n, s in told.items())
     return isinstance(told, str) and told in _LEAVES
 
 
@@ -52,13 +52,13 @@ def _parts(cell: Any) -> Any:
         return cell
     if isinstance(cell, np.ndarray) and cell.ndim == 1:  # as parquet gives lists back
         return cell.tolist()
-    raise Unfit
+    raise Mismatch
 
 
 def _text(cell: Any) -> str:
     if isinstance(cell, str):
         return clean_text(str.__str__(cell))
-    raise Unfit
+    raise Mismatch
 
 
 def _json(cell: Any) -> str:
@@ -72,19 +72,19 @@ def _integer(cell: Any) -> int:
     whole = isinstance(cell, int | np.integer) and not isinstance(cell, bool)
     if whole and INT64_MIN <= cell <= INT64_MAX:
         return int(cell)
-    raise Unfit
+    raise Mismatch
 
 
 def _float(cell: Any) -> float:
     if isinstance(cell, float | int | np.floating | np.integer) and not isinstance(cell, bool):
         return float(cell)
-    raise Unfit
+    raise Mismatch
 
 
 def _boolean(cell: Any) -> bool:
     if isinstance(cell, bool | np.bool_):
         return bool(cell)
-    raise Unfit
+    raise Mismatch
 
 
 _LEAVES: dict[str, Callable[[Any], Any]] = {

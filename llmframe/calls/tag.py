@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from llmframe.calls.plan import Plan
-    from llmframe.notebook.stage import Shown
+    from llmframe.notebook.stage import OpenView
     from llmframe.notebook.view import Ending
     from llmframe.options.settings import Settings
     from llmframe.runs.session import Session
@@ -119,7 +119,7 @@ def start(
             shown = _show(session, settings, blocking=False)
             if session.loop is None:
                 thread.begin(session)
-            shown.watch_in_background()
+            shown.refresh_in_background()
     return cast("Run", session.handle)
 
 
@@ -188,18 +188,18 @@ def _joined_or_opened(
         yield session
 
 
-def _show(session: Session, settings: Settings, *, blocking: bool) -> Shown:
+def _show(session: Session, settings: Settings, *, blocking: bool) -> OpenView:
     """Show the run in this cell; all calls that share a run share its stage."""
     if session.stage is None:
+        from llmframe.notebook.latest_rows import LatestRows
         from llmframe.notebook.stage import Stage
-        from llmframe.notebook.watch import Watcher
 
-        watcher = Watcher(session.target.rows, session.target.df.index.__getitem__)
-        session.execution.observe(watcher)
+        latest = LatestRows(session.target.rows, session.target.df.index.__getitem__)
+        session.execution.observe(latest)
         session.stage = Stage(
             session,
             progress=settings.progress,
-            peek=watcher,
+            latest=latest,
             ending=lambda headline: _ending(session, headline),
         )
     return session.stage.open(blocking=blocking, progress=settings.progress)

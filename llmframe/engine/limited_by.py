@@ -40,7 +40,7 @@ def words(binding: Binding, *, cap: int | None, held: bool) -> str:
         return f"provider pause, {_span(binding.pause)} left"
     if told == "outage":
         return (
-            f"outage, next look in {_span(binding.pause)}" if binding.pause else "outage, looking"
+            f"outage, next check in {_span(binding.pause)}" if binding.pause else "outage, checking"
         )
     if told == "concurrency found so far":
         return f"concurrency {binding.limit}, found so far"

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 from llmframe.errors import PlanError
 
 if TYPE_CHECKING:
-    from llmframe.notebook.view import Controls, Peek, View
+    from llmframe.notebook.latest_rows import LatestRows
+    from llmframe.notebook.view import Controls, View
 
 Progress = Literal["auto", "widget", "tqdm", "log"]
 
@@ -17,17 +18,18 @@ def make_view(
     *,
     controls: Controls | None,
     blocking: bool,
-    peek: Peek | None = None,
+    latest: LatestRows | None = None,
 ) -> View:
-    """The view that fits the place we run in.
+    """The view that fits where we run.
 
-    progress: "auto" or True looks for itself; "widget", "tqdm" and "log" ask for one kind, and
-        the next best is taken where it cannot be had; False shows nothing.
-    controls: what the buttons do; None draws none.
+    progress: "auto" or True picks one; "widget", "tqdm" and "log" ask for one kind, or the next
+        best where it cannot be had; False shows nothing.
+    controls: what the buttons do; None draws no buttons.
     blocking: the cell waits for the run.
-    peek: tells of single rows; None shows none.
+    latest: the rows to show; None shows none.
     Raises PlanError for anything else.
     """
+    # a script must not pay for what only a notebook needs, so each view is imported when chosen
     if progress is False:
         from llmframe.notebook.view import SilentView
 
@@ -39,10 +41,12 @@ def make_view(
         )
     from llmframe.notebook.views.guard import GuardedView
 
-    return GuardedView(_view(wanted, controls=controls, blocking=blocking, peek=peek))
+    return GuardedView(_choose(wanted, controls, blocking=blocking, latest=latest))
 
 
-def _view(wanted: str, *, controls: Controls | None, blocking: bool, peek: Peek | None) -> View:
+def _choose(
+    wanted: str, controls: Controls | None, *, blocking: bool, latest: LatestRows | None
+) -> View:
     from llmframe.notebook import hosts
 
     kernel = hosts.kernel()
@@ -50,10 +54,10 @@ def _view(wanted: str, *, controls: Controls | None, blocking: bool, peek: Peek 
         if hosts.has_ipywidgets():
             from llmframe.notebook.views.panel import PanelView
 
-            return PanelView(controls=controls, blocking=blocking, kernel=kernel, peek=peek)
+            return PanelView(controls, blocking=blocking, kernel=kernel, latest=latest)
         from llmframe.notebook.views.html_view import HtmlView
 
-        return HtmlView(blocking=blocking, controllable=controls is not None, peek=peek)
+        return HtmlView(blocking=blocking, controllable=controls is not None, latest=latest)
     if wanted == "tqdm" or (wanted != "log" and hosts.in_terminal()):
         from llmframe.notebook.views.bar import TextBar
 

@@ -1,4 +1,4 @@
-"""What ``check`` has found, as a table in a notebook and as text elsewhere."""
+"""What ``check`` found: a table in a notebook, text elsewhere."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from llmframe.messages.check_lines import Line
 
 _MARKS = {True: ("yes", "good"), False: ("no", "bad"), None: ("", "")}
-_JUDGED = ("reachable", "key accepted", "model", "response format")  # what can be right
+_JUDGED = ("reachable", "key accepted", "model", "response format")  # the others just inform
 _LONGEST = 600  # characters of one thing found
 
 
 @dataclass(frozen=True)
 class Check:
-    """What an endpoint is and can do. ok: nothing was found wrong. lines: one for each thing."""
+    """What an endpoint is and can do. ok: nothing is wrong. lines: one for each thing checked."""
 
     title: str
     lines: tuple[Line, ...]
@@ -29,12 +29,12 @@ class Check:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing was found wrong."""
+        """True if nothing is wrong."""
         return all(line.ok is not False for line in self.lines)
 
     @property
     def _state(self) -> tuple[str, str]:
-        """In words, with their tint."""
+        """The result in words, and their tint."""
         if not self.ok:
             return "something is wrong", "bad"
         if all(line.ok for line in self.lines if line.name in _JUDGED):
@@ -46,21 +46,20 @@ class Check:
 
     def __str__(self) -> str:
         width = max(len(line.name) for line in self.lines)
-        told = [f"llmframe: {plain(self.title, limit=120)}"]
+        lines = [f"llmframe: {plain(self.title, limit=120)}"]
         for line in self.lines:
             mark = _MARKS[line.ok][0]
-            told.append(f"  {line.name:<{width}}  {mark:<3}  {plain(line.found, limit=_LONGEST)}")
+            lines.append(f"  {line.name:<{width}}  {mark:<3}  {plain(line.found, limit=_LONGEST)}")
             if line.cure:
-                told.append(f"  {'':<{width}}       {plain(line.cure, limit=_LONGEST)}")
-        return "\n".join(told)
+                lines.append(f"  {'':<{width}}       {plain(line.cure, limit=_LONGEST)}")
+        return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         head = style.head(style.chip(*self._state), style.mono(html(self.title, limit=120)))
         return style.frame((head, *map(_line_html, self.lines)))
 
     def _ipython_display_(self) -> None:
-        """In the cell that has shown it already it is not shown again."""
-        if hosts.running_cell() not in self._shown:
+        if hosts.running_cell() not in self._shown:  # once a cell
             self.show()
 
     def show(self) -> None:

@@ -1,24 +1,24 @@
-"""Where we run, and what must be known of each host.
+"""Where we run, and the peculiarities of each host.
 
 Jupyter kernels
     A shell with a ``kernel`` draws rich output. Colab's shell is one of these.
 ipykernel >= 7 (subshells)
     A click on a widget can reach the kernel while a cell blocks, if the page made a subshell for
     widgets (JupyterLab >= 4.4 does as soon as a widget exists, unless it is switched off). So a
-    blocking cell shows buttons only once a subshell is seen: no button is ever dead.
+    blocking cell shows buttons only once there is a subshell: no button is ever dead.
 ipykernel 7.4
     Sends a click to the shell that last published on the widget's comm: for a button made in a
-    cell that is the blocked main shell. ``free_route`` takes the note away. It reads a private
-    name, does nothing where that is missing, and must be called after each change of the button.
+    cell that is the blocked main shell. ``free_route`` deletes that note. It uses a private name,
+    does nothing if that is missing, and must be called after each change of the button.
 ipykernel 6
     No subshells: a click waits until the cell has ended. The interrupt button is the Stop.
 VS Code
     Does not deliver clicks while a cell blocks, whatever the kernel; it makes no subshell, so no
-    button is shown there. Not seen by us.
+    button is shown there. Not tested by us.
 Colab
-    ipywidgets' own widgets are drawn; the kernel has no subshells. Not seen by us.
+    ipywidgets' own widgets are drawn; the kernel has no subshells. Not tested by us.
 marimo
-    Has no IPython shell, so it is taken for a script: log lines. Not seen by us.
+    Has no IPython shell, so it counts as a script: log lines. Not tested by us.
 nbclient, papermill, ``jupyter execute``
     A kernel without a page. The view's display handle is what they keep, hence the card.
 """
@@ -26,10 +26,7 @@ nbclient, papermill, ``jupyter execute``
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, cast
-
-if TYPE_CHECKING:
-    pass
+from typing import Any, cast
 
 
 def shell() -> Any | None:
@@ -44,7 +41,7 @@ def kernel() -> Any | None:
 
 
 def running_cell() -> str:
-    """What tells the cell that runs from every other, and from its next run; empty elsewhere."""
+    """An id of the running cell, new each time that it runs; empty outside a kernel."""
     get_parent = getattr(kernel(), "get_parent", None)
     parent = get_parent("shell") if callable(get_parent) else None
     return str((parent or {}).get("header", {}).get("msg_id", ""))
@@ -53,14 +50,14 @@ def running_cell() -> str:
 def has_ipywidgets() -> bool:
     """Whether ipywidgets can be imported here."""
     try:
-        import ipywidgets  # noqa: F401 - only whether it is there
+        import ipywidgets  # noqa: F401 - only a test
     except ImportError:
         return False
     return True
 
 
 def in_terminal() -> bool:
-    """Whether, without a kernel, a text bar can be drawn: IPython's terminal, or any other."""
+    """Whether a text bar can be drawn without a kernel: in IPython's terminal, or any other."""
     return shell() is not None or (sys.stderr is not None and sys.stderr.isatty())
 
 
@@ -77,7 +74,7 @@ def free_route(widget: Any) -> None:
 
 
 def bundle(html: str, text: str) -> dict[str, str]:
-    """What a display handle shows, for viewers with and without HTML."""
+    """The data of a display, for viewers with and without HTML."""
     return {"text/html": html, "text/plain": text}
 
 

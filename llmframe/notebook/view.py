@@ -1,22 +1,18 @@
-"""What a view is: it draws a run while it goes and says at the end what became of it."""
+"""What every view of a run has in common, and the values that it draws."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-
-if TYPE_CHECKING:
     from llmframe.engine.report import RunReport, Snapshot
 
 
 class Controls(Protocol):
-    """What a view's buttons may do to a run. Called from any thread; returns at once."""
+    """What a view's buttons do to a run. Called from any thread; returns at once."""
 
     def stop(self) -> None:
         """Send nothing new; keep what is done."""
@@ -32,14 +28,15 @@ class Controls(Protocol):
 class Ending:
     """A run's end, for the card that stays.
 
-    snapshot, report: the last counts; the snapshot's message says why a run was given up.
+    snapshot, report: the last counts; the snapshot's message says why a run was aborted.
     model: as the person named it.
     headline: one or two words, such as "finished", "stopped", "interrupted", "aborted".
-    next_step: one or two sentences: how to go on; empty when nothing is left to do.
+    next_step: one or two sentences on how to go on; empty if nothing is left to do.
     notes: warnings, such as damaged lines in the checkpoint.
     """
 
     snapshot: Snapshot
+    _: KW_ONLY
     report: RunReport
     model: str
     headline: str
@@ -47,11 +44,26 @@ class Ending:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class ShownRow:
+    """One row as a view shows it; all of it is foreign text.
+
+    label: of the frame's index. text: the input. values: field name -> JSON value, None for a
+    failed row. error: ``kind: message``, empty for an answered row.
+    """
+
+    label: str
+    _: KW_ONLY
+    text: str
+    values: Mapping[str, Any] | None = None
+    error: str = ""
+
+
 class View(Protocol):
     """Draws one run. ``open`` once, then ``refresh`` a few times a second, then ``close`` once.
 
     ``open`` is called in the cell that starts the run; ``refresh`` and ``close`` from any thread,
-    one call at a time. Nothing but what ``open`` displayed is ever changed, because output of a
+    one call at a time. They only change what ``open`` displayed, because new output of a
     background thread lands in whichever cell runs at that moment.
     """
 
@@ -76,31 +88,3 @@ class SilentView:
 
     def close(self, ending: Ending) -> None:
         """Nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One row as a view shows it; all of it is foreign text.
-
-    label: of the frame's index. text: what was asked about.
-    values: field name -> JSON value, None for a row that failed. error: ``kind: message``,
-    empty for a row that was answered.
-    """
-
-    label: str
-    text: str
-    values: Mapping[str, Any] | None = None
-    error: str = ""
-
-
-class Peek(Protocol):
-    """What tells a view about single rows; may be called from any thread, and must be cheap."""
-
-    def newest(self) -> Sequence[Sample]:
-        """The newest answers, the newest first."""
-
-    def failures(self) -> Sequence[Sample]:
-        """The last failures of the most frequent kinds, the newest of each kind first."""
-
-    def rates(self) -> Sequence[float]:
-        """Rows a second since the start, in bins of equal time, the oldest first."""

@@ -1,8 +1,8 @@
-"""What a column of answers holds, counted: labels by how often, numbers and texts by size."""
+"""How the answers in a column are distributed: labels by count, numbers and texts by size."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from llmframe.notebook.drawing.format import plural
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-BARS = 10  # labels shown; of more the most frequent, the rest together
+BARS = 10  # labels shown; of more labels the most frequent, and the rest together
 BINS = 24  # of a histogram
 OTHER = "(others)"
 
@@ -23,13 +23,14 @@ OTHER = "(others)"
 class Distribution:
     """What one column holds.
 
-    name: the column's. answered: rows with a value. missing: rows answered with none.
-    bars: labels and how often each came; labels are foreign text.
-    bins: counts of a histogram from low to high, which are texts to show; empty with bars.
-    note: what else there is to say.
+    answered: rows with a value. missing: rows that were answered without a value.
+    bars: labels with their counts; labels are foreign text.
+    bins: counts of a histogram, whose ends low and high are texts to show; empty if there are bars.
+    note: anything else to show.
     """
 
     name: str
+    _: KW_ONLY
     answered: int
     missing: int
     bars: tuple[tuple[str, int], ...] = ()
@@ -42,7 +43,7 @@ class Distribution:
 def distribution(name: str, answers: pd.Series[Any]) -> Distribution:
     """Count a column. answers: its cells in the rows that were answered."""
     cells = answers.dropna()
-    base = Distribution(name, len(cells), len(answers) - len(cells))
+    base = Distribution(name, answered=len(cells), missing=len(answers) - len(cells))
     if cells.empty:
         return base
     if isinstance(cells.dtype, pd.CategoricalDtype):
@@ -57,7 +58,7 @@ def distribution(name: str, answers: pd.Series[Any]) -> Distribution:
 
 
 def _labels(base: Distribution, counts: pd.Series[int]) -> Distribution:
-    """In the order given; where there are too many the most frequent and the rest."""
+    """Labels in the given order; if there are too many, the most frequent and the rest."""
     if len(counts) > BARS:
         counts = counts.sort_values(ascending=False)
     pairs = [(cell_text(label), int(number)) for label, number in counts.items()]
@@ -72,13 +73,8 @@ def _numbers(base: Distribution, cells: pd.Series[Any]) -> Distribution:
         return _labels(base, cells.value_counts().sort_index())
     numbers = cells.astype(float)
     numbers = numbers[np.isfinite(numbers)]
-    note = f"median {_short(numbers.median())}"
-    low, high = _short(numbers.min()), _short(numbers.max())
-    return replace(base, bins=_binned(numbers), low=low, high=high, note=note)
-
-
-def _short(number: float) -> str:
-    return f"{number:,.4g}"
+    low, median, high = (f"{number:,.4g}" for number in numbers.quantile([0, 0.5, 1]))
+    return replace(base, bins=_binned(numbers), low=low, high=high, note=f"median {median}")
 
 
 def _dates(base: Distribution, cells: pd.Series[Any]) -> Distribution:
@@ -100,12 +96,9 @@ def _objects(base: Distribution, cells: pd.Series[Any]) -> Distribution:
         return _texts(base, values)
     if all(isinstance(value, list) for value in values):
         return _lists(base, values)
-    names = [name for value in values if isinstance(value, dict) for name in _filled(value)]
+    objects = [value for value in values if isinstance(value, dict)]
+    names = [name for one in objects for name, held in one.items() if not is_missing(held)]
     return replace(_labels(base, _counted(names)), note="names with a value")
-
-
-def _filled(value: dict[Any, Any]) -> list[Any]:
-    return [name for name, held in value.items() if not is_missing(held)]
 
 
 def _texts(base: Distribution, texts: Sequence[str]) -> Distribution:
@@ -122,7 +115,7 @@ def _texts(base: Distribution, texts: Sequence[str]) -> Distribution:
 
 def _lists(base: Distribution, lists: Sequence[list[Any]]) -> Distribution:
     entries = [cell_text(entry) for entries in lists for entry in entries]
-    note = f"{len(entries) / len(lists):.1f} a row"
+    note = f"{len(entries) / len(lists):.1f} per row"
     return replace(_labels(base, _counted(entries)), note=note)
 
 

@@ -1,8 +1,8 @@
-"""What a tagged frame tells of itself: its fields, its statuses, the rows that failed."""
+"""What a tagged frame holds: its fields, its statuses, the rows that failed."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import pandas as pd
@@ -17,20 +17,21 @@ _OURS = (
     *("llm_cost", "llm_seconds", "llm_raw"),
 )
 
-_TOLD = {"model": str, "tokens_in": int, "tokens_out": int, "cost": float | int}
+_NOTED = {"model": str, "tokens_in": int, "tokens_out": int, "cost": float | int}
 
 
 @dataclass(frozen=True, slots=True)
 class Tagged:
-    """A frame that a call has tagged, as its columns and attrs tell.
+    """A frame that a call has tagged, read from its columns and attrs.
 
     status, error: the call's columns. fields: the answers by name, in the frame's order; empty
-    where the attrs are lost. others: positions of the columns that no call has written.
-    note: what attrs tell of the call (model, tokens_in, tokens_out, cost); empty where they are
-    lost or tell of a frame of another length.
+    if the attrs are lost. others: positions of the columns that no call has written.
+    note: of the call, from the attrs: model, tokens_in, tokens_out, cost. Empty if they are
+    lost, or are those of a frame of another length.
     """
 
     status: pd.Series[Any]
+    _: KW_ONLY
     error: pd.Series[Any]
     fields: dict[str, pd.Series[Any]]
     others: tuple[int, ...]
@@ -38,7 +39,7 @@ class Tagged:
 
 
 def read_tagged(df: pd.DataFrame, prefix: str = "") -> Tagged:
-    """The frame as a call with this prefix left it. PlanError where none did."""
+    """The frame as a call with this prefix left it. PlanError if none did."""
     lookup = ColumnLookup(df)
     own = [prefix + name for name in _OURS]
     if not (lookup.has(own[0]) and lookup.has(own[1])):
@@ -63,7 +64,7 @@ def _note(df: pd.DataFrame) -> dict[str, Any]:
     counts = note.get("counts") if isinstance(note, dict) else None
     if note is None or not isinstance(counts, dict) or counts.get("rows") != len(df):
         return {}
-    return {name: note[name] for name, kind in _TOLD.items() if isinstance(note.get(name), kind)}
+    return {name: note[name] for name, kind in _NOTED.items() if isinstance(note.get(name), kind)}
 
 
 def _untagged(lookup: ColumnLookup, df: pd.DataFrame, prefix: str) -> str:
@@ -76,10 +77,10 @@ def _untagged(lookup: ColumnLookup, df: pd.DataFrame, prefix: str) -> str:
 
 
 def failed_rows(df: pd.DataFrame, prefix: str = "") -> pd.DataFrame:
-    """The rows of a tagged frame that failed, on its index: what was asked beside llm_error.
+    """The rows of a tagged frame that failed, on its index: their input beside llm_error.
 
-    df: n rows, any index. Shown are the input's columns; where the frame does not tell which
-    those were, all columns that no call has written. PlanError if it was never tagged.
+    df: n rows, any index. If the attrs do not name the input's columns, all columns that no call
+    has written are returned. PlanError if df was never tagged.
     """
     tagged = read_tagged(df, prefix)
     rows = (tagged.status == "failed").to_numpy(dtype=bool).nonzero()[0]
@@ -88,9 +89,9 @@ def failed_rows(df: pd.DataFrame, prefix: str = "") -> pd.DataFrame:
 
 
 def _asked(df: pd.DataFrame) -> list[int]:
-    """The positions of the input's columns, as far as attrs tell them."""
-    told = df.attrs.get(ATTRS_KEY)
-    names = told.get("inputs") if isinstance(told, dict) else None
+    """The positions of the input's columns, as far as the attrs name them."""
+    note = df.attrs.get(ATTRS_KEY)
+    names = note.get("inputs") if isinstance(note, dict) else None
     if not isinstance(names, list):
         return []
     text_name = ColumnLookup(df).text_name

@@ -25,7 +25,7 @@ from pathlib import Path
 from llmframe.notebook.views.panel import PanelView
 from llmframe.engine.events import RequestSent, RowsDone
 from llmframe.results import RowResult
-from llmframe.notebook.watch import Watcher
+from llmframe.notebook.latest_rows import LatestRows
 drawing = [0.0]
 def spend(method, spent):
     def spy(self, *args):
@@ -38,12 +38,12 @@ def spend(method, spent):
 PanelView.refresh = spend(PanelView.refresh, drawing)
 def watching(rows):
     # of one row, two events; timing each would cost more than it does
-    watcher = Watcher(None, str)
+    latest = LatestRows(None, str)
     events = RequestSent(False), RowsDone((0,), RowResult("ok", {}), "request")
     began = time.thread_time()
     for _ in range(rows):
         for event in events:
-            watcher(event)
+            latest(event)
     return time.thread_time() - began
 def publishing():
     # the kernel's own thread that writes messages to the socket

@@ -30,8 +30,8 @@ FREE = Binding(
         ({"pause": 12.0, "requests": 5.0, "rpm": 6.0}, None, "provider pause, 12 s left"),
         ({"pause": 3540.0}, None, "provider pause, 59 min left"),
         ({"pause": 7200.0}, None, "provider pause, 2.0 h left"),
-        ({"pause": 12.0, "outage": True}, None, "outage, next look in 12 s"),
-        ({"outage": True, "on_wire": 1}, None, "outage, looking"),
+        ({"pause": 12.0, "outage": True}, None, "outage, next check in 12 s"),
+        ({"outage": True, "on_wire": 1}, None, "outage, checking"),
         ({"probing": True}, None, "the first answer"),
     ],
 )  # fmt: skip

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from llmframe.engine.report import RunReport, Snapshot
-from llmframe.notebook.view import Ending, Sample
+from llmframe.notebook.view import Ending, ShownRow
 from llmframe.results import Usage
 
 RUNNING = Snapshot(
@@ -122,20 +122,29 @@ def hostile_ending(text: str) -> Ending:
     """An ending with this text in every place that takes text."""
     kinds = {text: 3, text + " again": 2}
     report = replace(REPORT, limited_by=text, errors_by_kind=kinds, checkpoint=text)
-    return Ending(hostile_snapshot(text), report, text, text, text, (text,) * 20)
+    return Ending(
+        hostile_snapshot(text),
+        report=report,
+        model=text,
+        headline=text,
+        next_step=text,
+        notes=(text,) * 20,
+    )
 
 
 class Rows:
-    """Tells a view of single rows that hold this text in every place."""
+    """The latest rows of a run, which hold this text in every place."""
 
     def __init__(self, text: str) -> None:
-        self._answer = Sample(text, text, {text: text, "topics": [text], "stars": 4, "none": None})
-        self._failure = Sample(text, text, None, text)
+        self._answer = ShownRow(
+            text, text=text, values={text: text, "topics": [text], "stars": 4, "none": None}
+        )
+        self._failure = ShownRow(text, text=text, error=text)
 
-    def newest(self) -> list[Sample]:
+    def newest(self) -> list[ShownRow]:
         return [self._answer] * 3
 
-    def failures(self) -> list[Sample]:
+    def failures(self) -> list[ShownRow]:
         return [self._failure] * 3
 
     def rates(self) -> list[float]:

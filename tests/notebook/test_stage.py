@@ -57,7 +57,7 @@ def staged(run, progress="auto"):
     def ending(headline):
         return replace(FINISHED, headline=headline or "as it is")
 
-    return Stage(run, progress=progress, peek=None, ending=ending)
+    return Stage(run, progress=progress, latest=None, ending=ending)
 
 
 def texts(screen):
@@ -80,7 +80,7 @@ def test_another_cell_shows_it_live_until_it_ends(stage, run, screen, shell):
     [thread] = [one for one in threading.enumerate() if one.name == "llmframe-view"]
     thread.join()
     assert "llmframe: as it is" in texts(screen)[1]
-    assert "not seen to end" in texts(screen)[0]  # whoever opened that view closes it
+    assert "was not recorded here" in texts(screen)[0]  # whoever opened that view closes it
 
 
 def test_a_run_that_is_over_is_shown_as_its_card(stage, run, screen):
@@ -89,7 +89,7 @@ def test_a_run_that_is_over_is_shown_as_its_card(stage, run, screen):
     assert texts(screen) == [card_text(replace(FINISHED, headline="as it is"))]
 
 
-def test_of_many_live_views_the_oldest_give_up(stage, screen, shell):
+def test_of_many_live_views_the_oldest_retire(stage, screen, shell):
     threads = []
     for number in range(MOST + 1):
         shell.kernel.cell = f"cell {number}"
@@ -98,7 +98,7 @@ def test_of_many_live_views_the_oldest_give_up(stage, screen, shell):
         threads += set(threading.enumerate()) - known
     threads[0].join()
     assert ELSEWHERE in texts(screen)[0]
-    assert all("not seen to end" in text for text in texts(screen)[1:])
+    assert all("was not recorded here" in text for text in texts(screen)[1:])
 
 
 def test_without_progress_a_run_is_only_text(run, screen):

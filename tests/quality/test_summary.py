@@ -175,7 +175,7 @@ def test_texts_of_one_length_need_no_histogram():
 def test_lists_are_counted_by_entry():
     found = counted([["a", "b"], ["a"], []], object)
     assert found.bars == (("a", 2), ("b", 1))
-    assert found.note == "1.0 a row"
+    assert found.note == "1.0 per row"
 
 
 def test_objects_are_counted_by_their_filled_names():

@@ -1,1 +1,1 @@
-"""Plain HTML and text, made from values."""
+"""HTML and text made from values."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from llmframe.notebook.drawing import style
-from llmframe.notebook.drawing.counts import bar_html, kinds, legend_html
-from llmframe.notebook.drawing.escape import html, plain
+from llmframe.notebook.drawing.counts import BLANK, kinds, rows_html
+from llmframe.notebook.drawing.escape import SENTENCES, html, plain
 from llmframe.notebook.drawing.format import amount, count, money, noun, plural, rate, span
 
 if TYPE_CHECKING:
@@ -14,44 +14,32 @@ if TYPE_CHECKING:
     from llmframe.notebook.view import Ending
 
 NOTES_SHOWN = 6
-_SENTENCES = 800  # characters of what is said to the person
 
 
 def card_html(ending: Ending) -> str:
     """The card as HTML: no script, no style block, readable without any style at all."""
     report = ending.report
-    head = style.head(_title_html(ending), _by_html(ending))
+    number, words = _reached(report)
+    tint = "wait" if report.pending else "good"
+    state = style.chip(
+        html(ending.headline, limit=40), "bad" if ending.snapshot.status == "aborted" else tint
+    )
+    took = f"<b>{span(report.seconds)}</b>"
+    title = f"{style.big(number)} {style.soft(words + ' in')} {took} &nbsp; {state}"
+    model = style.mono(html(ending.model, limit=80))
+    if report.rows_per_second:
+        speed, unit = rate(report.rows_per_second)
+        model = f"<b>{speed}</b> {style.soft(unit)} &nbsp; {model}"
     facts = style.facts(_spent_facts(report))
-    lines = (style.line(text) for text in _lines(ending))
-    return style.frame((head, bar_html(report), legend_html(report), facts, *lines))
+    lines = map(style.line, _lines(ending))
+    return style.frame((style.head(title, model), rows_html(report), facts, *lines))
 
 
 def _reached(report: RunReport) -> tuple[str, str]:
-    """The rows that are done, and of how many where some are left."""
+    """The rows that are done, and of how many if some are left."""
     if report.pending:
         return count(report.done), f"of {plural(report.rows, 'row')}"
     return count(report.rows), noun(report.rows, "row")
-
-
-def _title_html(ending: Ending) -> str:
-    number, words = _reached(ending.report)
-    state = style.chip(html(ending.headline, limit=40), _tint(ending))
-    took = f"<b>{span(ending.report.seconds)}</b>"
-    return f"{style.big(number)} {style.soft(words + ' in')} {took} &nbsp; {state}"
-
-
-def _tint(ending: Ending) -> str:
-    if ending.snapshot.status == "aborted":
-        return "bad"
-    return "wait" if ending.report.pending else "good"
-
-
-def _by_html(ending: Ending) -> str:
-    model = style.mono(html(ending.model, limit=80))
-    if not ending.report.rows_per_second:
-        return model
-    speed, unit = rate(ending.report.rows_per_second)
-    return f"<b>{speed}</b> {style.soft(unit)} &nbsp; {model}"
 
 
 def _spent_facts(report: RunReport) -> list[str]:
@@ -62,7 +50,7 @@ def _spent_facts(report: RunReport) -> list[str]:
         (True, count(report.retries), f"{retries}, {plural(report.refusals, 'refusal')}"),
         (True, amount(report.tokens_in + report.tokens_out), "tokens"),
         (report.cost is not None, money(report.cost or 0.0), "spent"),
-        (report.shared, count(report.shared), "equal rows"),
+        (report.shared, count(report.shared), f"equal {noun(report.shared, 'row')} not sent"),
     ]
     return [style.fact(number, words) for shown, number, words in facts if shown]
 
@@ -71,14 +59,14 @@ def _lines(ending: Ending) -> list[str]:
     report = ending.report
     lines = []
     if ending.snapshot.message:
-        lines.append(html(ending.snapshot.message, limit=_SENTENCES))
+        lines.append(html(ending.snapshot.message, limit=SENTENCES))
     if report.errors_by_kind:
         lines.append(f"{style.soft('failed')} {html(kinds(report.errors_by_kind))}")
     if report.limited_by and report.requests:
         lines.append(f"{style.soft('limited by')} {html(report.limited_by)}")
     lines += [f"{style.chip('note', 'wait')} {html(note)}" for note in _notes(ending)]
     if ending.next_step:
-        lines.append(html(ending.next_step, limit=_SENTENCES))
+        lines.append(html(ending.next_step, limit=SENTENCES))
     if report.checkpoint:
         lines.append(f"{style.soft('checkpoint')} {style.mono(html(report.checkpoint))}")
     return lines
@@ -93,6 +81,9 @@ def _notes(ending: Ending) -> list[str]:
 def card_text(ending: Ending) -> str:
     """The card as lines of text, for terminals, logs and viewers without HTML."""
     report = ending.report
+    rows, speed = " ".join(_reached(report)), " ".join(rate(report.rows_per_second))
+    model = f", {plain(ending.model, limit=80)}" if ending.model else ""
+    headline, took = plain(ending.headline, limit=40), span(report.seconds)
     details = [
         ("failed", kinds(report.errors_by_kind)),
         ("limited by", plain(report.limited_by) if report.requests else ""),
@@ -100,37 +91,27 @@ def card_text(ending: Ending) -> str:
         ("checkpoint", plain(report.checkpoint or "")),
     ]
     lines = [
-        _title_text(ending),
+        f"llmframe: {headline}, {rows} in {took} ({speed}){model}",
         _rows_text(report),
         _spent_text(report),
-        plain(ending.snapshot.message, limit=_SENTENCES),
+        plain(ending.snapshot.message, limit=SENTENCES),
         *(f"{name}: {text}" for name, text in details if text),
-        plain(ending.next_step, limit=_SENTENCES),
+        plain(ending.next_step, limit=SENTENCES),
     ]
     return "\n  ".join(line for line in lines if line)
 
 
-def _title_text(ending: Ending) -> str:
-    report = ending.report
-    rows, speed = " ".join(_reached(report)), " ".join(rate(report.rows_per_second))
-    model = f", {plain(ending.model, limit=80)}" if ending.model else ""
-    took = span(report.seconds)
-    return f"llmframe: {plain(ending.headline, limit=40)}, {rows} in {took} ({speed}){model}"
-
-
 def _rows_text(report: RunReport) -> str:
-    sources = _counted((report.reused, "reused"), (report.shared, "equal rows not sent"))
-    rows = _counted(
-        (report.failed, "failed"),
-        (report.skipped, "skipped (blank)"),
-        (report.pending, "not reached"),
-    )
+    def counted(*numbers: tuple[int, str]) -> list[str]:
+        return [f"{count(number)} {words}" for number, words in numbers if number]
+
+    shared = f"equal {noun(report.shared, 'row')} not sent"
+    sources = counted((report.reused, "reused"), (report.shared, shared))
     ok = f"{count(report.ok)} ok" + (f" ({', '.join(sources)})" if sources else "")
-    return ", ".join([ok, *rows])
-
-
-def _counted(*numbers: tuple[int, str]) -> list[str]:
-    return [f"{count(number)} {words}" for number, words in numbers if number]
+    others = counted(
+        (report.failed, "failed"), (report.skipped, BLANK), (report.pending, "not reached")
+    )
+    return ", ".join([ok, *others])
 
 
 def _spent_text(report: RunReport) -> str:

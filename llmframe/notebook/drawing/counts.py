@@ -1,4 +1,4 @@
-"""What the live view and the card both say of the rows: the bar's parts and its legend."""
+"""The rows by status, as the live view and the card both show them."""
 
 from __future__ import annotations
 
@@ -12,31 +12,25 @@ if TYPE_CHECKING:
     from llmframe.engine.report import RunReport, Snapshot
 
 KINDS_SHOWN = 6  # kinds of failure listed, the most frequent first
+BLANK = "skipped (blank)"
 
 
-def bar_html(state: Snapshot | RunReport) -> str:
-    """The bar: reused, ok, failed, skipped, and what is left."""
+def rows_html(state: Snapshot | RunReport) -> str:
+    """The bar (reused, ok, failed, skipped, and what is left) and its legend."""
     parts = [
+        # reused rows may be counted a moment before they count as ok
         (state.reused, style.REUSED),
         (max(state.ok - state.reused, 0), style.OK),
         (state.failed, style.BAD),
         (state.skipped, style.SKIPPED),
     ]
-    return style.bar(parts, state.rows)
-
-
-def legend_html(state: Snapshot | RunReport) -> str:
-    """The rows by status, with the colours of the bar."""
-    legend = [style.part(count(state.ok), "ok", style.OK)]
-    if state.reused:
-        legend.append(style.part(count(state.reused), "reused", style.REUSED))
-    if state.failed:
-        legend.append(style.part(count(state.failed), "failed", style.BAD))
-    else:
-        legend.append(style.fact("0", "failed"))
-    if state.skipped:
-        legend.append(style.part(count(state.skipped), "skipped (blank)", style.SKIPPED))
-    return style.facts(legend)
+    legend = [
+        style.fact(count(state.ok), "ok", style.OK),
+        style.fact(count(state.reused), "reused", style.REUSED) if state.reused else "",
+        style.fact(count(state.failed), "failed", style.BAD if state.failed else ""),
+        style.fact(count(state.skipped), BLANK, style.SKIPPED) if state.skipped else "",
+    ]
+    return style.bar(parts, state.rows) + style.facts(legend)
 
 
 def kinds(errors: dict[str, int]) -> str:

@@ -13,6 +13,7 @@ from html import escape
 from llmframe.text import cut
 
 LIMIT = 400  # characters of one text; a view's message to the page must stay small
+SENTENCES = 800  # characters of a message for the person
 _BULK = 2  # HTML characters for each character of the limit; markup is up to 14 times its text
 
 _BLANKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")  # control characters too: they drive terminals
@@ -23,7 +24,7 @@ _DIRECTIONS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")  # re
 def plain(text: str, *, limit: int = LIMIT) -> str:
     """One line of visible text for a terminal, a log or ``text/plain``.
 
-    limit: characters kept; what is cut is told by "…".
+    limit: characters kept; a cut text ends in "…".
     """
     text = _BLANKS.sub(" ", text[: 4 * limit]).strip()
     text = _DIRECTIONS.sub("", _SURROGATES.sub("\ufffd", text))
@@ -31,10 +32,9 @@ def plain(text: str, *, limit: int = LIMIT) -> str:
 
 
 def html(text: str, *, limit: int = LIMIT) -> str:
-    """The same as the content of an HTML element (not of an attribute: it may hold elements).
+    """The same, as the content of an HTML element (not of an attribute: it may hold elements).
 
-    limit: characters kept; less of a text that is little but markup, so that it stays small.
-    "$" and the backslash stand in elements of their own, so that no TeX is ever found in it.
+    limit: characters kept; fewer of a text that is mostly markup, so that it stays small.
     """
     line = plain(text, limit=limit)
     source = _source(line)
@@ -42,5 +42,6 @@ def html(text: str, *, limit: int = LIMIT) -> str:
 
 
 def _source(line: str) -> str:
+    # "$" and the backslash in elements of their own: no notebook finds TeX there
     safe = escape(line, quote=True)
     return safe.replace("$", "<span>$</span>").replace("\\", "<span>\\</span>")

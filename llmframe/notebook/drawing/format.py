@@ -8,7 +8,7 @@ _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 
 
 def count(number: int) -> str:
-    """A whole number with thousands set apart: ``10,000``."""
+    """A whole number with commas: ``10,000``."""
     return f"{number:,}"
 
 
@@ -29,7 +29,7 @@ def _three(number: float) -> str:
 
 
 def span(seconds: float) -> str:
-    """A time: ``4.2 s``, ``42 s``, ``3:26``, ``1:02:03``, ``2 d 5 h``; ``?`` when it is unknown."""
+    """A time: ``4.2 s``, ``42 s``, ``3:26``, ``1:02:03``, ``2 d 5 h``; ``?`` if unknown."""
     if not math.isfinite(seconds):
         return "?"
     if seconds < 9.95:
@@ -45,7 +45,7 @@ def span(seconds: float) -> str:
 
 
 def rate(rows_per_second: float) -> tuple[str, str]:
-    """A speed and its unit: ``("48.7", "rows/s")``; slow ones by the minute."""
+    """A speed and its unit: ``("48.7", "rows/s")``; slow ones in rows/min."""
     if not math.isfinite(rows_per_second) or rows_per_second <= 0:
         return "0", "rows/s"
     if rows_per_second < 1:
@@ -54,7 +54,7 @@ def rate(rows_per_second: float) -> tuple[str, str]:
 
 
 def money(dollars: float) -> str:
-    """A cost in US dollars, which nearly all endpoints charge in: ``$0.41``, ``$0.0032``."""
+    """A cost in US dollars, the currency of nearly all endpoints: ``$0.41``, ``$0.0032``."""
     if not math.isfinite(dollars):
         return "?"
     if dollars == 0 or abs(dollars) >= 0.1:
@@ -64,7 +64,7 @@ def money(dollars: float) -> str:
 
 
 def noun(number: int, one: str, many: str = "") -> str:
-    """The noun that fits a count."""
+    """The singular or plural, by the count."""
     return one if number == 1 else many or one + "s"
 
 

@@ -1,4 +1,4 @@
-"""The pieces of HTML that the live view and the card are made of.
+"""The pieces of HTML that live views, cards and summaries are made of.
 
 Every style is inline and of the plainest kind, because the card must look right where style
 blocks, scripts and CSS variables are taken away (JupyterLab does so in a notebook that was
@@ -35,18 +35,17 @@ _BOX = (
     "display:inline-block;vertical-align:top;width:50%;min-width:min(300px,100%);"
     "box-sizing:border-box;padding:12px 24px 0 0"
 )
-_CUT = "overflow:hidden;white-space:nowrap;text-overflow:ellipsis"
+_CUT = "overflow:hidden;white-space:nowrap;text-overflow:ellipsis;"
 _BAR = f"height:9px;border-radius:3px;background:{FIELD}"
 _TABLE = (
     "table-layout:fixed;width:100%;min-width:560px;border-collapse:collapse;border:none;margin:0;"
     "font-size:13px;line-height:1.5;color:inherit"
 )
 _SCROLLED = "overflow-x:auto;width:0;min-width:100%"  # as wide as there is room, never wider
-_CELL = (
-    "text-align:left;padding:3px 8px 3px 0;border:none;background:transparent;overflow:hidden;"
-    "white-space:nowrap;text-overflow:ellipsis;"
-)
+_CELL = f"text-align:left;padding:3px 8px 3px 0;border:none;background:transparent;{_CUT}"
 _RULE = f"border-top:1px solid {_LINE}"
+_SPARK = (120, 22)  # pixels
+_FEWEST = 4  # points that make a line
 TINTS = {
     "good": "rgba(46,157,106,0.25)",
     "bad": "rgba(214,73,63,0.25)",
@@ -55,13 +54,13 @@ TINTS = {
 
 
 def frame(parts: Iterable[str]) -> str:
-    """The box around everything; TeX is not looked for inside."""
+    """The box around everything; notebooks typeset no TeX in it."""
     body = "".join(parts)
     return f'<div class="llmframe tex2jax_ignore mathjax_ignore" style="{_FRAME}">{body}</div>'
 
 
 def head(left: str, right: str) -> str:
-    """The first line: what there is, and at the right how fast or by whom."""
+    """The first line: its main part, and another at the right."""
     return (
         '<div style="display:flex;flex-wrap:wrap;align-items:baseline">'
         f'<div style="margin-right:16px">{left}</div>'
@@ -70,12 +69,12 @@ def head(left: str, right: str) -> str:
 
 
 def big(text: str) -> str:
-    """The number that is looked at first."""
+    """The number to read first."""
     return f'<span style="font-size:20px;font-weight:600">{text}</span>'
 
 
 def soft(text: str) -> str:
-    """Text that steps back."""
+    """Less important text."""
     return f'<span style="opacity:0.7">{text}</span>'
 
 
@@ -88,7 +87,7 @@ def mono(text: str) -> str:
 
 
 def chip(text: str, tint: str) -> str:
-    """A word or two that stand out. tint: one of TINTS."""
+    """A word or two on a coloured ground. tint: one of TINTS."""
     return (
         '<span style="display:inline-block;border-radius:10px;padding:0 8px;'
         f'background:{TINTS[tint]}">{text}</span>'
@@ -96,7 +95,7 @@ def chip(text: str, tint: str) -> str:
 
 
 def bar(parts: Sequence[tuple[int, str]], total: int) -> str:
-    """Coloured parts of a whole; a part that is not empty is always seen.
+    """Coloured parts of a whole; a part that is not empty is always visible.
 
     parts: (count, colour), drawn in order. total: the whole bar; 0 draws an empty one.
     """
@@ -112,18 +111,13 @@ def bar(parts: Sequence[tuple[int, str]], total: int) -> str:
     )
 
 
-def fact(number: str, words: str) -> str:
-    """A number with its words."""
-    return f'<div style="{_FACT}"><b>{number}</b> {soft(words)}</div>'
-
-
-def part(number: str, words: str, color: str) -> str:
-    """The same for a part of the bar, behind a dot of its colour."""
+def fact(number: str, words: str, color: str = "") -> str:
+    """A number with its words; color: of the dot before it, for a part of the bar."""
     dot = (
         '<span style="display:inline-block;width:8px;height:8px;border-radius:2px;'
         f'margin-right:5px;background:{color}"></span>'
     )
-    return f'<div style="{_FACT}">{dot}<b>{number}</b> {soft(words)}</div>'
+    return f'<div style="{_FACT}">{dot if color else ""}<b>{number}</b> {soft(words)}</div>'
 
 
 def facts(parts: Iterable[str]) -> str:
@@ -132,27 +126,24 @@ def facts(parts: Iterable[str]) -> str:
 
 
 def line(text: str) -> str:
-    """One more line below."""
+    """A line of its own, below the last."""
     return f'<div style="margin-top:6px">{text}</div>'
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, shares: Sequence[int]) -> str:
-    """Rows of one line each, what is too long is cut: a live view must not jump.
+    """Rows of one line each, too long cells cut: a live view must not jump.
 
-    shares: how wide the columns are to each other. On a narrow page it can be scrolled.
+    shares: the columns' widths relative to each other. It scrolls sideways on a narrow page.
     """
     whole = sum(shares)
     names = "".join(
         f'<th style="width:{100 * share // whole}%;{_CELL}font-weight:400;opacity:0.7">{name}</th>'
         for share, name in zip(shares, head, strict=True)
     )
-    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
+    cell = f'<td style="{_CELL}{_RULE}">'
+    body = "".join(f"<tr>{''.join(f'{cell}{text}</td>' for text in row)}</tr>" for row in rows)
     table = f'<table style="{_TABLE}"><tr>{names}</tr>{body}</table>'
     return f'<div style="{_SCROLLED}">{table}</div>'
-
-
-def _cell(text: str) -> str:
-    return f'<td style="{_CELL}{_RULE}">{text}</td>'
 
 
 def box(parts: Iterable[str]) -> str:
@@ -172,7 +163,7 @@ def labelled_bar(label: str, share: float, words: str) -> str:
 
 
 def histogram(counts: Sequence[int]) -> str:
-    """Columns side by side, the highest as high as there is room."""
+    """Columns side by side, the highest 44 pixels high."""
     highest = max(*counts, 1)
     columns = "".join(
         f'<div style="width:{100 / len(counts):.2f}%;height:{44 * number / highest:.0f}px;'
@@ -180,3 +171,22 @@ def histogram(counts: Sequence[int]) -> str:
         for number in counts
     )
     return f'<div style="display:flex;align-items:flex-end;height:46px">{columns}</div>'
+
+
+def sparkline(values: Sequence[float], *, label: str) -> str:
+    """A small line over the values, none below 0; empty while there is too little to see."""
+    highest = max(values, default=0.0)
+    if len(values) < _FEWEST or highest <= 0:
+        return ""
+    width, height = _SPARK
+    step, room = width / (len(values) - 1), height - 3
+    line = " ".join(
+        f"{at * step:.1f},{height - 1 - room * value / highest:.1f}"
+        for at, value in enumerate(values)
+    )
+    area = f'points="0,{height} {line} {width},{height}" fill="{FIELD}" opacity="0.15"'
+    return (
+        f'<svg width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img" '
+        f'aria-label="{label}" style="vertical-align:-5px;margin-right:8px"><polygon {area}/>'
+        f'<polyline points="{line}" fill="none" stroke="{FIELD}" stroke-width="1.5"/></svg>'
+    )

@@ -1,1 +1,1 @@
-"""The views of a run."""
+"""The views of a run, one a file."""

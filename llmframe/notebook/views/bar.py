@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from llmframe.notebook.view import Ending
 
 _FORMAT = "{percentage:3.0f}%|{bar}| {desc}"
-_BAR_WIDTH = 20  # columns that are left to the bar itself
+_BAR_WIDTH = 20  # columns left for the bar itself
 _DIGITS = str.maketrans("", "", "0123456789")
 
 
@@ -26,30 +26,27 @@ class TextBar:
 
     def __init__(self) -> None:
         self._bar: Any = None
-        self._said: set[str] = set()
+        self._written: set[str] = set()
 
     def open(self) -> None:
-        """Nothing yet: how many rows there are is known at the first refresh."""
+        """Nothing yet: the number of rows is known at the first refresh."""
 
     def refresh(self, snapshot: Snapshot) -> None:
-        """Draw the bar; a new message goes above it."""
+        """Draw the bar, with a new message above it."""
         if self._bar is None:
             self._bar = _new_bar(snapshot)
-        self._say(plain(snapshot.message))
+        message = plain(snapshot.message)
+        known = message.translate(_DIGITS)  # so that a countdown is written once
+        if known and known not in self._written:
+            self._written.add(known)
+            self._bar.write(message, file=sys.stderr)
         self._bar.n = snapshot.done
         room = shutil.get_terminal_size().columns - _BAR_WIDTH
         self._bar.set_description_str(fitting(live_words(snapshot), room), refresh=False)
         self._bar.refresh()
 
-    def _say(self, message: str) -> None:
-        """Write a message once, however its numbers count down."""
-        known = message.translate(_DIGITS)
-        if known and known not in self._said:
-            self._said.add(known)
-            self._bar.write(message, file=sys.stderr)
-
     def close(self, ending: Ending) -> None:
-        """Leave the bar as it ended, red where rows are missing, and print the card."""
+        """Leave the bar as it ended, red if rows are missing, and print the card."""
         if self._bar is not None:
             report = ending.report
             self._bar.colour = "red" if report.failed or report.pending else "green"
@@ -72,7 +69,7 @@ def _new_bar(snapshot: Snapshot) -> Any:
     from tqdm import tqdm
 
     class Bar(tqdm):  # type: ignore[type-arg]
-        monitor_interval = 0  # no watching thread: the run's timer draws
+        monitor_interval = 0  # no monitoring thread: the run's timer draws
 
     return Bar(
         total=snapshot.rows,

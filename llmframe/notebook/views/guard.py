@@ -1,4 +1,4 @@
-"""A view that cannot hurt a run: what fails to draw is noted once, and the end is still told."""
+"""A view that cannot hurt a run: a failure to draw is logged once, and the card still comes."""
 
 from __future__ import annotations
 
@@ -18,29 +18,28 @@ logger = logging.getLogger("llmframe")
 
 
 class GuardedView:
-    """Passes the calls on to a view, one at a time, and takes its failures.
+    """Calls a view's methods, one at a time, and catches what they raise.
 
-    A view that cannot be opened is replaced by log lines; a card that cannot be shown is logged.
-    Once closed it draws nothing more: a late refresh must not replace the card.
+    Log lines replace a view that cannot be opened, and a card that cannot be shown.
     """
 
     def __init__(self, view: View) -> None:
         self.view = view
         self._lock = threading.RLock()
         self._closed = False
-        self._noted = False
+        self._logged = False
 
     def open(self) -> None:
-        """Open the view, or log lines in its stead."""
+        """Open the view, or replace it by log lines."""
         with self._lock:
-            if not self._works(self.view.open):
+            if not self._try(self.view.open):
                 self.view = LogView()
 
     def refresh(self, snapshot: Snapshot) -> None:
         """Draw, if that works."""
         with self._lock:
-            if not self._closed:
-                self._works(lambda: self.view.refresh(snapshot))
+            if not self._closed:  # a late refresh must not replace the card
+                self._try(lambda: self.view.refresh(snapshot))
 
     def close(self, ending: Ending) -> None:
         """Show the card, or log it; a second call does nothing."""
@@ -48,15 +47,15 @@ class GuardedView:
             if self._closed:
                 return
             self._closed = True
-            if not self._works(lambda: self.view.close(ending)):
-                self._works(lambda: LogView().close(ending))
+            if not self._try(lambda: self.view.close(ending)):
+                self._try(lambda: LogView().close(ending))
 
-    def _works(self, draw: Callable[[], None]) -> bool:
+    def _try(self, draw: Callable[[], None]) -> bool:
         try:
             draw()
         except Exception:  # a closed comm or a dead page must not end a paid run
-            if not self._noted:
+            if not self._logged:
                 logger.debug("the progress view failed; the run goes on", exc_info=True)
-            self._noted = True
+            self._logged = True
             return False
         return True

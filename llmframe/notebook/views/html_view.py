@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from llmframe.notebook.drawing.card import card_html, card_text
 from llmframe.notebook.drawing.live import BACKGROUND_HINT, INTERRUPT_HINT, live_html, live_text
-from llmframe.notebook.drawing.samples import answers_html
+from llmframe.notebook.drawing.rows import answers_html
 from llmframe.notebook.hosts import bundle, show
 
 if TYPE_CHECKING:
     from llmframe.engine.report import Snapshot
-    from llmframe.notebook.view import Ending, Peek
+    from llmframe.notebook.latest_rows import LatestRows
+    from llmframe.notebook.view import Ending
 
 STARTING = "llmframe: starting"
 
@@ -19,9 +20,11 @@ STARTING = "llmframe: starting"
 class HtmlView:
     """One display handle. blocking: the cell waits for the run, so only an interrupt stops it."""
 
-    def __init__(self, *, blocking: bool, controllable: bool, peek: Peek | None = None) -> None:
+    def __init__(
+        self, *, blocking: bool, controllable: bool, latest: LatestRows | None = None
+    ) -> None:
         self._hint = INTERRUPT_HINT if blocking else BACKGROUND_HINT if controllable else ""
-        self._peek = peek
+        self._latest = latest
         self._handle: Any = None
         self._shown = ""
 
@@ -30,15 +33,15 @@ class HtmlView:
         self._handle = show(bundle(STARTING, STARTING))
 
     def refresh(self, snapshot: Snapshot) -> None:
-        """Update the handle where anything changed."""
-        rates = self._peek.rates() if self._peek is not None else ()
-        html = live_html(snapshot, self._hint, rates)
-        if self._peek is not None:
-            html += answers_html(self._peek.newest())
-        if html != self._shown:
-            self._shown = html
-            self._handle.update(bundle(html, live_text(snapshot)), raw=True)
+        """Update the handle if anything has changed."""
+        latest = self._latest
+        page = live_html(snapshot, self._hint, latest.rates() if latest is not None else ())
+        if latest is not None:
+            page += answers_html(latest.newest())
+        if page != self._shown:
+            self._shown = page
+            self._handle.update(bundle(page, live_text(snapshot)), raw=True)
 
     def close(self, ending: Ending) -> None:
-        """Put the card in its place."""
+        """Replace it by the card."""
         self._handle.update(bundle(card_html(ending), card_text(ending)), raw=True)

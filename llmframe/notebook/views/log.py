@@ -18,34 +18,30 @@ logger = logging.getLogger("llmframe")
 
 
 class LogView:
-    """INFO lines on the logger ``llmframe``: the begin, one every ten seconds, the end.
-
-    Where the program has set up no logging the lines go to standard error.
-    """
+    """INFO lines on the logger ``llmframe``: at the start, every ten seconds, and at the end."""
 
     def __init__(self) -> None:
         self._next = 0.0
 
     def open(self) -> None:
-        """Nothing yet: how many rows there are is known at the first refresh."""
+        """Nothing yet: the number of rows is known at the first refresh."""
 
     def refresh(self, snapshot: Snapshot) -> None:
         """Log the run's state when a line is due."""
         if snapshot.seconds >= self._next:
             self._next = snapshot.seconds + INTERVAL
-            say(f"llmframe: {live_text(snapshot)}")
+            _log(f"llmframe: {live_text(snapshot)}")
 
     def close(self, ending: Ending) -> None:
-        """Log the card, a line each."""
+        """Log the card, line by line."""
         for line in card_text(ending).splitlines():
-            say(line)
+            _log(line)
 
 
-def say(line: str) -> None:
-    """Log one line, or write it to standard error where nobody listens to the logger."""
+def _log(line: str) -> None:
     if logger.hasHandlers():
         logger.info("%s", line)
-    elif sys.stderr is not None:
+    elif sys.stderr is not None:  # a script without logging wants to see its progress, too
         logging.StreamHandler().handle(
             logger.makeRecord(logger.name, logging.INFO, __file__, 0, "%s", (line,), None)
         )

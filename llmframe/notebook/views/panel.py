@@ -1,4 +1,4 @@
-"""The live view of a notebook: ipywidgets with buttons, replaced at the end by the card."""
+"""The live view of a notebook: ipywidgets with buttons, replaced by the card at the end."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from llmframe.notebook.drawing import style
 from llmframe.notebook.drawing.card import card_html, card_text
 from llmframe.notebook.drawing.live import INTERRUPT_HINT, live_html
-from llmframe.notebook.drawing.samples import answers_html, failures_html
+from llmframe.notebook.drawing.rows import answers_html, failures_html
 from llmframe.notebook.hosts import bundle, free_route, has_subshell, show
 from llmframe.notebook.views.html_view import STARTING
 
@@ -15,32 +15,39 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from llmframe.engine.report import Snapshot
-    from llmframe.notebook.view import Controls, Ending, Peek
+    from llmframe.notebook.latest_rows import LatestRows
+    from llmframe.notebook.view import Controls, Ending
 
-COUNTS_STAY = 0.35  # seconds, so that of five refreshes a second every other one is sent
+COUNTS_STAY = 0.35  # seconds; of five refreshes a second every other one is sent
 ROWS_STAY = 2.0  # seconds that single rows stay, so that they can be read
+_ICONS = {"Pause": "pause", "Resume": "play", "Stop": "stop"}
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 _LEFT_OPEN = (
-    "llmframe: this run was not seen to end; if the kernel is gone, run the cell again to go on"
+    "llmframe: the end of this run was not recorded here; if the kernel is gone, run the cell "
+    "again to continue"
 )
 
 
 class PanelView:
-    """HTML widgets that are set as a whole, and a row of buttons.
+    """HTML widgets, a row of buttons, and the last failures in an accordion.
 
-    The buttons are made once and never changed while the run goes (see hosts: a change would
-    send their clicks to the blocked shell); which of them are shown is a trait of their row.
-    The last failures are in an accordion: it is opened by the page alone, so it opens in a cell
-    that blocks, too, and stays open when its rows change.
+    blocking: the cell waits for the run. latest: the rows to show.
+    The page alone opens an accordion, so it opens in a cell that blocks, too, and it stays open
+    when its rows change.
     """
 
     def __init__(
-        self, *, controls: Controls | None, blocking: bool, kernel: Any, peek: Peek | None = None
+        self,
+        controls: Controls | None,
+        *,
+        blocking: bool,
+        kernel: Any,
+        latest: LatestRows | None = None,
     ) -> None:
         self._controls = controls
         self._blocking = blocking
         self._kernel = kernel
-        self._peek = peek
+        self._latest = latest
         self._clickable = not blocking
         self._status = ""
         self._due = self._rows_due = 0.0  # seconds of the run
@@ -57,18 +64,21 @@ class PanelView:
             [self.failures], titles=["the last failures"], layout={"max_width": style.WIDTH}
         )
         self.box = ipywidgets.VBox([self.body, self.row, self.answers])
+        # The buttons are made once and never changed, because a change would send their clicks
+        # to the blocked shell (see hosts); their row decides which of them are shown.
         self.buttons: dict[str, Any] = {}
-        if self._controls is not None:
-            for name, action in _actions(self._controls):
-                self.buttons[name] = _button(ipywidgets, name, action)
-        self._handle = show({**bundle(_LEFT_OPEN, _LEFT_OPEN), _WIDGET: _reference(self.box)})
+        if (run := self._controls) is not None:
+            actions = {"Pause": run.pause, "Resume": run.resume, "Stop": run.stop}
+            self.buttons = {name: _button(name, action) for name, action in actions.items()}
+        reference = {"version_major": 2, "version_minor": 0, "model_id": self.box.model_id}
+        self._handle = show({**bundle(_LEFT_OPEN, _LEFT_OPEN), _WIDGET: reference})
         for button in self.buttons.values():
             free_route(button)
 
     def refresh(self, snapshot: Snapshot) -> None:
-        """Send what has changed, at once where the run was paused, resumed or stopped.
+        """Send what has changed: a new status at once, counts and rows less often.
 
-        Else less often than this is called: a message costs half a millisecond.
+        A message costs half a millisecond.
         """
         if not self._clickable and self.buttons:
             self._clickable = has_subshell(self._kernel)
@@ -76,20 +86,13 @@ class PanelView:
         if snapshot.status == self._status and snapshot.seconds < self._due:
             return
         self._status, self._due = snapshot.status, snapshot.seconds + COUNTS_STAY
+        # in the first second the page may still be making its subshell
         waiting_for_buttons = bool(self.buttons) and snapshot.seconds < 1
-        silent = self._clickable or not self._blocking or waiting_for_buttons
-        rates = self._peek.rates() if self._peek is not None else ()
-        self.body.value = live_html(snapshot, "" if silent else INTERRUPT_HINT, rates)
-        if self._peek is not None and snapshot.seconds >= self._rows_due:
-            self._show_rows(self._peek, snapshot.seconds)
-
-    def _show_rows(self, peek: Peek, now: float) -> None:
-        self.answers.value = answers_html(peek.newest())
-        self.failures.value = failures_html(peek.failures())
-        if self.answers.value or self.failures.value:
-            self._rows_due = now + ROWS_STAY
-        if self.failures.value:
-            self.box.children = (self.body, self.row, self.answers, self.folded)
+        no_hint = self._clickable or not self._blocking or waiting_for_buttons
+        rates = self._latest.rates() if self._latest is not None else ()
+        self.body.value = live_html(snapshot, "" if no_hint else INTERRUPT_HINT, rates)
+        if self._latest is not None and snapshot.seconds >= self._rows_due:
+            self._show_rows(self._latest, snapshot.seconds)
 
     def _show_buttons(self, status: str) -> None:
         names = {"running": ("Pause", "Stop"), "paused": ("Resume", "Stop")}.get(status, ())
@@ -97,36 +100,30 @@ class PanelView:
         if self.row.children != wanted:
             self.row.children = wanted
 
+    def _show_rows(self, latest: LatestRows, now: float) -> None:
+        self.answers.value = answers_html(latest.newest())
+        self.failures.value = failures_html(latest.failures())
+        if self.answers.value or self.failures.value:
+            self._rows_due = now + ROWS_STAY
+        if self.failures.value:
+            self.box.children = (self.body, self.row, self.answers, self.folded)
+
     def close(self, ending: Ending) -> None:
         """Close every widget and put the card in their place."""
+        parts = (self.body, self.row, self.answers, self.folded, self.failures)
         try:
-            for widget in (self.box, *self._parts(), *self.buttons.values()):
-                _close(widget)
+            for widget in (self.box, *parts, *self.buttons.values()):
+                # layout and style are widgets, too, and would be saved with the notebook
+                for part in (widget, widget.layout, getattr(widget, "style", None)):
+                    if part is not None:
+                        part.close()
         finally:
             self._handle.update(bundle(card_html(ending), card_text(ending)), raw=True)
 
-    def _parts(self) -> tuple[Any, ...]:
-        return self.body, self.row, self.answers, self.folded, self.failures
 
+def _button(name: str, action: Callable[[], None]) -> Any:
+    import ipywidgets
 
-def _actions(controls: Controls) -> tuple[tuple[str, Callable[[], None]], ...]:
-    return (("Pause", controls.pause), ("Resume", controls.resume), ("Stop", controls.stop))
-
-
-def _button(ipywidgets: Any, name: str, action: Callable[[], None]) -> Any:
-    icon = {"Pause": "pause", "Resume": "play", "Stop": "stop"}[name]
-    button = ipywidgets.Button(description=name, icon=icon, layout={"width": "auto"})
+    button = ipywidgets.Button(description=name, icon=_ICONS[name], layout={"width": "auto"})
     button.on_click(lambda _: action())
     return button
-
-
-def _reference(widget: Any) -> dict[str, Any]:
-    """What tells the page which widget to draw."""
-    return {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
-
-
-def _close(widget: Any) -> None:
-    """Close a widget with its layout and style, so that none is saved with the notebook."""
-    for part in (widget, widget.layout, getattr(widget, "style", None)):
-        if part is not None:
-            part.close()

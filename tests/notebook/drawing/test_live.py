@@ -29,7 +29,8 @@ def widths(source):
         "1,200 reused",
         "57 failed",
         "39 skipped (blank)",
-        "50 of 50 in flight",
+        "50 of 50 requests in flight",
+        "4 rows waiting for a retry",
         "1.74 M tokens in",
         "200 k tokens out",
         "$0.41 of about $0.72",
@@ -107,7 +108,7 @@ def test_the_line_for_a_log_ends_with_the_message():
     line = live_text(replace(RUNNING, message="Waiting for the provider."))
     assert line == (
         "6,214 of 10,000 rows, 48.7 rows/s, 1:18 left, 57 failed, "
-        "limited by the provider's pause, 112 retried, 1,200 reused. Waiting for the provider."
+        "limited by the provider's pause, 112 retries, 1,200 reused. Waiting for the provider."
     )
 
 

@@ -1,13 +1,11 @@
 """The small line of the speed shows the whole run, however long it is, in few points."""
 
-import itertools
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmframe.notebook.drawing.pace import BINS, line_html
-from llmframe.notebook.watch import Pace
+from llmframe.notebook.drawing.style import sparkline
+from llmframe.notebook.latest_rows import BINS, Pace
 from tests.kits.notebook_cases import Seen
 
 
@@ -65,16 +63,16 @@ def test_no_row_is_lost_and_the_points_stay_few(arrivals):
 
 
 def test_the_line_is_a_picture_with_a_name_and_a_point_for_each_rate():
-    line = line_html([1, 2, 3, 4])
+    line = sparkline([1, 2, 3, 4], label="rows per second")
     assert Seen(line).tags == ["svg", "polygon", "polyline"]
-    assert 'aria-label="rows per second since the start"' in line
+    assert 'aria-label="rows per second"' in line
     assert 'points="0.0,16.2 40.0,11.5 80.0,6.8 120.0,2.0"' in line
 
 
 @pytest.mark.parametrize("rates", [[], [1, 2, 3], [0, 0, 0, 0, 0]])
 def test_too_little_draws_no_line(rates):
-    assert line_html(rates) == ""
+    assert sparkline(rates, label="x") == ""
 
 
 def test_the_longest_line_is_small():
-    assert len(line_html(list(itertools.islice(itertools.cycle((0, 123.456)), BINS)))) < 2_000
+    assert len(sparkline([0, 123.456] * (BINS // 2), label="rows per second")) < 2_000

@@ -9,7 +9,7 @@ import pytest
 from llmframe.notebook import hosts, make_view
 from llmframe.notebook.drawing.card import card_html, card_text
 from llmframe.notebook.drawing.live import BACKGROUND_HINT, INTERRUPT_HINT
-from llmframe.notebook.view import Sample
+from llmframe.notebook.view import ShownRow
 from llmframe.notebook.views.bar import TextBar
 from llmframe.notebook.views.html_view import HtmlView
 from llmframe.notebook.views.panel import COUNTS_STAY, ROWS_STAY, PanelView
@@ -30,8 +30,8 @@ def screen(shell):
     return page_of(shell)
 
 
-def opened(shell, controls=None, *, blocking=True, peek=None):
-    view = PanelView(controls=controls, blocking=blocking, kernel=shell.kernel, peek=peek)
+def opened(shell, controls=None, *, blocking=True, latest=None):
+    view = PanelView(controls, blocking=blocking, kernel=shell.kernel, latest=latest)
     view.open()
     return view
 
@@ -78,7 +78,7 @@ def test_ipython_in_a_terminal_gets_the_bar(shell):
 def test_the_panel_is_one_display_that_names_its_widget(screen, shell):
     view = opened(shell)
     assert screen.only[WIDGET]["model_id"] == view.box.model_id
-    assert "not seen to end" in screen.only["text/plain"]
+    assert "the end of this run was not recorded" in screen.only["text/plain"]
 
 
 def test_refreshing_changes_the_widget_and_displays_nothing(screen, shell):
@@ -186,7 +186,7 @@ def test_the_buttons_are_never_changed_while_the_run_goes(screen, shell):
 
 
 class Seldom:
-    """Tells of rows that are set, and counts how often it is asked."""
+    """Rows that a test sets, and how often they are asked for."""
 
     def __init__(self):
         self.answered, self.failed, self.asked = [], [], 0
@@ -202,39 +202,39 @@ class Seldom:
         return [1.0, 2.0, 3.0, 4.0]
 
 
-ANSWER = Sample("7", "where is it?", {"intent": "delivery"})
-FAILURE = Sample("8", "what?", None, "timeout: after 60 s")
+ANSWER = ShownRow("7", text="where is it?", values={"intent": "delivery"})
+FAILURE = ShownRow("8", text="what?", error="timeout: after 60 s")
 
 
 def test_the_speed_is_a_line_and_rows_are_shown_below_the_buttons(screen, shell):
-    peek = Seldom()
-    view = opened(shell, Clicks(), peek=peek)
+    latest = Seldom()
+    view = opened(shell, Clicks(), latest=latest)
     view.refresh(RUNNING)
     assert "<svg" in view.body.value
     assert view.answers.value == ""
-    peek.answered = [ANSWER]
+    latest.answered = [ANSWER]
     view.refresh(replace(RUNNING, seconds=RUNNING.seconds + COUNTS_STAY))
     assert "where is it?" in view.answers.value
     assert list(view.box.children) == [view.body, view.row, view.answers]
 
 
 def test_rows_stay_long_enough_to_be_read(screen, shell):
-    peek = Seldom()
-    peek.answered = [ANSWER]
-    view = opened(shell, peek=peek)
+    latest = Seldom()
+    latest.answered = [ANSWER]
+    view = opened(shell, latest=latest)
     for tick in range(4):
         view.refresh(replace(RUNNING, seconds=100 + 0.4 * tick))
-    assert peek.asked == 1
+    assert latest.asked == 1
     view.refresh(replace(RUNNING, seconds=100 + ROWS_STAY))
-    assert peek.asked == 2
+    assert latest.asked == 2
 
 
 def test_failures_are_folded_below_until_they_are_opened(screen, shell):
-    peek = Seldom()
-    view = opened(shell, peek=peek)
+    latest = Seldom()
+    view = opened(shell, latest=latest)
     view.refresh(replace(RUNNING, failed=0, errors_by_kind={}))
     assert view.folded not in view.box.children
-    peek.failed = [FAILURE]
+    latest.failed = [FAILURE]
     view.refresh(replace(RUNNING, seconds=200))
     assert view.box.children[-1] is view.folded
     assert view.folded.selected_index is None
@@ -243,23 +243,23 @@ def test_failures_are_folded_below_until_they_are_opened(screen, shell):
 
 
 def test_what_was_opened_stays_open(screen, shell):
-    peek = Seldom()
-    peek.failed = [FAILURE]
-    view = opened(shell, peek=peek)
+    latest = Seldom()
+    latest.failed = [FAILURE]
+    view = opened(shell, latest=latest)
     view.refresh(RUNNING)
     view.folded.selected_index = 0
     changes = []
     view.folded.observe(changes.append, ["selected_index", "children"])
-    peek.failed = [FAILURE, FAILURE]
+    latest.failed = [FAILURE, FAILURE]
     view.refresh(replace(RUNNING, seconds=200, failed=58))
     assert changes == []
 
 
 def test_the_single_rows_leave_with_the_panel(screen, shell):
     before = set(live_widgets())
-    peek = Seldom()
-    peek.answered, peek.failed = [ANSWER], [FAILURE]
-    view = opened(shell, Clicks(), peek=peek)
+    latest = Seldom()
+    latest.answered, latest.failed = [ANSWER], [FAILURE]
+    view = opened(shell, Clicks(), latest=latest)
     view.refresh(RUNNING)
     view.close(FINISHED)
     assert set(live_widgets()) == before
@@ -267,9 +267,9 @@ def test_the_single_rows_leave_with_the_panel(screen, shell):
 
 
 def test_plain_html_shows_the_newest_answers_too(screen):
-    peek = Seldom()
-    peek.answered = [ANSWER]
-    view = HtmlView(blocking=True, controllable=True, peek=peek)
+    latest = Seldom()
+    latest.answered = [ANSWER]
+    view = HtmlView(blocking=True, controllable=True, latest=latest)
     view.open()
     view.refresh(RUNNING)
     assert "where is it?" in screen.only["text/html"]

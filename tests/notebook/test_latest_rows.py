@@ -9,7 +9,7 @@ from llmframe.notebook.drawing.live import live_html
 from llmframe.notebook.drawing.rows import answers_html, failures_html
 from llmframe.notebook.latest_rows import FAILED, KINDS, NEWEST, LatestRows
 from llmframe.notebook.view import ShownRow
-from llmframe.results import SKIPPED, RowResult
+from llmframe.results import SKIPPED, Failure, RowResult
 from tests.kits.notebook_cases import HOSTILE, RUNNING, Seen
 
 OURS = {"div", "span", "b", "table", "tr", "th", "td"}
@@ -40,8 +40,8 @@ def answered(*positions, source="request", **values):
     return RowsDone(positions, RowResult("ok", values), source)
 
 
-def failed(position, error):
-    return RowsDone([position], RowResult("failed", error=error), "request")
+def failed(position, kind, message):
+    return RowsDone([position], RowResult("failed", error=Failure(kind, message)), "request")
 
 
 def test_the_newest_answers_come_first(latest):
@@ -67,15 +67,15 @@ def test_equal_rows_are_one_answer(latest):
 
 def test_the_last_failures_of_each_kind_are_kept(latest):
     for position in range(10):
-        latest(failed(position, f"timeout: after {position} s"))
-    latest(failed(50, "output: no JSON"))
+        latest(failed(position, "timeout", f"after {position} s"))
+    latest(failed(50, "output", "no JSON"))
     assert [one.label for one in latest.failures()] == ["row-9", "row-8", "row-7", "row-50"]
     assert latest.failures()[0] == ShownRow("row-9", text="text 9", error="timeout: after 9 s")
 
 
 def test_many_kinds_of_failures_stay_few_rows(latest):
     for position in range(100):
-        latest(failed(position, f"kind{position % 20}: no"))
+        latest(failed(position, f"kind{position % 20}", "no"))
     assert len(latest.failures()) == KINDS * FAILED
 
 

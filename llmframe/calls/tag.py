@@ -40,32 +40,38 @@ def tag(
 ) -> pd.DataFrame:
     """Ask a model about every row and return a new frame with the answers as columns.
 
-    >>> out = df.llm.tag(
-    ...     "text",
-    ...     {"intent": ["refund", "delivery", "other"], "summary": str},
-    ...     instructions="Tag this customer-service record.",
-    ... )  # doctest: +SKIP
-    >>> out[["intent", "summary", "llm_status", "llm_error"]]  # doctest: +SKIP
+    Examples::
 
-    It blocks the cell and shows the progress. Run the cell again to go on where it stopped:
-    answers in the checkpoint are never paid for twice.
+        # several fields: labels to choose from, a number, a text
+        df.llm.tag("text", {"intent": ["refund", "delivery", "other"],
+                            "stars": int, "summary": str})
 
-    df: the frame, with any index; it is not changed.
-    input: what to ask about: the name of a column, a template such as ``"{subject}: {body}"``,
-        or a list of columns.
-    fields: what to ask for: a dict of names and fields, a pydantic model class, or a single
-        field (it fills the column ``into``). A field is a list of labels, a dict of labels and
-        their descriptions, an Enum, or a type such as ``str``, ``int``, ``bool``, ``date``,
-        ``list[Literal["a", "b"]]`` or ``float | None``.
+        # one field over two columns, with instructions
+        df.llm.tag("{subject}: {body}", ["spam", "ham"], into="kind",
+                   instructions="Spam is what nobody asked for.")
+
+        # labels with descriptions, and how sure the model is
+        df.llm.tag("text", {"mood": {"good": "will come again", "bad": "will not"}},
+                   confidence="logprob")
+
+    It blocks the cell and shows the progress. Run the cell again to go on where it
+    stopped: saved answers are never paid for twice. The frame itself is not changed.
+
+    input: what to ask about: the name of a column, a template such as
+        ``"{subject}: {body}"``, or a list of columns, which is sent as JSON.
+    fields: what to ask for: a dict of names and fields, a pydantic model class, or a
+        single field. A field is a list of labels, a dict of labels and their
+        descriptions, an Enum, or a type such as ``str``, ``int``, ``bool``, ``date``,
+        ``float | None`` or ``list[Literal["a", "b"]]`` (several labels).
 
     Returns the old columns, then the fields, then ``llm_status`` (ok, failed, skipped or
-    pending) and ``llm_error``; the rows and the index stay as they are. Equal rows are asked
-    once, blank rows are skipped, and a failed row says why without harm to the others.
+    pending) and ``llm_error``; the rows and the index stay as they are. Equal rows are
+    asked once, blank rows are skipped, and a failed row says why and stops no other.
 
     Raises PlanError for a mistake in the call, before anything is sent; RunAborted when no
-    row can succeed (wrong key, no credit, unknown model); CheckpointError when answers can no
-    longer be saved. An interrupt stops it within two seconds; ``llmframe.last_run().partial()``
-    then returns the frame so far.
+    row can succeed (wrong key, no credit, unknown model); CheckpointError when answers can
+    no longer be saved. An interrupt stops it within two seconds;
+    ``llmframe.last_run().partial()`` then returns the frame so far.
     """
     return _block(df, input, fields, settle(options))
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def read_checkpoint(path: str | os.PathLike[str], task: str | None = None) -> pd.DataFrame:
     """See llmframe.read_checkpoint."""
     if not (task is None or isinstance(task, str)):
-        raise PlanError(f"task={task!r} cannot be; it takes the first digits of a task, as text")
+        raise PlanError(f"task={task!r} is not valid; it takes the first digits of a task, as text")
     paths = _files(path)
     reader = Reader(paths, SYSTEM)
     try:

@@ -1,4 +1,7 @@
-"""Layers of options: the call over what ``configure`` set over the defaults."""
+"""Layers of options: the call over what ``configure`` has set over the defaults.
+
+The provider's entry and the environment fill in later what none of them gives.
+"""
 
 from __future__ import annotations
 
@@ -9,25 +12,26 @@ from urllib.parse import urlsplit
 
 from llmframe.errors import PlanError
 from llmframe.options.presets import PRESETS, preset_of, provider_name
-from llmframe.options.rules import CHECKS, SECRET, URL_IS, fits, is_url, plain
-from llmframe.options.settings import DEFAULTS, LONGEST, Settings, _shown
+from llmframe.options.rules import URL_IS, is_url
+from llmframe.options.settings import LONGEST, OPTIONS, Settings, shown
 from llmframe.options.short_tracebacks import short_tracebacks
 from llmframe.options.variables import AZURE_ENDPOINT, BASE_URL, Found, find_variable
 from llmframe.secret import hide_secrets, mask_key
 from llmframe.text import cut
 
 OPENAI_URL = "https://api.openai.com/v1"
-
-
-ENDPOINT = ("provider", "base_url", "api_key", "client")
+ENDPOINT = frozenset(name for name, option in OPTIONS.items() if option.of_endpoint)
 
 
 class Configuration(Mapping[str, Any]):
-    """What ``configure`` has set; printing it masks the key."""
+    """What ``configure`` has set; printing it masks the key.
+
+    left: the provider that another address has replaced.
+    """
 
     def __init__(self, values: Mapping[str, Any], left: str | None = None) -> None:
         self._values = dict(values)
-        self._left = left  # the provider that another address has left behind
+        self._left = left
 
     def __getitem__(self, name: str) -> Any:
         return self._values[name]
@@ -39,17 +43,17 @@ class Configuration(Mapping[str, Any]):
         return len(self._values)
 
     def __repr__(self) -> str:
-        told = "; ".join(self._told())
-        return f"lf.configure({_shown(self._values)})" + (f"  # {told}" if told else "")
+        comment = "; ".join(self._comments())
+        return f"lf.configure({shown(self._values)})" + (f"  # {comment}" if comment else "")
 
-    def _told(self) -> Iterator[str]:
-        """What is to be known beside the values."""
+    def _comments(self) -> Iterator[str]:
+        """What follows from the values and is not seen in them."""
         preset = PRESETS.get(self._values.get("provider") or "")
         if self._left is not None:
             yield f"base_url= leaves {PRESETS[self._left].title}, its key and what it sets"
         if preset is None:
             return
-        if sets := _shown(preset.defaults(self._values)):
+        if sets := shown(preset.defaults(self._values)):
             yield f"{preset.title} sets {sets}"
         if preset.variable and not self._values.get("api_key"):
             found = find_variable(preset.variable)
@@ -64,142 +68,140 @@ _configured: dict[str, Any] = {}
 def configure(*, reset: bool = False, **defaults: Any) -> Configuration:
     """Set defaults for every later call of this process.
 
+    >>> lf.configure(provider="deepseek", concurrency=50)  # doctest: +SKIP
+
     defaults: any option of ``tag``, such as ``provider=``, ``model=``, ``api_key=``.
-    reset: forget what was set before. Returns all that is set now; printed it masks the key,
-    and says what the provider's entry sets beside it. Another endpoint than before takes
-    nothing over from it, its key least of all.
+    reset: forget what was set before.
+
+    Returns all that is set now. Printed, it masks the key and shows what the provider sets.
+    When the endpoint changes, nothing that belongs to the old one is kept, above all its key.
     Raises PlanError for an unknown option or a value that cannot be right.
     """
     global _configured
-    defaults = _checked(defaults)
-    lower = {} if reset else dict(_configured)
-    values = _laid_over(lower, defaults)
-    _configured = values  # at once: other threads settle their calls by it
-    stays = "provider" in values or "provider" in defaults
+    upper = check_layer(defaults)
+    lower = {} if reset else _configured
+    values = merge_layers(lower, upper)
+    _configured = values  # a new dict, never changed: other threads read it without a lock
+    stays = "provider" in values or "provider" in upper
     return Configuration(values, left=None if stays else lower.get("provider"))
 
 
 def settle(given: Mapping[str, Any], *, without: Collection[str] = ()) -> Settings:
-    """The options of one call: what it gives, else what is configured, else the defaults.
+    """The options of one call: those it gives, else the configured ones, else the defaults.
 
-    without: options that the call does not take; they keep their defaults, whatever is
+    without: options that the call does not take. They keep their defaults, whatever is
     configured for other calls. Raises PlanError for an unknown option or a wrong value.
     """
-    merged = _laid_over(_configured, _checked(given))
+    merged = merge_layers(_configured, check_layer(given))
     taken = {name: value for name, value in merged.items() if name not in without}
     return Settings(**taken, given=frozenset(taken))
 
 
-def _checked(layer: Mapping[str, Any]) -> dict[str, Any]:
-    """One layer of options in plain Python, the key masked: first of all, as they are compared.
+def check_layer(layer: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of one layer in plain Python, the key masked.
 
-    Raises PlanError for an unknown option, or a value that cannot be right.
+    Raises PlanError for an unknown option, with the nearest names, or for a value that cannot
+    be right. It comes before everything else: layers are compared, and a column among the
+    values would fail there with a message that nobody understands.
     """
-    check_names(layer)
-    values = {name: plain(name, value) for name, value in layer.items()}
+    for name in layer:
+        if name not in OPTIONS:
+            near = difflib.get_close_matches(name, OPTIONS, n=3)
+            known = f"there are {', '.join(OPTIONS)}"
+            hint = f"did you mean {' or '.join(near)}?" if near else known
+            raise PlanError(f"there is no option {name!r}; {hint}")
+    values = {name: OPTIONS[name].rule.convert(value) for name, value in layer.items()}
     mask_key(values)
     for name, value in values.items():
-        if not fits(name, value):
-            wanted = CHECKS[name][1]
-            raise PlanError(f"{name}={_echo(name, layer[name])} cannot be; it takes {wanted}")
+        if not OPTIONS[name].accepts(value):
+            wrong = _printed(name, layer[name])
+            raise PlanError(f"{name}={wrong} is not valid; it takes {OPTIONS[name].takes}")
     return values
 
 
-def _laid_over(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
+def merge_layers(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
     """One layer of options over another.
 
-    An endpoint is one thing: where the upper names another one, nothing of the lower's is
-    left, least of all its key; nor its model, where the upper names a provider.
-    A provider where everybody has an address of their own is not left by telling it.
+    An endpoint is one thing. Where the upper layer names another endpoint, nothing that
+    describes the lower one is left, above all its key.
     """
     values = dict(lower)
     if "provider" in upper:
         upper = {**upper, "provider": provider_name(upper["provider"])}
-    if _moves(lower, upper):
+    if _changes_endpoint(lower, upper):
+        # a model's name belongs to its provider; one set without any endpoint is meant for all
         if "provider" in upper and any(lower.get(name) for name in ENDPOINT):
             values.pop("model", None)
-        for name in set(ENDPOINT) - _kept(lower, upper):
+        for name in ENDPOINT - _kept_of_endpoint(lower, upper):
             values.pop(name, None)
     return values | dict(upper)
 
 
-def _kept(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> set[str]:
-    """What of the endpoint stays where the upper names an address."""
+def _changes_endpoint(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> bool:
+    """True where the upper layer names another endpoint than the lower."""
+    if upper.get("provider", lower.get("provider")) != lower.get("provider"):
+        return True
+    # a client brings an address and a key of its own, so nothing beside it can stay
+    if upper.get("client") is not None:
+        return True
+    if lower.get("client") is not None and any(upper.get(name) for name in ENDPOINT):
+        return True
+    if "base_url" not in upper:
+        return False
+    preset = PRESETS.get(lower.get("provider") or "")
+    # without an address the provider's counts, and without a provider the environment's
+    old, new = (
+        layer.get("base_url") or (preset.base_url if preset else default_address().value)
+        for layer in (lower, upper)
+    )
+    return not is_same_endpoint(old, new)
+
+
+def _kept_of_endpoint(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> set[str]:
+    """The options of the lower endpoint that stay where the upper layer gives an address.
+
+    With a provider without a shared base URL (Azure) the address completes what is there,
+    and leaves it only where it is known to be another provider's.
+    """
     preset = PRESETS.get(lower.get("provider") or "")
     if preset is None or preset.base_url or not preset.hosts or "provider" in upper:
         return set()
     if preset_of(str(upper.get("base_url") or "")) not in (None, preset):
         return set()
-    had_one = lower.get("base_url") or find_variable(AZURE_ENDPOINT)
-    return {"provider"} if had_one else {"provider", "api_key"}
-
-
-def _moves(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> bool:
-    """Whether the upper layer names another endpoint than the lower."""
-    if upper.get("provider", lower.get("provider")) != lower.get("provider"):
-        return True
-    if lower.get("client") is not None and any(upper.get(name) for name in ENDPOINT):
-        return True  # a client knows its own address and key
-    if upper.get("client") is not None:
-        return True
-    if "base_url" not in upper:
-        return False
-    return not is_same_endpoint(*(_meant(layer.get("base_url"), lower) for layer in (upper, lower)))
-
-
-def _meant(base_url: str | None, layer: Mapping[str, Any]) -> str:
-    """The address that is meant where this one, or none, is given."""
-    preset = PRESETS.get(layer.get("provider") or "")
-    if base_url:
-        return base_url
-    return preset.base_url if preset is not None else default_address().value
+    # the key was given for the address that was set before, if one was
+    had_address = lower.get("base_url") or find_variable(AZURE_ENDPOINT)
+    return {"provider"} if had_address else {"provider", "api_key"}
 
 
 def is_same_endpoint(one: str, other: str) -> bool:
-    """Whether two addresses are of one endpoint.
+    """True where one address is the beginning of the other, as with and without its /v1."""
 
-    One that is a part of the other is: with its /v1, and without. A login is no part of it.
-    """
-    there, here = map(_alike, (one, other))
+    def comparable(base_url: str) -> str:
+        parts = urlsplit(base_url)
+        host = parts.netloc.rpartition("@")[2].lower()  # a login is no part of the endpoint
+        # the slash at the end keeps .../v1 from being the beginning of .../v10
+        return f"{parts.scheme.lower()}://{host}{parts.path.rstrip('/')}/"
+
+    here, there = comparable(one), comparable(other)
     return there.startswith(here) or here.startswith(there)
 
 
-def _alike(base_url: str) -> str:
-    """An address without what may be written otherwise; it ends in a slash."""
-    parts = urlsplit(base_url)
-    host = parts.netloc.rpartition("@")[2].lower()
-    return f"{parts.scheme.lower()}://{host}{parts.path.rstrip('/')}/"
-
-
 def default_address() -> Found:
-    """The endpoint that is used where none is named, as in the SDK, and where that stands."""
+    """The endpoint that is used where none is named, as in the SDK, and where it was found."""
     found = find_variable(BASE_URL) or Found(OPENAI_URL)
     if not is_url(found.value):
         raise PlanError(f"{found.source} is {hide_secrets(found.value)!r}; it takes {URL_IS}")
     return found
 
 
-def check_names(given: Mapping[str, Any]) -> None:
-    """PlanError for an option that does not exist, with the nearest that does."""
-    for name in given:
-        if name not in DEFAULTS:
-            near = difflib.get_close_matches(name, DEFAULTS, n=3)
-            hint = (
-                f"; did you mean {' or '.join(near)}?"
-                if near
-                else f"; there are {', '.join(DEFAULTS)}"
-            )
-            raise PlanError(f"there is no option {name!r}{hint}")
-
-
-def _echo(name: str, value: object) -> str:
-    """A wrong value, for people; of a wrong key or client no more than what it is."""
-    if name in SECRET and isinstance(value, str):
-        return "***" if value.strip() else '""'
-    if name in SECRET:
-        return type(value).__name__
+def _printed(name: str, value: object) -> str:
+    """A wrong value for the error; of a wrong key or client only its type."""
+    kind = type(value).__name__
+    if OPTIONS[name].secret:
+        # an empty key is the usual mistake, and shows nothing
+        return kind if not isinstance(value, str) else "***" if value.strip() else '""'
     try:
-        told = repr(hide_secrets(value))
+        text = repr(hide_secrets(value))
     except Exception:  # noqa: BLE001 - a stranger's repr, a huge int, a dict that holds itself
-        return type(value).__name__
-    return type(value).__name__ if "\n" in told else cut(told, LONGEST)
+        return kind
+    return kind if "\n" in text else cut(text, LONGEST)

@@ -1,24 +1,199 @@
-"""Options: their defaults, and what ``configure`` set.
+"""The options of every call, each declared once: name, type, default, rule, group and words.
 
-Precedence: the call, then ``configure``, then the provider's entry, then the environment.
+To add an option: a line in ``Settings``, and its type in ``Options`` for type checkers. The
+check, the error, the signature and the table in ``help()`` are made from these; a test fails
+where the two disagree.
 """
+
+# ruff: noqa: RUF009 - a group declares a field, as dataclasses.field does
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, fields
-from typing import Any, Literal, TypedDict
+import textwrap
+from collections.abc import Callable, Collection, Hashable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, TypedDict, TypeVar
 
-from llmframe.options.rules import SECRET
+from llmframe.options import rules
+from llmframe.options.presets import PRESETS
+from llmframe.options.rules import BOOL, TOKENS, Rule, above_0, one_of
 from llmframe.secret import hide_secrets
 from llmframe.text import cut
 
+T = TypeVar("T")
+
 LONGEST = 80  # characters of a value that are printed
+WIDTH = 84  # characters of a line of the table; help() indents it by four more
+NAMES = 26  # characters of the table's first column
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One declared option.
+
+    default: None is accepted where it is the default, and nowhere else.
+    doc: what it does, in plain words, with the unit. of_endpoint: part of what an endpoint is,
+    so that no other endpoint may get it. secret: never printed.
+    """
+
+    name: str
+    default: Any
+    rule: Rule
+    group: str
+    doc: str
+    of_endpoint: bool = False
+    secret: bool = False
+
+    @property
+    def takes(self) -> str:
+        """What it accepts, in words."""
+        takes = self.rule.takes
+        return takes if self.default is not None or "None" in takes else f"{takes}, or None"
+
+    def accepts(self, value: object) -> bool:
+        """True for a value in plain Python that may be right; a whole column never is."""
+        try:
+            if value is None:
+                return self.default is None
+            return rules.is_single(value) and bool(self.rule.accepts(value))
+        except Exception:  # noqa: BLE001 - a stranger's ==, bool or length may raise anything
+            return False
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Options that belong together; calling it declares one of them."""
+
+    title: str
+
+    def __call__(self, default: T, rule: Rule, doc: str, **flags: bool) -> T:
+        """A field of Settings; typed as its value, as ``dataclasses.field`` is."""
+        declared = {"rule": rule, "group": self.title, "doc": doc, **flags}
+        return field(default=default, metadata=declared)
+
+
+endpoint = Group("Endpoint")
+prompt = Group("Prompt")
+speed = Group("Speed")
+money = Group("Money")
+keeping = Group("Keeping")
+columns = Group("Columns")
+trust = Group("Trust")
+running = Group("Running")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All options of one call.
+
+    given: names of the options that the call or ``configure`` has set, if only to their defaults.
+    """
+
+    # a table: default and rule on the first line, what the option does below
+    # fmt: off
+    model: str | None = endpoint(None, rules.MODEL,
+        'the model\'s name at the endpoint. With provider="local": "smollm2", or the path of a '
+        "GGUF file")
+    provider: str | None = endpoint(None, rules.PROVIDER,
+        f"one of {', '.join(PRESETS)}. It sets base_url, where to find the key, and more; "
+        '"local" runs a small model on this machine', of_endpoint=True)
+    base_url: str | None = endpoint(None, rules.URL,
+        "root of an OpenAI-compatible API, with its /v1. None: the provider's, else "
+        "OPENAI_BASE_URL from the environment or a .env file, else OpenAI", of_endpoint=True)
+    api_key: str | None = endpoint(None, rules.KEY,
+        "the key. None: read from the endpoint's own variable, such as OPENAI_API_KEY, in the "
+        "environment or a .env file. An address that only a .env file names gets no key from "
+        "the environment", of_endpoint=True, secret=True)
+    client: Any = endpoint(None, rules.CLIENT,
+        "your own AsyncOpenAI, or a function that returns one (called on the event loop that "
+        "uses it), instead of base_url and api_key", of_endpoint=True, secret=True)
+    allow_http: bool = endpoint(False, BOOL, "True: no warning when a key is sent over plain http")
+
+    instructions: str = prompt("", rules.TEXT, "what the model should do with each row")
+    temperature: float | None = prompt(None, rules.NOT_NEGATIVE,
+        "randomness, from 0. None: 0, where the model allows it")
+    seed: int | None = prompt(None, rules.WHOLE,
+        "for repeatable answers, where the model supports it. None: not sent")
+    max_output_tokens: int | None = prompt(None, TOKENS,
+        "tokens of the longest answer. None: the endpoint's limit")
+    max_input_tokens: int | None = prompt(None, TOKENS,
+        "tokens of the longest text, counted as UTF-8 bytes / 4. None: no limit")
+    on_long: Literal["fail", "truncate"] = prompt("fail", one_of("fail", "truncate"),
+        'a text above max_input_tokens: "fail" does not send it, "truncate" sends its beginning')
+    extra_body: Mapping[str, Any] | None = prompt(None, rules.JSON,
+        "a dict of further parameters for every request")
+    redact: Callable[[str], str] | None = prompt(None, rules.FUNCTION,
+        "a function str -> str for every text before it is sent. Where it raises, the row fails "
+        "and is not sent")
+
+    concurrency: int | Literal["auto"] = speed("auto", rules.COUNT_OR_AUTO,
+        'requests at the same time, at most. "auto" finds a good number')
+    rpm: float | None = speed(None, above_0("requests a minute"),
+        "requests a minute, at most. None: learnt from the provider")
+    tpm: float | None = speed(None, above_0("tokens a minute"),
+        "tokens a minute, at most. None: learnt from the provider")
+    timeout: float = speed(60.0, above_0("seconds"), "seconds for one request")
+    deadline: float | None = speed(None, above_0("seconds"),
+        "seconds for one row with all its requests; waiting for the provider does not count. "
+        "None: no limit")
+    max_attempts: int = speed(5, rules.COUNT,
+        "requests for one row, at most; those that the provider refuses (429) do not count")
+    hedge: bool = speed(False, BOOL,
+        "at the end of a run, ask again for rows slower than 95 % of the others; the first "
+        "answer counts, both are paid")
+
+    max_cost: float | None = money(None, above_0("money"),
+        "stop before the task costs more, in the currency of the prices. Earlier runs of the "
+        "task count; requests already sent finish. None: no limit")
+    max_tokens: int | None = money(None, TOKENS,
+        "the same limit in tokens, input and output together. None: no limit")
+    prices: tuple[float, float] | Mapping[str, float] | None = money(None, rules.PRICES,
+        'per million tokens: (input, output) or {"in": ..., "out": ...}. None: from the package '
+        "genai-prices, if it is installed")
+
+    checkpoint: bool | str | os.PathLike[str] = keeping(True, rules.PATH,
+        "where answers are saved as they come. True: .llmframe/<task>.jsonl in the working "
+        "folder. A path: there (the default file is read too). False: nowhere")
+    reuse: bool = keeping(True, BOOL, "take saved answers. False: ask, and pay, again")
+    id: Hashable | None = keeping(None, rules.ID,
+        "name of a column whose values are saved beside the answers")
+    adopt: bool = keeping(False, BOOL,
+        'take over a file of plain lines {"id": ..., <field>: ...}; needs checkpoint=<path> and id')
+    store_input: bool = keeping(False, BOOL, "save the text of each row, too")
+
+    prefix: str = columns("", rules.PREFIX, "put before the name of every new column")
+    into: str = columns("label", rules.COLUMN, "the new column, where fields is a single field")
+    overwrite: bool = columns(False, BOOL,
+        "replace existing columns, even those that llmframe did not write")
+    details: bool = columns(False, BOOL,
+        "add llm_attempts, llm_tokens_in, llm_tokens_out, llm_cost, llm_seconds and llm_raw")
+
+    confidence: Literal["logprob"] | None = trust(None, one_of("logprob"),
+        '"logprob" adds <field>_confidence after each closed choice: the probability of its '
+        "label, missing where the endpoint sends none. It ranks rows by doubt; how often a 0.9 "
+        "is right, you must measure")
+
+    progress: Literal["auto", "widget", "tqdm", "log"] | bool = running("auto", rules.PROGRESS,
+        'how progress is shown: "auto", "widget", "tqdm", "log", or False for not at all')
+    runner: Literal["auto", "thread", "nest"] = running("auto", one_of("auto", "thread", "nest"),
+        '"auto" and "thread" use a background thread, "nest" the notebook\'s own event loop')
+    on_error: Literal["keep", "raise"] = running("keep", one_of("keep", "raise"),
+        'a row that fails for good: "keep" goes on with the others, "raise" stops the run')
+    on_incomplete: Literal["return", "raise"] = running("return", one_of("return", "raise"),
+        'a run that was stopped: "return" the frame with a warning, or "raise", so that Run All '
+        "does not export half a table")
+    # fmt: on
+    given: frozenset[str] = frozenset()
+
+    def __repr__(self) -> str:
+        """Only what differs from the defaults, the key masked."""
+        return f"Settings({shown({name: getattr(self, name) for name in OPTIONS})})"
 
 
 class Options(TypedDict, total=False):
-    """The options of every call, as type checkers see them; see Settings for their meaning."""
+    """The types once more, because type checkers read ``**options`` from a TypedDict only."""
 
     model: str | None
     provider: str | None
@@ -60,117 +235,39 @@ class Options(TypedDict, total=False):
     on_incomplete: Literal["return", "raise"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """All options of one call with their defaults.
-
-    Endpoint
-        provider: "openai", "azure", "deepseek", "openrouter", "together", "groq", "mistral",
-            "ollama", "vllm", "lmstudio" or "llama.cpp" sets base_url, the key's variable and
-            more, all to be overridden; "local" starts a small model on this machine.
-        model: the model's name at the endpoint; with "local" "smollm2" or the path of a GGUF
-            file. base_url: root of an OpenAI-compatible API, with its ``/v1``; else
-            OPENAI_BASE_URL. api_key: else the endpoint's variable. Both are looked for in the
-            environment, then in a ``.env`` file; an address that only the file names gets no
-            key of the environment.
-        client: an ``AsyncOpenAI``, or a callable that returns one, called on the loop that
-            uses it; it knows its address, so a base_url beside it can only be the same.
-            allow_http: no warning for a key sent over plain http.
-    Prompt
-        instructions: what to do with each record. temperature, seed: None lets 0 be sent and
-            no seed. max_output_tokens: tokens, of one answer. max_input_tokens: tokens of one
-            row's text, reckoned as a quarter of its UTF-8 bytes; on_long: a longer row is
-            to "fail" unsent, or to "truncate" its text and be asked. extra_body: further
-            parameters of the request. redact: str -> str, over every text before it leaves;
-            a row for which it raises fails unsent.
-    Speed
-        concurrency: requests at once, at most; "auto" finds its own. rpm, tpm: requests and
-            tokens a minute; None learns them from the provider. timeout: seconds, one
-            attempt. deadline: seconds, one row, waiting for the provider not counted.
-            max_attempts: requests of one row, refusals by the provider not counted. hedge: at
-            the end, ask rows that are later than 95 % once more; the first answer wins.
-    Money
-        max_cost, max_tokens: stop before more is spent, in the currency of the prices, or in
-            tokens in and out; what is in flight still comes back. prices: per million tokens
-            (in, out); else those that the package genai-prices knows, if it is installed.
-    Keeping
-        checkpoint: True for ``.llmframe/<task>.jsonl`` here, a path, or False; a path's file
-            takes over what the default one gives. reuse: take answers from it. id: a
-            column kept in it. adopt: take over a file of plain ``{"id": ..., field: ...}``
-            lines, needs id. store_input: keep the texts, too.
-    Columns
-        prefix: put before every new column's name. into: the column of a single field.
-        overwrite: replace columns that llmframe did not write. details: add llm_attempts,
-            llm_tokens_in, llm_tokens_out, llm_cost, llm_seconds and llm_raw.
-    Trust
-        confidence: "logprob" adds a column ``<field>_confidence`` behind each closed choice: the
-            probability that the model gave to the label, missing where the endpoint does not
-            tell. It ranks answers by doubt; how often a 0.9 is right must be measured.
-    Running
-        progress: "auto", "widget", "tqdm", "log" or False. runner: "auto" and "thread" run
-            on a loop of llmframe's own, "nest" on the notebook's. on_error: "raise" stops at
-            the first row that fails for good. on_incomplete: "raise" makes a stopped run an
-            error, so that Run All does not export half a table.
-
-    given: the options that somebody has set, if only to their defaults; no option itself.
-    """
-
-    model: str | None = None
-    provider: str | None = None
-    base_url: str | None = None
-    api_key: str | None = None
-    client: Any = None
-    allow_http: bool = False
-    instructions: str = ""
-    temperature: float | None = None
-    seed: int | None = None
-    max_output_tokens: int | None = None
-    max_input_tokens: int | None = None
-    on_long: Literal["fail", "truncate"] = "fail"
-    extra_body: Mapping[str, Any] | None = None
-    redact: Callable[[str], str] | None = None
-    concurrency: int | Literal["auto"] = "auto"
-    rpm: float | None = None
-    tpm: float | None = None
-    timeout: float = 60.0
-    deadline: float | None = None
-    max_attempts: int = 5
-    hedge: bool = False
-    max_cost: float | None = None
-    max_tokens: int | None = None
-    prices: tuple[float, float] | Mapping[str, float] | None = None
-    checkpoint: bool | str | os.PathLike[str] = True
-    reuse: bool = True
-    id: Hashable | None = None
-    adopt: bool = False
-    store_input: bool = False
-    prefix: str = ""
-    into: str = "label"
-    overwrite: bool = False
-    details: bool = False
-    confidence: Literal["logprob"] | None = None
-    progress: Literal["auto", "widget", "tqdm", "log"] | bool = "auto"
-    runner: Literal["auto", "thread", "nest"] = "auto"
-    on_error: Literal["keep", "raise"] = "keep"
-    on_incomplete: Literal["return", "raise"] = "return"
-    given: frozenset[str] = frozenset()
-
-    def __repr__(self) -> str:
-        """Only what differs from the defaults, the key masked."""
-        return f"Settings({_shown({name: getattr(self, name) for name in DEFAULTS})})"
+OPTIONS: dict[str, Option] = {
+    f.name: Option(name=f.name, default=f.default, **f.metadata)
+    for f in fields(Settings)
+    if f.metadata
+}
+DEFAULTS: dict[str, Any] = {name: option.default for name, option in OPTIONS.items()}
 
 
-DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(Settings) if f.name != "given"}
+def table(names: Collection[str]) -> str:
+    """The table of these options for ``help()``: grouped, with default, meaning and unit."""
+    lines: list[str] = []
+    group = ""
+    for name, option in OPTIONS.items():
+        if name not in names:
+            continue
+        if option.group != group:
+            group = option.group
+            lines += ["", group]
+        default = json.dumps(option.default) if isinstance(option.default, str) else option.default
+        left = f"  {name}={default}"
+        for line in textwrap.wrap(option.doc, WIDTH - NAMES, break_on_hyphens=False):
+            lines.append(f"{left:<{NAMES}}{line}")
+            left = ""
+    return "\n".join(lines[1:])
 
 
-def _shown(values: Mapping[str, Any]) -> str:
+def shown(values: Mapping[str, Any]) -> str:
+    """The options that differ from their defaults, as a call has them, without secrets."""
+
+    def printed(name: str, value: Any) -> str:
+        if OPTIONS[name].secret:
+            return "***"
+        return repr(hide_secrets(cut(value, LONGEST) if name == "instructions" else value))
+
     changed = {name: value for name, value in values.items() if value != DEFAULTS[name]}
-    return ", ".join(f"{name}={_printed(name, value)}" for name, value in changed.items())
-
-
-def _printed(name: str, value: Any) -> str:
-    if name in SECRET:
-        return "***"
-    if name == "instructions":
-        value = cut(value, LONGEST)
-    return repr(hide_secrets(value))
+    return ", ".join(f"{name}={printed(name, value)}" for name, value in changed.items())

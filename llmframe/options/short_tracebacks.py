@@ -1,4 +1,4 @@
-"""Errors as the person is to see them: the own line and the message, and no key."""
+"""Short tracebacks: an expected error shows the caller's line and the message, and no key."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ R = TypeVar("R")
 
 
 def short_tracebacks(function: Callable[P, R]) -> Callable[P, R]:
-    """The call, whose expected errors show the person's line and the message, not our insides.
+    """The function, whose expected errors do not show the library's own frames.
 
-    A traceback may show variables: the key among the options is masked from here on, and
-    when the call has failed nothing of it is left here.
+    Tracebacks may show variables: the key among the options is masked before the call, and
+    the arguments are dropped once it has failed.
     """
     call = cast("Callable[..., Any]", function)
 
     @functools.wraps(call)
-    def told(*args: Any, **options: Any) -> Any:
+    def wrapper(*args: Any, **options: Any) -> Any:
         mask_key(options)
         try:
             return call(*args, **options)
@@ -34,12 +34,12 @@ def short_tracebacks(function: Callable[P, R]) -> Callable[P, R]:
             raise exc.with_traceback(None)  # noqa: B904 - it is the same error
 
     @functools.wraps(call)
-    async def told_awaited(*args: Any, **options: Any) -> Any:
+    async def async_wrapper(*args: Any, **options: Any) -> Any:
         mask_key(options)
         try:
             return await call(*args, **options)
-        except LLMFrameError as exc:
+        except LLMFrameError as exc:  # a KeyboardInterrupt is the event loop's own affair
             args, options = (), {}
             raise exc.with_traceback(None)  # noqa: B904 - it is the same error
 
-    return cast("Callable[P, R]", told_awaited if inspect.iscoroutinefunction(call) else told)
+    return cast("Callable[P, R]", async_wrapper if inspect.iscoroutinefunction(call) else wrapper)

@@ -197,7 +197,7 @@ CALLS = {
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 def test_a_call_that_cannot_be_shown_leaves_no_checkpoint_locked(call, configured, monkeypatch):
-    with pytest.raises(PlanError, match=r"^progress=1 cannot be; it takes "):
+    with pytest.raises(PlanError, match=r"^progress=1 is not valid; it takes "):
         call(frame(), progress=1)
     with monkeypatch.context() as broken:
         broken.setattr(stage, "make_view", lambda *_, **__: [].pop())

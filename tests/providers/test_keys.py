@@ -104,7 +104,7 @@ def test_strange_letters_elsewhere_in_the_file_hide_no_key(dotenv):
 @pytest.mark.parametrize("encoding", ["utf-16-le", "latin-1"])
 def test_a_file_in_another_encoding_is_named_where_no_key_was_found(dotenv, encoding):
     dotenv.write_bytes("DEEPSEEK_KEY=clé\n".encode(encoding))
-    with pytest.raises(PlanError, match=r"\.env is no UTF-8 text: save it as such"):
+    with pytest.raises(PlanError, match=r"\.env is not UTF-8 text: save it as such"):
         find_key(DEEPSEEK)
 
 

@@ -72,7 +72,7 @@ def check_sheet_name(name: object) -> None:
     """PlanError for a name that Excel does not take."""
     if not isinstance(name, str) or not _SHEET_NAME.fullmatch(name):
         raise PlanError(
-            f"sheet_name={name!r} cannot be; Excel takes 1 to 31 characters without []:*?/\\"
+            f"sheet_name={name!r} is not valid; Excel takes 1 to 31 characters without []:*?/\\"
         )
 
 

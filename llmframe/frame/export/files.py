@@ -40,7 +40,7 @@ def to_parquet(
     parquet = needed("to_parquet", "pyarrow.parquet", "pyarrow>=16")
     _check_compression(compression, compression_level)
     if not (row_group_size is None or is_int(row_group_size, 1)):
-        raise PlanError(f"row_group_size={row_group_size!r} cannot be; it takes rows, from 1")
+        raise PlanError(f"row_group_size={row_group_size!r} is not valid; it takes rows, from 1")
     target = target_path(path)
     table = arrow_table(df, index=index)
     _tell_pending(df, target)
@@ -68,10 +68,10 @@ def to_csv(
     check_encoding(encoding)
     for name in ("sep", "decimal"):
         if not isinstance(options[name], str) or len(options[name]) != 1:
-            raise PlanError(f"{name}={options[name]!r} cannot be; it takes one character")
+            raise PlanError(f"{name}={options[name]!r} is not valid; it takes one character")
     looks = options["float_format"]
     if not (looks is None or isinstance(looks, str) or callable(looks)):
-        raise PlanError(f'float_format={looks!r} cannot be; it takes text such as "%.2f"')
+        raise PlanError(f'float_format={looks!r} is not valid; it takes text such as "%.2f"')
     target = target_path(path)
     check_packing(target)
     _tell_pending(df, target)
@@ -117,7 +117,7 @@ def _check_compression(name: str | None, level: int | None) -> None:
         raise PlanError(f"compression={name!r} has no levels; leave compression_level out")
     least, most = Codec.minimum_compression_level(name), Codec.maximum_compression_level(name)
     if not (is_int(level, least) and level <= most):
-        raise PlanError(f"compression_level={level!r} cannot be; {name} has {least} to {most}")
+        raise PlanError(f"compression_level={level!r} is not valid; {name} has {least} to {most}")
 
 
 def _tell_pending(df: pd.DataFrame, target: Path) -> None:

@@ -131,9 +131,9 @@ def test_an_error_shows_the_persons_line_and_the_message_only(call):
         ({"compression": "snappy", "compression_level": 3}, "'snappy' has no levels"),
         ({"compression": None, "compression_level": 3}, "None has no levels"),
         ({"compression_level": 23}, "zstd has .* to 22"),
-        ({"compression_level": "9"}, "compression_level='9' cannot be"),
-        ({"row_group_size": 0}, "row_group_size=0 cannot be; it takes rows, from 1"),
-        ({"row_group_size": "x"}, "row_group_size='x' cannot be"),
+        ({"compression_level": "9"}, "compression_level='9' is not valid"),
+        ({"row_group_size": 0}, "row_group_size=0 is not valid; it takes rows, from 1"),
+        ({"row_group_size": "x"}, "row_group_size='x' is not valid"),
     ],
 )
 def test_what_parquet_cannot_do_is_a_plan_error_before_anything_is_written(tmp_path, options, told):
@@ -150,7 +150,7 @@ def test_what_parquet_can_do_is_written(level):
 
 
 def test_a_look_of_numbers_that_pandas_does_not_take_is_a_plan_error():
-    with pytest.raises(PlanError, match="float_format=5 cannot be"):
+    with pytest.raises(PlanError, match="float_format=5 is not valid"):
         tagged().llm.to_csv("out.csv", float_format=5)
 
 

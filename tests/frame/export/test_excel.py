@@ -142,7 +142,7 @@ def test_columns_of_one_name_and_of_several_levels_are_written(tmp_path):
 
 @pytest.mark.parametrize("name", ["", "a" * 32, "a/b", "a:b", "[a]", None])
 def test_a_name_that_excel_does_not_take_is_refused(tmp_path, name):
-    with pytest.raises(PlanError, match=r"sheet_name=.* cannot be"):
+    with pytest.raises(PlanError, match=r"sheet_name=.* is not valid"):
         tagged().llm.to_excel(tmp_path / "out.xlsx", sheet_name=name)
 
 

@@ -39,16 +39,16 @@ class LLMAccessor:
         return api.start(self._df, input, fields, **options)
 
     def errors(self, prefix: str = "") -> pd.DataFrame:
-        """The rows that failed, on the frame's index: what was asked beside ``llm_error``.
+        """The failed rows, on the frame's index: what was asked, beside ``llm_error``.
 
-        prefix: of the call that is meant. Raises PlanError if the frame was never tagged.
+        prefix: the prefix of the call. Raises PlanError if the frame was never tagged.
         """
         return files_calls.errors(self._df, prefix)
 
     def summary(self, prefix: str = "") -> Any:
-        """What a call has left in the frame: rows by status, and what each field holds.
+        """What the new columns hold: rows by status, and the answers of each field.
 
-        Displayed as pictures, printed as text. prefix: of the call that is meant.
+        Charts in a notebook, text when printed. prefix: the prefix of the call.
         Raises PlanError if the frame was never tagged.
         """
         return files_calls.summary(self._df, prefix)
@@ -63,30 +63,28 @@ class LLMAccessor:
         row_group_size: int | None = None,
         index: bool | None = None,
     ) -> Path:
-        """Write the frame to a parquet file, typed, with what made it; returns the path.
+        """Write a parquet file with column types and what made it; returns its path.
 
-        path: on this machine; ``~`` is the home folder. A file that is there is replaced in
-            one step when the new one is whole and on the disk: whatever happens, one of the
-            two is there, whole.
-        compression: "zstd", "snappy", "gzip", "brotli", "lz4" or None; compression_level: of
-            that method. row_group_size: rows, as pyarrow takes it.
-        index: None keeps it as pandas does (a plain range costs nothing), True always, False
-            leaves it out.
+        >>> out.llm.to_parquet("tagged.parquet")  # doctest: +SKIP
 
-        Columns that llmframe wrote get their type from their fields, never from the cells: an
-        empty or all-missing part has the columns of every other part. Models become structs,
-        ``list[...]`` lists; a model of no fixed form (a union, one that holds itself) becomes
-        JSON text. Your own columns are typed by their dtype; Python objects by their cells
-        where these are of one kind, else they are written as text, with one warning.
+        path: where to write; ``~`` is the home folder. An old file is replaced in one step
+            once the new one is complete and on the disk.
+        compression: "zstd", "snappy", "gzip", "brotli", "lz4" or None. compression_level
+            (of that method) and row_group_size (rows): None is pyarrow's default.
+        index: True writes it, False does not; None does as pandas does.
 
-        ``llmframe.read_parquet(path)`` gives the frame back. ``pandas.read_parquet(path)``
-        does, too, but for a closed choice of numbers (``Int64``), the labels of a choice in a
-        file without rows, lists (numpy arrays) and JSON text. ``llmframe.read_metadata(path)``
-        tells what made the file; neither the key nor any row's text is in there.
+        A column that llmframe wrote has the type of its field, whatever its cells hold, so
+        the files of a table's parts fit together. Models become structs, or JSON text if
+        they have no fixed form; ``list[...]`` becomes a list. Your own columns keep their
+        dtype; Python objects of mixed types are written as text, with one warning.
 
-        Warns (IncompleteWarning) once where rows are pending. Raises PlanError for a path that
-        cannot be written, columns of one name, or where pyarrow is missing; LLMFrameError
-        when the disk is full or fails.
+        ``llmframe.read_parquet(path)`` returns the same frame; ``pandas.read_parquet`` all
+        but choices of numbers, lists, JSON text, and the labels of a choice without rows.
+        ``llmframe.read_metadata(path)`` returns what made the file: no key, no row's text.
+
+        Warns once (IncompleteWarning) if rows are pending. Raises PlanError for a path
+        that cannot be written, for two columns of one name, or without pyarrow;
+        LLMFrameError when the disk is full or fails.
         """
         from llmframe.frame.export import files
 
@@ -113,21 +111,21 @@ class LLMAccessor:
         float_format: str | None = None,
         date_format: str | None = None,
     ) -> Path:
-        """Write the frame to a CSV file that people can open; returns the path.
+        """Write a CSV file that people can open in a spreadsheet; returns its path.
 
-        path: on this machine; a name that ends in .gz, .bz2 or .xz is packed. A file that is
-            there is replaced in one step, as by to_parquet.
+        >>> out.llm.to_csv("tagged.csv")  # doctest: +SKIP
+
+        path: where to write; .gz, .bz2 and .xz compress. Replaced as by to_parquet.
         excel_safe: put ``'`` before every text (cells, headers, index) that a spreadsheet
-            would run as a formula, because it begins with = + - @, a tab, a carriage return
-            or NUL, behind blanks too. Numbers are untouched. False for machines.
-        index: None writes it unless it is just 0, 1, 2, ...; True always, False never.
-        sep: one character; where Excel writes decimal commas it reads ";".
-        encoding: utf-8-sig begins with the mark by which Excel knows UTF-8.
-        na_rep: what stands for missing. decimal, float_format, date_format: as in pandas.
+            would run as a formula: one that begins with = + - @, a tab, a carriage return
+            or NUL, even behind blanks. Numbers stay as they are. False: for programs.
+        index: True writes it, False does not; None does unless it is just 0, 1, 2, ...
+        sep: one character; Excel expects ";" where decimals are written with a comma.
+        encoding: "utf-8-sig" starts with the mark by which Excel recognises UTF-8.
+        na_rep: the text for a missing value. decimal, float_format, date_format: see pandas.
 
-        Lists and dicts are written as JSON; columns of several levels are named ``a.b``.
-        A CSV file knows no types and no metadata: to_parquet keeps both. Warns and raises as
-        to_parquet does.
+        Lists and dicts are written as JSON, columns of several levels are named ``a.b``.
+        CSV keeps neither types nor metadata; to_parquet does. Warns and raises like it.
         """
         from llmframe.frame.export import files
 
@@ -148,15 +146,16 @@ class LLMAccessor:
 
     @short_tracebacks
     def to_jsonl(self, path: str | os.PathLike[str], *, index: bool | None = None) -> Path:
-        """Write the frame as JSON lines, one object a row, in UTF-8; returns the path.
+        """Write JSON lines in UTF-8, one object for each row; returns the path.
 
-        path: on this machine; a name that ends in .gz, .bz2 or .xz is packed. A file that is
-            there is replaced in one step, as by to_parquet.
-        index: None writes it unless it is just 0, 1, 2, ...; True always, False never.
+        >>> out.llm.to_jsonl("tagged.jsonl.gz")  # doctest: +SKIP
 
-        Lists and models stay lists and objects, missing is null, dates are ISO text, an
+        path: where to write; .gz, .bz2 and .xz compress. Replaced as by to_parquet.
+        index: True writes it, False does not; None does unless it is just 0, 1, 2, ...
+
+        Lists and models stay lists and objects, missing is null, dates are ISO text,
         infinity is the text "inf". Columns of several levels are named ``a.b``. Warns and
-        raises as to_parquet does.
+        raises like to_parquet.
         """
         from llmframe.frame.export import files
 
@@ -170,20 +169,22 @@ class LLMAccessor:
         sheet_name: str = "Sheet1",
         index: bool | None = None,
     ) -> Path:
-        """Write the frame as an Excel workbook of one sheet; returns the path.
+        """Write an Excel workbook with one sheet; returns its path.
 
-        path: on this machine, ending in .xlsx. A file that is there is replaced in one step,
-            as by to_parquet. sheet_name: 1 to 31 characters.
-        index: None writes it unless it is just 0, 1, 2, ...; True always, False never.
+        >>> out.llm.to_excel("tagged.xlsx")  # doctest: +SKIP
 
-        Text is always text, also where it looks like a formula. Lists and dicts are JSON;
-        moments with a time zone, and those before March 1900, are ISO text; whole numbers of
-        more than 15 digits are text, because Excel would round them. Characters that Excel
-        cannot hold are left out, texts over 32,767 characters cut, with one warning. What
-        made the file is in its properties: ``llmframe.read_metadata(path)``.
+        path: where to write, ending in .xlsx. Replaced as by to_parquet.
+        sheet_name: 1 to 31 characters.
+        index: True writes it, False does not; None does unless it is just 0, 1, 2, ...
 
-        Needs the package openpyxl. Warns and raises as to_parquet does; PlanError for more
-        rows than a sheet has (1,048,575).
+        Text stays text, even if it looks like a formula. These become text too: lists and
+        dicts (JSON), times with a time zone or before March 1900 (ISO), and whole numbers
+        of more than 15 digits, which Excel would round. Characters that Excel cannot hold
+        are left out and texts cut to 32,767 characters, with one warning.
+        ``llmframe.read_metadata(path)`` returns what made the file.
+
+        Needs the package openpyxl. Warns and raises like to_parquet; PlanError above
+        1,048,575 rows, which is all that a sheet holds.
         """
         from llmframe.frame.export import files
 
@@ -202,32 +203,25 @@ class SeriesLLMAccessor:
 
 
 def llm(df: pd.DataFrame) -> LLMAccessor:
-    """The same as ``df.llm``, also where another package holds that name."""
+    """The same as ``df.llm``, for when another package uses that name."""
     return LLMAccessor(df)
 
 
 def register() -> None:
-    """Make ``df.llm`` and ``series.llm``; say so where another package holds the name."""
+    """Add ``df.llm`` and ``series.llm``; warn if another package uses the name already."""
     for owner, accessor, decorate in (
         (pd.DataFrame, LLMAccessor, pd.api.extensions.register_dataframe_accessor),
         (pd.Series, SeriesLLMAccessor, pd.api.extensions.register_series_accessor),
     ):
-        holder = _holder(owner)
-        if holder is None:
-            decorate("llm")(accessor)
-        elif not holder.startswith("llmframe."):
+        held = getattr(owner, "llm", None)
+        module = getattr(held, "__module__", "?")
+        if held is not None and module.startswith("llmframe."):
+            delattr(owner, "llm")  # this module was reloaded, and pandas would warn of the old one
+        elif hasattr(owner, "llm"):
+            holder = f"{module}.{getattr(held, '__name__', type(held).__name__)}"
             warn(
                 f"{owner.__name__}.llm belongs to {holder}; llmframe leaves it alone. These always "
                 "work: lf.tag(df, ...), lf.start(df, ...), lf.llm(df)",
             )
-        else:  # this module was reloaded: ours takes the place of ours, without pandas' warning
-            delattr(owner, "llm")
-            decorate("llm")(accessor)
-
-
-def _holder(owner: type) -> str | None:
-    """Who holds ``owner.llm``: its module and name, None if it is free."""
-    if not hasattr(owner, "llm"):
-        return None
-    held = owner.llm
-    return f"{getattr(held, '__module__', '?')}.{getattr(held, '__name__', type(held).__name__)}"
+            continue
+        decorate("llm")(accessor)

@@ -50,16 +50,12 @@ def check(**options: Unpack[Options]) -> Check:
     endpoint refuses a parameter, and refusals are not charged. A line with "no" comes with its
     cure; a line with neither yes nor no could not be tested.
 
-    It uses these options, given here or by ``configure``; ``tag`` explains them:
+    It uses the options below, given here or by ``configure``, and ignores all others. For
+    this call ``timeout`` means seconds for everything but the start of a local model, 10
+    by default; without ``max_output_tokens`` the answer may have 256 tokens.
 
-    provider, base_url, api_key, client, allow_http, model: whom to ask.
-    instructions, temperature, seed, max_output_tokens, extra_body: how to ask. The record is
-        fixed; without max_output_tokens the answer may have 256 tokens.
-    prices: to compute the price.
-    timeout: seconds for all of it, 10 by default. The start of a local model is not counted.
-
-    It ignores all other options. Returns what it shows: ``.ok`` (nothing is wrong) and
-    ``.lines``. Raises PlanError where nothing is configured.
+    Returns what it shows: ``.ok`` (nothing is wrong) and ``.lines``. Raises PlanError where
+    nothing is configured.
     """
     from llmframe.calls.destination import find_destination, start_local
     from llmframe.messages.check_lines import check_lines

@@ -64,13 +64,13 @@ def tag(
         descriptions, an Enum, or a type such as ``str``, ``int``, ``bool``, ``date``,
         ``float | None`` or ``list[Literal["a", "b"]]`` (several labels).
 
-    Returns the old columns, then the fields, then ``llm_status`` (ok, failed, skipped or
-    pending) and ``llm_error``; the rows and the index stay as they are. Equal rows are
-    asked once, blank rows are skipped, and a failed row says why and stops no other.
+    Returns the old columns, then the fields, then ``llm_status`` (ok, failed, skipped
+    or pending) and ``llm_error``; the rows and the index stay as they are. Equal rows
+    are asked once, blank rows are skipped; a failed row says why and stops no other.
 
-    Raises PlanError for a mistake in the call, before anything is sent; RunAborted when no
-    row can succeed (wrong key, no credit, unknown model); CheckpointError when answers can
-    no longer be saved. An interrupt stops it within two seconds;
+    Raises PlanError for a mistake in the call, before anything is sent; RunAborted when
+    no row can succeed (wrong key, no credit, unknown model); CheckpointError when
+    answers can no longer be saved. An interrupt stops it within two seconds;
     ``llmframe.last_run().partial()`` then returns the frame so far.
     """
     return _block(df, input, fields, settle(options))

@@ -1,9 +1,9 @@
-"""What can go wrong, as one tree.
+"""Everything that can go wrong, as one tree.
 
 LLMFrameError
 ├── PlanError (ValueError)    a mistake in the call; found before anything is sent
 ├── CheckpointError           the checkpoint cannot be read, written or shared
-├── RunAborted                hopeless for every row; ``.run.partial()`` holds the frame
+├── RunAborted                no row can succeed; ``.run.partial()`` holds the frame
 ├── RowError                  one row's failure; never ends a run unless asked to
 │   ├── CallError             the request failed
 │   └── OutputError           the reply is not what was asked for
@@ -37,7 +37,6 @@ ErrorKind = Literal[
     "suspect",
 ]
 
-
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters drive terminals; \t and \n may stay
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # these reorder their line
@@ -46,29 +45,29 @@ _UNSEEN = re.compile(
 
 
 def visible(text: str) -> str:
-    """The text with what a terminal would obey, and not show, written as an escape."""
+    """The text with the characters that a terminal would obey written as escapes."""
     return _UNSEEN.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 class LLMFrameError(Exception):
     """The root of all errors of llmframe.
 
-    Its message may quote what others wrote: nothing in it drives a terminal. Pickled it
-    leaves its run behind, which lives in one process only.
+    Its message may quote what others wrote, so control characters are escaped. A pickled
+    error has no run, which lives in one process only.
     """
 
     def __init__(self, *args: object) -> None:
         super().__init__(*(visible(part) if isinstance(part, str) else part for part in args))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        told = {name: value for name, value in self.__dict__.items() if name != "run"}
-        return _remade, (type(self), self.args, told)
+        state = {name: value for name, value in self.__dict__.items() if name != "run"}
+        return _unpickled, (type(self), self.args, state)
 
 
-def _remade(kind: type[LLMFrameError], args: tuple[Any, ...], told: dict[str, Any]) -> Any:
-    """An unpickled error."""
+def _unpickled(kind: type[LLMFrameError], args: tuple[Any, ...], state: dict[str, Any]) -> Any:
+    # not by __init__, whose arguments differ from class to class
     error = kind.__new__(kind, *args)
-    error.__dict__.update(told)
+    error.__dict__.update(state)
     return error
 
 
@@ -83,20 +82,20 @@ class CheckpointError(LLMFrameError):
 
 
 class RunAborted(LLMFrameError):  # noqa: N818 - the contract's name
-    """The run is hopeless for every row.
+    """No row can succeed.
 
-    run: the Run; ``run.partial()`` is the frame with all that was answered.
+    run: the Run; ``run.partial()`` is the frame with all answers so far.
     """
 
     run: Any = None
 
 
 class RowError(LLMFrameError):
-    """One row's failure.
+    """One row failed.
 
-    kind: what kind of failure, the word before the colon in ``llm_error``.
-    run, position, index: the Run, the row's position from 0 and its index label;
-        set when the error leaves a run (``on_error="raise"``).
+    kind: the word before the colon in ``llm_error``.
+    run, position, index: the Run, the row's position from 0 and its index label, when
+        ``on_error="raise"`` raises it.
     """
 
     run: Any = None
@@ -113,7 +112,7 @@ class CallError(RowError):
 
     status: the HTTP status, None where no response came.
     code: the provider's error code, if any.
-    retry_after: seconds the provider asks to wait, None where it does not say.
+    retry_after: seconds that the provider asks to wait, None if it asks for none.
     """
 
     def __init__(
@@ -152,7 +151,7 @@ _HERE = str(Path(__file__).parent)
 
 
 def warn(message: str | Warning, category: type[Warning] = UserWarning) -> None:
-    """Warn, pointing at the person's own line: the nearest one outside this package."""
+    """Warn at the person's own line: the nearest one outside this package."""
     if isinstance(message, str):
         message = visible(message)
     level, frame = 2, sys._getframe(1)  # noqa: SLF001 - what the warnings module itself reads

@@ -1,7 +1,8 @@
-"""Where a call's requests go: provider, address, model, key and client, settled and checked."""
+"""Decide where a call's requests go: provider, address, model, key and client."""
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -33,7 +34,7 @@ def find_destination(settings: Settings, *, own_loop: bool) -> Destination:
     """Settle where the requests go; nothing is started or sent.
 
     own_loop: the call runs on llmframe's loop, else on the caller's.
-    Raises PlanError where no model or key is named or found, with what can be done.
+    Raises PlanError if no model or key is named or found, with what can be done.
     """
     named = PRESETS[settings.provider] if settings.provider else None
     if settings.client is not None:
@@ -42,7 +43,6 @@ def find_destination(settings: Settings, *, own_loop: bool) -> Destination:
         return _of_file(settings, named)
     address = _address(settings, named)
     url = address.value
-    _check_host(address)
     preset = named or preset_of(url)
     key = _key(settings, address, preset)
     filled, notes = _filled(settings, named, address, key)
@@ -74,76 +74,66 @@ def start_local(destination: Destination, *, need: Callable[[], int]) -> Destina
 
 
 def _of_client(settings: Settings, named: Preset | None, *, own_loop: bool) -> Destination:
-    """The person's own client; it knows its address and its key."""
-    sets = _sets(settings, named, "the client's")
-    settings = replace(settings, **sets)
-    _check_model(settings, named)
-    _check_seed(settings, named)
+    """The destination of the person's own client, which has its address and its key."""
+    defaults = _defaults(settings, named, "the client's")
+    settings = replace(settings, **defaults)
+    _check(settings, named)
     check_client(settings.client, private_loop=own_loop)
-    made = make_client(settings.client, loop_thread().call if own_loop else None)
-    url = hide_secrets(str(made.base_url))
-    _check_address(settings.base_url, made, url)
-    endpoint = Endpoint(url, Key(made.api_key), made, owned=made is not settings.client)
+    client = make_client(settings.client, loop_thread().call if own_loop else None)
+    url = hide_secrets(str(client.base_url))
+    given = settings.base_url
+    if given is not None and not _is_address_of(client, given):
+        raise PlanError(
+            f"client= asks {url}, but base_url= is {given}; a client knows its own address: leave "
+            "one of the two out"
+        )
+    endpoint = Endpoint(url, Key(client.api_key), client, owned=client is not settings.client)
     _warn_of_plain_http(url, settings, endpoint.api_key)
-    told = ", ".join(f"{name} {value}" for name, value in sets.items())
-    notes = (f"{named.title}: {told}.",) if named is not None and told else ()
+    set_by_provider = ", ".join(f"{name} {value}" for name, value in defaults.items())
+    notes = (f"{named.title}: {set_by_provider}.",) if named and set_by_provider else ()
     preset = named or preset_of(url)
     return Destination(settings, preset, endpoint_identity(url), endpoint, notes=notes)
 
 
-def _check_address(base_url: str | None, client: Any, url: str) -> None:
-    """PlanError where an address is given beside a client, and is not the client's own, url."""
-    own = str(client.base_url)
-    if base_url is None or is_same_endpoint(_as_written_by(client, base_url), own):
-        return
-    raise PlanError(
-        f"client= asks {url}, but base_url= is {base_url}; a client knows its own address: leave "
-        "one of the two out"
-    )
-
-
-def _as_written_by(client: Any, base_url: str) -> str:
-    """An address as the client writes its own: without the default port, in punycode."""
+def _is_address_of(client: Any, base_url: str) -> bool:
     import httpx2
 
-    try:
-        return str(client.base_url.join(base_url))
-    except httpx2.InvalidURL:  # no host has such a name; the client's own has been read
-        return base_url
+    # The client writes its own address without the default port and in punycode: do the same.
+    with contextlib.suppress(httpx2.InvalidURL):  # no client can have that address
+        base_url = str(client.base_url.join(base_url))
+    return is_same_endpoint(base_url, str(client.base_url))
 
 
 def _of_file(settings: Settings, preset: Preset) -> Destination:
-    """A model on this machine: its weights must be here."""
+    """The destination of a model on this machine, whose weights must be here."""
     if settings.base_url is not None:
         raise PlanError(
             'provider="local" starts a server of its own; leave base_url= out, or provider= for a '
             "server that runs already"
         )
-    settings = replace(settings, **preset.defaults(_given(settings)))
+    settings = replace(settings, **_defaults(settings, preset, ""))
     file = find_file(str(settings.model))
     settings = replace(settings, model=file.name)
-    # the server is started once the call is known to need it: see start_local
-    return Destination(settings, preset, file.identity, Endpoint("", Key(KEYLESS)), file)
+    not_started = Endpoint("", Key(KEYLESS))  # start_local gives it the server's address and key
+    return Destination(settings, preset, file.identity, not_started, file)
 
 
 def _address(settings: Settings, named: Preset | None) -> Found:
-    """The address, and where it stands if nobody has given it."""
-    if named is not None and named.name == "azure":
-        return _azure_address(settings.base_url)
-    if settings.base_url is not None:
-        return Found(settings.base_url)
-    return Found(named.base_url) if named is not None else default_address()
-
-
-def _check_host(address: Found) -> None:
-    """PlanError for a host that the SDK could not write into a request."""
+    """The address, and where it was found if nobody has given it."""
     import httpx2
 
+    if named is not None and named.name == "azure":
+        found = _azure_address(settings.base_url)
+    elif settings.base_url is not None:
+        found = Found(settings.base_url)
+    else:
+        found = Found(named.base_url) if named is not None else default_address()
     try:
-        httpx2.URL(address.value)
+        httpx2.URL(found.value)  # what the SDK would do, but only at the first request
     except httpx2.InvalidURL as exc:
-        name = address.source or "base_url"
-        raise PlanError(f"{name} is {address.value!r}, where no host can be: {exc}") from exc
+        name = found.source or "base_url"
+        raise PlanError(f"{name} is {found.value!r}, where no host can be: {exc}") from exc
+    return found
 
 
 def _azure_address(given: str | None) -> Found:
@@ -164,66 +154,63 @@ def _azure_address(given: str | None) -> Found:
             f"{url} is an address of the old kind, one for each deployment; give the resource "
             f"alone, {example}, and the deployment's name as model="
         )
-    ends = {"": "/openai/v1", "/openai": "/v1"}
-    return replace(found, value=url.rstrip("/") + ends.get(path, ""))
+    missing = {"": "/openai/v1", "/openai": "/v1"}
+    return replace(found, value=url.rstrip("/") + missing.get(path, ""))
 
 
 def _key(settings: Settings, address: Found, preset: Preset | None) -> FoundKey:
-    """The key; where nothing at all is configured the error says what the choices are.
-
-    To an address that stands in a ``.env`` file alone, which may lie in any folder above, goes
-    only a key of that file or one that was given; the environment's only where the address is
-    known to be the provider's own.
-    """
+    """The key; PlanError with the first steps if nothing at all is configured."""
     if settings.api_key is not None:
         return FoundKey(Key(settings.api_key))
     url = address.value
     nothing_named = settings.provider is None and settings.base_url is None and url == OPENAI_URL
     if nothing_named and look_up(DEFAULT_VARIABLE) is None:
         raise PlanError(first_run() if settings.model is None else no_key(url))
-    needed = not is_loopback(urlsplit(url).hostname or "")
     named = preset if settings.provider else None
     known = preset_of(url)
-    theirs = known is not None and known.base_url.startswith("https://")
-    return find_key(url, named, needed=needed, only_file=address.in_file and not theirs)
+    is_providers_own = known is not None and known.base_url.startswith("https://")
+    return find_key(
+        url,
+        named,
+        needed=not is_loopback(urlsplit(url).hostname or ""),
+        # A .env file may lie in any folder above. An address that only the file names must not
+        # draw the environment's key to a stranger, unless it is the provider's own address.
+        only_file=address.in_file and not is_providers_own,
+    )
 
 
 def _filled(
     settings: Settings, named: Preset | None, address: Found, key: FoundKey
 ) -> tuple[Settings, tuple[str, ...]]:
-    """The options with what the provider or the environment sets, and a sentence that tells."""
+    """The options with what the provider or the environment sets, and a note about it."""
     url = address.value
-    sets = _sets(settings, named, url)
-    found = _only_model(settings, named, url) if "model" not in sets else None
-    settings = replace(settings, **(sets | {"model": found} if found else sets))
-    _check_model(settings, named)
-    _check_seed(settings, named)
+    defaults = _defaults(settings, named, url)
+    only_model = _only_model(settings, named, url) if "model" not in defaults else None
+    settings = replace(settings, **(defaults | ({"model": only_model} if only_model else {})))
+    _check(settings, named)
     if named is None and not address.source:
         return settings, ()
     origin = f" from {address.source}" if address.source else ""
-    told = [f"base_url {url}{origin}"] if settings.base_url != url else []
-    told += [f"{name} {value}" for name, value in sets.items()]
-    told += [f"model {found}, the only one it serves"] if found else []
-    told += [f"the key from {key.source}"] if key.source and key.key != KEYLESS else []
+    parts = [f"base_url {url}{origin}"] if settings.base_url != url else []
+    parts += [f"{name} {value}" for name, value in defaults.items()]
+    parts += [f"model {only_model}, the only one it serves"] if only_model else []
+    parts += [f"the key from {key.source}"] if key.source and key.key != KEYLESS else []
     whose = f"{named.title}: " if named is not None else ""
-    return settings, (f"{whose}{', '.join(told)}.",) if told else ()
+    return settings, (f"{whose}{', '.join(parts)}.",) if parts else ()
 
 
-def _sets(settings: Settings, named: Preset | None, base_url: str) -> dict[str, Any]:
-    """What the provider sets where the address is known."""
-    return {} if named is None else named.defaults(_given(settings) | {"base_url": base_url})
-
-
-def _given(settings: Settings) -> dict[str, Any]:
-    """What somebody has set, which a provider does not."""
-    return {name: getattr(settings, name) for name in settings.given}
+def _defaults(settings: Settings, named: Preset | None, base_url: str) -> dict[str, Any]:
+    """What the named provider sets, where nobody has set it; base_url: known already."""
+    if named is None:
+        return {}
+    given = {name: getattr(settings, name) for name in settings.given}
+    return named.defaults(given | {"base_url": base_url} if base_url else given)
 
 
 def _only_model(settings: Settings, named: Preset | None, url: str) -> str | None:
-    """The model of a server on this machine that serves but one, where none is named.
+    """The model of a server on this machine that serves just one, if no model is named.
 
-    Raises PlanError with those it serves if they are more, or nobody has said what it is; and
-    where nothing answers there.
+    Raises PlanError if it serves more, if nobody named the provider, or if nothing answers.
     """
     if settings.model is not None or not is_loopback(urlsplit(url).hostname or ""):
         return None
@@ -235,12 +222,10 @@ def _only_model(settings: Settings, named: Preset | None, url: str) -> str | Non
     raise PlanError(no_model(named, models or ()))
 
 
-def _check_model(settings: Settings, named: Preset | None) -> None:
+def _check(settings: Settings, named: Preset | None) -> None:
+    """Raise PlanError for a missing model, and for a seed that the provider calls otherwise."""
     if settings.model is None:
         raise PlanError(no_model(named))
-
-
-def _check_seed(settings: Settings, named: Preset | None) -> None:
     if settings.seed is not None and named is not None and named.seed_name != "seed":
         raise PlanError(
             f"{named.title} refuses seed=; its own is called {named.seed_name}: "

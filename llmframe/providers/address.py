@@ -1,4 +1,4 @@
-"""The proxy of the environment: for which addresses there is one."""
+"""Addresses: their name in keys, their proxy, and whether they are of this machine."""
 
 from __future__ import annotations
 
@@ -8,27 +8,25 @@ from urllib.parse import urlsplit
 
 from llmframe.errors import PlanError
 
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
 
 def proxy_of(base_url: str) -> str | None:
-    """The proxy that the environment names for an address; none for a server on this machine.
-
-    What is said to a server here would leave the machine, and could not come back.
-    """
+    """The proxy that the environment names for an address; None for a server on this machine."""
     parts = urlsplit(base_url)
     host = parts.hostname or ""
+    # a proxy on another machine could not reach our loopback, and would get to see the texts
     if is_loopback(host) or urllib.request.proxy_bypass(host):
         return None
     proxies = urllib.request.getproxies()
     return proxies.get(parts.scheme) or proxies.get("all")
 
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
-
-
 def endpoint_identity(base_url: str) -> str:
-    """Scheme, host and path in lower case; on loopback the port, which changes, is dropped.
+    """Scheme, host, port and path in lower case: the endpoint's part of every row's key.
 
-    Raises PlanError for a URL whose port is none.
+    On loopback the port is left out, as a server gets another at each start. Raises PlanError
+    for an invalid port.
     """
     parts = urlsplit(base_url.lower())
     host = parts.hostname or ""

@@ -1,6 +1,6 @@
-"""Servers on this machine: which of the usual ports answer, and with which models.
+"""Find the model servers that listen on the usual ports of this machine.
 
-Asked are loopback addresses only, all at once and for a third of a second together.
+Only loopback addresses are asked, all at once, and for a third of a second together.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 from llmframe.options.presets import PRESETS
 
-PATIENCE = 0.3  # seconds, for all ports together
-MOST = 1 << 20  # bytes of a list of models that are read
+PATIENCE = 0.3  # seconds for all ports together
+MOST = 1 << 20  # bytes that are read of a list of models
 USUAL = tuple(
     (preset.name, preset.base_url)
     for preset in PRESETS.values()
@@ -26,7 +26,7 @@ USUAL = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server that answers like the API. provider: by its port. models: what it lists."""
+    """A server that answers like the API. provider: by its port. models: those it lists."""
 
     provider: str
     base_url: str
@@ -34,11 +34,11 @@ class Server:
 
 
 def find_servers(
-    places: tuple[tuple[str, str], ...] = USUAL, *, patience: float = PATIENCE
+    addresses: tuple[tuple[str, str], ...] = USUAL, *, patience: float = PATIENCE
 ) -> list[Server]:
-    """The servers that answer, in the order of the places: (provider, base_url).
+    """The servers that answer, in the order of the addresses: (provider, base_url).
 
-    Never waits for longer than patience, in seconds.
+    patience: seconds, for all of them together.
     """
     found: dict[str, Server] = {}
 
@@ -47,17 +47,17 @@ def find_servers(
         if models is not None:
             found[provider] = Server(provider, base_url, models)
 
-    threads = [threading.Thread(target=ask, args=place, daemon=True) for place in places]
+    threads = [threading.Thread(target=ask, args=each, daemon=True) for each in addresses]
     end = time.monotonic() + patience
     for thread in threads:
         thread.start()
-    for thread in threads:
+    for thread in threads:  # a server may send one byte at a time: its thread is left behind
         thread.join(max(0.0, end - time.monotonic()))
-    return [found[provider] for provider, _ in places if provider in found]
+    return [found[provider] for provider, _ in addresses if provider in found]
 
 
 def list_models(base_url: str, *, patience: float = PATIENCE) -> tuple[str, ...] | None:
-    """The models that a server on this machine lists; None if it is none.
+    """The models that a server on this machine lists; None if there is no such server.
 
     patience: seconds, for all of it. No key is sent.
     """
@@ -67,32 +67,32 @@ def list_models(base_url: str, *, patience: float = PATIENCE) -> tuple[str, ...]
 
 def is_listening(base_url: str, *, patience: float = PATIENCE) -> bool:
     """Whether anything accepts connections there."""
-    host, port = _host(base_url), urlsplit(base_url).port
     try:
-        socket.create_connection((host, port or 80), timeout=patience).close()
+        socket.create_connection(_host_and_port(base_url), timeout=patience).close()
     except OSError:
         return False
     return True
 
 
-def _host(base_url: str) -> str:
-    host = urlsplit(base_url).hostname or ""
-    return "127.0.0.1" if host == "localhost" else host
-
-
-def _listed(base_url: str, patience: float) -> tuple[str, ...] | None:
-    """The same; patience: seconds for each step on the wire."""
+def _host_and_port(base_url: str) -> tuple[str, int]:
     parts = urlsplit(base_url)
-    connection = http.client.HTTPConnection(_host(base_url), parts.port, timeout=patience)
+    # "localhost" may try IPv6 first, where a refusal can take longer than our patience
+    host = "127.0.0.1" if parts.hostname == "localhost" else parts.hostname or ""
+    return host, parts.port or 80
+
+
+def _listed(base_url: str, timeout: float) -> tuple[str, ...] | None:
+    """The models in the server's list; None if it gives none. timeout: seconds for each step."""
+    connection = http.client.HTTPConnection(*_host_and_port(base_url), timeout=timeout)
     try:
-        connection.request("GET", f"{parts.path.rstrip('/')}/models")
+        connection.request("GET", f"{urlsplit(base_url).path.rstrip('/')}/models")
         response = connection.getresponse()
-        told = json.loads(response.read(MOST)) if response.status == 200 else None
+        body = json.loads(response.read(MOST)) if response.status == 200 else None
     except (OSError, ValueError, RecursionError, http.client.HTTPException):
         return None
     finally:
         connection.close()
-    listed = told.get("data") if isinstance(told, dict) else None
+    listed = body.get("data") if isinstance(body, dict) else None
     if not isinstance(listed, list):
         return None
     names = (model.get("id") for model in listed if isinstance(model, dict))

@@ -1,4 +1,4 @@
-"""Where an endpoint's key is: given, in the environment, or in a ``.env`` file; never shown."""
+"""Find an endpoint's key: in the environment, or in a ``.env`` file; it is never shown."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from llmframe.options.variables import file_trouble, find_variable
 from llmframe.providers.endpoint import KEYLESS
 from llmframe.secret import Key
 
-DEFAULT_VARIABLE = "OPENAI_API_KEY"  # of an endpoint that nobody knows, as in the SDK
+DEFAULT_VARIABLE = "OPENAI_API_KEY"  # of an unknown endpoint, as in the SDK
 
 
 @dataclass(frozen=True, slots=True)
 class FoundKey:
-    """A key. source: where it was found, for people; if it is KEYLESS, the variable for one."""
+    """A key. source: where it was found, for people; of KEYLESS, the variable that was empty."""
 
     key: Key
     source: str = ""
@@ -28,9 +28,9 @@ def find_key(
 ) -> FoundKey:
     """The key of an endpoint, from the environment or a ``.env`` file.
 
-    preset: the provider that the person named; else the address may tell. needed: without
-    one there is a PlanError that names the variable which was looked for. only_file: the
-    address stands in the ``.env`` file alone, so that no other key may go there.
+    preset: the provider that the person named, else the address decides. needed: raise
+    PlanError without a key. only_file: only the ``.env`` file names the address, so no other
+    key may go there.
     """
     preset = preset or preset_of(base_url)
     variable = DEFAULT_VARIABLE if preset is None else preset.variable
@@ -53,7 +53,7 @@ def look_up(variable: str, *, only_file: bool = False) -> FoundKey | None:
 
 
 def keys_found() -> list[str]:
-    """The providers whose key is there, by name; what cannot be one is none."""
+    """The names of the providers whose key is set; a value that cannot be a key does not count."""
     variables = ((preset.name, preset.variable) for preset in PRESETS.values() if preset.variable)
     held = ((name, find_variable(variable)) for name, variable in variables)
     return [name for name, found in held if found is not None and is_sendable_key(found.value)]
@@ -62,7 +62,7 @@ def keys_found() -> list[str]:
 def not_found(
     variable: str, base_url: str, preset: Preset | None, *, only_file: bool = False
 ) -> str:
-    """What is said where no key was found; only_file: see find_key."""
+    """The message where no key was found; only_file: see find_key."""
     host = urlsplit(base_url).hostname or base_url
     if preset is not None and preset.base_url == base_url:
         where = f'provider="{preset.name}"'

@@ -8,6 +8,8 @@ from typing import Self
 
 from llmframe.results import Usage
 
+MILLION = 1_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class Prices:
@@ -18,26 +20,25 @@ class Prices:
 
     @classmethod
     def of(cls, given: tuple[float, float] | Mapping[str, float]) -> Self:
-        """As a person gives them: a pair, or by "in" and "out"."""
+        """Prices as a person gives them: a pair, or by "in" and "out"."""
         pair = (given["in"], given["out"]) if isinstance(given, Mapping) else given
         return cls(float(pair[0]), float(pair[1]))
 
     def cost(self, usage: Usage) -> float:
         """What this usage costs."""
         spent = usage.tokens_in * self.per_million_in + usage.tokens_out * self.per_million_out
-        return spent / 1e6
+        return spent / MILLION
 
 
 def known_prices(model: str, base_url: str) -> Prices | None:
-    """The prices that the optional package genai-prices knows offline; None if it does not."""
+    """The prices that the optional package genai-prices has; None without it or without them."""
     try:
-        from genai_prices import Usage as Million
-        from genai_prices import calc_price
+        import genai_prices
     except ImportError:
         return None
+    tokens = genai_prices.Usage(input_tokens=MILLION, output_tokens=MILLION)
     try:
-        tokens = Million(input_tokens=1_000_000, output_tokens=1_000_000)
-        price = calc_price(tokens, model_ref=model, provider_api_url=base_url)
+        price = genai_prices.calc_price(tokens, model_ref=model, provider_api_url=base_url)
     except LookupError:
         return None
     return Prices(float(price.input_price), float(price.output_price))

@@ -21,15 +21,15 @@ KEY = "sk-canary-0123456789"
 TOP = Dialect()
 
 
-def place(**options):
+def found_for(**options):
     return find_destination(settle(options), own_loop=True)
 
 
 def test_a_provider_sets_address_model_key_and_says_so(monkeypatch):
     monkeypatch.setenv("DEEPSEEK_API_KEY", KEY)
-    found = place(provider="deepseek")
-    assert found.ready.base_url == "https://api.deepseek.com/v1"
-    assert found.ready.api_key == KEY
+    found = found_for(provider="deepseek")
+    assert found.endpoint.base_url == "https://api.deepseek.com/v1"
+    assert found.endpoint.api_key == KEY
     assert found.settings.model == "deepseek-flash"
     assert found.settings.extra_body == {"thinking": {"type": "disabled"}}
     (note,) = found.notes
@@ -39,88 +39,92 @@ def test_a_provider_sets_address_model_key_and_says_so(monkeypatch):
 
 
 def test_everything_that_a_provider_sets_is_overridden_by_the_person():
-    found = place(
+    found = found_for(
         provider="deepseek", model="m", base_url="https://b.example/v1", api_key=KEY,
         extra_body={"x": 1},
     )  # fmt: skip
-    assert found.ready.base_url == "https://b.example/v1"
+    assert found.endpoint.base_url == "https://b.example/v1"
     assert found.settings.model == "m"
     assert found.settings.extra_body == {"x": 1}
     assert found.notes == ()
 
 
 def test_a_default_that_the_person_gives_is_overridden_by_no_provider():
-    assert place(provider="deepseek", api_key=KEY, extra_body=None).settings.extra_body is None
+    assert found_for(provider="deepseek", api_key=KEY, extra_body=None).settings.extra_body is None
     free = {"provider": "openrouter", "api_key": KEY, "model": "x/y:free"}
-    assert place(**free).settings.rpm == 20.0
-    assert place(**free, rpm=None).settings.rpm is None
+    assert found_for(**free).settings.rpm == 20.0
+    assert found_for(**free, rpm=None).settings.rpm is None
 
 
 @pytest.mark.parametrize("host", ["1.2.3.999", "\uff41.example"])
 def test_a_host_that_cannot_be_is_refused_before_anything_is_sent(host, monkeypatch):
     with pytest.raises(PlanError, match=f"base_url is 'https://{host}/v1', where no host can be"):
-        place(model="m", api_key=KEY, base_url=f"https://{host}/v1")
+        found_for(model="m", api_key=KEY, base_url=f"https://{host}/v1")
     monkeypatch.setenv("OPENAI_BASE_URL", f"https://{host}/v1")
     with pytest.raises(PlanError, match="OPENAI_BASE_URL is"):
-        place(model="m", api_key=KEY)
+        found_for(model="m", api_key=KEY)
 
 
 def test_what_a_provider_lacks_is_not_asked_for_first():
-    assert place(provider="deepseek", api_key=KEY).dialect == Dialect("json_object", "max_tokens")
-    assert place(provider="openai", api_key=KEY, model="m").dialect == TOP
-    assert place(provider="mistral", api_key=KEY).dialect == Dialect("json_schema", "max_tokens")
-    groq = place(provider="groq", api_key=KEY, model="m").dialect
+    assert found_for(provider="deepseek", api_key=KEY).dialect == Dialect(
+        "json_object", "max_tokens"
+    )
+    assert found_for(provider="openai", api_key=KEY, model="m").dialect == TOP
+    assert found_for(provider="mistral", api_key=KEY).dialect == Dialect(
+        "json_schema", "max_tokens"
+    )
+    groq = found_for(provider="groq", api_key=KEY, model="m").dialect
     assert groq == Dialect(dropped=frozenset({"logprobs"}))
 
 
 def test_an_address_alone_tells_what_it_lacks_but_sets_nothing():
-    found = place(base_url="https://api.deepseek.com/v1", api_key=KEY, model="m")
+    found = found_for(base_url="https://api.deepseek.com/v1", api_key=KEY, model="m")
     assert found.dialect.response_format == "json_object"
     assert found.settings.extra_body is None
     assert found.notes == ()
-    assert place(base_url="https://gateway.example/v1", api_key=KEY, model="m").dialect == TOP
+    assert found_for(base_url="https://gateway.example/v1", api_key=KEY, model="m").dialect == TOP
 
 
 def test_a_server_on_this_machine_begins_with_a_few_requests():
-    assert place(provider="ollama", model="m").at_once == 4
-    assert place(base_url="http://localhost:11434/v1", model="m").at_once == 4
-    assert place(provider="openai", api_key=KEY, model="m").at_once is None
+    assert found_for(provider="ollama", model="m").at_once == 4
+    assert found_for(base_url="http://localhost:11434/v1", model="m").at_once == 4
+    assert found_for(provider="openai", api_key=KEY, model="m").at_once is None
 
 
 def test_a_provider_without_a_model_says_how_to_name_one():
     with pytest.raises(PlanError, match='provider="groq" sets no model: give model='):
-        place(provider="groq", api_key=KEY)
+        found_for(provider="groq", api_key=KEY)
 
 
 def test_the_only_model_of_a_server_on_this_machine_is_taken(monkeypatch):
     with testing.serve(models=("qwen",)) as server:
-        found = place(provider="vllm", base_url=server.url)
+        found = found_for(provider="vllm", base_url=server.url)
         assert found.settings.model == "qwen"
         assert "model qwen, the only one it serves" in found.notes[0]
         server.update(models=("qwen", "llama"))
         with pytest.raises(PlanError, match="this server has 'qwen', 'llama': give one"):
-            place(provider="vllm", base_url=server.url)
+            found_for(provider="vllm", base_url=server.url)
 
 
 def test_a_server_that_is_not_there_is_to_be_started():
     with silent() as port:
         url = f"http://localhost:{port}/v1"
         with pytest.raises(PlanError, match='provider="ollama" sets no model'):
-            place(provider="ollama", base_url=url)
+            found_for(provider="ollama", base_url=url)
     with pytest.raises(PlanError, match=f"nothing answers at {url}: start Ollama, or"):
-        place(provider="ollama", base_url=url)
+        found_for(provider="ollama", base_url=url)
     with pytest.raises(PlanError, match=f"nothing answers at {url}: start the server, or"):
-        place(base_url=url)
+        found_for(base_url=url)
 
 
 def test_a_server_that_nobody_named_chooses_no_model_but_tells_its_own():
     with testing.serve() as server, pytest.raises(PlanError, match="this server has 'test-model'"):
-        place(base_url=server.url)
+        found_for(base_url=server.url)
 
 
 def test_a_seed_goes_under_the_providers_own_name():
     with pytest.raises(PlanError, match=r'extra_body=\{"random_seed": 7\}'):
-        place(provider="mistral", api_key=KEY, seed=7)
+        found_for(provider="mistral", api_key=KEY, seed=7)
 
 
 # -- Azure ---------------------------------------------------------------------------------
@@ -138,11 +142,11 @@ def test_a_seed_goes_under_the_providers_own_name():
 )
 def test_azure_takes_the_resource_and_finds_the_path_itself(given, url, monkeypatch):
     monkeypatch.setenv("AZURE_OPENAI_API_KEY", KEY)
-    found = place(provider="azure", base_url=given, model="mine")
-    assert found.ready.base_url == url
-    assert found.ready.api_key == KEY
+    found = found_for(provider="azure", base_url=given, model="mine")
+    assert found.endpoint.base_url == url
+    assert found.endpoint.api_key == KEY
     monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", given)
-    assert place(provider="azure", model="mine").ready.base_url == url
+    assert found_for(provider="azure", model="mine").endpoint.base_url == url
 
 
 @pytest.mark.parametrize(
@@ -156,28 +160,28 @@ def test_azure_takes_the_resource_and_finds_the_path_itself(given, url, monkeypa
 )
 def test_what_azure_misses_is_said(options, words):
     with pytest.raises(PlanError, match=words):
-        place(provider="azure", **options)
+        found_for(provider="azure", **options)
 
 
 def test_a_junk_address_in_the_environment_is_named(monkeypatch):
     monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", "x.openai.azure.com")
     with pytest.raises(PlanError, match="AZURE_OPENAI_ENDPOINT is"):
-        place(provider="azure", model="m", api_key=KEY)
+        found_for(provider="azure", model="m", api_key=KEY)
 
 
 # -- plain http, local ----------------------------------------------------------------------
 
 
 def test_no_key_over_plain_http_is_no_reason_to_warn(recwarn):
-    place(provider="vllm", base_url="http://gpu-box:8000/v1", model="m")
+    found_for(provider="vllm", base_url="http://gpu-box:8000/v1", model="m")
     assert not recwarn.list
     with pytest.warns(UserWarning, match="over plain http"):
-        place(provider="vllm", base_url="http://gpu-box:8000/v1", model="m", api_key=KEY)
+        found_for(provider="vllm", base_url="http://gpu-box:8000/v1", model="m", api_key=KEY)
 
 
 def test_a_local_model_has_no_address_of_ones_own():
     with pytest.raises(PlanError, match="starts a server of its own"):
-        place(provider="local", base_url="http://localhost:8000/v1")
+        found_for(provider="local", base_url="http://localhost:8000/v1")
 
 
 # -- nothing configured ---------------------------------------------------------------------
@@ -223,7 +227,7 @@ def test_a_key_that_is_there_is_told(monkeypatch):
 def test_where_a_model_is_named_it_is_the_key_that_is_missing(monkeypatch):
     monkeypatch.setattr(advice, "find_servers", list)
     with pytest.raises(PlanError) as caught:
-        place(model="gpt-4o-mini")
+        found_for(model="gpt-4o-mini")
     assert "no API key for api.openai.com: give api_key=, or set OPENAI_API_KEY" in str(
         caught.value
     )
@@ -232,7 +236,7 @@ def test_where_a_model_is_named_it_is_the_key_that_is_missing(monkeypatch):
     servers = [Server("ollama", "http://localhost:11434/v1", ("llama3.2",))]
     monkeypatch.setattr(advice, "find_servers", lambda: servers)
     with pytest.raises(PlanError, match="\nWith a server on this machine: Ollama answers on port"):
-        place(model="gpt-4o-mini")
+        found_for(model="gpt-4o-mini")
 
 
 # -- what a .env file names -----------------------------------------------------------------
@@ -242,8 +246,8 @@ GATEWAY = "https://gateway.example/v1"
 
 def test_a_key_of_the_file_goes_to_the_address_of_the_file_and_this_is_told(dotenv):
     dotenv.write_text(f"OPENAI_API_KEY={KEY}\nOPENAI_BASE_URL={GATEWAY}\n")
-    found = place(model="m")
-    assert (found.ready.base_url, found.ready.api_key) == (GATEWAY, KEY)
+    found = found_for(model="m")
+    assert (found.endpoint.base_url, found.endpoint.api_key) == (GATEWAY, KEY)
     assert found.notes == (
         f"base_url {GATEWAY} from OPENAI_BASE_URL in the .env file, "
         "the key from OPENAI_API_KEY in the .env file.",
@@ -253,31 +257,31 @@ def test_a_key_of_the_file_goes_to_the_address_of_the_file_and_this_is_told(dote
 def test_the_environments_address_wins_over_the_files(dotenv, monkeypatch):
     dotenv.write_text(f"OPENAI_API_KEY={KEY}\nOPENAI_BASE_URL=https://file.example/v1\n")
     monkeypatch.setenv("OPENAI_BASE_URL", f" '{GATEWAY}' ")
-    assert place(model="m").ready.base_url == GATEWAY
+    assert found_for(model="m").endpoint.base_url == GATEWAY
 
 
 def test_a_blank_address_is_none(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setenv("OPENAI_BASE_URL", "  ")
-    assert place(model="m").ready.base_url == "https://api.openai.com/v1"
+    assert found_for(model="m").endpoint.base_url == "https://api.openai.com/v1"
 
 
 def test_the_environments_key_goes_to_no_address_that_only_a_file_names(dotenv, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-environment")
     dotenv.write_text(f"OPENAI_BASE_URL={GATEWAY}\n")
     with pytest.raises(PlanError, match="not sent there"):
-        place(model="m")
-    assert place(model="m", base_url=GATEWAY).ready.api_key == "sk-of-the-environment"
+        found_for(model="m")
+    assert found_for(model="m", base_url=GATEWAY).endpoint.api_key == "sk-of-the-environment"
     dotenv.write_text(f"OPENAI_API_KEY={KEY}\nOPENAI_BASE_URL={GATEWAY}\n")
-    assert place(model="m").ready.api_key == KEY
+    assert found_for(model="m").endpoint.api_key == KEY
     dotenv.write_text("OPENAI_BASE_URL=https://api.openai.com/v1\n")
-    assert place(model="m").ready.api_key == "sk-of-the-environment"
+    assert found_for(model="m").endpoint.api_key == "sk-of-the-environment"
 
 
 def test_a_server_here_that_a_file_names_gets_no_key_of_the_environment(dotenv, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-environment")
     dotenv.write_text("OPENAI_BASE_URL=http://localhost:8000/v1\n")
-    assert place(model="m").ready.api_key == KEYLESS
+    assert found_for(model="m").endpoint.api_key == KEYLESS
 
 
 def test_azures_address_is_looked_up_as_keys_are(dotenv, monkeypatch):
@@ -285,16 +289,16 @@ def test_azures_address_is_looked_up_as_keys_are(dotenv, monkeypatch):
     dotenv.write_text(
         f"AZURE_OPENAI_API_KEY={KEY}\nAZURE_OPENAI_ENDPOINT=https://x.openai.azure.com\n"
     )
-    found = place(provider="azure", model="m")
-    assert found.ready.base_url == "https://x.openai.azure.com/openai/v1"
+    found = found_for(provider="azure", model="m")
+    assert found.endpoint.base_url == "https://x.openai.azure.com/openai/v1"
     assert "from AZURE_OPENAI_ENDPOINT in the .env file" in found.notes[0]
 
 
 def test_servers_are_only_looked_for_when_nothing_is_configured(monkeypatch, configured):
     monkeypatch.setattr(advice, "find_servers", lambda: pytest.fail("looked"))
-    place()
+    found_for()
     with pytest.raises(PlanError, match="no model is named"):
-        place(api_key=KEY, model=None, base_url="https://gateway.example/v1")
+        found_for(api_key=KEY, model=None, base_url="https://gateway.example/v1")
 
 
 def test_every_provider_can_be_named_in_a_call():
@@ -312,14 +316,14 @@ def df_of_texts():
 
 def test_a_provider_that_is_named_beside_a_client_sets_what_the_client_does_not_know():
     client = openai.AsyncOpenAI(api_key=KEY, base_url="https://gateway.example/v1")
-    found = place(provider="deepseek", client=client)
+    found = found_for(provider="deepseek", client=client)
     assert found.settings.model == "deepseek-flash"
     assert found.settings.extra_body == {"thinking": {"type": "disabled"}}
-    assert found.ready.base_url == "https://gateway.example/v1/"
+    assert found.endpoint.base_url == "https://gateway.example/v1/"
     [note] = found.notes
     assert note.startswith("DeepSeek: model deepseek-flash, extra_body")
     with pytest.raises(PlanError, match="random_seed"):
-        place(provider="mistral", client=client, seed=7)
+        found_for(provider="mistral", client=client, seed=7)
 
 
 def client_at(url):
@@ -331,13 +335,13 @@ def test_a_client_and_an_address_that_is_not_its_own_are_told_with_both(made):
     client = made(client_at("https://a.example/v1"))
     lf.configure(client=client, base_url="https://b.example/v1", model="m")
     with pytest.raises(PlanError, match=r"client= asks https://a\.example/v1/, but") as told:
-        place()
+        found_for()
     assert "base_url= is https://b.example/v1;" in str(told.value)
     assert str(told.value).endswith("leave one of the two out")
     with pytest.raises(PlanError, match="leave one of the two out"):
-        place(client=client, base_url="https://1.2.3.999/v1")
+        found_for(client=client, base_url="https://1.2.3.999/v1")
     with pytest.raises(PlanError, match="leave one of the two out"):
-        place(client=client, base_url="https://a.example/v10")
+        found_for(client=client, base_url="https://a.example/v10")
 
 
 @pytest.mark.parametrize(
@@ -346,20 +350,20 @@ def test_a_client_and_an_address_that_is_not_its_own_are_told_with_both(made):
 )
 def test_the_clients_own_address_may_stand_beside_it_however_it_is_written(url):
     client = client_at("https://a.example/v1")
-    assert place(model="m", client=client, base_url=url).ready.client is client
+    assert found_for(model="m", client=client, base_url=url).endpoint.client is client
     with_login = client_at("https://me:secret@a.example/v1")
-    assert place(model="m", client=with_login, base_url=url).ready.client is with_login
+    assert found_for(model="m", client=with_login, base_url=url).endpoint.client is with_login
 
 
 def test_the_secrets_of_a_clients_address_are_not_told():
     with pytest.raises(PlanError) as told:
-        place(model="m", client=client_at("https://me:secret@a.example/v1"), base_url=GATEWAY)
+        found_for(model="m", client=client_at("https://me:secret@a.example/v1"), base_url=GATEWAY)
     assert "secret" not in str(told.value)
 
 
 def test_a_client_over_a_configured_address_is_asked_and_the_other_way_round():
     client = client_at("https://a.example/v1")
     lf.configure(base_url=GATEWAY, api_key=KEY, model="m")
-    assert place(client=client).ready.client is client
+    assert found_for(client=client).endpoint.client is client
     lf.configure(reset=True, client=client, model="m")
-    assert place(base_url=GATEWAY, api_key=KEY).ready.base_url == GATEWAY
+    assert found_for(base_url=GATEWAY, api_key=KEY).endpoint.base_url == GATEWAY

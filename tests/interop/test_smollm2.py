@@ -112,8 +112,8 @@ def test_check_tells_every_line_right(smollm2, capsys):
 
 
 def test_a_wrong_key_is_told(smollm2):
-    place = start_local(find_destination(settle({}), own_loop=True), need=lambda: 0)
-    check = lf.check(base_url=place.ready.base_url, api_key="sk-wrong-0123456", model="m")
+    destination = start_local(find_destination(settle({}), own_loop=True), need=lambda: 0)
+    check = lf.check(base_url=destination.endpoint.base_url, api_key="sk-wrong-0123456", model="m")
     (wrong,) = [line for line in check.lines if line.ok is False]
     assert wrong.name == "key accepted"
 

@@ -1,7 +1,7 @@
-"""Serve one file of weights until stdin closes: the process that ``local`` starts.
+"""Serve one file of weights until stdin closes: the script that ``LocalServer`` starts.
 
-It is run as a script and loads nothing of llmframe. The order comes as a line of JSON on
-stdin, so that no key stands in the list of processes; the answer goes as one to stdout.
+It imports nothing of llmframe. The order comes as a line of JSON on stdin, so that no key
+shows in the list of processes; the answer is a line of JSON on stdout.
 """
 
 import json
@@ -11,7 +11,7 @@ from typing import Any
 
 
 def start(order: dict[str, Any]) -> Any:
-    """llama.cpp's own server; see ``local`` for the order."""
+    """Start llama.cpp's own server; ``LocalServer`` writes the order."""
     import xllamacpp
 
     params = xllamacpp.CommonParams()
@@ -31,17 +31,17 @@ def start(order: dict[str, Any]) -> Any:
 
 
 def main() -> None:
-    """Start, tell where, and end with whoever started us."""
+    """Start, print the address, and end with the process that started us."""
     order = json.loads(sys.stdin.readline())
     sys.path[:] = order["path"]
     try:
         server = start(order)
     except (ImportError, RuntimeError, OSError) as exc:
-        told = {"error": f"{exc}"}
+        answer = {"error": f"{exc}"}
     else:
-        told = {"address": server.listening_address}
-    print(json.dumps(told), flush=True)  # noqa: T201 - it is read by who started us
-    if "address" in told:
+        answer = {"address": server.listening_address}
+    print(json.dumps(answer), flush=True)  # noqa: T201 - the process that started us reads it
+    if "address" in answer:
         sys.stdin.read()
     os._exit(0)  # its destructor would wait for answers under way
 

@@ -56,8 +56,7 @@ _logger = logging.getLogger("llmframe")
 class File:
     """A file of weights.
 
-    name: for people and for requests. digest: of pieces of its content. identity: for the
-    checkpoint.
+    name: for people and for requests. digest: of pieces of its content.
     """
 
     path: Path
@@ -68,18 +67,16 @@ class File:
 
     @property
     def identity(self) -> str:
-        """A copy of a file is the same model, wherever it lies.
-
-        Name and size alone would take a finetune for its base: they often have both in common.
-        """
+        """The model's name in keys: the same for every copy of the file."""
+        # Name and size alone would confuse a fine-tuned model with its base: both may be equal.
         return f"local:{self.path.name.lower()}:{self.size}:{self.digest}"
 
 
-_loading: set[subprocess.Popen[str]] = set()  # servers that have not begun to answer
+_loading: set[subprocess.Popen[str]] = set()  # servers that do not answer yet
 
 
 class LocalServer:
-    """A running server. base_url, key: for requests. seconds: that it took to start."""
+    """A running server. base_url, key: for requests. seconds: the time it took to start."""
 
     def __init__(self, file: File, sizes: Sizes) -> None:
         began = time.monotonic()
@@ -93,11 +90,11 @@ class LocalServer:
             text=True,
             encoding="utf-8",
             env={**PATIENT, **os.environ},
-            start_new_session=True,  # a Ctrl-C or a kernel's interrupt is not for the server
+            start_new_session=True,  # an interrupt of the kernel is not for the server
         )
         _loading.add(self._process)
         try:
-            self.base_url = f"{self._begin()}/v1"
+            self.base_url = f"{self._start()}/v1"
         except BaseException:
             self.stop()
             raise
@@ -107,7 +104,7 @@ class LocalServer:
 
     @property
     def pid(self) -> int:
-        """Its process."""
+        """The process's number."""
         return self._process.pid
 
     def is_alive(self) -> bool:
@@ -115,8 +112,8 @@ class LocalServer:
         return self._process.poll() is None
 
     def stop(self) -> None:
-        """End it; what it is answering is cut off."""
-        self._close_pipes()
+        """End the process; answers under way are cut off."""
+        self._close_pipes()  # the script ends when its stdin closes
         try:
             self._process.wait(ENDING)
         except subprocess.TimeoutExpired:
@@ -124,9 +121,9 @@ class LocalServer:
             self._process.wait()
 
     def forget(self) -> None:
-        """In a forked child: it is the parent's, and must not wait for our end of the pipe."""
+        """Let go of the process in a forked child: it is the parent's."""
         self._process.returncode = 0  # nobody waits for it here
-        self._close_pipes()
+        self._close_pipes()  # our copy of the pipe would keep the server alive after the parent
 
     def describe(self) -> str:
         """What is served, in one sentence."""
@@ -136,8 +133,8 @@ class LocalServer:
             f"{sizes.slots} at once, {sizes.context:,} tokens each"
         )
 
-    def _begin(self) -> str:
-        """Give the order and wait for the address. PlanError where the file cannot be served."""
+    def _start(self) -> str:
+        """Send the order and return the address. PlanError if the file cannot be served."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         order = {
@@ -154,20 +151,18 @@ class LocalServer:
         too_late.daemon = True
         too_late.start()
         try:
-            with contextlib.suppress(BrokenPipeError):  # it ended at once: what it said tells why
+            with contextlib.suppress(BrokenPipeError):  # it ended at once; its output says why
                 self._process.stdin.write(json.dumps(order) + "\n")
                 self._process.stdin.flush()
             line = self._process.stdout.readline()
         finally:
             too_late.cancel()
-        told = json.loads(line) if line else {}
-        if "address" not in told:
-            raise PlanError(self._why_not(told.get("error")))
-        return str(told["address"])
-
-    def _why_not(self, said: str | None) -> str:
-        reason = (said or "").rstrip(". ") or f"its process ended with code {self._process.wait()}"
-        return (
+        answer = json.loads(line) if line else {}
+        if "address" in answer:
+            return str(answer["address"])
+        reason = str(answer.get("error") or "").rstrip(". ")
+        reason = reason or f"its process ended with code {self._process.wait()}"
+        raise PlanError(
             f"llama.cpp cannot serve {self.file.path.name}: {reason}. Is it a whole GGUF file of a "
             f"chat model, and is there memory for it ({self.file.size / 1e9:.1f} GB and more)?"
         )
@@ -179,44 +174,39 @@ class LocalServer:
                     pipe.close()
 
 
-_servers: dict[str, LocalServer] = {}
+_servers: dict[str, LocalServer] = {}  # by the identity of their file
 _lock = threading.Lock()
 
 
 def serve(file: File, *, need: int, in_use: Callable[[str], bool]) -> tuple[LocalServer, bool]:
     """The server of a file, and whether it was started now.
 
-    need: tokens of the longest prompt with its answer; a server whose slots are too small is
-    started anew with larger ones, unless in_use tells of its base URL that somebody asks it.
-    Raises PlanError where it cannot be started.
+    need: tokens of the longest prompt with its answer. A server with a smaller context is
+    started anew, unless in_use(base_url) says that a run is using it.
+    Raises PlanError if it cannot be started.
     """
     with _lock:
         running = _servers.get(file.identity)
         if running is not None and not running.is_alive():
             running.stop()
             running = None
-        sizes = _sizes(file, need, running)
-        if running is not None and (sizes == running.sizes or in_use(running.base_url)):
+        if running is not None and need <= running.sizes.context:
             return running, False
+        free, cores = machine.free_memory(), machine.cores()
+        sizes = machine.fit(file.weights, need=need, cores=cores, free=free)
         if running is not None:
+            # too small, but a restart pays only if memory allows more and nobody is cut off
+            if sizes.context <= running.sizes.context or in_use(running.base_url):
+                return running, False
             running.stop()
         server = _servers[file.identity] = LocalServer(file, sizes)
     _logger.info("%s; started in %.1f s", server.describe(), server.seconds)
     return server, True
 
 
-def _sizes(file: File, need: int, running: LocalServer | None) -> Sizes:
-    """What fits now; what runs stays as it is unless a longer context can be had and is needed."""
-    if running is not None and need <= running.sizes.context:
-        return running.sizes
-    sizes = machine.fit(file.weights, need=need, cores=machine.cores(), free=machine.free_memory())
-    larger = running is None or sizes.context > running.sizes.context
-    return sizes if larger or running is None else running.sizes
-
-
 def stop_all() -> None:
-    """End all servers; at the interpreter's end, after the runs."""
-    for process in list(_loading):  # who waits for it holds the lock
+    """End all servers when the interpreter ends, after the runs."""
+    for process in list(_loading):  # a thread that waits for one of these holds the lock
         process.kill()
     with _lock:
         servers = list(_servers.values())
@@ -226,7 +216,7 @@ def stop_all() -> None:
 
 
 def forget_all() -> None:
-    """A forked child: the parent's servers are not its own."""
+    """Let go of the parent's servers in a forked child."""
     global _lock
     _lock = threading.Lock()
     for server in _servers.values():
@@ -241,12 +231,12 @@ def forget_all() -> None:
 def find_file(model: str) -> File:
     """The weights that model= names: a known name, or the path of a GGUF file.
 
-    Raises PlanError where something is missing, with the commands that bring it.
+    Raises PlanError if something is missing, with the commands that install it.
     """
     package = NAMED.get(model.strip().casefold())
     if package:
         _check_installed(SERVER_PACKAGE, package)
-    path = _carried(package) if package else _given(model)
+    path = _path_in_package(package) if package else _path_given(model)
     try:
         head = read_head(path)
         size = path.stat().st_size
@@ -254,12 +244,12 @@ def find_file(model: str) -> File:
     except (OSError, ValueError) as exc:
         raise PlanError(f"model={str(path)!r} cannot be used: {exc}") from exc
     if not package:
-        _check_installed(SERVER_PACKAGE)  # last: a slip in the path must not cost an install
+        _check_installed(SERVER_PACKAGE)  # last: a typo in the path must not cost an install
     return File(path, path.stem, size, digest, head)
 
 
 def _digest(path: Path, size: int) -> str:
-    """Of a megabyte each at the begin, in the middle and at the end: 1 ms for any size."""
+    """The digest of the first, the middle and the last megabyte: 1 ms for any size."""
     digest = hashlib.blake2b(digest_size=6)
     with path.open("rb") as file:
         for at in (0, size // 2, max(0, size - PIECE)):
@@ -282,8 +272,8 @@ def _check_installed(*packages: str) -> None:
     )
 
 
-def _carried(package: str) -> Path:
-    """The weights in a package, which is not imported for them."""
+def _path_in_package(package: str) -> Path:
+    """The weights in a package, found without importing it."""
     spec: Any = importlib.util.find_spec(package)
     for folder in spec.submodule_search_locations or ():
         for path in sorted(Path(folder).glob("*.gguf")):
@@ -294,11 +284,11 @@ def _carried(package: str) -> Path:
     )
 
 
-def _given(model: str) -> Path:
+def _path_given(model: str) -> Path:
     try:
         path = Path(model).expanduser()
         if path.is_file():
-            return path.absolute()  # not what a link leads to: its name tells more
+            return path.absolute()  # links are kept: their names are better for people
     except (OSError, RuntimeError, ValueError) as exc:
         raise PlanError(f"model={model[:200]!r} cannot be the path of a file: {exc}") from exc
     near = difflib.get_close_matches(model.casefold(), NAMED, n=1)

@@ -18,7 +18,7 @@ from llmframe.providers.address import endpoint_identity, is_loopback
 from llmframe.providers.destination import Destination
 from llmframe.providers.discover import is_listening, list_models
 from llmframe.providers.endpoint import KEYLESS, Endpoint
-from llmframe.providers.keys import DEFAULT_VARIABLE, FoundKey, find_key, look_up
+from llmframe.providers.keys import DEFAULT_VARIABLE, FoundKey, find_key, key_in
 from llmframe.providers.local.server import find_file, serve
 from llmframe.runs.session import registry
 from llmframe.runs.thread import loop_thread
@@ -164,7 +164,7 @@ def _key(settings: Settings, address: Found, preset: Preset | None) -> FoundKey:
         return FoundKey(Key(settings.api_key))
     url = address.value
     nothing_named = settings.provider is None and settings.base_url is None and url == OPENAI_URL
-    if nothing_named and look_up(DEFAULT_VARIABLE) is None:
+    if nothing_named and key_in(DEFAULT_VARIABLE) is None:
         raise PlanError(first_run() if settings.model is None else no_key(url))
     named = preset if settings.provider else None
     known = preset_of(url)

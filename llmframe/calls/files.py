@@ -1,4 +1,4 @@
-"""Calls that read what was written."""
+"""Calls that read what earlier calls have written: frames, files and checkpoints."""
 
 from __future__ import annotations
 
@@ -32,11 +32,15 @@ def summary(df: pd.DataFrame, prefix: str = "") -> Summary:
 def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
     """What made a file that ``df.llm.to_parquet`` or ``df.llm.to_excel`` wrote.
 
+    >>> lf.read_metadata("tagged.parquet")["model"]  # doctest: +SKIP
+    'deepseek-chat'
+
     Returns ``llmframe`` (the version that wrote it), ``created`` (UTC), ``rows`` and
-    ``columns``: what llmframe wrote, by name, with ``task``, ``type`` and ``categories``. Of
-    the frame's latest call, as far as the frame knew: ``task``, ``model``, ``endpoint`` (its
-    host), ``checkpoint`` (the file's name), ``counts`` of rows by status, ``tokens_in``,
-    ``tokens_out``, ``cost``. No data is read. Raises PlanError for any other file.
+    ``columns`` (each column that llmframe made, with its ``task``, ``type`` and
+    ``categories``). About the frame's latest call it has ``task``, ``model``, ``endpoint`` (the
+    host), ``checkpoint`` (the file's name), ``counts`` (rows by status), ``tokens_in``,
+    ``tokens_out`` and ``cost``, as far as the frame knew them. It reads no data. Raises
+    PlanError for any other file.
     """
     from llmframe.frame.export import metadata
 
@@ -47,9 +51,11 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
 def read_parquet(path: str | os.PathLike[str]) -> pd.DataFrame:
     """The frame that ``df.llm.to_parquet`` wrote, as it was.
 
-    Like ``pandas.read_parquet``, and brings back what that does not: lists and dicts as such,
-    closed choices of numbers, and the labels of choices in a file without rows. Any other
-    parquet file is read as pandas reads it. Raises PlanError for what is no parquet file.
+    >>> out = lf.read_parquet("tagged.parquet")  # doctest: +SKIP
+
+    Unlike ``pandas.read_parquet`` it also restores lists and dicts, closed choices of numbers,
+    and the labels of choices in a file without rows. Any other parquet file is read as pandas
+    reads it. Raises PlanError for a file that is not parquet.
     """
     from llmframe.frame.export import reading
 
@@ -60,18 +66,20 @@ def read_parquet(path: str | os.PathLike[str]) -> pd.DataFrame:
 def read_checkpoint(path: str | os.PathLike[str], task: str | None = None) -> pd.DataFrame:
     """The answers in a checkpoint, without the frame that was tagged: a dead run's work.
 
-    path: a file, or a folder of them such as ``.llmframe``. task: the hash that begins with
-    this; by default the task that was written to last. Nothing is made, locked or changed, and
-    a run may be writing the file meanwhile.
+    >>> answers = lf.read_checkpoint(".llmframe")  # doctest: +SKIP
 
-    Returns one row per ``id`` (per key where the run had no ``id=``): ``id``, the fields, typed
+    path: a file, or a folder of them such as ``.llmframe``. task: the beginning of a task's
+    hash; the task that was written to last by default. The file is only read, and a run may be
+    writing it meanwhile.
+
+    Returns one row per ``id`` (per key if the run had no ``id=``): ``id``, the fields, typed
     as ``tag`` types them, ``status`` (ok or failed), ``error`` (its kind), ``model``,
-    ``tokens_in``, ``tokens_out``, ``cost`` and ``time`` (UTC). Rows that share an answer show it
-    each, with what it cost. A field of one of these names keeps it; ours then begins with
-    ``llm_``. Damaged lines are skipped, with one warning.
+    ``tokens_in``, ``tokens_out``, ``cost`` and ``time`` (UTC). Rows that share an answer all
+    show it, with its full cost. A field with one of these names keeps it; our column then
+    begins with ``llm_``. Damaged lines are skipped, with one warning.
 
-    Raises PlanError where there is no checkpoint or no such task, and lists those there are;
-    CheckpointError where it cannot be read.
+    Raises PlanError if there is no checkpoint or no such task, with those that exist;
+    CheckpointError if it cannot be read.
     """
     from llmframe.frame.checkpoints import read_checkpoint as read
 

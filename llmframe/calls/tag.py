@@ -215,9 +215,9 @@ def _ending(session: Session, headline: str) -> Ending:
     """The run as it is now, for its card. headline: the run's status if empty."""
     from llmframe.notebook.view import Ending
 
-    report = session.report
+    report = session.execution.report()
     return Ending(
-        snapshot=session.snapshot(session.failure_message),
+        snapshot=session.snapshot(str(session.failure or "")),
         report=replace(report, checkpoint=_short_path(report.checkpoint)),
         model=session.execution.job.model,
         headline=headline or session.status,

@@ -34,7 +34,7 @@ def find_key(
     """
     preset = preset or preset_of(base_url)
     variable = DEFAULT_VARIABLE if preset is None else preset.variable
-    found = look_up(variable, only_file=only_file) if variable else None
+    found = key_in(variable, only_file=only_file) if variable else None
     if found is not None:
         return found
     if needed and not (preset is not None and preset.keyless):
@@ -42,7 +42,7 @@ def find_key(
     return FoundKey(Key(KEYLESS), variable)
 
 
-def look_up(variable: str, *, only_file: bool = False) -> FoundKey | None:
+def key_in(variable: str, *, only_file: bool = False) -> FoundKey | None:
     """The key in a variable of the environment, else of the ``.env`` file; None without one."""
     found = find_variable(variable, only_file=only_file)
     if found is None:

@@ -55,12 +55,17 @@ class Run:
     @property
     def report(self) -> RunReport:
         """Counts, tokens, cost and speed so far."""
-        return self._session.report
+        return self._session.execution.report()
 
     @property
     def errors(self) -> pd.DataFrame:
         """The rows that failed so far, on the frame's index: the input beside llm_error."""
-        return self._session.errors
+        from llmframe.frame.typed_columns import texts
+
+        target, failed = self._session.target, self._session.execution.results.failed()
+        rows = target.df[list(target.rows.columns)].iloc[[position for position, _ in failed]]
+        messages = texts([str(result.error) for _, result in failed])
+        return rows.assign(**{f"{target.columns.prefix}llm_error": messages})
 
     def pause(self) -> None:
         """Send nothing new until ``resume()``; what is in flight comes back."""
@@ -106,7 +111,7 @@ class Run:
 
 
 def session_of(run: Run) -> Session:
-    """The session behind a handle: for tests and benchmarks, which look inside."""
+    """The session behind a handle: for tests and benchmarks, which read its parts."""
     return run._session  # noqa: SLF001 - the handle shows a person nothing else
 
 

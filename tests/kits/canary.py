@@ -121,7 +121,7 @@ def add_run(left: Artefacts, run: lf.Run) -> None:
     """The run, its report and what they are made of."""
     session = session_of(run)
     job, moment = session.execution.job, session.snapshot()
-    left.add("run", [repr(run), str(run), run.report, moment, session.failure_message])
+    left.add("run", [repr(run), str(run), run.report, moment, session.failure])
     left.add("parts", [job, job.endpoint, session.target, session.execution.tally])
     left.add("report pickled", pickle.dumps(run.report))
     left.add("run's errors", run.errors.to_csv())

@@ -9,7 +9,7 @@ import pytest
 from llmframe.errors import PlanError
 from llmframe.options.presets import PRESETS
 from llmframe.providers.endpoint import KEYLESS
-from llmframe.providers.keys import find_key, keys_found, look_up
+from llmframe.providers.keys import find_key, key_in, keys_found
 
 KEY = "sk-canary-0123456789"
 DEEPSEEK = "https://api.deepseek.com/v1"
@@ -58,7 +58,7 @@ def test_a_key_with_strange_characters_is_refused_and_not_echoed(monkeypatch):
 
 def test_a_found_key_is_not_shown(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", f" {KEY} ")
-    found = look_up("OPENAI_API_KEY")
+    found = key_in("OPENAI_API_KEY")
     assert found.key == KEY
     assert KEY not in repr(found)
 
@@ -121,9 +121,9 @@ def test_a_file_that_may_not_be_read_is_named(dotenv, monkeypatch):
 @pytest.mark.parametrize("quote", ["'", '"'])
 def test_quotes_around_a_key_are_no_part_of_it(monkeypatch, quote):
     monkeypatch.setenv("OPENAI_API_KEY", f" {quote}{KEY}{quote} ")
-    assert look_up("OPENAI_API_KEY").key == KEY
+    assert key_in("OPENAI_API_KEY").key == KEY
     monkeypatch.setenv("OPENAI_API_KEY", quote)
-    assert look_up("OPENAI_API_KEY").key == quote
+    assert key_in("OPENAI_API_KEY").key == quote
 
 
 def test_only_a_key_of_the_file_goes_where_only_the_file_says(dotenv, monkeypatch):
@@ -135,7 +135,7 @@ def test_only_a_key_of_the_file_goes_where_only_the_file_says(dotenv, monkeypatc
     assert find_key(gateway, only_file=True).key == KEY
 
 
-def test_a_file_that_nobody_can_read_here_is_told_of(tmp_path, monkeypatch):
+def test_an_unreadable_env_file_is_mentioned(tmp_path, monkeypatch):
     (tmp_path / ".env").write_text("OPENAI_API_KEY=x\n")
     monkeypatch.setitem(sys.modules, "dotenv", None)  # as if it were not installed
     with pytest.raises(PlanError, match="pip install python-dotenv"):

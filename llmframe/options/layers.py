@@ -23,39 +23,30 @@ OPENAI_URL = "https://api.openai.com/v1"
 ENDPOINT = frozenset(name for name, option in OPTIONS.items() if option.of_endpoint)
 
 
-class Configuration(Mapping[str, Any]):
-    """What ``configure`` has set; printing it masks the key.
+class Configuration(dict[str, Any]):
+    """A copy of what ``configure`` has set; printing it masks the key.
 
     left: the provider that another address has replaced.
     """
 
     def __init__(self, values: Mapping[str, Any], left: str | None = None) -> None:
-        self._values = dict(values)
+        super().__init__(values)
         self._left = left
-
-    def __getitem__(self, name: str) -> Any:
-        return self._values[name]
-
-    def __iter__(self) -> Any:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
 
     def __repr__(self) -> str:
         comment = "; ".join(self._comments())
-        return f"lf.configure({shown(self._values)})" + (f"  # {comment}" if comment else "")
+        return f"lf.configure({shown(self)})" + (f"  # {comment}" if comment else "")
 
     def _comments(self) -> Iterator[str]:
         """What follows from the values and is not seen in them."""
-        preset = PRESETS.get(self._values.get("provider") or "")
+        preset = PRESETS.get(self.get("provider") or "")
         if self._left is not None:
             yield f"base_url= leaves {PRESETS[self._left].title}, its key and what it sets"
         if preset is None:
             return
-        if sets := shown(preset.defaults(self._values)):
+        if sets := shown(preset.defaults(self)):
             yield f"{preset.title} sets {sets}"
-        if preset.variable and not self._values.get("api_key"):
+        if preset.variable and not self.get("api_key"):
             found = find_variable(preset.variable)
             unset = "" if found or preset.keyless else ", which is not set"
             yield f"key: {found.source if found else preset.variable}{unset}"

@@ -31,7 +31,7 @@ def to_python(value: Any) -> Any:
 
 
 def to_whole(value: Any) -> Any:
-    """1e6 and 256.0 as whole numbers: people write them so, and JSON tells them apart."""
+    """1e6 and 256.0 as whole numbers: people write them so, and JSON keeps them apart."""
     value = to_python(value)
     return int(value) if isinstance(value, float) and value.is_integer() else value
 

@@ -118,7 +118,7 @@ def test_numbers_of_numpy_and_whole_floats_are_taken_as_plain_ones(name, value, 
 
 
 class Unlike:
-    """What cannot be compared, as pd.NA cannot; who cannot be told, either."""
+    """A value that cannot be compared, as pd.NA cannot, or has no truth value or repr."""
 
     def __init__(self, *raising):
         self.raising = raising
@@ -157,11 +157,11 @@ COLUMNS = {
 
 @pytest.mark.parametrize("what", COLUMNS)
 @pytest.mark.parametrize("name", DEFAULTS)
-def test_an_option_that_is_given_a_column_is_told_in_a_few_words(name, what):
+def test_an_option_that_is_given_a_column_is_named_in_a_few_words(name, what):
     for call in (lambda given: settle(given), lambda given: lf.configure(**given)):
-        with pytest.raises(PlanError, match=f"^{name}=.* is not valid; it takes ") as told:
+        with pytest.raises(PlanError, match=f"^{name}=.* is not valid; it takes ") as caught:
             call({name: COLUMNS[what]})
-        echo = str(told.value).partition(" is not valid; ")[0]
+        echo = str(caught.value).partition(" is not valid; ")[0]
         assert len(echo) < 120
         assert "\n" not in echo
     assert repr(lf.configure()) == "lf.configure()"
@@ -177,9 +177,9 @@ def test_what_is_configured_is_not_reached_by_a_column_of_the_call():
 def test_a_big_wrong_value_is_cut():
     with pytest.raises(
         PlanError, match=r"^base_url='xxx.*… is not valid; it takes the root"
-    ) as told:
+    ) as caught:
         settle({"base_url": "x" * 10_000})
-    assert len(str(told.value)) < 400
+    assert len(str(caught.value)) < 400
     held = {"a": object()}
     held["itself"] = held
     with pytest.raises(PlanError, match=r"^extra_body=dict is not valid"):
@@ -240,29 +240,29 @@ def test_a_provider_is_kept_by_its_name_in_the_table():
 
 
 def test_printing_the_configuration_says_what_the_provider_sets():
-    told = repr(lf.configure(provider="deepseek", api_key=KEY))
-    assert "# DeepSeek sets base_url='https://api.deepseek.com/v1', model='deepseek-flash'" in told
-    assert KEY not in told
+    shown = repr(lf.configure(provider="deepseek", api_key=KEY))
+    assert "# DeepSeek sets base_url='https://api.deepseek.com/v1', model='deepseek-flash'" in shown
+    assert KEY not in shown
     assert "sets" not in repr(lf.configure(reset=True, model="m"))
 
 
 def test_printing_the_configuration_says_which_variable_holds_the_key(monkeypatch):
     assert repr(lf.configure(provider="groq")).endswith("; key: GROQ_API_KEY, which is not set")
     monkeypatch.setenv("GROQ_API_KEY", KEY)
-    told = repr(lf.configure(provider="groq"))
-    assert told.endswith("; key: the environment variable GROQ_API_KEY")
-    assert KEY not in told
+    shown = repr(lf.configure(provider="groq"))
+    assert shown.endswith("; key: the environment variable GROQ_API_KEY")
+    assert KEY not in shown
     assert "GROQ_API_KEY" not in repr(lf.configure(api_key=KEY))
 
 
 def test_printing_cuts_long_instructions():
-    told = repr(lf.configure(instructions="word " * 100))
-    assert "word…'" in told
-    assert len(told) < 120
+    shown = repr(lf.configure(instructions="word " * 100))
+    assert "word…'" in shown
+    assert len(shown) < 120
     assert settle({}).instructions == "word " * 100
 
 
-def test_an_empty_key_is_told_with_its_usual_cause():
+def test_an_empty_key_is_reported_with_its_usual_cause():
     for empty in ("", "   "):
         with pytest.raises(PlanError, match=r'api_key="" is not valid; .*os\.environ\.get'):
             lf.configure(api_key=empty)
@@ -299,7 +299,7 @@ def test_an_address_of_another_provider_leaves_even_one_without_an_address(provi
     assert (settings.provider, settings.api_key) == (None, None)
 
 
-def test_a_provider_that_is_left_by_an_address_is_told():
+def test_configure_says_that_another_address_leaves_the_provider():
     lf.configure(provider="deepseek")
     assert "# base_url= leaves DeepSeek" in repr(lf.configure(base_url="https://b.example/v1"))
     assert "leaves" not in repr(lf.configure(provider="deepseek"))

@@ -17,7 +17,6 @@ from llmframe.engine.asking.outgoing import TextRules
 from llmframe.engine.execution import Execution
 from llmframe.engine.job import Job
 from llmframe.engine.rows.budget import Budget
-from llmframe.engine.rows.patience import Patience
 from llmframe.engine.wire.client import has_default_transport
 from llmframe.errors import PlanError, warn
 from llmframe.frame.columns import plan_columns
@@ -103,23 +102,13 @@ def plan(
         rows=rows,
         keys=keys,
         prompt=prompt,
-        model=str(settings.model),
+        settings=settings,
         sampling=sampling_of(settings),
-        patience=Patience(settings.timeout, settings.deadline, settings.max_attempts),
         endpoint=destination.endpoint,
-        endpoint_identity=destination.identity,
         dialect=destination.dialect,
         at_once=destination.at_once,
-        concurrency=settings.concurrency,
-        rpm=settings.rpm,
-        tpm=settings.tpm,
         budget=_budget(destination),
-        reuse=settings.reuse,
         rules=_text_rules(settings),
-        store_input=settings.store_input,
-        raise_on_failure=settings.on_error == "raise",
-        hedge=settings.hedge,
-        keep_raw=settings.details,
     )
     target = Target(
         df=snapshot(df),
@@ -191,8 +180,8 @@ def _identity(job: Job, settings: Settings) -> tuple[object, ...]:
     budget = job.budget
     return (
         _wanted_file(settings.checkpoint, job.keys.digest),
-        (settings.adopt, job.reuse, job.store_input),
-        (job.raise_on_failure, job.rules),
+        (settings.adopt, settings.reuse, settings.store_input),
+        (settings.on_error, job.rules),
         (budget.max_cost, budget.max_tokens, budget.prices),
     )
 
@@ -234,9 +223,12 @@ def open_run(
         notes = (*destination.notes, *_proxy_notes(endpoint), *_checkpoint_notes(checkpoint))
         if settings.adopt and checkpoint is not None:
             notes = (*notes, _adopt(checkpoint, planned))
-        concurrency = destination.settings.concurrency  # of a local server: its slots
+        # a local server sets the concurrency: its slots
         job = replace(
-            planned.job, endpoint=endpoint, concurrency=concurrency, checkpoint=checkpoint
+            planned.job,
+            settings=destination.settings,
+            endpoint=endpoint,
+            checkpoint=checkpoint,
         )
         session = Session(Execution(job), planned.target, url=destination.title, notes=notes)
         Run(session)

@@ -87,10 +87,10 @@ class Execution:
                 self._forget()
 
     async def _run(self) -> None:
-        job = self.job
+        job, settings = self.job, self.job.settings
         backend = open_backend(job.endpoint, connections=job.cap or auto_cap())
         self._share = share = self._governor.join(
-            job.cap, rpm=job.rpm, tpm=job.tpm, at_once=job.at_once
+            job.cap, rpm=settings.rpm, tpm=settings.tpm, at_once=job.at_once
         )
         nonce = secrets.token_hex(4)
         parts = Parts(
@@ -98,7 +98,9 @@ class Execution:
             keys=job.keys,
             store=self._store,
             events=Events(self.tally, *self._observers),
-            asker=Asker(job.prompt, job.model, job.sampling, nonce=nonce, keep_raw=job.keep_raw),
+            asker=Asker(
+                job.prompt, job.model, job.sampling, nonce=nonce, keep_raw=settings.details
+            ),
             share=share,
             governor=self._governor,
             backend=backend,
@@ -108,15 +110,7 @@ class Execution:
             budget=job.budget,
             halt=self.halt,
         )
-        self._pipeline = Pipeline(
-            parts,
-            job.patience,
-            reuse=job.reuse,
-            rules=job.rules,
-            store_input=job.store_input,
-            raise_on_failure=job.raise_on_failure,
-            hedge=job.hedge,
-        )
+        self._pipeline = Pipeline(parts, settings, rules=job.rules)
         noting = asyncio.ensure_future(self._note_limits(parts.events))
         try:
             self._obey()  # the person may have stopped or paused it before it began

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from llmframe.engine.asking.outgoing import NO_RULES
 from llmframe.engine.rows.budget import Budget
@@ -14,45 +14,40 @@ if TYPE_CHECKING:
     from llmframe.engine.asking.keys import KeyMaker
     from llmframe.engine.asking.outgoing import TextRules
     from llmframe.engine.row import Rows
-    from llmframe.engine.rows.patience import Patience
     from llmframe.journal import Checkpoint
+    from llmframe.options.settings import Settings
     from llmframe.providers.dialect import Dialect
     from llmframe.providers.endpoint import Endpoint
     from llmframe.task.prompt import Prompt
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """Everything one run needs to know.
+    """Everything one run needs to know: the call's settings, and what was made of them.
 
-    concurrency: requests on the wire at most, "auto" finds its own, and begins with at_once
-    where that is known. dialect: how requests are written at first. The rest: see the options of
-    the same name.
+    dialect: how requests are written at first. at_once: requests that the server works on at
+    once, where that is known; ``concurrency="auto"`` begins there.
     """
 
+    settings: Settings
     rows: Rows
     keys: KeyMaker
     prompt: Prompt
-    model: str
     sampling: Sampling
-    patience: Patience
     endpoint: Endpoint
-    endpoint_identity: str
     dialect: Dialect = FULL_DIALECT
     at_once: int | None = None
-    concurrency: int | Literal["auto"] = "auto"
-    rpm: float | None = None
-    tpm: float | None = None
     budget: Budget = field(default_factory=Budget)
-    checkpoint: Checkpoint | None = None
-    reuse: bool = True
     rules: TextRules = NO_RULES
-    store_input: bool = False
-    raise_on_failure: bool = False
-    hedge: bool = False
-    keep_raw: bool = False
+    checkpoint: Checkpoint | None = None
+
+    @property
+    def model(self) -> str:
+        """The model's name at the endpoint."""
+        return str(self.settings.model)
 
     @property
     def cap(self) -> int | None:
         """Requests on the wire at most; None finds its own."""
-        return None if self.concurrency == "auto" else self.concurrency
+        concurrency = self.settings.concurrency
+        return None if concurrency == "auto" else concurrency

@@ -15,8 +15,8 @@ from llmframe.engine.asking.asking import Sampling
 from llmframe.engine.execution import Execution
 from llmframe.engine.job import Job
 from llmframe.engine.rows.claims import in_flight
-from llmframe.engine.rows.patience import Patience
 from llmframe.errors import CheckpointError
+from llmframe.options.settings import Settings
 from llmframe.providers.dialect import Dialect
 from llmframe.providers.endpoint import Endpoint
 from llmframe.results import Usage
@@ -25,10 +25,10 @@ from tests.kits.journal import FailingOps, opened
 
 
 def job(rows, url, **options):
+    checkpoint = options.pop("checkpoint", None)
     return Job(
-        rows=rows, keys=KEYS, prompt=PROMPT, model="test-model", sampling=Sampling(),
-        patience=options.pop("patience", Patience()), endpoint=Endpoint(url, "k"),
-        endpoint_identity="", **options,
+        settings=Settings(model="test-model", **options), rows=rows, keys=KEYS, prompt=PROMPT,
+        sampling=Sampling(), endpoint=Endpoint(url, "k"), checkpoint=checkpoint,
     )  # fmt: skip
 
 

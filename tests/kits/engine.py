@@ -6,7 +6,7 @@ import asyncio
 import functools
 import json
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -14,6 +14,7 @@ import openai
 
 from llmframe.engine.asking.asking import Asker, Sampling
 from llmframe.engine.asking.keys import KeyMaker
+from llmframe.engine.asking.outgoing import NO_RULES
 from llmframe.engine.events import Events
 from llmframe.engine.governor import Governor
 from llmframe.engine.report import Tally
@@ -25,6 +26,7 @@ from llmframe.engine.rows.pipeline import Pipeline
 from llmframe.engine.rows.result_store import ResultStore
 from llmframe.engine.wire.reply import Reply
 from llmframe.engine.wire.scrubber import Scrubber
+from llmframe.options.settings import Settings
 from llmframe.providers.dialect import Dialect
 from llmframe.results import Usage
 from llmframe.task.fields import resolve_fields
@@ -200,6 +202,9 @@ def wire(
     provider = provider or Provider()
     tally = Tally(rows.n, clock=clock, started=clock())
     events: list[Any] = []
+    if patience is not None:
+        options |= asdict(patience)
+    rules = options.pop("rules", NO_RULES)
     parts = Parts(
         rows=rows,
         keys=keys,
@@ -214,4 +219,4 @@ def wire(
         scrub=Scrubber("sk-secret-key"),
         budget=budget or Budget(),
     )
-    return Wired(Pipeline(parts, patience or Patience(), **options), parts, provider, tally, events)
+    return Wired(Pipeline(parts, Settings(**options), rules=rules), parts, provider, tally, events)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from llmframe.engine.row import Row, Rows
     from llmframe.engine.rows.halt import Halt
     from llmframe.journal import Checkpoint
+    from llmframe.options.settings import Settings
     from llmframe.results import RowResult
 
 
@@ -38,21 +39,19 @@ class StoredAnswers(Answers):
 
     A checkpoint that cannot be read or written any more halts the run: paid answers then stay
     in memory, and nothing new is sent.
-    reuse: take stored answers. store_input: keep the rows' texts beside their answers.
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, *, rows: Rows, halt: Halt, reuse: bool, store_input: bool
+        self, checkpoint: Checkpoint, *, rows: Rows, halt: Halt, settings: Settings
     ) -> None:
         self._checkpoint = checkpoint
         self._rows = rows
         self._halt = halt
-        self._reuse = reuse
-        self._store_input = store_input
+        self._settings = settings
 
     def recall(self, key: bytes) -> RowResult | None:
         """The stored answer to a key, if it may be used."""
-        if not self._reuse:
+        if not self._settings.reuse:
             return None
         try:
             return self._checkpoint.get(key)
@@ -67,7 +66,7 @@ class StoredAnswers(Answers):
                 row.key,
                 result,
                 id=self._id(row.position),
-                text=row.text if self._store_input else None,
+                text=row.text if self._settings.store_input else None,
             )
         except CheckpointError as error:
             self._halt.fail(error)

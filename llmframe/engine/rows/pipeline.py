@@ -15,6 +15,7 @@ from llmframe.engine.rows.answers import Answers, StoredAnswers
 from llmframe.engine.rows.attempts import Attempts
 from llmframe.engine.rows.claims import Claims
 from llmframe.engine.rows.hedge import Hedges
+from llmframe.engine.rows.patience import Patience
 from llmframe.engine.rows.planner import Planner
 from llmframe.engine.rows.settle import Settler
 from llmframe.engine.rows.work import Work
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     from llmframe.engine.governor import Lease
     from llmframe.engine.row import Row
     from llmframe.engine.rows.parts import Parts
-    from llmframe.engine.rows.patience import Patience
     from llmframe.errors import CheckpointError
+    from llmframe.options.settings import Settings
     from llmframe.results import RowResult
 
 HEDGE_INTERVAL = 0.1  # seconds between two checks for late rows, only with hedging
@@ -35,23 +36,9 @@ CALM = 10.0  # seconds without a refusal, before anything is hedged
 
 
 class Pipeline:
-    """One run of rows through the engine; lives on one loop. See parts.halt for why it ended.
+    """One run of rows through the engine; lives on one loop. See parts.halt for why it ended."""
 
-    raise_on_failure: stop at the first row that fails for good. hedge: ask for late rows twice.
-    reuse, store_input, rules: see StoredAnswers and Planner.
-    """
-
-    def __init__(
-        self,
-        parts: Parts,
-        patience: Patience,
-        *,
-        reuse: bool = True,
-        rules: TextRules = NO_RULES,
-        store_input: bool = False,
-        raise_on_failure: bool = False,
-        hedge: bool = False,
-    ) -> None:
+    def __init__(self, parts: Parts, settings: Settings, *, rules: TextRules = NO_RULES) -> None:
         self._parts = parts
         self._loop = asyncio.get_running_loop()
         self._clock = parts.governor.clock
@@ -60,11 +47,7 @@ class Pipeline:
         self._answers = Answers()
         if parts.checkpoint is not None:
             self._answers = StoredAnswers(
-                parts.checkpoint,
-                rows=parts.rows,
-                halt=parts.halt,
-                reuse=reuse,
-                store_input=store_input,
+                parts.checkpoint, rows=parts.rows, halt=parts.halt, settings=settings
             )
             parts.checkpoint.on_error(self._on_checkpoint_error)
         self._claims = Claims(parts.in_flight, on_answer=self._on_answer)
@@ -73,15 +56,15 @@ class Pipeline:
             work=self._work,
             claims=self._claims,
             answers=self._answers,
-            raise_on_failure=raise_on_failure,
+            raise_on_failure=settings.on_error == "raise",
         )
         self._planner = Planner(
             parts, work=self._work, answers=self._answers, settler=self._settler, rules=rules
         )
-        self._hedges = Hedges() if hedge else None
+        self._hedges = Hedges() if settings.hedge else None
         self._attempts = Attempts(
             parts,
-            patience=patience,
+            patience=Patience(settings.timeout, settings.deadline, settings.max_attempts),
             work=self._work,
             claims=self._claims,
             settler=self._settler,

@@ -1196,7 +1196,7 @@ def test_news_of_a_checkpoint_after_the_loop_is_closed_are_no_error(tmp_path):
 
 def test_the_first_row_that_fails_stops_the_run():
     provider = Provider(for_row("row 25", status_error(400, {"error": {"message": "no"}})))
-    done = outcome(numbered(100), provider, cap=10, raise_on_failure=True)
+    done = outcome(numbered(100), provider, cap=10, on_error="raise")
     error = done.parts.halt.error
     assert isinstance(error, CallError)
     assert str(error) == "row 25: bad_request: no"
@@ -1206,7 +1206,7 @@ def test_the_first_row_that_fails_stops_the_run():
 
 
 def test_a_bad_answer_raises_an_output_error():
-    done = outcome(numbered(1), Provider(lambda *_: reply(BAD)), raise_on_failure=True)
+    done = outcome(numbered(1), Provider(lambda *_: reply(BAD)), on_error="raise")
     assert isinstance(done.parts.halt.error, OutputError)
     assert (done.parts.halt.error.kind, done.parts.halt.error.position) == ("output", 0)
 
@@ -1216,7 +1216,7 @@ def test_a_row_that_cannot_be_redacted_raises_too():
         raise ValueError(text)
 
     rules = TextRules(redact)
-    done = outcome(numbered(10), provider := Provider(), rules=rules, raise_on_failure=True)
+    done = outcome(numbered(10), provider := Provider(), rules=rules, on_error="raise")
     assert done.parts.halt.error.kind == "redact"
     assert provider.calls == []
 
@@ -1224,7 +1224,7 @@ def test_a_row_that_cannot_be_redacted_raises_too():
 def test_a_deadline_raises_with_its_own_kind():
     provider = Provider(lambda *_: (9.0, reply()))
     patience = Patience(deadline=3.0)
-    done = outcome(numbered(1), provider, patience=patience, raise_on_failure=True)
+    done = outcome(numbered(1), provider, patience=patience, on_error="raise")
     assert done.parts.halt.error.kind == "deadline"
 
 

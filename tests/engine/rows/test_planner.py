@@ -18,6 +18,7 @@ from llmframe.engine.rows.planner import Planner
 from llmframe.engine.rows.result_store import ResultStore
 from llmframe.engine.rows.work import Work
 from llmframe.errors import CheckpointError
+from llmframe.options.settings import Settings
 from llmframe.results import SKIPPED, Failure, RowResult
 from tests.kits.engine import KEYS, Texts, numbered
 from tests.kits.journal import opened
@@ -43,7 +44,7 @@ class Planning:
         answers = Answers()
         if checkpoint is not None:
             answers = StoredAnswers(
-                checkpoint, rows=self.rows, halt=self.halt, reuse=reuse, store_input=False
+                checkpoint, rows=self.rows, halt=self.halt, settings=Settings(reuse=reuse)
             )
         self.planner = Planner(
             SimpleNamespace(

@@ -236,16 +236,16 @@ def test_the_start_is_noted_on_the_card(weights, df):
 def test_no_more_requests_are_sent_than_the_server_has_slots_for(weights, df):
     run = df.llm.start("text", LABELS, checkpoint=False)
     run.wait()
-    assert session_of(run).execution.job.concurrency == 4
-    assert session_of(df.llm.start("text", LABELS, concurrency=2)).execution.job.concurrency == 2
+    assert session_of(run).execution.job.cap == 4
+    assert session_of(df.llm.start("text", LABELS, concurrency=2)).execution.job.cap == 2
 
 
 def test_what_the_preset_sets_can_be_overridden(weights, df):
     job = session_of(df.llm.start("text", LABELS, max_output_tokens=9, timeout=7)).execution.job
     assert job.sampling.max_output_tokens == 9
-    assert job.patience.timeout == 7
+    assert job.settings.timeout == 7
     job = session_of(df.llm.start("text", LABELS)).execution.job
-    assert (job.sampling.max_output_tokens, job.patience.timeout) == (256, 300.0)
+    assert (job.sampling.max_output_tokens, job.settings.timeout) == (256, 300.0)
 
 
 def test_nobody_else_may_ask_the_server(weights, df):

@@ -238,7 +238,7 @@ class Histories(RuleBasedStateMachine):
             task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-        assert len(run.parts.in_flight) == 0
+        assert run.parts.in_flight.count == 0
         return list(run.parts.store.results), left
 
     def files(self) -> dict[Path, bytes]:

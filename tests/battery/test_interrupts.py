@@ -136,7 +136,7 @@ def interrupt_at(at, folder, after, wanted):
         kit.assert_same(out, wanted)
     if not loop.is_closed():
         close_at_once(loop)
-    assert len(in_flight) == 0, at
+    assert in_flight.count == 0, at
     return steps.reached
 
 

@@ -60,7 +60,7 @@ def ended_well(execution):
         share.closed
         and share.on_wire == 0
         and share not in execution._governor._shares
-        and len(in_flight) == 0
+        and in_flight.count == 0
         and execution._pipeline is execution._task is execution.job.checkpoint is None
         and share.on_hopeless is None
         and execution._store._leaders == {}

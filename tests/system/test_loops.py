@@ -123,13 +123,13 @@ def test_who_waits_for_the_keys_of_a_loop_that_is_gone_asks_itself(standing, clo
     governor.understood(Dialect())
     first = standing.create_task(go(hang))
     standing.run_until_complete(asyncio.wait([first], timeout=0.05))
-    assert len(len(in_flight)) == 8
+    assert in_flight.count == 8
     if closed:
         first._log_destroy_pending = False
         standing.close()
     second = asyncio.run(go(Provider(latency=0.001)))
     assert second.statuses == ["ok"] * 30
-    assert len(in_flight) == 0
+    assert in_flight.count == 0
     assert governor.binding().on_wire == 0
 
 
@@ -147,5 +147,5 @@ def test_a_loop_that_goes_on_after_all_finishes_its_rows(standing):
     standing.run_until_complete(asyncio.wait([first], timeout=0.05))
     assert asyncio.run(go(Provider(latency=0.001))).statuses == ["ok"] * 30
     assert standing.run_until_complete(first).statuses == ["ok"] * 30
-    assert len(in_flight) == 0
+    assert in_flight.count == 0
     assert governor.binding().on_wire == 0

@@ -45,7 +45,9 @@ class InFlight:
         self._lock = threading.RLock()
         self._claims: dict[bytes, _Claim] = {}
 
-    def __len__(self) -> int:
+    @property
+    def count(self) -> int:
+        """Keys that are being asked for now."""
         return len(self._claims)
 
     def claim(self, key: bytes, loop: Loop = None) -> Answer | None:

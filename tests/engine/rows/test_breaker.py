@@ -6,7 +6,6 @@ import asyncio
 
 import pytest
 
-from llmframe.engine.asking.asking import failed
 from llmframe.engine.row import Row
 from llmframe.engine.rows.breaker import FIRST, Breaker
 from llmframe.results import RowResult, Usage
@@ -19,7 +18,7 @@ BAD_400 = {"error": {"message": "the messages are malformed"}}
 
 def failures(n, kind="output"):
     rows = [Row(i, b"%16d" % i, f"row {i}") for i in range(n)]
-    return [(row, failed(row, kind, "no")) for row in rows]
+    return [(row, row.failed(kind, "no")) for row in rows]
 
 
 def holds(breaker, results):

@@ -71,4 +71,4 @@ def test_keys_may_be_freed_while_the_gone_are_looked_for(monkeypatch):
 
     monkeypatch.setattr(Loops, "is_gone", is_gone)
     keys.free_abandoned()
-    assert len(keys) == 0
+    assert keys.count == 0

@@ -3,7 +3,7 @@
 from llmframe.journal.adopt import AdoptReport, adopt_plain
 from llmframe.journal.checkpoint import Checkpoint, TaskInfo
 from llmframe.journal.lines import id_text
-from llmframe.journal.opening import open_checkpoint, own_path
+from llmframe.journal.opening import open_checkpoint
 
 __all__ = [
     "AdoptReport",
@@ -12,5 +12,4 @@ __all__ = [
     "adopt_plain",
     "id_text",
     "open_checkpoint",
-    "own_path",
 ]

@@ -239,10 +239,10 @@ def to_result(content: dict[str, Any] | None, key: bytes) -> RowResult | None:
 
 
 def _confidence(content: Any) -> dict[str, float] | None:
-    told = content.get("p")
-    if not isinstance(told, dict):
+    found = content.get("p")
+    if not isinstance(found, dict):
         return None
-    return {name: each for name, each in told.items() if isinstance(each, (int, float))}
+    return {name: each for name, each in found.items() if isinstance(each, (int, float))}
 
 
 def to_failure(content: dict[str, Any] | None, key: bytes) -> RowResult | None:

@@ -18,18 +18,6 @@ if TYPE_CHECKING:
     from llmframe.journal.store import Journal
 
 
-def own_path(where: bool | str | os.PathLike[str]) -> Path | None:
-    """The person's own path; None for the default file or for none. Opens nothing.
-
-    Raises PlanError if no checkpoint can be there.
-    """
-    if isinstance(where, bool):
-        return None
-    if not isinstance(where, (str, os.PathLike)):
-        raise PlanError(f"checkpoint must be True, False or a path, not {where!r}")
-    return places.explicit_path(where)
-
-
 def open_checkpoint(
     where: bool | str | os.PathLike[str],
     task: TaskInfo,
@@ -51,9 +39,11 @@ def open_checkpoint(
     Raises PlanError if the place cannot be used, CheckpointError if another process writes a
     person's own path or a file that must be read cannot be.
     """
-    own = own_path(where)
     if where is False:
         return None
+    if where is not True and not isinstance(where, (str, os.PathLike)):
+        raise PlanError(f"checkpoint must be True, False or a path, not {where!r}")
+    own = None if where is True else places.explicit_path(where)
     opening = _Opening(task, places.default_folders(folder), ops)
     try:
         checkpoint = opening.open(own, adopt=adopt, texts=texts, read_only=read_only)

@@ -19,8 +19,9 @@ class Syncer:
 
     A write holds ``lock``, begins with ``check`` and ends with ``note``. The lock is a plain one
     of the interpreter's, which no interrupt between its steps leaves held.
-    sync: brings all that was written to the disk, or raises OSError. on_error: told of that
-    error, in the thread. release: called at the end, in the thread or where it never started.
+    sync: brings all that was written to the disk, or raises OSError. on_error: called
+    with that error, in the thread. release: called at the end, in the thread or where it never
+    started.
     """
 
     def __init__(

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 import llmframe as lf
+from llmframe.calls import plan
 from llmframe.errors import PlanError
 
 FIELDS = {"intent": ["refund", "delivery"], "summary": str}
@@ -29,6 +30,7 @@ DF = pd.DataFrame({"text": ["a parcel", "a bill"], "n": [1, 2]})
         (("text", FIELDS), {"model": None}, "no model is named"),
         (("text", FIELDS), {"votes": 3}, "no option 'votes'"),
         (("text", FIELDS), {"checkpoint": "."}, "checkpoint"),
+        (("text", FIELDS), {"checkpoint": "answers.DB"}, r"such as 'answers\.jsonl'"),
         (("text", FIELDS), {"client": object()}, "AsyncOpenAI"),
         (("text", FIELDS), {"client": lambda: 3}, "AsyncOpenAI"),
     ],
@@ -37,6 +39,12 @@ def test_a_mistake_is_a_plan_error_and_nothing_is_sent(configured, arguments, op
     with pytest.raises(PlanError, match=words):
         lf.tag(DF, *arguments, **options)
     assert len(configured.ledger) == 0
+
+
+def test_a_checkpoint_that_cannot_be_starts_no_server(configured, monkeypatch):
+    monkeypatch.setattr(plan, "start_local", lambda *_, **__: pytest.fail("a server was started"))
+    with pytest.raises(PlanError, match="names a database"):
+        lf.tag(DF, "text", FIELDS, checkpoint="answers.db")
 
 
 def test_no_key_is_a_plan_error():

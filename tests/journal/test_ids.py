@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 import pytest
@@ -64,3 +65,30 @@ def test_an_id_within_the_answer_is_no_row_id(folder: Path, values: dict[str, ob
         assert checkpoint.has_id(key(2), -6)
         assert not checkpoint.has_id(key(2), 5)
         assert not checkpoint.has_id(key(2), 7)
+
+
+def test_ids_are_found_in_lines_that_an_editor_ended_with_crlf(folder: Path) -> None:
+    with opened(True, folder) as checkpoint:
+        checkpoint.append(key(1), answer(1), id="a")
+        checkpoint.append_id(key(1), "b")
+    path = checkpoint.path
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    with opened(True, folder, ids=True) as again:
+        assert again.has_id(key(1), "a")
+        assert again.has_id(key(1), "b")
+
+
+def test_a_forged_key_and_a_forged_id_are_no_ids_and_end_nothing(folder: Path) -> None:
+    with opened(True, folder) as checkpoint:
+        checkpoint.append(key(1), answer(1), id="a")
+    path = checkpoint.path
+    whole = path.read_bytes()
+    line = whole.splitlines()[-1]
+    no_key = line[:6] + b"z" * 32 + line[38:]
+    no_id = line.replace(b'"id":"a"', b'"id":"\\x"')
+    for forged in (no_key, no_id):
+        checksum = b"%08x" % crc32(forged[53:], crc32(forged[:45]))
+        path.write_bytes(whole + forged[:45] + checksum + forged[53:] + b"\n")
+        with opened(True, folder, ids=True) as again:
+            assert again.has_id(key(1), "a")
+            assert not again.has_id(key(2), "a")

@@ -60,7 +60,7 @@ def _basics(destination: Destination, proven: Collection[str]) -> tuple[Line, ..
     key = f"from {endpoint.key_source}" if endpoint.key_source else "as given"
     found = {
         "reachable": destination.notes[-1] if local else "it answers",
-        "key accepted": "none is needed" if local or endpoint.is_keyless else key,
+        "key accepted": "no key is needed" if local or endpoint.is_keyless else key,
         "model": str(destination.settings.model),
     }
     return tuple(Line(name, found=text, ok=name in proven or None) for name, text in found.items())

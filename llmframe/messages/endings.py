@@ -40,8 +40,8 @@ def how_to_go_on(report: RunReport, *, cured: bool = False) -> str:
         return AGAIN_WITHOUT
     if report.pending:
         return f"Then r{AGAIN[1:]}" if cured else AGAIN
-    rows = "row" if report.failed == 1 else f"{report.failed:,} rows"
-    return f"Run the cell again to retry the failed {rows}; nothing else is paid for again."
+    rows = "failed row" if report.failed == 1 else f"{report.failed:,} failed rows"
+    return f"Run the cell again to retry the {rows}; nothing else is paid for again."
 
 
 def on_long_texts(report: RunReport) -> list[str]:

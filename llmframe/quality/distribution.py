@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from llmframe.frame.cells import cell_text, column_cells, is_missing
-from llmframe.notebook.drawing.format import plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,7 +105,7 @@ def _texts(base: Distribution, texts: Sequence[str]) -> Distribution:
     if len(counts) <= BARS and len(counts) <= len(texts) / 2:
         return _labels(base, counts)
     lengths = pd.Series([len(text) for text in texts])
-    note = f"median {lengths.median():,.0f} characters; {plural(len(counts), 'different text')}"
+    note = f"median {lengths.median():,.0f} characters, {len(counts):,} different"
     if lengths.nunique() == 1:
         return replace(base, note=note)
     low, high = f"{lengths.min():,}", f"{lengths.max():,}"

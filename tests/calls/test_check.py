@@ -51,7 +51,7 @@ def test_a_good_endpoint_takes_one_request_and_fills_every_line(configured, caps
     assert len(configured.ledger) == 1
     lines = found(check)
     assert lines["reachable"] == "it answers"
-    assert lines["key accepted"] == "none is needed"
+    assert lines["key accepted"] == "no key is needed"
     assert lines["model"] == "test-model"
     assert lines["response format"] == "json_schema, and the answer follows it"
     assert lines["logprobs"] == "yes"

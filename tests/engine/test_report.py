@@ -125,7 +125,7 @@ def test_a_stopped_run_says_how_many_rows_are_safe_and_how_to_go_on():
     [
         ({"pending": 0}, ""),
         ({}, "continue where it stopped"),
-        ({"pending": 0, "failed": 7}, "retry the failed 7 rows"),
+        ({"pending": 0, "failed": 7}, "retry the 7 failed rows"),
         ({"checkpoint": None}, "only in this frame"),
         ({"checkpoint": None, "pending": 0}, ""),
     ],

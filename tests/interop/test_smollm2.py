@@ -103,7 +103,7 @@ def test_check_tells_every_line_right(smollm2, capsys):
     told = {line.name: line.found for line in check.lines}
     assert check.ok, str(check)
     assert told["reachable"].startswith("SmolLM2-135M-Instruct.Q4_1 (98 MB) answers on this")
-    assert told["key accepted"] == "none is needed"
+    assert told["key accepted"] == "no key is needed"
     assert told["response format"].startswith("json_schema, and the answer keeps to it")
     assert told["logprobs"] == "yes"
     assert told["rate-limit headers"].startswith("none")

@@ -165,7 +165,7 @@ def test_repeated_texts_are_labels_and_different_ones_lengths(dtype):
     assert counted(["a", "b", "a", "a"], dtype).bars == (("a", 3), ("b", 1))
     found = counted(["x" * n for n in range(1, 41)], dtype)
     assert (found.low, found.high) == ("1", "40")
-    assert found.note == "median 20 characters; 40 different texts"
+    assert found.note == "median 20 characters, 40 different"
 
 
 def test_texts_of_one_length_need_no_histogram():

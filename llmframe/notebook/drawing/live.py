@@ -48,7 +48,7 @@ def _speed_html(snapshot: Snapshot) -> str:
 def _request_facts(snapshot: Snapshot) -> list[str]:
     used = snapshot.usage
     facts = [
-        style.fact(count(snapshot.in_flight), f"of {count(snapshot.limit)} requests in flight"),
+        style.fact(count(snapshot.in_flight), f"of {count(snapshot.limit)} in flight"),
         style.fact(amount(used.tokens_in), "tokens in"),
         style.fact(amount(used.tokens_out), "tokens out"),
     ]
@@ -59,9 +59,6 @@ def _request_facts(snapshot: Snapshot) -> list[str]:
     retries = noun(snapshot.retries, "retry", "retries")
     words = f"{retries}, {plural(snapshot.refusals, 'refusal')}"
     facts.append(style.fact(count(snapshot.retries), words))
-    if snapshot.waiting:
-        words = f"{noun(snapshot.waiting, 'row')} waiting for a retry"
-        facts.append(style.fact(count(snapshot.waiting), words))
     return facts
 
 
@@ -77,7 +74,12 @@ def projected_cost(snapshot: Snapshot) -> float | None:
 def _lines(snapshot: Snapshot, hint: str) -> list[str]:
     lines = []
     if snapshot.limited_by:
-        lines.append(f"{style.soft('limited by')} {style.chip(html(snapshot.limited_by), 'wait')}")
+        limited = f"{style.soft('limited by')} {style.chip(html(snapshot.limited_by), 'wait')}"
+        if snapshot.waiting:  # in a line that is there anyway: it comes and goes
+            limited += (
+                f" &nbsp; {style.soft(plural(snapshot.waiting, 'row') + ' waiting to retry')}"
+            )
+        lines.append(limited)
     if snapshot.errors_by_kind:
         lines.append(f"{style.soft('failed')} {html(kinds(snapshot.errors_by_kind))}")
     if snapshot.message:

@@ -34,17 +34,16 @@ def cause(binding: Binding, *, cap: int | None, held: bool) -> str:
 
 
 def words(binding: Binding, *, cap: int | None, held: bool) -> str:
-    """The same with what changes from moment to moment."""
-    told = cause(binding, cap=cap, held=held)
-    if told == "provider pause":
+    """The cause with the figures that change from moment to moment."""
+    text = cause(binding, cap=cap, held=held)
+    if text == "provider pause":
         return f"provider pause, {_span(binding.pause)} left"
-    if told == "outage":
-        return (
-            f"outage, next check in {_span(binding.pause)}" if binding.pause else "outage, checking"
-        )
-    if told == "concurrency found so far":
+    if text == "outage":
+        wait = f"next check in {_span(binding.pause)}" if binding.pause else "checking"
+        return f"outage, {wait}"
+    if text == "concurrency found so far":
         return f"concurrency {binding.limit}, found so far"
-    return told
+    return text
 
 
 def _span(seconds: float) -> str:
@@ -62,9 +61,9 @@ class BoundBy:
         self._seconds: defaultdict[str, float] = defaultdict(float)
         self.limits: list[tuple[float, int]] = []
 
-    def note(self, told: str, seconds: float, *, at: float, limit: int) -> None:
-        """For so many seconds this was what bound; limit: requests allowed at once then."""
-        self._seconds[told] += seconds
+    def note(self, cause: str, seconds: float, *, at: float, limit: int) -> None:
+        """For so many seconds this was the cause; limit: requests allowed at once then."""
+        self._seconds[cause] += seconds
         if not self.limits or self.limits[-1][1] != limit:
             self.limits.append((at, limit))
 
@@ -78,4 +77,4 @@ class BoundBy:
         """Shares of the time by what bound, largest first; they sum to 1."""
         total = sum(self._seconds.values())
         ranked = sorted(self._seconds.items(), key=lambda item: -item[1])
-        return {told: seconds / total for told, seconds in ranked} if total else {}
+        return {cause: seconds / total for cause, seconds in ranked} if total else {}

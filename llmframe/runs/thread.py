@@ -15,7 +15,7 @@ from llmframe.errors import PlanError
 from llmframe.providers.local import server as local
 from llmframe.runs.session import registry
 from llmframe.system.loops import loops
-from llmframe.system.switch_interval import turns
+from llmframe.system.switch_interval import switch_interval
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,7 +94,7 @@ def begin(session: Session) -> None:
     """Start a run in the background, on the loop thread."""
 
     async def run_beside_cells() -> None:
-        with turns.short():  # so that a cell that computes does not starve the loop
+        with switch_interval.short():  # so that a cell that computes does not starve the loop
             await run_engine(session)
 
     loop = loop_thread().loop
@@ -111,7 +111,7 @@ def _after_fork() -> None:
     in_flight.forget_all()
     local.forget_all()
     loops.forget_all()
-    turns.forget_all()
+    switch_interval.forget_all()
 
 
 if hasattr(os, "register_at_fork"):

@@ -35,13 +35,11 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A new file that takes the place of path when the block has ended without an error.
+    """A new file that replaces path when the block has ended without an error.
 
-    It is written beside path, under another name, and is on the disk before it takes the
-    place; a symbolic link stays one. Raises LLMFrameError, and leaves path as it was, for
-    what the operating system refuses.
+    Raises LLMFrameError, and leaves path as it was, if the operating system refuses.
     """
-    target = path.resolve()
+    target = path.resolve()  # a symbolic link stays one
     had = target.exists()
     try:
         with _temporary(target) as handle:
@@ -59,38 +57,30 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _temporary(target: Path) -> Iterator[BinaryIO]:
+    """A file beside target, which replaces it once all of it is on the disk."""
     _remove_dead(target.parent)
     name = f".{target.name[:40]}.{os.getpid()}-{secrets.token_hex(4)}{SUFFIX}"
     temporary = target.with_name(name)
     fd = os.open(temporary, _NEW, 0o666)  # the umask has its say, as usual
     try:
         with os.fdopen(fd, "wb") as handle:
-            _lock(fd)
+            if sys.platform != "win32":
+                # the system unlocks it when the process dies, and so _remove_dead knows it
+                with suppress(OSError):  # a file system without locks: its leftovers stay
+                    SYSTEM.lock(fd)
             yield handle
             handle.flush()
-            _keep_mode(fd, target)
+            if target.exists() and hasattr(os, "fchmod"):  # who may read it stays
+                with suppress(PermissionError):
+                    os.fchmod(fd, target.stat().st_mode & 0o777)
             os.fsync(fd)
             if sys.platform == "win32":  # pragma: no cover - no open file is renamed there
                 handle.close()
             _replace(temporary, target)
     except BaseException:
-        with suppress(OSError):  # the first error is the one to tell
+        with suppress(OSError):  # the first error is the one to raise
             temporary.unlink(missing_ok=True)
         raise
-
-
-def _lock(fd: int) -> None:
-    """Held while the file is written: the system lets go of it when the process dies."""
-    if sys.platform != "win32":
-        with suppress(OSError):  # a file system without locks: its leftovers stay
-            SYSTEM.lock(fd)
-
-
-def _keep_mode(fd: int, target: Path) -> None:
-    """A file that is replaced keeps who may read it."""
-    if target.exists() and hasattr(os, "fchmod"):
-        with suppress(PermissionError):
-            os.fchmod(fd, target.stat().st_mode & 0o777)
 
 
 def _replace(temporary: Path, target: Path) -> None:
@@ -109,16 +99,12 @@ def _remove_dead(folder: Path) -> None:
     for leftover in folder.glob(f".*{SUFFIX}"):
         with suppress(OSError):
             if time.time() - leftover.stat().st_mtime > STALE:
-                _remove_if_unlocked(leftover)
-
-
-def _remove_if_unlocked(leftover: Path) -> None:
-    fd = os.open(leftover, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
-    try:
-        if SYSTEM.lock(fd):
-            leftover.unlink()
-    finally:
-        os.close(fd)
+                fd = os.open(leftover, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
+                try:
+                    if SYSTEM.lock(fd):  # else the process that writes it is alive
+                        leftover.unlink()
+                finally:
+                    os.close(fd)
 
 
 def _refused(exc: OSError, path: Path, *, had: bool) -> str:

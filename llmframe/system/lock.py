@@ -20,7 +20,7 @@ _NO_LOCKS_HERE = {errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, er
 
 
 class LockHeldError(Exception):
-    """Another process writes this file. pid: its number, None if it did not say."""
+    """Another process writes this file. pid: its number, None if it is unknown."""
 
     def __init__(self, path: Path, pid: int | None) -> None:
         super().__init__(f"{path} is held by process {pid}")
@@ -61,7 +61,7 @@ def take_lock(path: Path, ops: FileOps) -> FileLock:
 
 
 def _lock(path: Path, fd: int, ops: FileOps) -> bool:
-    """False where there are no locks."""
+    """Whether the file is locked now; False where the folder knows no locks."""
     try:
         free = ops.lock(fd)
     except OSError as exc:
@@ -69,10 +69,6 @@ def _lock(path: Path, fd: int, ops: FileOps) -> bool:
             return False
         raise
     if not free:
-        raise LockHeldError(path, _holder(fd, ops))
+        digits = ops.read_at(fd, 20, 0).strip()  # its holder has written its number
+        raise LockHeldError(path, int(digits) if digits.isdigit() else None)
     return True
-
-
-def _holder(fd: int, ops: FileOps) -> int | None:
-    digits = ops.read_at(fd, 20, 0).strip()
-    return int(digits) if digits.isdigit() else None

@@ -1,7 +1,7 @@
 """Event loops that are gone: closed, or stopped and left alone, with requests still on them.
 
 An interrupt that ends ``loop.run_until_complete(...)`` leaves its tasks where they were: what
-they hold must not hold up the next run. A loop that goes on after all is alive again.
+they hold must not hold up the next run. A loop that runs again is no longer gone.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import threading
 import time
 from weakref import WeakKeyDictionary
 
-STANDING = 0.5  # seconds after which a loop that does not run is taken for gone
+STOPPED = 0.5  # seconds after which a loop that does not run counts as gone
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:
@@ -28,28 +28,28 @@ class Loops:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._standing: WeakKeyDictionary[asyncio.AbstractEventLoop, float] = WeakKeyDictionary()
+        self._stopped: WeakKeyDictionary[asyncio.AbstractEventLoop, float] = WeakKeyDictionary()
 
-    def is_gone(self, loop: asyncio.AbstractEventLoop) -> bool:
-        """Whether the loop is closed, or has not run for a while since it was first asked about."""
+    def check_gone(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Check the loop: True if it is closed, or has not run for a while since a check."""
         if loop.is_closed():
             return True
         if loop.is_running():
             return False
         with self._lock:
-            since = self._standing.get(loop)
+            since = self._stopped.get(loop)
             if since is None:
-                self._standing[loop] = time.monotonic()
+                self._stopped[loop] = time.monotonic()
         if since is not None:
-            return time.monotonic() - since >= STANDING
-        with contextlib.suppress(RuntimeError):  # closed in this very moment
-            loop.call_soon_threadsafe(self._goes_on, loop)
+            return time.monotonic() - since >= STOPPED
+        # the loop itself takes the note back, as soon as it runs
+        with contextlib.suppress(RuntimeError):  # it was closed since the first check
+            loop.call_soon_threadsafe(self._runs_again, loop)
         return False
 
-    def _goes_on(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Called by the loop itself as soon as it runs."""
+    def _runs_again(self, loop: asyncio.AbstractEventLoop) -> None:
         with self._lock:
-            self._standing.pop(loop, None)
+            self._stopped.pop(loop, None)
 
     def forget_all(self) -> None:
         """A forked child has none of its parent's loops."""

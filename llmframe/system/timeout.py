@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     from types import TracebackType
 
-SLICE = 5.0  # seconds between two looks at the clock
-SLEPT = 5.0  # seconds by which a look came late: the machine was asleep
+SLICE = 5.0  # seconds between two readings of the clock
+SLEPT = 5.0  # seconds by which a reading came late: the machine was asleep
 
 
 class TimeOut:
     """Raises TimeoutError where what is inside takes longer than so many seconds.
 
-    After a sleep of the machine it begins anew: a reply that came meanwhile waits to be read,
-    and it is paid. void: seconds until the last awakening, 0 where there was none.
+    void: seconds until the machine last woke up, 0 where it did not sleep.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -47,8 +46,8 @@ class TimeOut:
         self._timer = self._loop.call_later(seconds, self._on_timer)
 
     def _on_timer(self) -> None:
-        late = self._loop.time() - self._timer.when()
-        if late > SLEPT:
+        # After a sleep it begins anew: a reply that came meanwhile waits to be read, and is paid.
+        if self._loop.time() - self._timer.when() > SLEPT:
             self.void = self._loop.time() - self._began
             self._left = self._seconds
         if self._left > 0:

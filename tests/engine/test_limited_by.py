@@ -16,7 +16,7 @@ FREE = Binding(
 
 
 @pytest.mark.parametrize(
-    ("change", "cap", "told"),
+    ("change", "cap", "text"),
     [
         ({}, None, "latency"),
         ({"on_wire": 20}, None, "concurrency 20, found so far"),
@@ -35,8 +35,8 @@ FREE = Binding(
         ({"probing": True}, None, "the first answer"),
     ],
 )  # fmt: skip
-def test_what_binds_is_said_in_words(change, cap, told):
-    assert words(replace(FREE, **change), cap=cap, held=False) == told
+def test_what_binds_is_written_in_words(change, cap, text):
+    assert words(replace(FREE, **change), cap=cap, held=False) == text
 
 
 def test_the_persons_own_pause_comes_before_all():
@@ -54,8 +54,8 @@ def test_the_cause_is_the_same_word_for_as_long_as_it_is_the_same_thing():
 def test_shares_of_the_time_sum_to_one_largest_first():
     bound = BoundBy()
     assert (bound.most, bound.shares) == ("", {})
-    for told, seconds in (("latency", 1.0), ("outage", 6.0), ("latency", 3.0)):
-        bound.note(told, seconds, at=0.0, limit=20)
+    for text, seconds in (("latency", 1.0), ("outage", 6.0), ("latency", 3.0)):
+        bound.note(text, seconds, at=0.0, limit=20)
     assert bound.most == "outage"
     assert list(bound.shares.items()) == [("outage", 0.6), ("latency", 0.4)]
 

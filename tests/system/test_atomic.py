@@ -191,9 +191,9 @@ def test_the_nth_call_of_the_system_fails_and_a_whole_file_is_there(
 def test_a_full_disk_is_said_with_what_is_safe_and_what_to_do(tmp_path, monkeypatch):
     Flaky.writes_left = 1
     monkeypatch.setattr(atomic.os, "fdopen", lambda fd, mode: io.BufferedWriter(Flaky(fd, mode)))
-    with pytest.raises(LLMFrameError) as told:
+    with pytest.raises(LLMFrameError) as caught:
         export("to_parquet", tmp_path / "out.parquet")
-    assert str(told.value) == (
+    assert str(caught.value) == (
         f"there is no room for {tmp_path / 'out.parquet'} (No space left on device). The frame is "
         "unharmed and no half file is left. Make room or give another path, and export again"
     )

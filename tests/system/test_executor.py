@@ -1,4 +1,4 @@
-"""A call beside the loop: what it gives, what it raises, and who waits for it."""
+"""A call off the loop: what it gives, what it raises, and who waits for it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import threading
 
 import pytest
 
-from llmframe.system.executor import beside
+from llmframe.system.executor import run_in_daemon_thread
 
 
 def test_it_gives_what_the_function_returns_from_another_thread():
-    assert asyncio.run(beside(threading.get_ident)) != threading.get_ident()
+    assert asyncio.run(run_in_daemon_thread(threading.get_ident)) != threading.get_ident()
 
 
 def test_it_raises_what_the_function_raises():
@@ -19,7 +19,7 @@ def test_it_raises_what_the_function_raises():
         raise LookupError("no")
 
     with pytest.raises(LookupError, match="no"):
-        asyncio.run(beside(fail))
+        asyncio.run(run_in_daemon_thread(fail))
 
 
 def test_what_is_no_exception_is_raised_as_one():
@@ -27,14 +27,14 @@ def test_what_is_no_exception_is_raised_as_one():
         raise asyncio.CancelledError  # of a loop of its own, say; a library in Rust panics so
 
     with pytest.raises(RuntimeError, match="CancelledError"):
-        asyncio.run(beside(panic))
+        asyncio.run(run_in_daemon_thread(panic))
 
 
 def test_a_cancel_ends_the_waiting_and_what_comes_later_is_no_error():
     go_on = threading.Event()
 
     async def main():
-        task = asyncio.ensure_future(beside(go_on.wait))
+        task = asyncio.ensure_future(run_in_daemon_thread(go_on.wait))
         await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -45,7 +45,7 @@ def test_a_cancel_ends_the_waiting_and_what_comes_later_is_no_error():
     asyncio.run(main())
 
 
-def test_a_loop_that_is_closed_meanwhile_is_told_nothing():
+def test_a_loop_that_is_closed_meanwhile_is_called_no_more():
     go_on, ended = threading.Event(), threading.Event()
 
     def call():
@@ -53,7 +53,7 @@ def test_a_loop_that_is_closed_meanwhile_is_told_nothing():
         ended.set()
 
     loop = asyncio.new_event_loop()
-    task = loop.create_task(beside(call))
+    task = loop.create_task(run_in_daemon_thread(call))
     loop.run_until_complete(asyncio.sleep(0))
     task.cancel()
     loop.run_until_complete(asyncio.wait([task]))

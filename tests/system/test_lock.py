@@ -125,10 +125,10 @@ def kill_and_resume(folder: Path, rounds: int) -> None:
                 kept = int(writer.stdout.readline()) + 1
             writer.send_signal(signal.SIGKILL)
             rest = writer.communicate()[0].splitlines()
-        told = [int(line) for line in rest if line]
+        numbers = [int(line) for line in rest if line]
         with opened(True, folder, read_only=True) as checkpoint:
             assert checkpoint.damaged < kills  # Linux may cut a killed write at a page's end
-            assert checkpoint.answers >= max([kept, *(n + 1 for n in told)])
+            assert checkpoint.answers >= max([kept, *(n + 1 for n in numbers)])
             kept = checkpoint.answers
             assert all(checkpoint.get(key(n)) == answer(n) for n in range(kept))
 
@@ -205,11 +205,11 @@ checkpoint.close()
 
 def test_a_file_that_may_not_grow_keeps_all_that_was_accepted(folder: Path) -> None:
     with process(LIMIT, folder) as writer:
-        told = writer.communicate()[0]
+        output = writer.communicate()[0]
         assert writer.returncode == 0
-    count = int(told.split()[0])
-    assert "File too large" in told
-    assert f"{count} answers are in it" in told
+    count = int(output.split()[0])
+    assert "File too large" in output
+    assert f"{count} answers are in it" in output
     with opened(True, folder) as checkpoint:
         assert all(checkpoint.get(key(n)) == answer(n) for n in [*range(count), 999])
         assert checkpoint.damaged == 1

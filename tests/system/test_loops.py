@@ -12,7 +12,7 @@ from llmframe.engine.governor import Governor
 from llmframe.engine.governor.gcra import SLACK
 from llmframe.engine.rows.claims import InFlight
 from llmframe.providers.dialect import Dialect
-from llmframe.system.loops import STANDING, Loops
+from llmframe.system.loops import STOPPED, Loops
 from tests.kits.engine import Provider, numbered, reply, wire
 from tests.kits.left_loops import leaves_a_loop
 
@@ -79,33 +79,33 @@ async def _nothing():
 def test_a_closed_loop_is_gone_at_once(standing):
     loops = Loops()
     standing.close()
-    assert loops.is_gone(standing)
+    assert loops.check_gone(standing)
 
 
 def test_a_loop_that_runs_is_not_gone():
     loops = Loops()
 
     async def main():
-        return [loops.is_gone(asyncio.get_running_loop()) for _ in range(2)]
+        return [loops.check_gone(asyncio.get_running_loop()) for _ in range(2)]
 
     assert asyncio.run(main()) == [False, False]
 
 
 def test_a_loop_that_stands_still_is_gone_after_a_while(standing):
     loops = Loops()
-    assert not loops.is_gone(standing)
-    assert not loops.is_gone(standing)
-    time.sleep(STANDING)
-    assert loops.is_gone(standing)
+    assert not loops.check_gone(standing)
+    assert not loops.check_gone(standing)
+    time.sleep(STOPPED)
+    assert loops.check_gone(standing)
     standing.run_until_complete(_nothing())
-    assert not loops.is_gone(standing)
+    assert not loops.check_gone(standing)
 
 
 def test_a_loop_that_runs_now_and_then_is_never_gone(standing):
     loops = Loops()
     for _ in range(4):
-        assert not loops.is_gone(standing)
-        time.sleep(STANDING / 3)
+        assert not loops.check_gone(standing)
+        time.sleep(STOPPED / 3)
         standing.run_until_complete(_nothing())
 
 

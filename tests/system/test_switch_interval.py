@@ -1,4 +1,4 @@
-"""While a run goes, threads take short turns; afterwards all is as it was."""
+"""While a run goes, the switch interval is short; afterwards all is as it was."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from llmframe.system.switch_interval import TURN, Turns
+from llmframe.system.switch_interval import SHORT, SwitchInterval
 
 
 @pytest.fixture(autouse=True)
@@ -18,45 +18,45 @@ def usual():
     sys.setswitchinterval(before)
 
 
-def test_turns_are_short_while_anybody_wants_that():
-    turns = Turns()
-    with turns.short():
-        with turns.short():
-            assert sys.getswitchinterval() == pytest.approx(TURN)
-        assert sys.getswitchinterval() == pytest.approx(TURN)
+def test_the_interval_is_short_while_anybody_wants_that():
+    interval = SwitchInterval()
+    with interval.short():
+        with interval.short():
+            assert sys.getswitchinterval() == pytest.approx(SHORT)
+        assert sys.getswitchinterval() == pytest.approx(SHORT)
     assert sys.getswitchinterval() == pytest.approx(0.005)
 
 
-def test_shorter_turns_of_the_person_stay():
+def test_a_shorter_interval_of_the_person_stays():
     sys.setswitchinterval(0.0002)
     before = sys.getswitchinterval()
-    with Turns().short():
+    with SwitchInterval().short():
         assert sys.getswitchinterval() == before
     assert sys.getswitchinterval() == before
 
 
 def test_what_the_person_sets_meanwhile_stays():
-    with Turns().short():
+    with SwitchInterval().short():
         sys.setswitchinterval(0.003)
     assert sys.getswitchinterval() == pytest.approx(0.003)
 
 
-def test_a_forked_child_ends_its_parents_short_turns_and_waits_for_no_thread_of_it():
-    turns, holding, enough = Turns(), threading.Event(), threading.Event()
+def test_a_forked_child_ends_its_parents_short_interval_and_waits_for_no_thread_of_it():
+    interval, holding, enough = SwitchInterval(), threading.Event(), threading.Event()
 
     def hold():
-        with turns._lock:
+        with interval._lock:  # no other way to hold it where a fork may find it
             holding.set()
             enough.wait(10)
 
-    with turns.short():
+    with interval.short():
         thread = threading.Thread(target=hold)
         thread.start()
         holding.wait(10)
-        turns.forget_all()  # what the child does, in which nobody holds the lock any more
+        interval.forget_all()  # what the child does, in which nobody holds the lock any more
         assert sys.getswitchinterval() == pytest.approx(0.005)
-        with turns.short():
-            assert sys.getswitchinterval() == pytest.approx(TURN)
+        with interval.short():
+            assert sys.getswitchinterval() == pytest.approx(SHORT)
         assert sys.getswitchinterval() == pytest.approx(0.005)
         enough.set()
         thread.join()

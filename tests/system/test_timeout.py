@@ -40,21 +40,21 @@ def test_without_time_it_ends_at_once():
 
 
 def test_after_a_sleep_it_begins_anew():
-    told, took, timed = virtual_time.run(wait(1e6, 10.0, asleep=600.0, at=7.0))
-    assert told == "ended"
+    result, took, timed = virtual_time.run(wait(1e6, 10.0, asleep=600.0, at=7.0))
+    assert result == "ended"
     assert took == 600.0 + 7.0 + 10.0
     assert timed.void == pytest.approx(607.0)
 
 
 def test_what_came_during_a_sleep_is_read():
-    told, _, timed = virtual_time.run(wait(9.0, 10.0, asleep=600.0))
-    assert told == "done"
+    result, _, timed = virtual_time.run(wait(9.0, 10.0, asleep=600.0))
+    assert result == "done"
     assert timed.void > 600
 
 
 def test_a_short_hiccup_is_no_sleep():
-    told, took, timed = virtual_time.run(wait(1e6, 10.0, asleep=SLEPT - 1))
-    assert (told, timed.void) == ("ended", 0.0)
+    result, took, timed = virtual_time.run(wait(1e6, 10.0, asleep=SLEPT - 1))
+    assert (result, timed.void) == ("ended", 0.0)
     assert took <= 10.0 + SLEPT
 
 

@@ -324,7 +324,7 @@ class Governor:
 
     def _take_off_gone(self) -> list[Share]:
         """The shares whose loops are gone; what they have leased is no longer on the wire."""
-        gone = [share for share in tuple(self._shares) if loops.is_gone(share.port.loop)]
+        gone = [share for share in tuple(self._shares) if loops.check_gone(share.port.loop)]
         for share in gone:
             if share.port.loop.is_closed():
                 self._remove(share)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LEAST_GAIN = 1.05  # a larger limit must bring so much more
-SLOWER = 1.25  # latency above so much of the earlier one is worth a look
+SLOWER = 1.25  # latency above so much of the earlier one needs a gain in rows a second
 WINDOWS = 3
 LEAST_WINDOW = 50  # completions
 RETRY_AFTER = 30.0  # seconds until another limit is tried again

@@ -77,7 +77,7 @@ class InFlight:
         with self._lock:
             claims = self._claims.copy()
         owners = {claim.loop for claim in claims.values() if claim.loop is not None}
-        gone = {loop for loop in owners if loops.is_gone(loop)}
+        gone = {loop for loop in owners if loops.check_gone(loop)}
         for key, claim in claims.items():
             if claim.loop in gone:
                 self.resolve(key, None, claim.loop)

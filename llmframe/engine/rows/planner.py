@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from llmframe.engine.asking.outgoing import NO_RULES
 from llmframe.engine.events import Planned, RowsDone, RowsReused, TextCut
 from llmframe.engine.row import Row
-from llmframe.system.executor import beside
+from llmframe.system.executor import run_in_daemon_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -117,7 +117,7 @@ class Planner:
 
     async def _redact_slice(self, texts: Sequence[str | None]) -> list[str | RowResult]:
         """Redact in a thread; a stop does not wait for a function that hangs."""
-        redacting = asyncio.ensure_future(beside(lambda: self._redact_all(texts)))
+        redacting = asyncio.ensure_future(run_in_daemon_thread(lambda: self._redact_all(texts)))
         while not (redacting.done() or self._work.closed):
             await asyncio.wait({redacting}, timeout=STOP_CHECK)
         return redacting.result() if redacting.done() else []

@@ -1,4 +1,4 @@
-"""The client of the SDK: the person's own, checked and made, or one of ours."""
+"""The SDK's client: the person's own, checked and made, or one of ours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A response with status 200, read once: a completion, or BadReply with what came instead."""
+"""A response with status 200, read once: a completion, or BadReply."""
 
 from __future__ import annotations
 
@@ -25,9 +25,8 @@ TOO_MUCH = 1e15  # tokens or money; what is above is junk
 class Reply:
     """One completion as it came.
 
-    content: the message's text, None where there is none. refusal: the model's own words.
-    finish_reason: as the endpoint says it. headers: of the response. tokens: the content's
-    pieces with their logarithmic probabilities, None where the endpoint does not tell.
+    content: the message's text. refusal: the model's own words. finish_reason: as it came.
+    headers: of the response. tokens: the content's pieces with their logprobs, if it has any.
     """
 
     content: str | None
@@ -47,40 +46,39 @@ def read_reply(response: httpx2.Response) -> Reply:
         raise BadReply("the endpoint answered with no completion", error=error, usage=usage)
     choices = data.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-        said = "the endpoint answered without a choice"
-        raise BadReply(said, usage=usage, foreign="choices" not in data)
+        message = "the endpoint answered without a choice"
+        raise BadReply(message, usage=usage, foreign="choices" not in data)
     choice = choices[0]
     if choice.get("finish_reason") == "error":
-        said = "the endpoint ended the answer with an error"
-        raise BadReply(said, error=choice.get("error"), usage=usage)
-    message = choice.get("message")
-    message = message if isinstance(message, dict) else {}
+        message = "the endpoint ended the answer with an error"
+        raise BadReply(message, error=choice.get("error"), usage=usage)
+    answer = choice.get("message")
+    answer = answer if isinstance(answer, dict) else {}
     return Reply(
-        content=_text(message.get("content")),
+        content=_text(answer.get("content")),
         finish_reason=_text(choice.get("finish_reason")),
-        refusal=_text(message.get("refusal")),
+        refusal=_text(answer.get("refusal")),
         usage=usage,
         headers=response.headers,
         tokens=_read_tokens(choice.get("logprobs")),
     )
 
 
-def _read_tokens(told: object) -> tuple[Token, ...] | None:
-    """The pieces of a reply with their logprobs; None where any is not as it should be."""
-    pieces = told.get("content") if isinstance(told, dict) else None
+def _read_tokens(logprobs: object) -> tuple[Token, ...] | None:
+    """The pieces of a reply with their logprobs; None if any is not as it should be."""
+    pieces = logprobs.get("content") if isinstance(logprobs, dict) else None
     if not isinstance(pieces, list) or not pieces:
         return None
+    tokens: list[Token] = []
     try:
-        return tuple((_bytes(piece), float(piece["logprob"])) for piece in pieces)
-    except (KeyError, TypeError, ValueError):
+        for piece in pieces:
+            # by bytes where given: a character may be split between two tokens
+            raw, text = piece.get("bytes"), piece["token"]
+            whole = bytes(raw) if isinstance(raw, list) else text.encode(errors="replace")
+            tokens.append((whole, float(piece["logprob"])))
+    except (AttributeError, KeyError, TypeError, ValueError):
         return None
-
-
-def _bytes(piece: Any) -> bytes:
-    """A token's bytes; a character may be split between two, so its text is only second best."""
-    told = piece.get("bytes")
-    text: str = piece["token"]
-    return bytes(told) if isinstance(told, list) else text.encode(errors="replace")
+    return tuple(tokens)
 
 
 def read_json(response: httpx2.Response) -> Any:
@@ -90,20 +88,16 @@ def read_json(response: httpx2.Response) -> Any:
     except ValueError:
         pass
     try:
-        return json.loads(response.content)  # knows lone surrogates and byte order marks, too
+        return json.loads(response.content)  # slower, but reads lone surrogates and a BOM
     except (ValueError, RecursionError):
-        raise _no_json(response) from None
-
-
-def _no_json(response: httpx2.Response) -> BadReply:
-    """What came in place of JSON."""
+        pass
     kind = response.headers.get("content-type", "no content type")
     if not response.content.strip():
-        return BadReply("the endpoint answered with an empty body")
+        raise BadReply("the endpoint answered with an empty body")
     if "json" in kind:
-        return BadReply("the endpoint answered with broken JSON")
-    said = f"the endpoint answered with {kind}{page_title(response.text)} instead of JSON"
-    return BadReply(said, foreign=True)
+        raise BadReply("the endpoint answered with broken JSON")
+    message = f"the endpoint answered with {kind}{page_title(response.text)} instead of JSON"
+    raise BadReply(message, foreign=True)
 
 
 def _text(value: object) -> str | None:

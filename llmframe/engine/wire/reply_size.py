@@ -1,4 +1,4 @@
-"""A reply has an end: what goes on and on is not taken into memory."""
+"""A limit on the size of a reply: an endless one must not fill the memory."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ MOST_PACKED = 2 * MEGABYTE  # the same of a compressed one, which may unpack to 
 
 
 async def limit_size(response: httpx2.Response) -> None:
-    """A client's hook: reading the response ends in BadReply where it is larger than sane."""
+    """A client's hook: reading a response that is too large ends in BadReply."""
     most = MOST_PACKED if "content-encoding" in response.headers else MOST
-    said = response.headers.get("content-length", "")
-    if said.isdecimal() and int(said) > most:
+    size = response.headers.get("content-length", "")
+    if size.isdecimal() and int(size) > most:
         raise _too_much(most)
     if isinstance(response.stream, httpx2.AsyncByteStream):
         response.stream = _Limited(response.stream, most)
@@ -42,7 +42,7 @@ class _Limited(httpx2.AsyncByteStream):
             yield part
 
     async def aclose(self) -> None:
-        """Close what is limited."""
+        """Close the stream."""
         await self._stream.aclose()
 
 

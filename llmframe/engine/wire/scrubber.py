@@ -1,4 +1,4 @@
-"""What others say, made fit to be seen: in one line, short, and without keys."""
+"""Messages of providers made fit to be shown: one line, short, and without keys."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SECRETS = re.compile(
 
 
 class Scrubber:
-    """Takes keys out of texts of others before anybody sees them."""
+    """Takes keys out of a provider's texts before anybody sees them."""
 
     def __init__(self, *secrets: str | None) -> None:
         self._secrets = sorted({s for s in secrets if s and len(s) >= 6}, key=len, reverse=True)

@@ -1,4 +1,4 @@
-"""The one classifier of failures and the one owner of retries."""
+"""The one classifier of failures: what an error of the endpoint or the connection means."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ BILLING_CODES = frozenset({
     "billing_not_active",
 })  # fmt: skip
 LOST_MODEL_CODES = frozenset({"model_not_found", "deploymentnotfound", "model_not_available"})
-NO_API = frozenset({404, 405, 410, 501})  # statuses of a server that knows no such address
+NO_API = frozenset({404, 405, 410, 501})  # the server knows no such address
 CONTEXT_CODES = frozenset({"context_length_exceeded", "string_above_max_length"})
 FILTER_CODES = frozenset({"content_filter", "content_policy_violation", "moderation_blocked"})
 _CONTEXT_WORDS = re.compile(
@@ -45,12 +45,13 @@ _NO_MODEL = re.compile(
     r"|.{1,100} is not a valid model id|the model .{1,100} does not exist"
     r"|the supported api model names are .{1,200}, but you passed .{1,100}",
     re.I,
-)  # the whole message, so that no row's text in one can be taken for it
+)  # the whole message: a row's text in one must not match
 _NO_KEY = re.compile(
     r"api key not valid\. please pass a valid api key"
     r"|incorrect api key provided: .{1,100}\. you can obtain an api key from .{1,100}",
     re.I,
 )  # the whole message of Gemini, and of xAI
+_END_BY_BILLING: tuple[Action, ErrorKind] = ("end_run", "rate_limit")
 _TITLE = re.compile(r"<title[^>]*>(.{1,200}?)</title>", re.I | re.S)
 _TOO_LARGE = re.compile(r"request too large", re.I)
 _AMOUNTS = re.compile(r"limit:? ([\d,]+)\b.{0,60}?\brequested:? ([\d,]+)", re.I | re.S)
@@ -63,11 +64,11 @@ MOST_OF_PAGE = 4096  # characters of a page in which its title is looked for
 class Verdict:
     """What a failure means.
 
-    action: try again; wait for the provider and try again; fail this row; end the run.
-    retry_after: seconds the provider asks to wait, None where it does not say.
-    param: the parameter that a 400 names. about: what is wrong, where it is not the row: there
-    is no such model; no such API at this address; what answers is none, but a page or the
-    like; a server that we have started has ended.
+    action: "retry"; "refused": wait for the provider and retry; "fail_row"; "end_run".
+    retry_after: seconds the provider asks to wait, None if it does not say.
+    param: the parameter that a 400 names.
+    about: what is wrong, if not the row: "model" or "address" does not exist; "page": a web
+    page or the like answers, no API; "gone": a server that we have started has ended.
     """
 
     action: Action
@@ -83,8 +84,8 @@ class Verdict:
 class BadReply(Exception):  # noqa: N818 - it is the reply that is bad
     """A response with status 200 that is no completion.
 
-    error: what the endpoint says went wrong, None where it says nothing. usage: paid all the
-    same. foreign: it is nothing that such an API ever answers.
+    error: the endpoint's own error object, if any. usage: paid all the same.
+    foreign: no API of this kind answers so.
     """
 
     def __init__(
@@ -121,7 +122,7 @@ def classify(exc: BaseException, *, timeout: float, scrub: Scrubber) -> Verdict:
         verdict = classify_status(exc.status_code, _error_body(exc.body), headers, scrub)
         return _of_page(verdict, exc.body, scrub) if _is_page(exc.body) else verdict
     if isinstance(exc, TimeoutError):
-        return Verdict("retry", "timeout", f"no complete reply within {timeout:g} s")
+        return _timed_out(timeout)
     if isinstance(exc, openai.APIConnectionError) or _is_of_transport(exc):
         return _classify_connection(exc, timeout, scrub)
     return Verdict("fail_row", "bad_request", scrub(f"{type(exc).__name__}: {exc}"))
@@ -131,60 +132,37 @@ def classify_status(
     status: int, error: Mapping[str, Any], headers: Mapping[str, str], scrub: Scrubber
 ) -> Verdict:
     """What an HTTP status with an error body means."""
-    code = str(error.get("code") or error.get("type") or "") or None
-    told = str(error.get("message") or error.get("detail") or "")
+    code = str(error.get("code") or error.get("type") or "")
+    message = str(error.get("message") or error.get("detail") or "")
     wait = retry_after(headers)
-    if status == 400 and _NO_KEY.fullmatch(told.rstrip(".")):
+    if status == 400 and _NO_KEY.fullmatch(message.rstrip(".")):
         status = 401  # what others call a wrong key
+    about = _missing(status, code.lower(), message)
     if _is_billing(status, error, wait):
-        action: Action = "end_run"
-        kind: ErrorKind = "rate_limit"
+        action, kind = _END_BY_BILLING
     elif status in (402, 429) or (status == 503 and wait is not None):
-        too_large = status == 429 and _is_too_large(told)
-        action, kind = ("fail_row" if too_large else "refused"), "rate_limit"
+        action, kind = _refusal(status, message)
     else:
-        action, kind = _judge_status(status, (code or "").lower(), told)
-    said = scrub(told).rstrip(". ") or f"the endpoint answered HTTP {status}"
-    if 300 <= status < 400:
-        elsewhere = scrub(hide_secrets(headers.get("location", "")))
-        said = f"it sends requests on to {elsewhere or 'nowhere'}"
+        action, kind = _judge_status(status, code.lower(), message, about)
+    text = _message(status, message, headers, scrub)
     param = error.get("param") if status in (400, 422) else None
     return Verdict(
-        action, kind, said, status, scrub(code) if code else None, wait,
-        param if isinstance(param, str) else None, _about(status, (code or "").lower(), told),
+        action, kind, text, status, scrub(code) if code else None, wait,
+        param if isinstance(param, str) else None, about,
     )  # fmt: skip
 
 
-def _about(status: int, code: str, told: str) -> About:
-    """What is missing: the model, or the API."""
-    if code in LOST_MODEL_CODES or (status in (400, 422) and _NO_MODEL.fullmatch(told.rstrip("."))):
+# -- one question each, about a status --------------------------------------------
+
+
+def _missing(status: int, code: str, message: str) -> About:
+    """What does not exist: the model, or the API."""
+    names_no_model = status in (400, 422) and _NO_MODEL.fullmatch(message.rstrip("."))
+    if code in LOST_MODEL_CODES or names_no_model:
         return "model"
     if status in NO_API:
-        return "model" if status == 404 and re.search(r"\bmodel\b", told, re.I) else "address"
+        return "model" if status == 404 and re.search(r"\bmodel\b", message, re.I) else "address"
     return ""
-
-
-def _is_page(body: object) -> bool:
-    return isinstance(body, str) and body.lstrip().startswith("<")
-
-
-def _of_page(verdict: Verdict, page: object, scrub: Scrubber) -> Verdict:
-    """A page of HTML instead of an error of the API: by a proxy, or by something else.
-
-    A firewall may send one for a single row: so it ends a run only where nothing else came.
-    """
-    title = page_title(str(page), scrub)
-    said = f"the endpoint answered HTTP {verdict.status} with a web page{title}"
-    if verdict.action != "retry" and verdict.status not in (400, 403):
-        return replace(verdict, message=said)
-    return replace(verdict, action="retry", message=said, about="page")
-
-
-def page_title(page: str, scrub: Scrubber | None = None) -> str:
-    """The title of a page of HTML in quotes and brackets; empty where it has none."""
-    found = _TITLE.search(page[:MOST_OF_PAGE])
-    title = (scrub or Scrubber())(found[1]) if found else ""
-    return f' ("{title}")' if title else ""
 
 
 def _is_billing(status: int, error: Mapping[str, Any], wait: float | None) -> bool:
@@ -193,40 +171,70 @@ def _is_billing(status: int, error: Mapping[str, Any], wait: float | None) -> bo
     return bool(named) or (status == 402 and wait is None)
 
 
-def _is_too_large(told: str) -> bool:
-    """Whether one request asks for more than the whole limit: it can never pass."""
-    amounts = _AMOUNTS.search(told)
-    if amounts is None:
-        return _TOO_LARGE.search(told) is not None
-    limit, requested = (float(amount.replace(",", "") or 0) for amount in amounts.groups())
-    return requested > limit
+def _refusal(status: int, message: str) -> tuple[Action, ErrorKind]:
+    """A refusal passes, unless this one request asks for more than the whole limit."""
+    too_large = status == 429 and _TOO_LARGE.search(message) is not None
+    if status == 429 and (amounts := _AMOUNTS.search(message)):
+        limit, requested = (float(amount.replace(",", "") or 0) for amount in amounts.groups())
+        too_large = requested > limit
+    return "fail_row" if too_large else "refused", "rate_limit"
 
 
-def _judge_status(status: int, code: str, told: str) -> tuple[Action, ErrorKind]:
-    """Action and kind for a status that is neither billing nor a refusal."""
-    if status in NO_API or _about(status, code, told) == "model":
+def _judge_status(status: int, code: str, message: str, missing: About) -> tuple[Action, ErrorKind]:
+    """Action and kind for a status that is neither billing nor a refusal; the first that fits."""
+    if missing:
         return "end_run", "bad_request"
     if status in (408, 409) or status >= 500:
         return "retry", "timeout" if status == 408 else "server"
-    if status in (400, 403) and (code in FILTER_CODES or _FILTER_WORDS.search(told)):
+    if status in (400, 403) and (code in FILTER_CODES or _FILTER_WORDS.search(message)):
         return "fail_row", "content_filter"
     if 300 <= status < 400 or status in (401, 403):
         return "end_run", "bad_request"
-    if status == 413 or code in CONTEXT_CODES or _CONTEXT_WORDS.search(told):
+    if status == 413 or code in CONTEXT_CODES or _CONTEXT_WORDS.search(message):
         return "fail_row", "context_length"
     return "fail_row", "bad_request"
 
 
+def _message(status: int, message: str, headers: Mapping[str, str], scrub: Scrubber) -> str:
+    """What people read: the endpoint's own words, where there are any."""
+    if 300 <= status < 400:
+        elsewhere = scrub(hide_secrets(headers.get("location", "")))
+        return f"it sends requests on to {elsewhere or 'nowhere'}"
+    return scrub(message).rstrip(". ") or f"the endpoint answered HTTP {status}"
+
+
+# -- bodies -----------------------------------------------------------------------
+
+
 def _error_body(body: object) -> Mapping[str, Any]:
-    """The error object, however it is wrapped; a text is its message, a page of HTML is none."""
+    """The error object, however it is wrapped; a text is its message, a web page is none."""
     if isinstance(body, list):
         body = body[0] if body else None
     if isinstance(body, dict):
         inner = body.get("error", body)
         return inner if isinstance(inner, dict) else _error_body(inner)
-    if isinstance(body, str) and not body.lstrip().startswith("<"):
-        return {"message": body}
-    return {}
+    return {"message": body} if isinstance(body, str) and not _is_page(body) else {}
+
+
+def _is_page(body: object) -> bool:
+    return isinstance(body, str) and body.lstrip().startswith("<")
+
+
+def _of_page(verdict: Verdict, page: object, scrub: Scrubber) -> Verdict:
+    """The verdict on a web page in place of an error of the API."""
+    message = f"the endpoint answered HTTP {verdict.status} with a web page"
+    verdict = replace(verdict, message=message + page_title(str(page), scrub))
+    if verdict.action != "retry" and verdict.status not in (400, 403):
+        return verdict
+    # A firewall may send one for a single row, so it ends a run only if nothing else ever came.
+    return replace(verdict, action="retry", about="page")
+
+
+def page_title(page: str, scrub: Scrubber | None = None) -> str:
+    """The title of a web page in quotes and brackets; empty where it has none."""
+    found = _TITLE.search(page[:MOST_OF_PAGE])
+    title = (scrub or Scrubber())(found[1]) if found else ""
+    return f' ("{title}")' if title else ""
 
 
 def _classify_bad_reply(exc: BadReply, scrub: Scrubber) -> Verdict:
@@ -234,9 +242,12 @@ def _classify_bad_reply(exc: BadReply, scrub: Scrubber) -> Verdict:
         about: About = "page" if exc.foreign else ""
         return Verdict("retry", "server", scrub(str(exc)), 200, about=about)
     error = _error_body(exc.error)
-    code = str(error.get("code"))
+    code = str(error.get("code"))  # gateways put the status of the provider behind them here
     status = int(code) if re.fullmatch("[45][0-9][0-9]", code) else 500
     return classify_status(status, error, {}, scrub)
+
+
+# -- connections ------------------------------------------------------------------
 
 
 def _is_of_transport(exc: BaseException) -> bool:
@@ -246,27 +257,26 @@ def _is_of_transport(exc: BaseException) -> bool:
 
 
 def _classify_connection(exc: BaseException, timeout: float, scrub: Scrubber) -> Verdict:
-    """The aiohttp transport calls a refused connection a time-out; its cause tells."""
-    causes = _causes(exc)
-    if isinstance(causes[-1], BadReply):  # our own bound, met inside the client
-        return _classify_bad_reply(causes[-1], scrub)
-    names = {type(cause).__name__ for cause in causes}
-    reason = scrub(str(causes[-1])) or type(causes[-1]).__name__
-    if "ReadTimeout" in names or "WriteTimeout" in names:
-        return Verdict("retry", "timeout", f"no complete reply within {timeout:g} s")
+    # By its causes: the aiohttp transport calls a refused connection a time-out.
+    causes = [exc]
+    while (cause := causes[-1].__cause__ or causes[-1].__context__) and cause not in causes:
+        causes.append(cause)
+    first = causes[-1]
+    if isinstance(first, BadReply):  # our own limit of size, exceeded inside the client
+        return _classify_bad_reply(first, scrub)
+    if {"ReadTimeout", "WriteTimeout"} & {type(cause).__name__ for cause in causes}:
+        return _timed_out(timeout)
+    reason = scrub(str(first)) or type(first).__name__
     if any(_is_insecure(cause) for cause in causes):
         return Verdict("end_run", "connection", f"no secure connection: {reason}")
     return Verdict("retry", "connection", f"the connection failed: {reason}")
 
 
 def _is_insecure(cause: BaseException) -> bool:
-    """A certificate that is not trusted, or no TLS at all; a lost connection is a subclass."""
+    # A certificate that is not trusted, or no TLS at all. The other subclasses of SSLError are
+    # connections that broke.
     return type(cause) is ssl.SSLError or isinstance(cause, ssl.SSLCertVerificationError)
 
 
-def _causes(exc: BaseException) -> list[BaseException]:
-    """The exception and what led to it, the first cause last."""
-    chain = [exc]
-    while (cause := chain[-1].__cause__ or chain[-1].__context__) and cause not in chain:
-        chain.append(cause)
-    return chain
+def _timed_out(timeout: float) -> Verdict:
+    return Verdict("retry", "timeout", f"no complete reply within {timeout:g} s")

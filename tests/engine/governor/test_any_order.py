@@ -17,7 +17,7 @@ steps = st.lists(st.tuples(st.sampled_from(DEEDS), st.integers(0, 3)), max_size=
 
 
 class Battle:
-    """Runs that share a governor and do anything; what must hold is looked at all the time."""
+    """Runs that share a governor and do anything; what must hold is checked at every step."""
 
     def __init__(self, caps):
         self.governor = new_governor()
@@ -94,11 +94,11 @@ class Battle:
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.sampled_from([None, 1, 2, 5]), min_size=1, max_size=4), steps)
-def test_no_lease_is_lost_and_nobody_waits_for_ever(caps, told):
+def test_no_lease_is_lost_and_nobody_waits_for_ever(caps, steps):
     async def main():
         battle = Battle(caps)
         limit_before = battle.governor.binding().limit
-        for what, run in told:
+        for what, run in steps:
             on_wire_before = battle.governor.binding().on_wire
             limit_before = max(limit_before, battle.governor.binding().limit)
             await battle.step(what, run % len(caps))

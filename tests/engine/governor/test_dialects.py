@@ -25,7 +25,7 @@ TOP = Dialect()
         ("messages", "too long", None),
     ],
 )  # fmt: skip
-def test_a_refused_parameter_leads_to_the_rung_without_it(param, said, lower):
+def test_a_refused_parameter_leads_to_the_dialect_without_it(param, said, lower):
     assert TOP.below(param, said) == lower
 
 
@@ -46,7 +46,7 @@ def test_a_400_about_something_else_is_not_sent_again():
     assert not DialectFallback().refused(TOP, None, "invalid message")
 
 
-def test_what_has_worked_is_given_up_only_after_a_streak():
+def test_what_has_worked_is_dropped_only_after_a_streak():
     dialects = DialectFallback()
     dialects.succeeded(TOP)
     for _ in range(STREAK - 1):

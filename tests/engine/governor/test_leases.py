@@ -204,18 +204,18 @@ def test_a_held_run_waits_and_others_do_not():
     virtual_time.run(main())
 
 
-def test_the_hopeless_news_reach_every_run_that_has_joined():
+def test_a_hopeless_verdict_reaches_every_run_that_has_joined():
     async def main():
         governor = new_governor()
-        told = []
+        reached = []
         shares = [governor.join(1) for _ in range(3)]
         for number, share in enumerate(shares[:2]):
-            share.on_hopeless = lambda verdict, number=number: told.append((number, verdict))
+            share.on_hopeless = lambda verdict, number=number: reached.append((number, verdict))
         governor.close(shares[1])  # it knows already
         waiting = [asyncio.create_task(governor.acquire(shares[0])) for _ in range(3)]
         await settled()
         governor.abort_all(HOPELESS)
-        assert told == [(0, HOPELESS)]
+        assert reached == [(0, HOPELESS)]
         assert all(share.closed for share in shares)
         (lease,) = [each for each in await asyncio.gather(*waiting) if each is not None]
         governor.release(lease)
@@ -240,7 +240,7 @@ def test_the_hopeless_news_reach_every_run_that_has_joined():
     ],
     ids=["unsent", "lost", "lost where nobody answers", "ended"],
 )
-def test_a_lease_that_comes_back_after_its_run_has_left_is_no_news(end):
+def test_a_lease_that_comes_back_after_its_run_has_left_changes_nothing(end):
     async def main():
         governor = new_governor()
         share, other = governor.join(2), governor.join(2)

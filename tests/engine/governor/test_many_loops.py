@@ -66,7 +66,7 @@ def test_the_leases_of_a_loop_that_was_closed_in_mid_run_come_back(two_loops):
     waiting_there.cancel()
 
 
-def test_a_closed_loop_is_told_nothing(two_loops):
+def test_a_closed_loop_is_not_called(two_loops):
     governor = knowing(Governor())
     killed, lives = two_loops
     doomed, share = killed.call(join(governor, 5)), lives.call(join(governor, 5))
@@ -135,24 +135,24 @@ def test_who_waits_out_a_pause_finds_another_loop_closed_within_a_second():
     virtual_time.run(main())
 
 
-def test_news_from_another_thread_arrive_on_the_runs_own_loop(two_loops):
+def test_a_hopeless_verdict_from_another_thread_arrives_on_the_runs_own_loop(two_loops):
     governor = knowing(Governor())
     one, _ = two_loops
     share = one.call(join(governor, 1))
-    told = threading.Event()
+    reached = threading.Event()
     where = []
 
     def on_hopeless(verdict):
         where.append(threading.current_thread())
-        told.set()
+        reached.set()
 
     share.on_hopeless = on_hopeless
     governor.abort_all(HOPELESS)
-    assert told.wait(10)
+    assert reached.wait(10)
     assert where == [one.thread]
 
 
-def test_a_loop_that_closes_in_this_very_moment_is_no_error():
+def test_a_loop_that_closes_after_the_check_is_no_error():
     governor = knowing(Governor())
     each = LoopInThread()
     share = each.call(join(governor, 1))

@@ -43,7 +43,7 @@ def test_a_hair_before_its_end_a_pause_lets_no_more_through_than_after_it():
     assert pause.wait(early, 10) > 0
 
 
-def test_a_probe_that_is_not_refused_for_longer_than_refusals_take_has_passed():
+def test_a_request_that_is_not_refused_in_the_usual_time_counts_as_accepted():
     pause = Pause(whole)
     pause.refused(0.0, 0, 1.0, 0.5)
     pause.sent(1.0)

@@ -159,13 +159,13 @@ def test_it_is_quiet_since_the_last_answer():
     virtual_time.run(main())
 
 
-def test_what_becomes_due_between_two_looks_is_not_forgotten():
+def test_what_becomes_due_between_two_readings_of_the_clock_is_not_forgotten():
     async def main():
         loop = asyncio.get_running_loop()
-        looks = itertools.count()
+        readings = itertools.count()
 
-        def clock():  # time goes on while the governor looks: it is over a pause's end at some look
-            return loop.time() + 0.002 * next(looks)
+        def clock():  # each reading is later, so a pause ends between some two of them
+            return loop.time() + 0.002 * next(readings)
 
         governor = knowing(Governor(clock))
         share = governor.join(4)

@@ -86,11 +86,11 @@ runs_of_steps = st.lists(
 
 @settings(max_examples=150, deadline=None)
 @given(st.floats(10, 3000), runs_of_steps)
-def test_no_span_of_time_ever_sees_more_than_its_rate(rpm, told):
+def test_no_span_of_time_ever_sees_more_than_its_rate(rpm, steps):
     gate = new_gate(1000)
     gate.requests.ask(rpm)
     now, sent = 0.0, []
-    for pause, wanted, unsent in told:
+    for pause, wanted, unsent in steps:
         now += pause
         for _ in range(wanted):
             if not gate.is_open(now):

@@ -120,7 +120,7 @@ def test_what_another_thread_does_for_a_waiter_that_is_cancelled_loses_nothing(t
         target, argument = (governor.close, share) if step == "close" else (governor.release, lease)
         other = threading.Thread(target=target, args=(argument,))
         other.start()
-        other.join()  # the news is on its way to this loop
+        other.join()  # its call is on its way to this loop
         task.cancel()
         await asyncio.wait([task])
         return task.cancelled()

@@ -15,9 +15,10 @@ from llmframe.engine.rows.claims import InFlight
 from llmframe.notebook.view import SilentView
 from llmframe.notebook.views.guard import GuardedView
 from llmframe.system.loops import Loops
-from llmframe.system.switch_interval import Turns
+from llmframe.system.switch_interval import SwitchInterval
 
 
+# A collector cannot be made to run within a lock's block, so each test takes the lock itself.
 def of_keys():
     keys = InFlight()
     keys.claim(b"key")
@@ -27,12 +28,12 @@ def of_keys():
 def of_loops():
     loops, loop = Loops(), asyncio.new_event_loop()
     loop.close()
-    return loops._lock, lambda: loops._goes_on(loop)
+    return loops._lock, lambda: loops._runs_again(loop)
 
 
-def of_turns():
-    turns = Turns()
-    return turns._lock, lambda: turns.short().__enter__()
+def of_switch_interval():
+    interval = SwitchInterval()
+    return interval._lock, lambda: interval.short().__enter__()
 
 
 def of_governor():
@@ -45,7 +46,7 @@ def of_view():
     return view._lock, lambda: view.refresh(None)
 
 
-@pytest.mark.parametrize("what", [of_keys, of_loops, of_turns, of_governor, of_view])
+@pytest.mark.parametrize("what", [of_keys, of_loops, of_switch_interval, of_governor, of_view])
 def test_what_ends_a_collected_run_is_let_in_where_its_thread_holds_the_lock(what):
     lock, end = what()
 
@@ -65,10 +66,10 @@ def test_keys_may_be_freed_while_the_gone_are_looked_for(monkeypatch):
     for key in (b"first", b"second"):
         keys.claim(key, loop)
 
-    def is_gone(self, loop):
+    def check_gone(self, loop):
         keys.resolve(b"second", None, loop)
         return True
 
-    monkeypatch.setattr(Loops, "is_gone", is_gone)
+    monkeypatch.setattr(Loops, "check_gone", check_gone)
     keys.free_abandoned()
     assert keys.count == 0

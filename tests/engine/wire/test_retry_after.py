@@ -74,8 +74,8 @@ def test_a_date_in_the_far_future_is_junk():
 
 @pytest.mark.parametrize("scale", [1, 1000])
 def test_retry_after_may_be_unix_time(scale):
-    told = str(int((time.time() + 30) * scale))
-    assert retry_after({"retry-after": told}) == pytest.approx(30, abs=2)
+    text = str(int((time.time() + 30) * scale))
+    assert retry_after({"retry-after": text}) == pytest.approx(30, abs=2)
 
 
 @given(st.text() | st.floats().map(str) | st.integers().map(str) | st.datetimes().map(str))

@@ -22,10 +22,10 @@ KEY = "sk-proj-AbCd1234567890"
     ],
 )
 def test_keys_of_others_are_taken_out_by_their_looks(said):
-    told = Scrubber()(said)
-    assert "[key]" in told
+    text = Scrubber()(said)
+    assert "[key]" in text
     for part in ("signature", "0123456789", "wxyz"):
-        assert part not in told
+        assert part not in text
 
 
 def test_a_short_or_missing_key_takes_nothing_out():
@@ -33,18 +33,18 @@ def test_a_short_or_missing_key_takes_nothing_out():
 
 
 def test_a_message_is_one_line_of_bounded_length():
-    told = Scrubber()("a\n\t b" + "c" * 1000)
-    assert told.startswith("a b")
-    assert len(told) == MESSAGE_LIMIT
-    assert told.endswith("…")
+    text = Scrubber()("a\n\t b" + "c" * 1000)
+    assert text.startswith("a b")
+    assert len(text) == MESSAGE_LIMIT
+    assert text.endswith("…")
 
 
 @given(st.text())
 def test_any_text_is_scrubbed_into_something_that_can_be_written(text):
-    told = Scrubber(KEY)(text + KEY)
-    assert KEY not in told
-    assert len(told) <= MESSAGE_LIMIT
-    told.encode()
+    text = Scrubber(KEY)(text + KEY)
+    assert KEY not in text
+    assert len(text) <= MESSAGE_LIMIT
+    text.encode()
 
 
 def test_a_lone_surrogate_is_replaced():

@@ -54,8 +54,14 @@ class Limiter:
         self._clean += 1
         if self._clean < max(self.limit, 4):
             return
-        if self._peak >= SATURATED * self.limit:
-            self._grow()
+        if self._peak >= SATURATED * self.limit:  # else the round proves nothing about more
+            if self._refused_at is None:
+                grown = self._limit * 2
+            elif self._limit >= NEAR_REFUSED * self._refused_at:
+                grown = self._limit + 1
+            else:
+                grown = max(self._limit + 1, self._limit * GROWTH)
+            self._limit = min(grown, float(self.ceiling))
         self._start_round()
 
     def refused(self, now: float, sent_at: float) -> None:
@@ -67,15 +73,5 @@ class Limiter:
         self._limit = max(1.0, self._limit * CUT)
         self._cut_at = now
 
-    def _grow(self) -> None:
-        if self._refused_at is None:
-            grown = self._limit * 2
-        elif self._limit >= NEAR_REFUSED * self._refused_at:
-            grown = self._limit + 1
-        else:
-            grown = max(self._limit + 1, self._limit * GROWTH)
-        self._limit = min(grown, float(self.ceiling))
-
     def _start_round(self) -> None:
-        self._clean = 0
-        self._peak = 0
+        self._clean = self._peak = 0

@@ -113,54 +113,49 @@ class Climb:
 
     def _up(self, now: float) -> None:
         """Above the last useful level, or at the first of all."""
-        first = self._meter.first_round()
-        if first is None:
+        below, level, kept = self._below, self._meter.level(), self._meter.first_round()
+        if kept is None:
             return
-        below, level = self._below, self._meter.level()
-        if below is None or first.latency <= SLOWER * below.latency:
-            self._keep(first, now)
-        elif level is not None and level.rate >= LEAST_GAIN * below.rate:
-            self._keep(level, now)
-        elif level is not None:
-            self._move(below.limit, self._base, now)
-
-    def _keep(self, level: Level, now: float) -> None:
-        """This level is worth its limit: try a larger one."""
-        self._below = level
+        if below is not None and kept.latency > SLOWER * below.latency:
+            # slower answers may be a queue: only three windows can show that it is worth it
+            if level is None:
+                return
+            if level.rate < LEAST_GAIN * below.rate:
+                self._move(below.limit, self._base, now)
+                return
+            kept = level
+        self._below = kept
         self._too_low = 0
-        if level.limit >= self.ceiling:
+        if kept.limit >= self.ceiling:
             self._settle(now)
         else:
-            self._move(2 * level.limit, self._up, now)
+            self._move(2 * kept.limit, self._up, now)
 
     def _base(self, now: float) -> None:
         """Back at the useful level: measure it before going down, if lower may be as good."""
         level = self._meter.level()
         if level is not None:
-            self._below = level
             self._try_lower(level, now)
 
     def _try_lower(self, level: Level, now: float) -> None:
+        self._below = level
         if level.limit // 2 <= self._too_low:
             self._settle(now)
         else:
             self._move(level.limit // 2, self._down, now)
 
     def _down(self, now: float) -> None:
-        """Below the useful level: stay if nothing is lost. One bad window is enough to go back."""
+        """Below the useful level: stay if nothing is lost."""
         below, level = self._below, self._meter.level()
         assert below is not None  # a level is left for a lower one only once it is known
+        # one clearly bad window is enough to go back
         clearly_less = self._meter.slowest() * LEAST_GAIN**2 < below.rate
         if clearly_less or (level is not None and level.rate * LEAST_GAIN < below.rate):
-            self._return(below, now)
+            self._too_low = self.limit
+            self._move(below.limit, self._rest, now)
+            self._settle(now)
         elif level is not None:
-            self._below = level
             self._try_lower(level, now)
-
-    def _return(self, below: Level, now: float) -> None:
-        self._too_low = self.limit
-        self._move(below.limit, self._rest, now)
-        self._settle(now)
 
     def _settle(self, now: float) -> None:
         self._settled_until = now + RETRY_AFTER

@@ -31,9 +31,9 @@ def make_view(
     """
     # a script must not pay for what only a notebook needs, so each view is imported when chosen
     if progress is False:
-        from llmframe.notebook.view import SilentView
+        from llmframe.notebook.view import View
 
-        return SilentView()
+        return View()
     wanted = "auto" if progress is True else progress
     if wanted not in get_args(Progress):
         raise PlanError(

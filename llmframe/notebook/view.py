@@ -59,12 +59,13 @@ class ShownRow:
     error: str = ""
 
 
-class View(Protocol):
-    """Draws one run. ``open`` once, then ``refresh`` a few times a second, then ``close`` once.
+class View:
+    """Draws one run: ``open`` once, ``refresh`` a few times a second, ``close`` once.
 
     ``open`` is called in the cell that starts the run; ``refresh`` and ``close`` from any thread,
     one call at a time. They only change what ``open`` displayed, because new output of a
-    background thread lands in whichever cell runs at that moment.
+    background thread lands in whichever cell runs at that moment. This one shows nothing
+    (``progress=False``).
     """
 
     def open(self) -> None:
@@ -75,16 +76,3 @@ class View(Protocol):
 
     def close(self, ending: Ending) -> None:
         """Replace the live view by what stays."""
-
-
-class SilentView:
-    """Shows nothing (``progress=False``)."""
-
-    def open(self) -> None:
-        """Nothing."""
-
-    def refresh(self, snapshot: Snapshot) -> None:
-        """Nothing."""
-
-    def close(self, ending: Ending) -> None:
-        """Nothing."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from llmframe.notebook.drawing.card import card_text
 from llmframe.notebook.drawing.escape import plain
 from llmframe.notebook.drawing.live import live_words
+from llmframe.notebook.view import View
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,15 +22,15 @@ _BAR_WIDTH = 20  # columns left for the bar itself
 _DIGITS = str.maketrans("", "", "0123456789")
 
 
-class TextBar:
-    """A bar on standard error; speed and time left are ours, not tqdm's."""
+class TextBar(View):
+    """A bar on standard error; speed and time left are ours, not tqdm's.
+
+    It begins with the first refresh, which knows how many rows there are.
+    """
 
     def __init__(self) -> None:
         self._bar: Any = None
         self._written: set[str] = set()
-
-    def open(self) -> None:
-        """Nothing yet: the number of rows is known at the first refresh."""
 
     def refresh(self, snapshot: Snapshot) -> None:
         """Draw the bar, with a new message above it."""

@@ -6,18 +6,19 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
+from llmframe.notebook.view import View
 from llmframe.notebook.views.log import LogView
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from llmframe.engine.report import Snapshot
-    from llmframe.notebook.view import Ending, View
+    from llmframe.notebook.view import Ending
 
 logger = logging.getLogger("llmframe")
 
 
-class GuardedView:
+class GuardedView(View):
     """Calls a view's methods, one at a time, and catches what they raise.
 
     Log lines replace a view that cannot be opened, and a card that cannot be shown.

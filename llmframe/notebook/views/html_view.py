@@ -8,6 +8,7 @@ from llmframe.notebook.drawing.card import card_html, card_text
 from llmframe.notebook.drawing.live import BACKGROUND_HINT, INTERRUPT_HINT, live_html, live_text
 from llmframe.notebook.drawing.rows import answers_html
 from llmframe.notebook.hosts import bundle, show
+from llmframe.notebook.view import View
 
 if TYPE_CHECKING:
     from llmframe.engine.report import Snapshot
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 STARTING = "llmframe: starting"
 
 
-class HtmlView:
+class HtmlView(View):
     """One display handle. blocking: the cell waits for the run, so only an interrupt stops it."""
 
     def __init__(

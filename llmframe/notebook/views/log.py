@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from llmframe.notebook.drawing.card import card_text
 from llmframe.notebook.drawing.live import live_text
+from llmframe.notebook.view import View
 
 if TYPE_CHECKING:
     from llmframe.engine.report import Snapshot
@@ -17,14 +18,11 @@ INTERVAL = 10.0  # seconds between two lines
 logger = logging.getLogger("llmframe")
 
 
-class LogView:
+class LogView(View):
     """INFO lines on the logger ``llmframe``: at the start, every ten seconds, and at the end."""
 
     def __init__(self) -> None:
         self._next = 0.0
-
-    def open(self) -> None:
-        """Nothing yet: the number of rows is known at the first refresh."""
 
     def refresh(self, snapshot: Snapshot) -> None:
         """Log the run's state when a line is due."""

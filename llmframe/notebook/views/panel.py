@@ -9,6 +9,7 @@ from llmframe.notebook.drawing.card import card_html, card_text
 from llmframe.notebook.drawing.live import INTERRUPT_HINT, live_html
 from llmframe.notebook.drawing.rows import answers_html, failures_html
 from llmframe.notebook.hosts import bundle, free_route, has_subshell, show
+from llmframe.notebook.view import View
 from llmframe.notebook.views.html_view import STARTING
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _LEFT_OPEN = (
 )
 
 
-class PanelView:
+class PanelView(View):
     """HTML widgets, a row of buttons, and the last failures in an accordion.
 
     blocking: the cell waits for the run. latest: the rows to show.

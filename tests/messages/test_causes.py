@@ -12,7 +12,7 @@ import pytest
 
 import llmframe as lf
 from llmframe import testing
-from llmframe.engine.rows import attempts as course
+from llmframe.engine.rows import decisions
 from llmframe.engine.wire.scrubber import Scrubber
 from llmframe.engine.wire.verdict import Verdict, classify_status
 from llmframe.errors import RunAborted
@@ -123,7 +123,7 @@ def found_in(text, words):
 
 @each_case
 def test_tag_says_it_in_one_message_and_nothing_is_paid(wrong, why, what, monkeypatch):
-    monkeypatch.setattr(course, "NEVER_CONNECTED", 0.5)  # of the seconds that it knocks
+    monkeypatch.setattr(decisions, "NEVER_CONNECTED", 0.5)  # seconds, instead of 8
     df = pd.DataFrame({"text": [f"record {number}" for number in range(12)]})
     with ExitStack() as stack:
         options, ledger = wrong(stack)
@@ -148,8 +148,8 @@ def test_a_server_that_asks_for_a_key_is_told_to_where_none_was_found():
     assert "right api_key" not in said
 
 
-def test_knocking_ends_within_ten_seconds():
-    assert course.NEVER_CONNECTED + course.LONGEST_KNOCK < 10
+def test_an_endpoint_that_never_responds_ends_the_run_within_ten_seconds():
+    assert decisions.NEVER_CONNECTED + decisions.LONGEST_RECONNECT < 10
 
 
 @each_case

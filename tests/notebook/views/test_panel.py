@@ -43,7 +43,7 @@ def buttons(view):
 def live_widgets():
     from ipywidgets.widgets import widget
 
-    return widget._instances
+    return widget._instances  # ipywidgets lists its live widgets nowhere else
 
 
 def click(view, name):

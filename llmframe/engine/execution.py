@@ -19,10 +19,9 @@ from llmframe.engine.rows.claims import in_flight
 from llmframe.engine.rows.halt import Halt
 from llmframe.engine.rows.parts import Parts
 from llmframe.engine.rows.pipeline import Pipeline
-from llmframe.engine.rows.result_store import ResultStore
 from llmframe.engine.wire.backend import open_backend
 from llmframe.engine.wire.scrubber import Scrubber
-from llmframe.results import NOTHING_USED
+from llmframe.results import NOTHING_USED, ResultStore
 from llmframe.system.loops import running_loop
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -70,7 +71,9 @@ class Probe:
             verdict = classify(exc, timeout=self._timeout, scrub=self._scrub)
             found = replace(found, verdict=verdict, requests=found.requests + 1)
         if found.verdict is not None and found.verdict.about == "model":
-            return replace(found, models=await self._served(ends))
+            with contextlib.suppress(Exception):  # the list is only a help
+                async with asyncio.timeout_at(ends):
+                    return replace(found, models=await self._backend.models())
         return found
 
     async def _ask(self, found: Finding) -> Finding:
@@ -105,14 +108,6 @@ class Probe:
         if lower is None:
             return None
         return replace(found, dialect=lower, refused=(*found.refused, _lost(found.dialect, lower)))
-
-    async def _served(self, ends: float) -> tuple[str, ...]:
-        """The models that the endpoint lists; empty where it does not by then (a loop's time)."""
-        try:
-            async with asyncio.timeout_at(ends):
-                return await self._backend.models()
-        except Exception:  # noqa: BLE001 - it is only a help
-            return ()
 
 
 def _lost(dialect: Dialect, lower: Dialect) -> str:

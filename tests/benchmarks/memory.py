@@ -29,9 +29,9 @@ from llmframe.engine.rows.claims import InFlight
 from llmframe.engine.rows.parts import Parts
 from llmframe.engine.rows.patience import Patience
 from llmframe.engine.rows.pipeline import Pipeline
-from llmframe.engine.rows.result_store import ResultStore
 from llmframe.engine.wire.scrubber import Scrubber
 from llmframe.frame.rows import plan_rows
+from llmframe.results import ResultStore
 from llmframe.task.fields import resolve_fields
 from llmframe.task.prompt import Prompt
 from llmframe.testing import Server, serve

@@ -25,12 +25,11 @@ from llmframe.calls.plan import plan
 from llmframe.engine import execution
 from llmframe.engine.events import Events
 from llmframe.engine.rows.planner import Planner
-from llmframe.engine.rows.result_store import ResultStore
 from llmframe.engine.rows.work import Work
 from llmframe.engine.wire.reply import Reply
 from llmframe.journal import TaskInfo, open_checkpoint
 from llmframe.options.layers import settle
-from llmframe.results import Usage
+from llmframe.results import ResultStore, Usage
 from llmframe.runs.run import session_of
 from llmframe.testing import serve
 from tests.benchmarks.shapes import FIELDS, MODEL, SHAPES, Shape, write

@@ -23,12 +23,11 @@ from llmframe.engine.rows.claims import InFlight
 from llmframe.engine.rows.parts import Parts
 from llmframe.engine.rows.patience import Patience
 from llmframe.engine.rows.pipeline import Pipeline
-from llmframe.engine.rows.result_store import ResultStore
 from llmframe.engine.wire.reply import Reply
 from llmframe.engine.wire.scrubber import Scrubber
 from llmframe.options.settings import Settings
 from llmframe.providers.dialect import Dialect
-from llmframe.results import Usage
+from llmframe.results import ResultStore, Usage
 from llmframe.task.fields import resolve_fields
 from llmframe.task.prompt import Prompt
 

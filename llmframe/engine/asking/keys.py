@@ -25,7 +25,11 @@ class KeyMaker:
     """
 
     def __init__(self, asked: dict[str, Any]) -> None:
-        self._state = hashlib.blake2b(_canonical(asked), digest_size=KEY_BYTES)
+        try:
+            text = json.dumps(asked, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        except (TypeError, ValueError, RecursionError) as exc:
+            raise PlanError(f"an option holds what JSON cannot: {exc}") from exc
+        self._state = hashlib.blake2b(text.encode(), digest_size=KEY_BYTES)
         self.digest = self._state.digest()
         self._state.update(b"\n")  # JSON ends here; what follows is the row's text
 
@@ -34,11 +38,3 @@ class KeyMaker:
         state = self._state.copy()
         state.update(text.encode())
         return state.digest()
-
-
-def _canonical(value: dict[str, Any]) -> bytes:
-    try:
-        text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as exc:
-        raise PlanError(f"what is asked must be plain JSON values; in the options: {exc}") from exc
-    return text.encode()

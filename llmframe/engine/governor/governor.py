@@ -22,7 +22,6 @@ from llmframe.system.loops import loops
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from llmframe.engine.wire.verdict import Verdict
     from llmframe.providers.dialect import Dialect
     from llmframe.results import Usage
 
@@ -121,14 +120,14 @@ class Governor:
             limit = self._gate.limit
         return limit if share.cap is None else min(limit, share.cap)
 
-    def abort_all(self, verdict: Verdict) -> None:
+    def abort_all(self, reason: object) -> None:
         """Hopeless: every run that has joined sends nothing more."""
         with self._lock:
             doomed = [share for share in tuple(self._shares) if not share.closed]
         for share in doomed:
             self.close(share)
             if share.on_hopeless is not None:
-                share.port.call(share.on_hopeless, verdict)
+                share.port.call(share.on_hopeless, reason)
 
     # -- how an attempt ended -----------------------------------------------------
 

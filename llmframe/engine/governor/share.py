@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import asyncio
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
     from llmframe.engine.governor.gate import Ticket
     from llmframe.engine.governor.port import LoopPort
-    from llmframe.engine.wire.verdict import Verdict
 
 
 @dataclass(eq=False, slots=True)
@@ -57,7 +56,7 @@ class Share:
     tpm: float | None = None
     held: bool = False
     closed: bool = False
-    on_hopeless: Callable[[Verdict], None] | None = None
+    on_hopeless: Callable[[Any], None] | None = None
     leases: set[Lease] = field(default_factory=set)
     queue: deque[Waiter] = field(default_factory=deque)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, NamedTuple
@@ -114,7 +115,7 @@ class Claims:
         row.claimed = answer is None
         if answer is not None:
             self._awaited += 1
-            answer.add_done_callback(lambda done: self._from_outside(row, done.result()))
+            answer.add_done_callback(functools.partial(self._from_outside, row))
             self._watch = self._watch or self._loop.call_later(WATCH, self._check_awaited)
         return row.claimed
 
@@ -138,13 +139,13 @@ class Claims:
         if self._watch is not None:
             self._watch.cancel()
 
-    def _from_outside(self, row: Row, result: RowResult | None) -> None:
-        with contextlib.suppress(RuntimeError):  # this run's loop is closed: it needs nothing
-            self._loop.call_soon_threadsafe(self._answered, row, result)
+    def _from_outside(self, row: Row, answer: Answer) -> None:
+        def answered() -> None:
+            self._awaited -= 1
+            self._on_answer(row, answer.result())
 
-    def _answered(self, row: Row, result: RowResult | None) -> None:
-        self._awaited -= 1
-        self._on_answer(row, result)
+        with contextlib.suppress(RuntimeError):  # this run's loop is closed: it needs nothing
+            self._loop.call_soon_threadsafe(answered)
 
     def _check_awaited(self) -> None:
         """A run whose loop is gone will never answer: take its keys away from it."""

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from llmframe.engine.row import Rows
     from llmframe.engine.rows.budget import Budget
     from llmframe.engine.rows.claims import InFlight
-    from llmframe.engine.rows.result_store import ResultStore
     from llmframe.engine.wire.backend import Backend
     from llmframe.engine.wire.scrubber import Scrubber
     from llmframe.journal import Checkpoint
+    from llmframe.results import ResultStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -91,7 +91,10 @@ class Pipeline:
         """Run to the end: all rows done, or stopped and everything in flight is back."""
         hedging = None if self._hedges is None else self._loop.create_task(self._hedge())
         try:
-            await self._plan()
+            try:
+                await self._planner.run(self._hire)
+            except Exception as exc:  # noqa: BLE001 - raised when everything in flight is back
+                self._halt.crashed(exc)
             while self._workers:
                 self._nobody_left.clear()
                 await self._nobody_left.wait()
@@ -126,19 +129,10 @@ class Pipeline:
         for row in self._work.close():
             self._claims.release(row)
 
-    async def _plan(self) -> None:
-        try:
-            await self._planner.run(self._hire)
-        except Exception as exc:  # noqa: BLE001 - raised when everything in flight is back
-            self._halt.crashed(exc)
-
     # -- workers ------------------------------------------------------------------
 
     def _hire(self) -> None:
-        """As many workers as requests may be on the wire, while there is work for them.
-
-        One in each turn of the loop: the first request leaves before hundreds are made.
-        """
+        """As many workers as requests may be on the wire, while there is work for them."""
         limit = self._parts.governor.limit_of(self._parts.share)
         enough = len(self._workers) >= limit or not self._work.unattended
         if self._hires or enough:
@@ -146,12 +140,14 @@ class Pipeline:
         worker = self._loop.create_task(self._serve())
         self._workers.add(worker)
         worker.add_done_callback(self._on_leave)
-        self._hires = True
-        self._loop.call_soon(self._hire_more)
 
-    def _hire_more(self) -> None:
-        self._hires = False
-        self._hire()
+        def hire_more() -> None:
+            self._hires = False
+            self._hire()
+
+        # one in each turn of the loop: the first request leaves before hundreds of tasks are made
+        self._hires = True
+        self._loop.call_soon(hire_more)
 
     def _on_leave(self, worker: asyncio.Task[None]) -> None:
         self._workers.discard(worker)
@@ -189,15 +185,22 @@ class Pipeline:
             self._settler.drop(row)
             return
         before = row.usage
+        self._queued.add(row)
         try:
-            lease = await self._lease(row)
+            lease = await self._turn(self._parts.asker.size(row))
+            self._queued.discard(row)
             if lease is None:
                 self._settler.drop(row)
             elif row.claimed or self._claim(row):
                 await self._attempts.attempt(row, lease)
             else:  # while this run was held another one has taken the row's key
                 self._parts.governor.give_back(lease)
+        except asyncio.CancelledError:
+            if row in self._queued:  # it was never sent, so attempt() did not drop it
+                self._settler.drop(row)
+            raise
         finally:
+            self._queued.discard(row)
             self._parts.budget.settle(expected, row.usage - before)
         self._hire()
 
@@ -212,17 +215,6 @@ class Pipeline:
             return expected
         self._halt.spent()
         return None
-
-    async def _lease(self, row: Row) -> Lease | None:
-        """Wait in turn for the row's lease; None once the run is ending."""
-        self._queued.add(row)
-        try:
-            return await self._turn(self._parts.asker.size(row))
-        except asyncio.CancelledError:
-            self._settler.drop(row)
-            raise
-        finally:
-            self._queued.discard(row)
 
     async def _turn(self, size: int = 0) -> Lease | None:
         """Wait in turn; in an outage the lease may be for a health probe, then wait again."""

@@ -95,17 +95,13 @@ class Planner:
         return Row(position, self._keys.key(sent), sent)
 
     async def _plan(self, start: int, stop: int) -> None:
+        """Plan a slice; a stop may end redacting before its last row."""
         rendered = self._rows.texts(start, stop)
         if self._rules.redact is None:
             texts = [self._rules.redacted(text) for text in rendered]
         else:
-            texts = await self._redact_slice(rendered)
-        self._place_all(start, texts, self._rows.ids(start, stop) or [None] * len(texts))
-
-    def _place_all(
-        self, start: int, texts: Sequence[str | RowResult], ids: Sequence[object]
-    ) -> None:
-        """Enter a slice; a stop may have ended redacting before its last row."""
+            texts = await self._redact(rendered)
+        ids = self._rows.ids(start, stop) or [None] * len(texts)
         reused: list[int] = []
         try:
             for position, (text, row_id) in enumerate(zip(texts, ids, strict=False), start):
@@ -115,21 +111,21 @@ class Planner:
             if reused:
                 self._events.emit(RowsReused(reused))
 
-    async def _redact_slice(self, texts: Sequence[str | None]) -> list[str | RowResult]:
+    async def _redact(self, texts: Sequence[str | None]) -> list[str | RowResult]:
         """Redact in a thread; a stop does not wait for a function that hangs."""
-        redacting = asyncio.ensure_future(run_in_daemon_thread(lambda: self._redact_all(texts)))
+
+        def redact_all() -> list[str | RowResult]:
+            redacted: list[str | RowResult] = []
+            for text in texts:
+                if self._work.closed:
+                    break
+                redacted.append(self._rules.redacted(text))
+            return redacted
+
+        redacting = asyncio.ensure_future(run_in_daemon_thread(redact_all))
         while not (redacting.done() or self._work.closed):
             await asyncio.wait({redacting}, timeout=STOP_CHECK)
         return redacting.result() if redacting.done() else []
-
-    def _redact_all(self, texts: Sequence[str | None]) -> list[str | RowResult]:
-        """Redact, in a thread, until the run is stopped."""
-        redacted: list[str | RowResult] = []
-        for text in texts:
-            if self._work.closed:
-                break
-            redacted.append(self._rules.redacted(text))
-        return redacted
 
     def _place(self, position: int, text: str | RowResult, row_id: object) -> bool:
         """Enter one row; True if the checkpoint has its answer."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from llmframe.engine.wire.durations import parse_date, parse_number, parse_wait
+from llmframe.system.durations import parse_date, parse_number, parse_wait
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

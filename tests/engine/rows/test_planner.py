@@ -15,11 +15,10 @@ from llmframe.engine.rows import planner as planners
 from llmframe.engine.rows.answers import Answers, StoredAnswers
 from llmframe.engine.rows.halt import Halt
 from llmframe.engine.rows.planner import Planner
-from llmframe.engine.rows.result_store import ResultStore
 from llmframe.engine.rows.work import Work
 from llmframe.errors import CheckpointError
 from llmframe.options.settings import Settings
-from llmframe.results import SKIPPED, Failure, RowResult
+from llmframe.results import SKIPPED, Failure, ResultStore, RowResult
 from tests.kits.engine import KEYS, Texts, numbered
 from tests.kits.journal import opened
 

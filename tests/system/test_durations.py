@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmframe.engine.governor.headers import Quota, read_quotas
-from llmframe.engine.wire.durations import parse_number, parse_wait
 from llmframe.engine.wire.retry_after import retry_after
+from llmframe.system.durations import parse_number, parse_wait
 
 NOW = 1_790_000_000.0
 DATE = "Mon, 21 Sep 2026 14:13:20 GMT"  # NOW

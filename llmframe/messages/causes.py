@@ -126,7 +126,7 @@ def _cure_of_root(url: str) -> str:
     if called := _CALLED.search(url):
         root = url[: called.start()]
         return f'Leave out {called[0]}, because llmframe adds it: base_url="{root}".'
-    known = preset_of(url)
+    known = preset_of(url)  # by its host, whatever the path
     if known is not None and known.base_url not in ("", url):
         return f'Check base_url: for {known.title} it is base_url="{known.base_url}".'
     if known is not None and known.name == "azure":
@@ -143,7 +143,7 @@ def _cure_of_connection(message: str, address: Address) -> str:
     for words, hint in _BY_MESSAGE.items():
         if re.search(words, message, re.I):
             return f"Check base_url: {hint}."
-    if address.is_here and _REFUSED.search(message):
+    if address.is_here and _REFUSED.search(message):  # elsewhere a firewall may refuse, too
         port = urlsplit(address.url).port
         return f"Nothing listens on port {port} here: start the server, or check base_url."
     return "Check base_url, and that the server and the network are up."

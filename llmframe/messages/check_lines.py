@@ -192,6 +192,7 @@ def _line_of(verdict: Verdict, name: str, cause: str, cure: str) -> tuple[str, s
         return "rate-limit headers", f"refused for now{cause}", cure
     if verdict.kind == "rate_limit" and verdict.action == "fail_row":
         return "rate-limit headers", "one small request is more than the limit allows", cure
+    # a rate limit that ends a run is a quota, which belongs to the key
     if verdict.status in (401, 403) or verdict.kind == "rate_limit":
         return "key accepted", cause, cure
     if verdict.about or verdict.kind == "connection" or is_redirect(verdict):
@@ -210,7 +211,7 @@ def _line_of(verdict: Verdict, name: str, cause: str, cure: str) -> tuple[str, s
 def _cure_of_model(model: str, models: tuple[str, ...]) -> str:
     if not models:
         return "Check model=, letter by letter; the endpoint does not list its models."
-    if model in models:
+    if model in models:  # some gateways list more than a key may use, embeddings among them
         return f"The endpoint lists {model!r}, but perhaps not for this key, or not for chat."
     if near := difflib.get_close_matches(model, models, n=3):
         return f"Did you mean {' or '.join(map(repr, near))}?"

@@ -66,7 +66,7 @@ def _options(preset: Preset, model: str = "...") -> str:
     given = [f'provider="{preset.name}"']
     if preset.name == "azure" and find_variable(AZURE_ENDPOINT) is None:
         given.append(f'base_url="{AZURE_EXAMPLE}"')
-    if preset.model is None:
+    if preset.model is None:  # no name that stays good while its models change
         given.append(f"model={json.dumps(model[:LONGEST], ensure_ascii=False)}")
     return ", ".join(given)
 

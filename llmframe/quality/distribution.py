@@ -41,7 +41,7 @@ class Distribution:
 
 def distribution(name: str, answers: pd.Series[Any]) -> Distribution:
     """Count a column. answers: its cells in the rows that were answered."""
-    cells = answers.dropna()
+    cells = answers.dropna()  # a null of `T | None` is an answer, but not a value
     base = Distribution(name, answered=len(cells), missing=len(answers) - len(cells))
     if cells.empty:
         return base
@@ -71,7 +71,7 @@ def _numbers(base: Distribution, cells: pd.Series[Any]) -> Distribution:
     if cells.nunique() <= BARS:
         return _labels(base, cells.value_counts().sort_index())
     numbers = cells.astype(float)
-    numbers = numbers[np.isfinite(numbers)]
+    numbers = numbers[np.isfinite(numbers)]  # infinity fits into no bin
     low, median, high = (f"{number:,.4g}" for number in numbers.quantile([0, 0.5, 1]))
     return replace(base, bins=_binned(numbers), low=low, high=high, note=f"median {median}")
 
@@ -102,6 +102,7 @@ def _objects(base: Distribution, cells: pd.Series[Any]) -> Distribution:
 
 def _texts(base: Distribution, texts: Sequence[str]) -> Distribution:
     counts = _counted(texts)
+    # a few texts that repeat are labels in all but name; others only differ in length
     if len(counts) <= BARS and len(counts) <= len(texts) / 2:
         return _labels(base, counts)
     lengths = pd.Series([len(text) for text in texts])

@@ -48,6 +48,7 @@ def read_tagged(df: pd.DataFrame, prefix: str = "") -> Tagged:
     there = [name for name in {**written, **dict.fromkeys(own)} if lookup.has(name)]
     columns = {name: lookup.resolve(name, what="column") for name in there}
     task = written[own[0]].task if own[0] in written else None
+    # a frame may hold columns of several calls; the fields are those of the call with this status
     answers = [name for name, one in written.items() if one.task == task and name not in own]
     ours = set(columns.values())
     return Tagged(
@@ -62,6 +63,7 @@ def read_tagged(df: pd.DataFrame, prefix: str = "") -> Tagged:
 def _note(df: pd.DataFrame) -> dict[str, Any]:
     note = df.attrs.get(ATTRS_KEY)
     counts = note.get("counts") if isinstance(note, dict) else None
+    # pandas copies attrs to slices, for which the call's tokens and cost would be too high
     if note is None or not isinstance(counts, dict) or counts.get("rows") != len(df):
         return {}
     return {name: note[name] for name, kind in _NOTED.items() if isinstance(note.get(name), kind)}

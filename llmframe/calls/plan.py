@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from llmframe.frame.columns import ColumnPlan
+    from llmframe.frame.rows import RowPlan
     from llmframe.journal import Checkpoint
     from llmframe.options.settings import Settings
     from llmframe.providers.destination import Destination
@@ -50,11 +52,10 @@ MEASURED = 2000  # rows whose texts are measured for the context that a local mo
 class Plan:
     """One call, as values: nothing is opened, locked, started or sent.
 
-    settings: with what the provider sets. asked: what is asked of every row, see ``_asked``.
+    asked: what is asked of every row, see ``_asked``.
     job: without a checkpoint; for a local model without the server, which is not started yet.
     """
 
-    settings: Settings
     destination: Destination
     asked: dict[str, Any]
     job: Job
@@ -78,29 +79,14 @@ def plan(
     import openai  # noqa: F401 - the import is slow: on the run's loop it would hold up requests
 
     prompt = Prompt(settings.instructions, resolve_fields(fields, into=settings.into))
-    if settings.confidence is not None and not any(map(is_choice, prompt.fields.specs)):
-        raise PlanError(
-            'confidence="logprob" is the probability of a label, and no field is a closed choice; '
-            "leave it out, or ask for one of a list of labels"
-        )
     rows = plan_rows(df, input, id=settings.id)
+    _check_options(settings, prompt, rows)
     destination = find_destination(settings, own_loop=own_loop and settings.runner != "nest")
     settings = destination.settings
     asked = _asked(prompt, destination)
-    keys = KeyMaker(asked)
-    columns = plan_columns(
-        df.iloc[:, :0] if only_new else df,
-        prompt.fields.specs,
-        inputs=() if only_new else rows.reserved,
-        prefix=settings.prefix,
-        overwrite=settings.overwrite,
-        details=settings.details,
-        confidence=settings.confidence is not None,
-        task=keys.digest.hex()[:12],
-    )
     job = Job(
         rows=rows,
-        keys=keys,
+        keys=KeyMaker(asked),
         prompt=prompt,
         settings=settings,
         sampling=sampling_of(settings),
@@ -108,23 +94,52 @@ def plan(
         dialect=destination.dialect,
         at_once=destination.at_once,
         budget=_budget(destination),
-        rules=_text_rules(settings),
+        rules=TextRules(settings.redact, settings.max_input_tokens, settings.on_long == "truncate"),
     )
     target = Target(
         df=snapshot(df),
         rows=rows,
-        columns=columns,
+        columns=_columns(df, rows, job, only_new=only_new),
         only_new=only_new,
         raise_incomplete=settings.on_incomplete == "raise",
         options=_identity(job, settings),
     )
+    return Plan(destination, asked, job, target)
+
+
+def _check_options(settings: Settings, prompt: Prompt, rows: RowPlan) -> None:
+    """Raise PlanError for options that do not fit each other, the fields or the rows."""
+    if settings.confidence is not None and not any(map(is_choice, prompt.fields.specs)):
+        raise PlanError(
+            'confidence="logprob" is the probability of a label, and no field is a closed choice; '
+            "leave it out, or ask for one of a list of labels"
+        )
+    if settings.on_long == "truncate" and settings.max_input_tokens is None:
+        raise PlanError(
+            'on_long="truncate" needs a length to cut to: give max_input_tokens=<tokens of a text, '
+            "reckoned as a quarter of its UTF-8 bytes>"
+        )
     if settings.adopt:
         if settings.checkpoint is False or settings.id is None:
             raise PlanError(
                 "adopt=True takes over a file by ids: give checkpoint=<path> and id=<column>"
             )
         rows.check_unique_ids()
-    return Plan(settings, destination, asked, job, target)
+
+
+def _columns(df: pd.DataFrame, rows: RowPlan, job: Job, *, only_new: bool) -> ColumnPlan:
+    """The columns to add; only new ones can clash with nothing."""
+    settings = job.settings
+    return plan_columns(
+        df.iloc[:, :0] if only_new else df,
+        job.prompt.fields.specs,
+        inputs=() if only_new else rows.reserved,
+        prefix=settings.prefix,
+        overwrite=settings.overwrite,
+        details=settings.details,
+        confidence=settings.confidence is not None,
+        task=job.keys.digest.hex()[:12],
+    )
 
 
 def sampling_of(settings: Settings) -> Sampling:
@@ -136,16 +151,6 @@ def sampling_of(settings: Settings) -> Sampling:
         extra_body=settings.extra_body,
         logprobs=settings.confidence == "logprob",
     )
-
-
-def _text_rules(settings: Settings) -> TextRules:
-    """What is done to every text; PlanError for a cut without a length."""
-    if settings.on_long == "truncate" and settings.max_input_tokens is None:
-        raise PlanError(
-            'on_long="truncate" needs a length to cut to: give max_input_tokens=<tokens of a text, '
-            "reckoned as a quarter of its UTF-8 bytes>"
-        )
-    return TextRules(settings.redact, settings.max_input_tokens, settings.on_long == "truncate")
 
 
 def _budget(destination: Destination) -> Budget:
@@ -207,7 +212,7 @@ def open_run(
     This block owns the checkpoint until the run begins, which then closes it itself: whatever
     ends the block earlier leaves nothing locked. before_opening: called before files are opened.
     """
-    settings = planned.settings
+    settings = planned.job.settings
     destination = start_local(planned.destination, need=lambda: _tokens_needed(planned))
     endpoint = destination.endpoint
     before_opening()
@@ -220,9 +225,12 @@ def open_run(
     )
     session: Session | None = None
     try:
-        notes = (*destination.notes, *_proxy_notes(endpoint), *_checkpoint_notes(checkpoint))
-        if settings.adopt and checkpoint is not None:
-            notes = (*notes, _adopt(checkpoint, planned))
+        notes = [*destination.notes, *_proxy_notes(endpoint)]
+        if checkpoint is not None and checkpoint.notes:
+            warn(" ".join(checkpoint.notes))  # too, as progress=False shows no card
+            notes += checkpoint.notes
+        if checkpoint is not None and settings.adopt:
+            notes.append(_adopt(checkpoint, planned))
         # a local server sets the concurrency: its slots
         job = replace(
             planned.job,
@@ -230,7 +238,7 @@ def open_run(
             endpoint=endpoint,
             checkpoint=checkpoint,
         )
-        session = Session(Execution(job), planned.target, url=destination.title, notes=notes)
+        session = Session(Execution(job), planned.target, url=destination.title, notes=tuple(notes))
         Run(session)
         yield session
     finally:
@@ -244,7 +252,7 @@ def _tokens_needed(planned: Plan) -> int:
     texts = rows.texts(0, min(rows.n, MEASURED))
     longest = max((len(text.encode()) for text in texts if text), default=0)
     sent = len(prompt.system("json_object").encode()) + longest
-    return sent // 2 + (planned.settings.max_output_tokens or 0)
+    return sent // 2 + (planned.job.settings.max_output_tokens or 0)
 
 
 def _readable(asked: dict[str, Any], endpoint: Endpoint) -> dict[str, Any]:
@@ -262,14 +270,6 @@ def _proxy_notes(endpoint: Endpoint) -> tuple[str, ...]:
     if proxy is None:
         return ()
     return (f"requests go through the proxy {hide_secrets(proxy)} of the environment",)
-
-
-def _checkpoint_notes(checkpoint: Checkpoint | None) -> tuple[str, ...]:
-    """What the person should know about the checkpoint; also warned of, as views may be off."""
-    if checkpoint is None or not checkpoint.notes:
-        return ()
-    warn(" ".join(checkpoint.notes))
-    return tuple(checkpoint.notes)
 
 
 def _adopt(checkpoint: Checkpoint, planned: Plan) -> str:

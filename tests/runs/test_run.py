@@ -188,6 +188,13 @@ def test_the_last_run_is_the_newest(start):
     assert lf.last_run() is second
 
 
+def test_a_run_shows_nine_names_and_can_be_awaited_and_no_more(start):
+    run = start(frame(5))
+    names = ["errors", "partial", "pause", "report", "result", "resume", "status", "stop", "wait"]
+    assert [name for name in dir(run) if not name.startswith("_")] == names
+    assert statuses(run.result()) == {"ok": 5}
+
+
 def test_without_a_run_there_is_no_last_one():
     with pytest.raises(LLMFrameError, match="no run yet"):
         Registry().newest()

@@ -72,7 +72,7 @@ class File:
         return f"local:{self.path.name.lower()}:{self.size}:{self.digest}"
 
 
-_loading: set[subprocess.Popen[str]] = set()  # servers that do not answer yet
+starting: set[subprocess.Popen[str]] = set()  # servers that do not answer yet
 
 
 class LocalServer:
@@ -92,14 +92,14 @@ class LocalServer:
             env={**PATIENT, **os.environ},
             start_new_session=True,  # an interrupt of the kernel is not for the server
         )
-        _loading.add(self._process)
+        starting.add(self._process)
         try:
             self.base_url = f"{self._start()}/v1"
         except BaseException:
             self.stop()
             raise
         finally:
-            _loading.discard(self._process)
+            starting.discard(self._process)
         self.seconds = time.monotonic() - began
 
     @property
@@ -174,7 +174,7 @@ class LocalServer:
                     pipe.close()
 
 
-_servers: dict[str, LocalServer] = {}  # by the identity of their file
+running_servers: dict[str, LocalServer] = {}  # by the identity of their file
 _lock = threading.Lock()
 
 
@@ -186,7 +186,7 @@ def serve(file: File, *, need: int, in_use: Callable[[str], bool]) -> tuple[Loca
     Raises PlanError if it cannot be started.
     """
     with _lock:
-        running = _servers.get(file.identity)
+        running = running_servers.get(file.identity)
         if running is not None and not running.is_alive():
             running.stop()
             running = None
@@ -199,18 +199,18 @@ def serve(file: File, *, need: int, in_use: Callable[[str], bool]) -> tuple[Loca
             if sizes.context <= running.sizes.context or in_use(running.base_url):
                 return running, False
             running.stop()
-        server = _servers[file.identity] = LocalServer(file, sizes)
+        server = running_servers[file.identity] = LocalServer(file, sizes)
     _logger.info("%s; started in %.1f s", server.describe(), server.seconds)
     return server, True
 
 
 def stop_all() -> None:
     """End all servers when the interpreter ends, after the runs."""
-    for process in list(_loading):  # a thread that waits for one of these holds the lock
+    for process in list(starting):  # a thread that waits for one of these holds the lock
         process.kill()
     with _lock:
-        servers = list(_servers.values())
-        _servers.clear()
+        servers = list(running_servers.values())
+        running_servers.clear()
     for server in servers:
         server.stop()
 
@@ -219,10 +219,10 @@ def forget_all() -> None:
     """Let go of the parent's servers in a forked child."""
     global _lock
     _lock = threading.Lock()
-    for server in _servers.values():
+    for server in running_servers.values():
         server.forget()
-    _servers.clear()
-    _loading.clear()
+    running_servers.clear()
+    starting.clear()
 
 
 # -- finding the weights -----------------------------------------------------------------

@@ -57,7 +57,7 @@ def df():
 
 
 def running():
-    return list(local._servers.values())
+    return list(local.running_servers.values())
 
 
 def is_there(pid):
@@ -339,7 +339,7 @@ def test_the_server_ends_with_the_process_however_that_ends(weights, way):
         "lf.configure(provider='local', progress=False)\n"
         "df = pd.DataFrame({'text': ['slow one'] * 1})\n"
         "df.llm.tag('text', ['x', 'y'], checkpoint=False)\n"
-        "print(next(iter(local._servers.values())).pid, flush=True)\n" + ENDS[way]
+        "print(next(iter(local.running_servers.values())).pid, flush=True)\n" + ENDS[way]
     )
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(weights.parents[1]), str(ROOT)])}
     done = subprocess.run(
@@ -385,7 +385,7 @@ def test_what_is_still_loading_is_ended_and_holds_up_no_exit(weights, tmp_path):
 
     loading = threading.Thread(target=load)
     loading.start()
-    until(lambda: local._loading)
+    until(lambda: local.starting)
     began = time.monotonic()
     local.stop_all()
     loading.join(5)

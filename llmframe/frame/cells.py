@@ -99,16 +99,11 @@ def _scalar(cell: Any) -> Any:
     if isinstance(cell, (date, time)):
         return cell.isoformat()
     if isinstance(cell, np.generic):
-        return _numpy_scalar(cell)
+        if cell.dtype.kind == "f":  # by its own digits: a float32 0.1 is 0.1
+            return _scalar(float(str(cell)))
+        return cell.item() if cell.dtype.kind in "biu" else str(cell)
     if isinstance(cell, bytes):
         return cell.decode("utf-8", "replace")
     if hasattr(cell, "tolist"):  # arrays, Series, Index
         return _walk(cell.tolist())
     return str(cell)
-
-
-def _numpy_scalar(cell: np.generic) -> Any:
-    kind = cell.dtype.kind
-    if kind == "f":
-        return _scalar(float(str(cell)))
-    return cell.item() if kind in "biu" else str(cell)

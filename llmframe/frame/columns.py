@@ -1,82 +1,71 @@
-"""Answers to columns: all clashes found before a call, all columns typed and set at once."""
+"""Answers to columns: name clashes are found before any call, all columns are set at once."""
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from llmframe.errors import PlanError, warn
-from llmframe.frame import typed_columns
 from llmframe.frame.existing import (
     ATTRS_KEY,
     ExistingColumns,
     State,
     WrittenColumn,
+    attrs_entry,
     content_hash,
     in_frame,
-    note,
     row_labels,
     written_columns,
 )
+from llmframe.frame.typed_columns import builder, choices
 from llmframe.task.confidence import is_choice
 from llmframe.task.fields import FieldSpec, Kind
+from llmframe.task.text import quoted, refuse_duplicates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
 
     from llmframe.frame.existing import Hashes
+    from llmframe.frame.typed_columns import Build
     from llmframe.results import RowResult
     from llmframe.task.value_type import ValueType
 
     Results = Sequence["RowResult | None"]
-    Read = Callable[["RowResult | None"], Any]
 
 STATUSES = ("ok", "failed", "skipped", "pending")
 STATUS = "llm_status"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
     """One column to write.
 
-    name: as text, the prefix before it. column: its name in the frame, padded where the
-    columns have levels. is_field: an answer, not a status. read: its value of one result.
-    is_confidence: the probability of another answer. of: the output that it goes with and
-    becomes stale with, an answer or the status; with the prefix, as name.
-    build: its typed cells from all values. type: what they are, for those who read attrs.
+    name: as text, with the prefix once it is planned. column: its name in the frame, padded
+    where the columns have levels. read: its value of a finished result. pending: its value for
+    a row without one. build: its typed cells from all values. type: what they hold, for attrs.
+    is_field: an answer, not a status. is_confidence: the probability of another answer.
+    of: the output that it belongs to and becomes stale with, an answer or the status.
     """
 
     name: str
-    column: Hashable
-    is_field: bool
-    read: Read
-    build: typed_columns.Build
+    read: Callable[[RowResult], Any]
+    build: Build
     type: ValueType
+    column: Hashable = None
+    pending: Any = None
+    is_field: bool = False
     is_confidence: bool = False
     of: str | None = None
 
-    def placed(self, df: pd.DataFrame, prefix: str) -> Output:
-        """Under its name in this frame."""
-        name = prefix + self.name
-        of = None if self.of is None else prefix + self.of
-        return replace(self, name=name, column=in_frame(df, name), of=of)
 
-    def series(self, index: pd.Index[Any], values: list[Any]) -> pd.Series[Any]:
-        """The typed column of its values, by position."""
-        cells = self.build(values)
-        return pd.Series(cells, index=index, name=self.name, dtype=cells.dtype)
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnPlan:
     """The columns that a call writes, in their order.
 
-    task: the hash of the task that they answer. inputs: the columns that are asked about.
-    stale: columns of earlier calls that would tell of answers that are replaced. prefix: of
-    all names.
+    task: the hash of the task that they answer. inputs: the columns that the prompt shows.
+    stale: columns that an earlier call wrote beside an answer that is replaced now.
     """
 
     outputs: tuple[Output, ...]
@@ -91,9 +80,9 @@ class ColumnPlan:
         return [output.column for output in self.outputs]
 
     def has_confidence(self, df: pd.DataFrame) -> bool:
-        """Whether the written frame holds any probability, or none was asked for."""
-        asked = [output.column for output in self.outputs if output.is_confidence]
-        return not asked or any(bool(df[column].notna().any()) for column in asked)
+        """Whether the written frame holds any probability, or none was wanted."""
+        wanted = [output.column for output in self.outputs if output.is_confidence]
+        return not wanted or any(bool(df[column].notna().any()) for column in wanted)
 
 
 def plan_columns(
@@ -107,34 +96,46 @@ def plan_columns(
     task: str,
     confidence: bool = False,
 ) -> ColumnPlan:
-    """What a call will write into df, every clash of names found now.
+    """The columns that a call will write into df, with every clash of names found now.
 
-    specs: the fields in their order. inputs: columns that no output may be named like.
-    task: the task's hash. confidence: a column of probabilities behind each choice.
+    specs: the fields in their order. inputs: columns whose names no output may have.
+    task: the task's hash. confidence: a column of probabilities after each choice.
     Raises PlanError for a name that two outputs share, that an input has, or that a column
     has which no earlier call wrote (or that was changed since) unless ``overwrite``; a status
-    is replaced too where the rows are not as many as it was written on. Warns once when the
+    is replaced too if the frame has another number of rows by now. Warns once when the
     status columns held another task's status.
     """
     if not isinstance(prefix, str):
         raise PlanError(f"prefix must be text, this is a {type(prefix).__name__}: {prefix!r}")
+    bare: list[Output] = []
+    for spec in specs:
+        bare += [_answer(spec), *([_probability(spec)] if confidence and is_choice(spec) else [])]
     outputs = tuple(
-        output.placed(df, prefix)
-        for output in [
-            *(output for spec in specs for output in _of_field(spec, confidence)),
-            *_STATUS,
-            *(_DETAILS if details else []),
-        ]
+        replace(
+            output,
+            name=prefix + output.name,
+            column=in_frame(df, prefix + output.name),
+            of=None if output.of is None else prefix + output.of,
+        )
+        for output in (*bare, *_STATUS, *(_DETAILS if details else ()))
     )
-    past = ExistingColumns(df, inputs)
-    _refuse_twice(outputs)
-    _refuse_inputs(outputs, inputs)
+    existing = ExistingColumns(df, inputs)
+    refuse_duplicates(
+        [output.name for output in outputs],
+        "two outputs would be named {names}; give the field another name",
+    )
+    clashing = [output.name for output in outputs if output.column in inputs]
+    if clashing:
+        raise PlanError(
+            f"an output would be named like the input column {quoted(clashing)}, whose cells "
+            "it would replace; give the field another name or the outputs a prefix="
+        )
     if not overwrite:
-        _refuse_existing(outputs, past)
-    stale = _stale(outputs, past, overwrite)
-    _warn_of_other_task(outputs, stale, past, task)
+        _refuse_taken(outputs, existing)
+    stale = _stale(outputs, existing, overwrite)
+    _warn_of_other_task(outputs, stale, existing, task)
     columns = tuple(in_frame(df, name) for name in stale)
-    return ColumnPlan(outputs, task, inputs, columns, prefix)
+    return ColumnPlan(outputs=outputs, task=task, inputs=inputs, stale=columns, prefix=prefix)
 
 
 def add_columns(
@@ -142,20 +143,24 @@ def add_columns(
 ) -> pd.DataFrame:
     """A new frame: df's other columns, then the written ones; index and order kept.
 
-    What earlier calls told of the answers that are replaced goes.
+    The stale columns of earlier calls are left out.
 
     df: n rows, any index; never changed. results: n, in row order; None for a row that is
-    pending. info: what ``attrs["llmframe"]`` tells besides (model, checkpoint, counts).
+    pending. info: more for ``attrs["llmframe"]`` (model, checkpoint, counts).
     """
     replaced = {*plan.columns, *plan.stale}
     kept = [at for at, name in enumerate(df.columns) if name not in replaced]
     old = df if len(kept) == df.shape[1] else df.iloc[:, kept]
-    new = _typed_columns(old.index, plan, results)
+    new = _build_columns(old.index, plan, results)
     new.columns.names = df.columns.names
     joined: Any = pd.concat([old, new], axis=1)
     out: pd.DataFrame = joined.__finalize__(df)  # attrs (a copy), flags, a subclass's own
-    written = {**_still_there(old), **_written(plan, new, row_labels(df, plan.inputs))}
-    out.attrs[ATTRS_KEY] = note(written, task=plan.task, info=info)
+    names = set(old.columns)
+    written = {
+        name: one for name, one in written_columns(old).items() if in_frame(old, name) in names
+    }
+    written |= _as_written(plan, new, row_labels(df, plan.inputs))
+    out.attrs[ATTRS_KEY] = attrs_entry(written, task=plan.task, info=info)
     return out
 
 
@@ -167,77 +172,41 @@ def new_columns(
     info: Mapping[str, Any] | None = None,
 ) -> pd.DataFrame:
     """Only the written columns, typed, on this index; results and info as in add_columns."""
-    new = _typed_columns(index, plan, results)
-    new.attrs[ATTRS_KEY] = note(
-        _written(plan, new, row_labels(new)), task=plan.task, info=info or {}
-    )
+    new = _build_columns(index, plan, results)
+    written = _as_written(plan, new, row_labels(new))
+    new.attrs[ATTRS_KEY] = attrs_entry(written, task=plan.task, info=info or {})
     return new
 
 
-def _typed_columns(index: pd.Index[Any], plan: ColumnPlan, results: Results) -> pd.DataFrame:
+def _build_columns(index: pd.Index[Any], plan: ColumnPlan, results: Results) -> pd.DataFrame:
     if len(results) != len(index):
         raise ValueError(f"{len(results)} results for {len(index)} rows")
     columns: list[tuple[Output, list[Any]]] = [(output, []) for output in plan.outputs]
-    for result in results:  # once: the engine makes each when it is read
+    for result in results:  # once: the engine makes each result when it is read
         for output, values in columns:
-            values.append(output.read(result))
-    new = pd.concat([output.series(index, values) for output, values in columns], axis=1)
+            values.append(output.pending if result is None else output.read(result))
+    built = []
+    for output, values in columns:
+        cells = output.build(values)
+        built.append(pd.Series(cells, index=index, name=output.name, dtype=cells.dtype))
+    new = pd.concat(built, axis=1)  # at once: a frame that grows by columns is fragmented
     new.columns = pd.Index(plan.columns)
     return new
 
 
-def _written(plan: ColumnPlan, new: pd.DataFrame, labels: Hashes) -> dict[str, WrittenColumn]:
-    """labels: of the rows; a status is noted without, it goes with its row however numbered."""
+def _as_written(plan: ColumnPlan, new: pd.DataFrame, labels: Hashes) -> dict[str, WrittenColumn]:
+    """The written columns as attrs record them. labels: hashes of the rows' labels."""
     return {
         output.name: WrittenColumn(
+            # a status belongs to its row however the rows are numbered later: no labels
             content_hash(new.iloc[:, position], labels if output.is_field else None),
-            plan.task,
-            output.type,
-            len(new),
-            output.of,
+            task=plan.task,
+            type=output.type,
+            rows=len(new),
+            of=output.of,
         )
         for position, output in enumerate(plan.outputs)
     }
-
-
-def _still_there(old: pd.DataFrame) -> dict[str, WrittenColumn]:
-    """The columns of earlier calls that stay in the frame."""
-    existing = set(old.columns)
-    told = written_columns(old)
-    return {name: one for name, one in told.items() if in_frame(old, name) in existing}
-
-
-def _refuse_twice(outputs: Sequence[Output]) -> None:
-    counts = Counter(output.name for output in outputs)
-    twice = [name for name, count in counts.items() if count > 1]
-    if twice:
-        raise PlanError(f"two outputs would be named {_names(twice)}; give the field another name")
-
-
-def _refuse_inputs(outputs: Sequence[Output], inputs: tuple[Hashable, ...]) -> None:
-    clashing = [output.name for output in outputs if output.column in inputs]
-    if clashing:
-        raise PlanError(
-            f"an output would be named like the input column {_names(clashing)}, whose cells "
-            "it would replace; give the field another name or the outputs a prefix="
-        )
-
-
-def _refuse_existing(outputs: Sequence[Output], past: ExistingColumns) -> None:
-    found: dict[State, list[str]] = {state: [] for state in State}
-    for output in outputs:
-        state = past.state(output.name)
-        if output.is_field or state is not State.MOVED:  # a status describes the latest call
-            found[state].append(output.name)
-    told = [_TAKEN[state].format(names=_names(found[state])) for state in _TAKEN if found[state]]
-    if not told:
-        return
-    only_moved = len(told) == 1 and bool(found[State.MOVED])
-    raise PlanError(
-        f"the outputs' names are taken: {'; '.join(told)}. "
-        + (_OVERWRITE_MOVED if only_moved else _OVERWRITE)
-        + ", or prefix='new_' (say) to keep both"
-    )
 
 
 _TAKEN = {
@@ -247,109 +216,98 @@ _TAKEN = {
     State.CHANGED: "{names} changed since llmframe wrote it (a cell was edited, or rows were "
     "moved and numbered anew)",
     State.MOVED: "{names} written by llmframe, but not on these rows (they were filtered, joined "
-    "or added to), so nothing tells whether somebody edited a cell since",
+    "or added to), so an edit of a cell since then cannot be ruled out",
 }
 _OVERWRITE = "Give overwrite=True to replace what is there"
 _OVERWRITE_MOVED = (
-    "Give overwrite=True, which is safe if nobody did and pays again for no answer that the "
-    "checkpoint holds"
+    "Give overwrite=True, which is safe if nobody edited one, and answers that the checkpoint "
+    "holds are not paid again"
 )
 
 
-def _stale(outputs: Sequence[Output], past: ExistingColumns, overwrite: bool) -> list[str]:
-    """What goes with a column that is rewritten, is not rewritten itself and was not edited."""
+def _refuse_taken(outputs: Sequence[Output], existing: ExistingColumns) -> None:
+    """Raise PlanError if a name belongs to a column that must not be replaced unasked."""
+    found: dict[State, list[str]] = {}
+    for output in outputs:
+        state = existing.state(output.name)
+        if output.is_field or state is not State.MOVED:  # a status describes the latest call
+            found.setdefault(state, []).append(output.name)
+    taken = [state for state in _TAKEN if state in found]
+    if taken:
+        texts = [_TAKEN[state].format(names=quoted(found[state])) for state in taken]
+        raise PlanError(
+            f"the outputs' names are taken: {'; '.join(texts)}. "
+            + (_OVERWRITE_MOVED if taken == [State.MOVED] else _OVERWRITE)
+            + ", or prefix='new_' (say) to keep both"
+        )
+
+
+def _stale(outputs: Sequence[Output], existing: ExistingColumns, overwrite: bool) -> list[str]:
+    """Columns that belong to one that is rewritten, are not rewritten and were not edited."""
     names = {output.name for output in outputs}
     kept = {State.ABSENT} if overwrite else {State.ABSENT, State.CHANGED, State.TWICE}
     return [
         name
-        for name, told in past.written.items()
-        if told.of in names
+        for name, written in existing.written.items()
+        if written.of in names
         and name not in names
-        and past.column(name) not in past.inputs
-        and past.state(name) not in kept
+        and existing.column(name) not in existing.inputs
+        and existing.state(name) not in kept
     ]
 
 
 def _warn_of_other_task(
-    outputs: Sequence[Output], stale: Sequence[str], past: ExistingColumns, task: str
+    outputs: Sequence[Output], stale: Sequence[str], existing: ExistingColumns, task: str
 ) -> None:
-    others, gone = (
-        [name for name in names if past.is_of_another_task(name, task)]
-        for names in ([output.name for output in outputs if not output.is_field], stale)
-    )
+    statuses = [output.name for output in outputs if not output.is_field]
+    others = [name for name in statuses if existing.is_of_another_task(name, task)]
+    gone = [name for name in stale if existing.is_of_another_task(name, task)]
     if others:
         warn(
-            f"{_names(others)} held the status of another task and will describe this call"
-            + (f", {_names(gone)} will go" if gone else "")
+            f"{quoted(others)} held the status of another task and will describe this call"
+            + (f", {quoted(gone)} will go" if gone else "")
             + "; to keep both give one of the calls a prefix= of its own",
         )
 
 
-def _names(names: Sequence[str]) -> str:
-    return ", ".join(map(repr, names))
-
-
-def _field(spec: FieldSpec) -> Output:
-    def read(result: RowResult | None) -> Any:
-        return result.values.get(spec.name) if result is not None and result.values else None
+def _answer(spec: FieldSpec) -> Output:
+    def read(result: RowResult) -> Any:
+        return result.values.get(spec.name) if result.values else None
 
     kind = spec.kind.value if spec.value_type is None else spec.value_type
-    build = typed_columns.builder(spec)
-    return Output(spec.name, spec.name, is_field=True, read=read, build=build, type=kind)
+    return Output(name=spec.name, read=read, build=builder(spec), type=kind, is_field=True)
 
 
-def _of_field(spec: FieldSpec, confidence: bool) -> list[Output]:
-    """A field's columns."""
-    field = _field(spec)
-    return [field, _confidence(spec)] if confidence and is_choice(spec) else [field]
+def _probability(spec: FieldSpec) -> Output:
+    def read(result: RowResult) -> Any:
+        return (result.confidence or {}).get(spec.name)
+
+    output = _service(f"{spec.name}_confidence", Kind.FLOAT, read, of=spec.name)
+    return replace(output, is_field=True, is_confidence=True)
 
 
-def _confidence(spec: FieldSpec) -> Output:
-    def read(result: RowResult | None) -> Any:
-        return None if result is None else (result.confidence or {}).get(spec.name)
-
-    name, kind = f"{spec.name}_confidence", Kind.FLOAT
-    build = typed_columns.builder(FieldSpec(name, kind=kind))
-    return Output(
-        name,
-        name,
-        is_field=True,
-        read=read,
-        build=build,
-        type=kind.value,
-        is_confidence=True,
-        of=spec.name,
-    )
+def _service(
+    name: str, kind: Kind, read: Callable[[RowResult], Any], *, of: str | None = None
+) -> Output:
+    build = builder(FieldSpec(name, kind=kind))
+    return Output(name=name, read=read, build=build, type=kind.value, of=of)
 
 
-def _detail(name: str, get: Callable[[RowResult], Any], kind: Kind) -> Output:
-    return replace(_service(name, get, kind), of=STATUS)
-
-
-def _service(name: str, get: Callable[[RowResult], Any], kind: Kind) -> Output:
-    def read(result: RowResult | None) -> Any:
-        return None if result is None else get(result)
-
-    build = typed_columns.builder(FieldSpec(name, kind=kind))
-    return Output(name, name, is_field=False, read=read, build=build, type=kind.value)
-
-
-_STATUS = [
+_STATUS = (
     Output(
-        STATUS,
-        STATUS,
-        is_field=False,
-        read=lambda result: "pending" if result is None else result.status,
-        build=typed_columns.choices(STATUSES),
+        name=STATUS,
+        read=lambda result: result.status,
+        pending="pending",
+        build=choices(STATUSES),
         type=Kind.CHOICE.value,
     ),
-    _service("llm_error", lambda result: result.error and str(result.error), Kind.TEXT),
-]
-_DETAILS = [
-    _detail("llm_attempts", lambda result: result.attempts, Kind.INTEGER),
-    _detail("llm_tokens_in", lambda result: result.usage.tokens_in, Kind.INTEGER),
-    _detail("llm_tokens_out", lambda result: result.usage.tokens_out, Kind.INTEGER),
-    _detail("llm_cost", lambda result: result.usage.cost, Kind.FLOAT),
-    _detail("llm_seconds", lambda result: result.seconds, Kind.FLOAT),
-    _detail("llm_raw", lambda result: result.raw, Kind.TEXT),
-]
+    _service("llm_error", Kind.TEXT, lambda result: result.error and str(result.error)),
+)
+_DETAILS = (
+    _service("llm_attempts", Kind.INTEGER, lambda result: result.attempts, of=STATUS),
+    _service("llm_tokens_in", Kind.INTEGER, lambda result: result.usage.tokens_in, of=STATUS),
+    _service("llm_tokens_out", Kind.INTEGER, lambda result: result.usage.tokens_out, of=STATUS),
+    _service("llm_cost", Kind.FLOAT, lambda result: result.usage.cost, of=STATUS),
+    _service("llm_seconds", Kind.FLOAT, lambda result: result.seconds, of=STATUS),
+    _service("llm_raw", Kind.TEXT, lambda result: result.raw, of=STATUS),
+)

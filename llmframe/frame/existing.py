@@ -1,9 +1,9 @@
-"""What llmframe wrote into a frame, as ``attrs["llmframe"]`` tells it: small, JSON, no secrets."""
+"""The columns that earlier calls wrote, as ``attrs["llmframe"]`` records them: small JSON."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from enum import Enum
 from functools import cached_property
 from hashlib import blake2b
@@ -15,13 +15,13 @@ import pandas as pd
 from llmframe.frame.cells import json_value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Hashable, Iterable, Mapping
+    from collections.abc import Container, Hashable, Iterable, Mapping
 
     import numpy.typing as npt
 
     from llmframe.task.value_type import ValueType
 
-    Hashes = npt.NDArray[np.uint64]  # one a row
+    Hashes = npt.NDArray[np.uint64]  # one per row
 
 ATTRS_KEY = "llmframe"
 HALF = 16  # hex digits of each half of a content hash
@@ -34,12 +34,13 @@ class WrittenColumn:
     """A column that an earlier call wrote.
 
     hash: of its content when it was written. task: the hash of the task that it answers.
-    type: what it holds, a ``Kind``'s word or a ``ValueType``; None where attrs do not say.
-    rows: how many it had when it was written, None where attrs do not say.
-    of: the written column that it goes with, as a probability goes with its answer.
+    type: what it holds, a ``Kind``'s value or a ``ValueType``. rows: how many it had when it
+    was written. of: the written column that it belongs to, as a probability to its answer.
+    The last three are None where attrs do not record them.
     """
 
     hash: str
+    _: KW_ONLY
     task: str
     type: ValueType | None = None
     rows: int | None = None
@@ -47,61 +48,56 @@ class WrittenColumn:
 
 
 def written_columns(df: pd.DataFrame) -> dict[str, WrittenColumn]:
-    """Column name -> what attrs tell of it; attrs that are not ours count as none."""
-    note = df.attrs.get(ATTRS_KEY)
-    columns = note.get("columns") if isinstance(note, dict) else None
-    if not isinstance(columns, dict):
-        return {}
-    return {name: _read(told) for name, told in columns.items() if isinstance(told, dict)}
+    """Name -> written column, as attrs record them; {} for attrs that are not ours."""
+    entry = df.attrs.get(ATTRS_KEY)
+    columns = entry.get("columns") if isinstance(entry, dict) else None
+    written = {}
+    for name, one in columns.items() if isinstance(columns, dict) else ():
+        if isinstance(one, dict):  # attrs travel in files that anybody may have edited
+            rows, of = one.get("rows"), one.get("of")
+            written[name] = WrittenColumn(
+                str(one.get("hash")),
+                task=str(one.get("task")),
+                type=one.get("type"),
+                rows=rows if isinstance(rows, int) else None,
+                of=of if isinstance(of, str) else None,
+            )
+    return written
 
 
-def _read(told: Mapping[str, Any]) -> WrittenColumn:
-    rows, of = told.get("rows"), told.get("of")
-    return WrittenColumn(
-        str(told.get("hash")),
-        str(told.get("task")),
-        told.get("type"),
-        rows if isinstance(rows, int) else None,
-        of if isinstance(of, str) else None,
-    )
-
-
-def note(
+def attrs_entry(
     written: Mapping[str, WrittenColumn], *, task: str, info: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What ``attrs["llmframe"]`` tells of a frame.
+    """The value of ``attrs["llmframe"]``.
 
-    written: all its columns that llmframe wrote, by this call or before. info: the rest.
+    written: all columns that llmframe wrote, in this call or before. info: the rest.
     """
-    columns = {name: _entry(one) for name, one in written.items()}
+    columns = {}
+    for name, one in written.items():
+        entry: dict[str, Any] = {"hash": one.hash, "task": one.task}
+        more = {"type": one.type, "rows": one.rows, "of": one.of}
+        columns[name] = entry | {key: value for key, value in more.items() if value is not None}
     return {**json_value(info), "task": task, "columns": columns}
 
 
-def _entry(one: WrittenColumn) -> dict[str, Any]:
-    more = {"type": one.type, "rows": one.rows, "of": one.of}
-    told = {name: value for name, value in more.items() if value is not None}
-    return {"hash": one.hash, "task": one.task, **told}
-
-
 class State(Enum):
-    """What stands in a frame under the name of a column that a call would write.
+    """The column that a frame has under the name of an output.
 
-    TWICE: several columns bear the name. CHANGED: not the cells that an earlier call wrote.
-    MOVED: not as many rows as it wrote, so nothing tells whether a cell was changed.
+    TWICE: several columns have the name. CHANGED: not the cells that an earlier call wrote.
+    MOVED: not as many rows as it wrote, so that a changed cell cannot be ruled out.
     """
 
     ABSENT, FOREIGN, TWICE, UNCHANGED, CHANGED, MOVED = range(6)
 
 
 class ExistingColumns:
-    """What earlier calls wrote into a frame, beside what is there now.
+    """A frame's columns beside the record of those that earlier calls wrote.
 
-    inputs: the columns that are asked about.
+    inputs: the columns that the prompt shows.
     """
 
     def __init__(self, df: pd.DataFrame, inputs: tuple[Hashable, ...]) -> None:
         self.written = written_columns(df)
-        self.rows = len(df)
         self.inputs = inputs
         self._df = df
 
@@ -110,25 +106,29 @@ class ExistingColumns:
         return in_frame(self._df, name)
 
     def state(self, name: str) -> State:
-        """What stands under the name of an output."""
-        column = self.column(name)
-        places = [at for at, found in enumerate(self._df.columns) if found == column]
-        if not places:
+        """The state of the column under an output's name."""
+        column, rows = self.column(name), len(self._df)
+        positions = [at for at, found in enumerate(self._df.columns) if found == column]
+        if not positions:
             return State.ABSENT
         if name not in self.written:
             return State.FOREIGN
-        if len(places) > 1:
+        if len(positions) > 1:
             return State.TWICE
-        told = self.written[name]
-        if told.rows != self.rows:
-            return State.MOVED if self.rows else State.UNCHANGED
-        same = _is_unchanged(self._df.iloc[:, places[0]], lambda: self._labels, told.hash)
-        return State.UNCHANGED if same else State.CHANGED
+        written = self.written[name]
+        if written.rows != rows:
+            return State.MOVED if rows else State.UNCHANGED
+        hashes = _row_hashes(self._df.iloc[:, positions[0]])
+        if _in_order(hashes) == written.hash[:HALF]:
+            return State.UNCHANGED
+        # moved rows: their labels cost more to hash than the cells, so only now
+        sums = (_in_any_order(hashes, self._labels), _in_any_order(hashes, None))
+        return State.UNCHANGED if written.hash[HALF:] in sums else State.CHANGED
 
     def is_of_another_task(self, name: str, task: str) -> bool:
-        """Whether the column is there and answers another task than this."""
-        there = self.column(name) in set(self._df.columns)
-        return there and name in self.written and self.written[name].task != task
+        """Whether the column is in the frame and answers another task than this."""
+        exists = self.column(name) in set(self._df.columns)
+        return exists and name in self.written and self.written[name].task != task
 
     @cached_property
     def _labels(self) -> Hashes:
@@ -142,22 +142,20 @@ def in_frame(df: pd.DataFrame, name: str) -> Hashable:
 
 
 def row_labels(df: pd.DataFrame, inputs: Container[Hashable] = ()) -> Hashes:
-    """Hashes by which a frame's rows are known wherever they are moved: of their index labels.
+    """A hash per row of its index label, the same wherever the row is moved.
 
-    inputs: the columns that are asked about. Where labels repeat, rows are told apart by them
-    too, else two answers could change places unseen.
+    inputs: the columns that the prompt shows. Where labels repeat, the inputs' cells
+    count too; else two answers could change places unnoticed.
     """
+    parts = [pd.Series(df.index.get_level_values(level)) for level in range(df.index.nlevels)]
     labels = np.zeros(len(df), np.uint64)
-    for level in range(df.index.nlevels):
-        labels = _joined(labels, pd.Series(df.index.get_level_values(level)))
-    if not pd.Index(labels).is_unique:  # faster than to ask an index of text
-        for at in [at for at, name in enumerate(df.columns) if name in inputs]:
-            labels = _joined(labels, df.iloc[:, at])
+    for cells in parts:
+        labels = _scattered(labels + _row_hashes(cells))
+    if not pd.Index(labels).is_unique:  # faster than is_unique of a text index
+        for at, name in enumerate(df.columns):
+            if name in inputs:
+                labels = _scattered(labels + _row_hashes(df.iloc[:, at]))
     return labels
-
-
-def _joined(labels: Hashes, cells: pd.Series[Any]) -> Hashes:
-    return _scattered(labels + _row_hashes(cells))
 
 
 def content_hash(cells: pd.Series[Any], labels: Hashes | None) -> str:
@@ -170,17 +168,6 @@ def content_hash(cells: pd.Series[Any], labels: Hashes | None) -> str:
     return _in_order(hashes) + _in_any_order(hashes, labels)
 
 
-def _is_unchanged(cells: pd.Series[Any], labels: Callable[[], Hashes], told: str) -> bool:
-    """Whether the cells are those of this content hash, in their order or with their labels.
-
-    labels: of the rows, asked only where the order has changed.
-    """
-    hashes = _row_hashes(cells)
-    if _in_order(hashes) == told[:HALF]:
-        return True
-    return told[HALF:] in (_in_any_order(hashes, labels()), _in_any_order(hashes, None))
-
-
 def _in_order(hashes: Hashes) -> str:
     return blake2b(hashes.tobytes(), digest_size=HALF // 2).hexdigest()
 
@@ -191,7 +178,7 @@ def _in_any_order(hashes: Hashes, labels: Hashes | None) -> str:
 
 
 def _scattered(hashes: Hashes) -> Hashes:
-    """Each number scattered over all 64 bits, so that sums of them tell sets apart.
+    """Each number scattered over all 64 bits, so that different sets have different sums.
 
     The finalizer of splitmix64 (Steele, Lea, Flood 2014).
     """
@@ -201,34 +188,25 @@ def _scattered(hashes: Hashes) -> Hashes:
 
 
 def _row_hashes(cells: pd.Series[Any]) -> Hashes:
-    if pd.api.types.is_object_dtype(cells.dtype) and not _holds_text(cells):
-        return _of_json(cells)
-    try:
-        return _of_typed(cells)
-    except Exception:  # noqa: BLE001 - a lone surrogate, any type's own code: hashed after paying
-        return _of_json(cells)
+    kind = pd.api.types.infer_dtype(cells, skipna=True) if cells.dtype == object else ""
+    if kind in ("", "string", "empty"):
+        try:
+            parts = []
+            for start in range(0, max(len(cells), 1), SLICE):  # pandas makes objects of texts
+                part = cells.iloc[start : start + SLICE]
+                hashes = pd.util.hash_pandas_object(part, index=False, categorize=False)
+                parts.append(hashes.to_numpy())
+            return np.concatenate(parts)
+        except Exception:  # noqa: BLE001, S110 - a lone surrogate, any dtype's own code
+            pass  # the answers are paid by now: no column may stop them from being returned
+    return _json_hashes(cells)
 
 
-def _of_typed(cells: pd.Series[Any]) -> Hashes:
-    parts = []
-    for start in range(0, max(len(cells), 1), SLICE):  # pandas makes objects of a text's cells
-        part = cells.iloc[start : start + SLICE]
-        hashes = pd.util.hash_pandas_object(part, index=False, categorize=False)
-        parts.append(hashes.to_numpy())
-    return np.concatenate(parts)
-
-
-def _of_json(cells: Iterable[Any]) -> Hashes:
-    lines = np.array([_json_line(cell) for cell in cells], dtype=object)
-    return pd.util.hash_array(lines, categorize=False)
-
-
-def _holds_text(cells: pd.Series[Any]) -> bool:
-    return pd.api.types.infer_dtype(cells, skipna=True) in ("string", "empty")
-
-
-def _json_line(cell: Any) -> str:
-    try:
-        return _encode(cell)  # plain values, as a model answers them, need no walk
-    except (TypeError, ValueError, RecursionError):  # odd keys, or a list that holds itself
-        return _encode(json_value(cell))
+def _json_hashes(cells: Iterable[Any]) -> Hashes:
+    lines = []
+    for cell in cells:
+        try:
+            lines.append(_encode(cell))  # plain values, as a model answers them
+        except (TypeError, ValueError, RecursionError):  # odd keys, or a list that holds itself
+            lines.append(_encode(json_value(cell)))
+    return pd.util.hash_array(np.array(lines, dtype=object), categorize=False)

@@ -1,6 +1,6 @@
-"""A frame's rows as texts to send: every mistake of the caller is found here, unpaid.
+"""A frame's rows as texts to send. Every mistake of the caller is found here, before any cost.
 
-Nothing is rendered while planning; texts are made by position, a slice at a time.
+Planning renders nothing; texts are made by position, a slice at a time.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from llmframe.frame.cells import (
     json_value,
 )
 from llmframe.frame.column_lookup import ColumnLookup
-from llmframe.frame.template import Template, parse_template
+from llmframe.frame.template import parse_template
+from llmframe.task.text import refuse_duplicates
 from llmframe.text import clean_text
 
 if TYPE_CHECKING:
@@ -30,18 +31,20 @@ if TYPE_CHECKING:
 Data = TypeVar("Data", pd.DataFrame, "pd.Series[Any]")
 
 SLICE = 512  # rows rendered at once when texts are read one by one
+_COPIES_ON_WRITE = int(pd.__version__.partition(".")[0]) >= 3
 
 
 class RowPlan:
-    """The rows of a frame, ready to be asked by position.
+    """The rows of a frame, by position.
 
     n: rows. columns: the input's columns, in the order named. id: the id column or None.
-    Texts are rendered when they are read; the frame's later changes are not seen.
+    Texts are rendered when they are read, from the frame as it was when the plan was made.
     """
 
     def __init__(
         self,
         df: pd.DataFrame,
+        *,
         columns: tuple[Hashable, ...],
         render: Render,
         lookup: ColumnLookup,
@@ -57,7 +60,7 @@ class RowPlan:
 
     @property
     def reserved(self) -> tuple[Hashable, ...]:
-        """Columns that no output may be named like: the input's and the id's."""
+        """Columns whose names no output may have: the input's and the id's."""
         return self.columns if self.id is None else (*self.columns, self.id)
 
     def texts(self, start: int, stop: int) -> list[str | None]:
@@ -91,7 +94,7 @@ class RowPlan:
         return [_plain_id(cell) for cell in column_cells(self._id_source.iloc[start:stop])]
 
     def check_unique_ids(self) -> None:
-        """Raise PlanError unless every row has an id of its own, compared as text."""
+        """Raise PlanError unless every row has its own id, compared as text."""
         ids = self.ids(0, self.n)
         if ids is None:
             raise PlanError("no id column was named; give id=<the column that holds the ids>")
@@ -123,50 +126,18 @@ def plan_rows(
     if not isinstance(df, pd.DataFrame):
         raise PlanError(f"a pandas DataFrame is needed, this is a {type(df).__name__}")
     lookup = ColumnLookup(df)
-    columns, render = _read_input(lookup, input)
-    id_column = None if id is None else lookup.resolve(id, what="id")
-    plan = RowPlan(df, columns, render, lookup, id_column)
+    if isinstance(input, list):
+        columns, render = _read_list(lookup, input)
+    # a column may have braces in its name: an exact name wins over a template
+    elif isinstance(input, str) and ("{" in input or "}" in input) and not lookup.has(input):
+        columns, render = _read_template(lookup, input)
+    else:
+        columns, render = (lookup.resolve(input, option="input"),), _render_cell
+    id_column = None if id is None else lookup.resolve(id, option="id")
+    plan = RowPlan(df, columns=columns, render=render, lookup=lookup, id=id_column)
     for column in plan.reserved:
         lookup.check_cells(column)
     return plan
-
-
-def _read_input(lookup: ColumnLookup, given: object) -> tuple[tuple[Hashable, ...], Render]:
-    """The columns that an input names and how to render their cells."""
-    if isinstance(given, list):
-        return _read_list(lookup, given)
-    if not lookup.has(given) and isinstance(given, str) and ("{" in given or "}" in given):
-        return _read_template(lookup, parse_template(given))
-    return (lookup.resolve(given, what="input"),), lambda cells: cell_text(cells[0])
-
-
-def _read_template(lookup: ColumnLookup, template: Template) -> tuple[tuple[Hashable, ...], Render]:
-    if not template.names:
-        raise PlanError("input: the template names no column; write {name} where a cell goes")
-    named = [lookup.resolve_text(name) for name in template.names]
-    columns = tuple(dict.fromkeys(named))
-    places = [columns.index(column) for column in named]
-
-    def render(cells: tuple[Any, ...]) -> str:
-        texts = [cell_text(cell) for cell in cells]
-        return template.fill(tuple(texts[place] for place in places))
-
-    return columns, render
-
-
-def _read_list(lookup: ColumnLookup, given: list[object]) -> tuple[tuple[Hashable, ...], Render]:
-    if not given:
-        raise PlanError("input: the list of columns is empty; name at least one column")
-    columns = tuple(lookup.resolve(name, what="input") for name in given)
-    names = [lookup.text_name(column) for column in columns]
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise PlanError(f"input: {twice[0]!r} is in the list more than once; name it once")
-
-    def render(cells: tuple[Any, ...]) -> str:
-        return json_text(dict(zip(names, map(json_value, cells), strict=True)))
-
-    return columns, render
 
 
 def snapshot(data: Data) -> Data:
@@ -178,6 +149,38 @@ def snapshot(data: Data) -> Data:
     return data.copy(deep=not _COPIES_ON_WRITE)
 
 
+def _render_cell(cells: tuple[Any, ...]) -> str:
+    return cell_text(cells[0])
+
+
+def _read_template(lookup: ColumnLookup, text: str) -> tuple[tuple[Hashable, ...], Render]:
+    template = parse_template(text)
+    if not template.names:
+        raise PlanError("input: the template names no column; write {name} where a cell goes")
+    named = [lookup.resolve_text(name) for name in template.names]
+    columns = tuple(dict.fromkeys(named))  # a template may name a column twice
+    positions = [columns.index(column) for column in named]
+
+    def render(cells: tuple[Any, ...]) -> str:
+        texts = [cell_text(cell) for cell in cells]
+        return template.fill(tuple(texts[position] for position in positions))
+
+    return columns, render
+
+
+def _read_list(lookup: ColumnLookup, given: list[object]) -> tuple[tuple[Hashable, ...], Render]:
+    if not given:
+        raise PlanError("input: the list of columns is empty; name at least one column")
+    columns = tuple(lookup.resolve(name, option="input") for name in given)
+    names = [lookup.text_name(column) for column in columns]
+    refuse_duplicates(names, "input: {names} is in the list more than once; name it once")
+
+    def render(cells: tuple[Any, ...]) -> str:
+        return json_text(dict(zip(names, map(json_value, cells), strict=True)))
+
+    return columns, render
+
+
 def _plain_id(cell: Any) -> object:
     if is_missing(cell):
         return None
@@ -187,6 +190,3 @@ def _plain_id(cell: Any) -> object:
     if isinstance(plain, int) and not isinstance(plain, bool):
         return plain
     return clean_text(cell_text(cell))
-
-
-_COPIES_ON_WRITE = int(pd.__version__.partition(".")[0]) >= 3

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from llmframe.frame.cells import cell_text
+from llmframe.task.choices import INT64_MAX, INT64_MIN
 from llmframe.task.fields import FieldSpec, Kind
 from llmframe.text import clean_text
 
@@ -25,7 +26,7 @@ DATE_DTYPE = "datetime64[us]"  # holds the years 1 to 9999, on every pandas
 
 
 def builder(spec: FieldSpec) -> Build:
-    """What turns a field's values (None where a row has none) into its column.
+    """The function that builds a field's column from its values (None where a row has none).
 
     Closed choices become an unordered categorical in their order, INTEGER ``Int64``,
     FLOAT ``Float64``, BOOLEAN ``boolean``, TEXT pandas' own text type, DATE
@@ -52,24 +53,39 @@ def choices(labels: Sequence[str] | Sequence[int]) -> Build:
 
 def integers(values: Sequence[Any]) -> Array:
     """``Int64``; missing where a value is not a whole number of 64 bits."""
-    return pd.array([_integer(value) for value in values], dtype="Int64")
+    cells: list[int | None] = []
+    for value in values:
+        whole = int(value) if isinstance(value, float) and value.is_integer() else value
+        fits = isinstance(whole, int) and INT64_MIN <= whole <= INT64_MAX
+        cells.append(int(whole) if fits else None)
+    return pd.array(cells, dtype="Int64")
 
 
 def floats(values: Sequence[Any]) -> Array:
     """``Float64``; missing where a value is not a number."""
-    return pd.array([_float(value) for value in values], dtype="Float64")
+    cells: list[float | None] = []
+    for value in values:
+        try:
+            cells.append(float(value) if isinstance(value, (int, float)) else None)
+        except OverflowError:  # an int beyond any float
+            cells.append(None)
+    return pd.array(cells, dtype="Float64")
 
 
 def booleans(values: Sequence[Any]) -> Array:
     """``boolean``; missing where a value is not a truth value."""
-    return pd.array(
-        [value if isinstance(value, bool) else None for value in values], dtype="boolean"
-    )
+    cells = [value if isinstance(value, bool) else None for value in values]
+    return pd.array(cells, dtype="boolean")
 
 
 def texts(values: Sequence[Any]) -> Array:
     """Pandas' own text type: ``str`` on pandas 3, ``object`` before it or where it is set off."""
-    cells = [None if value is None else _text(value) for value in values]
+    cells = [
+        value  # the common case, without a call per cell
+        if value is None or (type(value) is str and value.isascii())
+        else clean_text(cell_text(value))
+        for value in values
+    ]
     dtype = pd.Series(["text"]).dtype
     return cast("Array", pd.Series(cells, dtype=dtype).array)
 
@@ -83,31 +99,8 @@ def objects(values: Sequence[Any]) -> Array:
     """Lists and dicts, each cell its own copy: equal rows share an answer, not its list."""
     cells = np.empty(len(values), dtype=object)
     for position, value in enumerate(values):
-        cells[position] = _own(value)
+        cells[position] = _copied(value)
     return cells
-
-
-def _text(value: Any) -> str:
-    if type(value) is str and value.isascii():
-        return value
-    return clean_text(cell_text(value))
-
-
-def _integer(value: Any) -> int | None:
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, int) and -(2**63) <= value < 2**63:
-        return int(value)
-    return None
-
-
-def _float(value: Any) -> float | None:
-    if not isinstance(value, (int, float)):
-        return None
-    try:
-        return float(value)
-    except OverflowError:
-        return None
 
 
 def _date(value: Any) -> datetime | np.datetime64 | None:
@@ -121,16 +114,17 @@ def _date(value: Any) -> datetime | np.datetime64 | None:
     if offset is None:
         return moment
     naive = moment.replace(tzinfo=None)
-    return np.datetime64(naive, "us") - np.timedelta64(offset)  # datetime's own range may end here
+    # in NumPy, because the moment in UTC may lie beyond the years that datetime holds
+    return np.datetime64(naive, "us") - np.timedelta64(offset)
 
 
-def _own(value: Any) -> Any:
+def _copied(value: Any) -> Any:
     if isinstance(value, str):
         return clean_text(value)
     if isinstance(value, list):
-        return [_own(item) for item in value]
+        return [_copied(item) for item in value]
     if isinstance(value, dict):
-        return {clean_text(name): _own(item) for name, item in value.items()}
+        return {clean_text(name): _copied(item) for name, item in value.items()}
     return value
 
 

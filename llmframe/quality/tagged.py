@@ -46,7 +46,7 @@ def read_tagged(df: pd.DataFrame, prefix: str = "") -> Tagged:
         raise PlanError(_untagged(lookup, df, prefix))
     written = written_columns(df)
     there = [name for name in {**written, **dict.fromkeys(own)} if lookup.has(name)]
-    columns = {name: lookup.resolve(name, what="column") for name in there}
+    columns = {name: lookup.resolve(name, option="column") for name in there}
     task = written[own[0]].task if own[0] in written else None
     # a frame may hold columns of several calls; the fields are those of the call with this status
     answers = [name for name, one in written.items() if one.task == task and name not in own]

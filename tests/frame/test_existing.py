@@ -10,7 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from llmframe.frame.existing import WrittenColumn, content_hash, note, row_labels, written_columns
+from llmframe.frame.existing import (
+    WrittenColumn,
+    attrs_entry,
+    content_hash,
+    row_labels,
+    written_columns,
+)
 
 CELLS = {
     "text": pd.Series(["a", None, "\u00e9"]),
@@ -92,16 +98,18 @@ def test_levels_are_not_exchangeable():
 
 def test_a_note_is_read_as_it_was_written():
     written = {
-        "intent": WrittenColumn("0" * 32, "task", "choice", 3),
-        "intent_confidence": WrittenColumn("1" * 32, "task", "float", 3, "intent"),
-        "bare": WrittenColumn("2" * 32, "task"),
+        "intent": WrittenColumn("0" * 32, task="task", type="choice", rows=3),
+        "intent_confidence": WrittenColumn(
+            "1" * 32, task="task", type="float", rows=3, of="intent"
+        ),
+        "bare": WrittenColumn("2" * 32, task="task"),
     }
     frame = pd.DataFrame()
-    frame.attrs["llmframe"] = note(written, task="task", info={})
+    frame.attrs["llmframe"] = attrs_entry(written, task="task", info={})
     assert written_columns(frame) == written
 
 
 def test_a_note_that_somebody_wrote_by_hand_tells_what_it_can():
     frame = pd.DataFrame()
     frame.attrs["llmframe"] = {"columns": {"i": {"hash": "h", "rows": "3", "of": 4}, "j": 3}}
-    assert written_columns(frame) == {"i": WrittenColumn("h", "None")}
+    assert written_columns(frame) == {"i": WrittenColumn("h", task="None")}

@@ -6,6 +6,7 @@ from datetime import date
 from typing import Literal
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from pydantic import BaseModel
 
@@ -115,3 +116,11 @@ def tagged(answers=(FULL, BARE, None), *, fields=None, index=None, texts=None, p
     for position in pending:
         results[position] = None
     return add_columns(df, plan, results, info=INFO)
+
+
+def written(df, tmp_path, **options):
+    return df.llm.to_parquet(tmp_path / "out.parquet", **options)
+
+
+def schema_of(path):
+    return pq.read_schema(path).remove_metadata()

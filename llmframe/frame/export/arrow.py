@@ -20,18 +20,19 @@ if TYPE_CHECKING:
 
     Cells = pd.Series[Any]
 
-# What Arrow infers from Python objects without a loss, by pandas' word for them.
-_SURE = frozenset(
+# What Arrow infers from Python objects without a loss, by infer_dtype's words.
+_LOSSLESS = frozenset(
     {"boolean", "integer", "floating", "mixed-integer-float", "decimal", "bytes", "date"}
     | {"datetime", "datetime64", "time", "timedelta", "timedelta64"}
 )
+_LISTS = (list, tuple, np.ndarray)
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column on its way into a file.
 
-    array: Arrow's. dtype: what pandas is told to read it as. turned: cells of several kinds
+    array: Arrow's. dtype: the one that pandas shall read it as. turned: cells of several kinds
     have become text, so that the file does not give back what the frame held.
     """
 
@@ -57,38 +58,44 @@ class Columns:
             "json": self.pa.large_string,
         }
 
-    def arrow_type(self, shape: ValueType) -> Any:
-        """The Arrow type of a shape."""
-        if isinstance(shape, list):
-            return self.pa.list_(self.arrow_type(shape[0]))
-        if isinstance(shape, dict):
-            return self.pa.struct([(name, self.arrow_type(part)) for name, part in shape.items()])
-        return self._leaves[shape]()
+    def arrow_type(self, value_type: ValueType) -> Any:
+        """The Arrow type of a value type."""
+        if isinstance(value_type, list):
+            return self.pa.list_(self.arrow_type(value_type[0]))
+        if isinstance(value_type, dict):
+            parts = [(name, self.arrow_type(part)) for name, part in value_type.items()]
+            return self.pa.struct(parts)
+        return self._leaves[value_type]()
 
-    def column(self, cells: Cells, told: object = None) -> Column:
+    def column(self, cells: Cells, recorded: Any = None) -> Column:
         """A column's cells.
 
-        told: what attrs tell of their type. It decides for cells that are Python objects, as
-        far as they are of that shape; every other dtype of pandas says itself what it holds.
+        recorded: their value type as attrs record it. It decides for Python objects, as far as
+        they conform to it; every other dtype of pandas tells by itself what it holds.
         """
         if isinstance(cells.dtype, pd.CategoricalDtype):
             return self._category(cells)
         if not pd.api.types.is_object_dtype(cells.dtype):
             return self._typed(cells)
-        shape = _shape(told)
-        if shape is not None:
+        if is_value_type(recorded):
             try:
-                plain = [conform(cell, shape) for cell in cells.tolist()]
-                return Column(self.pa.array(plain, self.arrow_type(shape)), cells.dtype)
-            except Mismatch:  # the person has put something else there
+                plain = [conform(cell, recorded) for cell in cells.tolist()]
+                return Column(self.pa.array(plain, self.arrow_type(recorded)), cells.dtype)
+            except Mismatch:  # the user has put something else there
                 pass
         return self._objects(cells)
 
     def _typed(self, cells: Cells) -> Column:
         try:
-            return Column(self.pa.array(cells, from_pandas=True), _known(cells.dtype))
-        except self._refusals:  # complex numbers, sparse cells and their like
+            array = self.pa.array(cells, from_pandas=True)
+        except self._refusals:  # complex numbers, sparse cells and the like
             return self._objects(cells.astype(object))
+        try:
+            # a dtype that pandas does not find by its name again would make the file unreadable
+            known = pd.api.types.pandas_dtype(str(cells.dtype)) is not None
+        except (TypeError, ValueError, NotImplementedError):
+            return Column(array, np.dtype(object))
+        return Column(array, cells.dtype if known else None)
 
     def _category(self, cells: Cells) -> Column:
         """Text stays a category. Numbers do not in parquet, and become a column of numbers."""
@@ -110,63 +117,38 @@ class Columns:
         return Column(array, dtype)
 
     def _objects(self, cells: Cells) -> Column:
-        """Cells that are Python objects: typed where they are of one kind, else text."""
+        """Python objects: typed where they are of one kind, else as text."""
         kind = pd.api.types.infer_dtype(cells, skipna=True)
-        held = [None if is_missing(cell) else cell for cell in cells.tolist()]
-        array = self._inferred(held) if _is_sure(kind, held) or _are_lists(held) else None
-        if array is not None:
-            return Column(array, np.dtype(object))
-        texts = [None if cell is None else clean_text(cell_text(cell)) for cell in held]
+        optional = [None if is_missing(cell) else cell for cell in cells.tolist()]
+        held = [cell for cell in optional if cell is not None]
+        # of moments in several zones Arrow would make one zone's
+        zones = {str(getattr(cell, "tzinfo", None)) for cell in held}
+        if (kind in _LOSSLESS and len(zones) <= 1) or _are_plain_lists(held):
+            # lists whose parts nobody has seen become lists of text
+            empty = bool(held) and all(isinstance(c, _LISTS) and len(c) == 0 for c in held)
+            guess = self.pa.list_(self.pa.large_string()) if empty else None
+            try:
+                return Column(self.pa.array(optional, guess), np.dtype(object))
+            except self._refusals:
+                pass
+        texts = [None if cell is None else clean_text(cell_text(cell)) for cell in optional]
         array = self.pa.array(texts, self.pa.large_string())
         return Column(array, np.dtype(object), turned=kind not in ("string", "empty"))
 
-    def _inferred(self, cells: list[Any]) -> Any:
-        """As Arrow infers it, None where it will not."""
-        lists = self.pa.list_(self.pa.large_string()) if _are_empty_lists(cells) else None
-        try:
-            return self.pa.array(cells, lists)
-        except self._refusals:
-            return None
 
+def _are_plain_lists(held: list[Any]) -> bool:
+    """Whether they are lists of plain values of one kind.
 
-def _shape(told: Any) -> ValueType | None:
-    return told if is_value_type(told) else None
-
-
-def _known(dtype: Any) -> Any:
-    """The dtype, where pandas knows it by its name again: else it could not read the file."""
-    try:
-        return dtype if pd.api.types.pandas_dtype(str(dtype)) is not None else None
-    except (TypeError, ValueError, NotImplementedError):
-        return np.dtype(object)
-
-
-def _is_sure(kind: str, cells: list[Any]) -> bool:
-    """Whether Arrow infers these without a loss; times of several zones become one zone's."""
-    zones = {str(getattr(cell, "tzinfo", None)) for cell in cells if cell is not None}
-    return kind in _SURE and len(zones) <= 1
-
-
-def _are_lists(cells: list[Any]) -> bool:
-    """Whether they are lists of plain values of one kind, the missing ones aside.
-
-    Of dicts Arrow would make one type, with each other's keys; of numbers and texts none.
+    From dicts Arrow would make one type with the keys of all; from numbers and texts none.
     """
-    lists = [cell for cell in cells if cell is not None]
-    if not lists or not all(isinstance(cell, _LISTS) for cell in lists):
+    if not held or not all(isinstance(cell, _LISTS) for cell in held):
         return False
-    kinds = _kinds_within(lists)
+    kinds = _kinds_within(held)
     return kinds <= {int, float} or (len(kinds) == 1 and not kinds & {dict, set, frozenset})
 
 
-def _are_empty_lists(cells: list[Any]) -> bool:
-    """Lists whose parts nobody has seen: they are taken for lists of text."""
-    held = [cell for cell in cells if cell is not None]
-    return bool(held) and all(isinstance(cell, _LISTS) and len(cell) == 0 for cell in held)
-
-
 def _kinds_within(cells: Any) -> set[type]:
-    """The types of what stands in lists, however deep."""
+    """The types of the values in lists, at any depth."""
     kinds: set[type] = set()
     for cell in cells:
         if isinstance(cell, _LISTS):
@@ -174,6 +156,3 @@ def _kinds_within(cells: Any) -> set[type]:
         elif cell is not None:
             kinds.add(type(cell))
     return kinds
-
-
-_LISTS = (list, tuple, np.ndarray)

@@ -1,4 +1,4 @@
-"""Cells brought into the shape that their field has; those of another shape are found out."""
+"""Bring cells into the form that their value type asks for, or find out that they differ."""
 
 from __future__ import annotations
 
@@ -19,40 +19,38 @@ if TYPE_CHECKING:
 
 
 class Mismatch(Exception):  # noqa: N818 - no error: another way is taken
-    """A cell is not of its field's shape."""
+    """A cell is not of its field's value type."""
 
 
-def conform(cell: Any, shape: ValueType) -> Any:
+def conform(cell: Any, value_type: ValueType) -> Any:
     """The cell as plain lists, dicts, numbers and whole texts; None where it is missing.
 
-    Raises Mismatch where that would lose anything: a further key, a number in the place of a text.
+    Raises Mismatch where that would lose anything: another key, a number in a text's place.
     """
     if is_missing(cell):
         return None
-    if isinstance(shape, list):
-        return [conform(part, shape[0]) for part in _parts(cell)]
-    if isinstance(shape, dict):
-        if not isinstance(cell, Mapping) or not cell.keys() <= shape.keys():
+    if isinstance(value_type, list):
+        if isinstance(cell, np.ndarray) and cell.ndim == 1:  # parquet's lists, read by pandas
+            cell = cell.tolist()
+        if not isinstance(cell, list | tuple):
             raise Mismatch
-        return {name: conform(cell.get(name), inner) for name, inner in shape.items()}
-    return _LEAVES[shape](cell)
+        return [conform(part, value_type[0]) for part in cell]
+    if isinstance(value_type, dict):
+        if not isinstance(cell, Mapping) or not cell.keys() <= value_type.keys():
+            raise Mismatch
+        return {name: conform(cell.get(name), inner) for name, inner in value_type.items()}
+    return _LEAVES[value_type](cell)
 
 
-def is_value_type(told: object) -> bool:
-    """Whether it is a shape: what stands in a frame's attrs may be anybody's."""
-    if isinstance(told, list):
-        return len(told) == 1 and is_value_type(told[0])
-    if isinstance(told, dict):
-        return bool(told) and all(isinstance(n, str) and is_value_type(s) for n, s in told.items())
-    return isinstance(told, str) and told in _LEAVES
-
-
-def _parts(cell: Any) -> Any:
-    if isinstance(cell, list | tuple):
-        return cell
-    if isinstance(cell, np.ndarray) and cell.ndim == 1:  # as parquet gives lists back
-        return cell.tolist()
-    raise Mismatch
+def is_value_type(value: object) -> bool:
+    """Whether it is a value type: anybody may have written a frame's attrs."""
+    if isinstance(value, list):
+        return len(value) == 1 and is_value_type(value[0])
+    if isinstance(value, dict):
+        return bool(value) and all(
+            isinstance(name, str) and is_value_type(part) for name, part in value.items()
+        )
+    return isinstance(value, str) and value in _LEAVES
 
 
 def _text(cell: Any) -> str:
@@ -62,7 +60,7 @@ def _text(cell: Any) -> str:
 
 
 def _json(cell: Any) -> str:
-    """As JSON text; a text is that already, as another program reads it from the file."""
+    # a text is JSON already, when the file was read by a program other than ours
     return _text(cell) if isinstance(cell, str) else clean_text(json_text(json_value(cell)))
 
 

@@ -150,8 +150,7 @@ def _shown(sample: list[Any]) -> Iterator[str]:
 
 def _reader(cells: Cells) -> Callable[[Any], Any]:
     """What turns a column's cells into values that Excel knows."""
-    naive = pd.api.types.is_datetime64_dtype(cells.dtype)
-    return _day if naive and is_day(cells) else _value
+    return _day if is_day(cells) else _value
 
 
 def _day(cell: Any) -> Any:

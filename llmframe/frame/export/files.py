@@ -10,11 +10,15 @@ import pandas as pd
 from llmframe.errors import IncompleteWarning, PlanError, warn
 from llmframe.frame.columns import STATUSES
 from llmframe.frame.export.excel import check_sheet_name, write_excel
-from llmframe.frame.export.lines import write_jsonl
 from llmframe.frame.export.parquet import arrow_table
-from llmframe.frame.export.separated import write_csv
-from llmframe.frame.export.stream import TextFile, check_encoding, check_packing
 from llmframe.frame.export.target import needed, target_path
+from llmframe.frame.export.text import (
+    TextFile,
+    check_encoding,
+    check_packing,
+    write_csv,
+    write_jsonl,
+)
 from llmframe.options.rules import is_int
 from llmframe.system.atomic import replacing
 
@@ -43,7 +47,7 @@ def to_parquet(
         raise PlanError(f"row_group_size={row_group_size!r} is not valid; it takes rows, from 1")
     target = target_path(path)
     table = arrow_table(df, index=index)
-    _tell_pending(df, target)
+    _warn_of_pending(df, target)
     with replacing(target) as handle:
         parquet.write_table(
             table,
@@ -69,12 +73,12 @@ def to_csv(
     for name in ("sep", "decimal"):
         if not isinstance(options[name], str) or len(options[name]) != 1:
             raise PlanError(f"{name}={options[name]!r} is not valid; it takes one character")
-    looks = options["float_format"]
-    if not (looks is None or isinstance(looks, str) or callable(looks)):
-        raise PlanError(f'float_format={looks!r} is not valid; it takes text such as "%.2f"')
+    form = options["float_format"]
+    if not (form is None or isinstance(form, str) or callable(form)):
+        raise PlanError(f'float_format={form!r} is not valid; it takes text such as "%.2f"')
     target = target_path(path)
     check_packing(target)
-    _tell_pending(df, target)
+    _warn_of_pending(df, target)
     with replacing(target) as handle:
         file = TextFile(handle, target, encoding)
         write_csv(df, file, excel_safe=excel_safe, index=index, options=options)
@@ -86,7 +90,7 @@ def to_jsonl(df: pd.DataFrame, path: StrPath, *, index: bool | None) -> Path:
     """See LLMAccessor.to_jsonl."""
     target = target_path(path)
     check_packing(target)
-    _tell_pending(df, target)
+    _warn_of_pending(df, target)
     with replacing(target) as handle:
         file = TextFile(handle, target, "utf-8")
         write_jsonl(df, file, index=index)
@@ -99,7 +103,7 @@ def to_excel(df: pd.DataFrame, path: StrPath, *, sheet_name: str, index: bool | 
     needed("to_excel", "openpyxl", "openpyxl>=3.1")
     check_sheet_name(sheet_name)
     target = target_path(path, suffix=".xlsx")
-    _tell_pending(df, target)
+    _warn_of_pending(df, target)
     with replacing(target) as handle:
         write_excel(df, handle, sheet_name=sheet_name, index=index)
     return target
@@ -120,8 +124,8 @@ def _check_compression(name: str | None, level: int | None) -> None:
         raise PlanError(f"compression_level={level!r} is not valid; {name} has {least} to {most}")
 
 
-def _tell_pending(df: pd.DataFrame, target: Path) -> None:
-    """Before anything is written: whoever makes the warning an error gets no half table."""
+def _warn_of_pending(df: pd.DataFrame, target: Path) -> None:
+    """Warn of pending rows, before anything is written: as an error it leaves no half table."""
     rows = np.zeros(len(df), dtype=bool)
     for at, dtype in enumerate(df.dtypes):
         if isinstance(dtype, pd.CategoricalDtype) and tuple(dtype.categories) == STATUSES:

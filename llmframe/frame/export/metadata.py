@@ -1,4 +1,4 @@
-"""What made a file, as the file itself tells it: small JSON, never a key, never a row's text."""
+"""What made a file, as the file itself records it: small JSON, never a key or a row's text."""
 
 from __future__ import annotations
 
@@ -22,57 +22,47 @@ if TYPE_CHECKING:
 
 METADATA_KEY = b"llmframe"
 
-_TOLD = {
+_RECORDED = {
     "model": str,
     "endpoint": str,
     "counts": dict,
     "tokens_in": int,
     "tokens_out": int,
     "cost": int | float,
+    "task": str,
 }
 
 
 def describe(df: pd.DataFrame) -> dict[str, Any]:
-    """What is written into a file about the frame.
+    """The metadata of a frame's file.
 
     Always ``llmframe`` (the version), ``created`` (UTC), ``rows`` and ``columns``: what
     llmframe wrote, by name, with ``task``, ``type`` and a closed choice's ``categories``. As
     far as the frame knows it, of its latest call: ``task``, ``model``, ``endpoint`` (host),
     ``checkpoint`` (the file's name), ``counts``, ``tokens_in``, ``tokens_out``, ``cost``.
     """
-    note = df.attrs.get(ATTRS_KEY)
-    note = note if isinstance(note, dict) else {}
-    told = {name: note[name] for name, kind in _TOLD.items() if isinstance(note.get(name), kind)}
-    if isinstance(note.get("task"), str):
-        told["task"] = note["task"]
-    if isinstance(note.get("checkpoint"), str):
-        told["checkpoint"] = _file_name(note["checkpoint"])
+    entry = df.attrs.get(ATTRS_KEY)
+    entry = entry if isinstance(entry, dict) else {}  # attrs may be anybody's
+    call = {key: entry[key] for key, kind in _RECORDED.items() if isinstance(entry.get(key), kind)}
+    path = entry.get("checkpoint")
+    if isinstance(path, str):  # the file's name: a reader has no use for the folders before it
+        call["checkpoint"] = (PureWindowsPath if "\\" in path else PurePath)(path).name
+    lookup, dtypes, columns = ColumnLookup(df), df.dtypes.tolist(), {}
+    positions = {lookup.text_name(column): at for at, column in enumerate(df.columns)}
+    for name, written in written_columns(df).items():
+        if name in positions:
+            dtype = dtypes[positions[name]]
+            one: dict[str, Any] = {"task": written.task, "type": written.type}
+            if written.type == Kind.CHOICE and isinstance(dtype, pd.CategoricalDtype):
+                one |= {"categories": dtype.categories.tolist(), "ordered": bool(dtype.ordered)}
+            columns[name] = one
     return {
         "llmframe": __version__,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "rows": len(df),
-        **told,
-        "columns": _columns(df),
+        **call,
+        "columns": columns,
     }
-
-
-def _file_name(path: str) -> str:
-    """Its last part: the folders before it are nobody's business."""
-    return PureWindowsPath(path).name if "\\" in path else PurePath(path).name
-
-
-def _columns(df: pd.DataFrame) -> dict[str, Any]:
-    lookup, dtypes, columns = ColumnLookup(df), df.dtypes.tolist(), {}
-    places = {lookup.text_name(column): at for at, column in enumerate(df.columns)}
-    for name, written in written_columns(df).items():
-        if name not in places:
-            continue
-        entry: dict[str, Any] = {"task": written.task, "type": written.type}
-        dtype = dtypes[places[name]]
-        if written.type == Kind.CHOICE and isinstance(dtype, pd.CategoricalDtype):
-            entry |= {"categories": dtype.categories.tolist(), "ordered": bool(dtype.ordered)}
-        columns[name] = entry
-    return columns
 
 
 def encode(about: dict[str, Any]) -> str:
@@ -90,7 +80,7 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
         about = None
     if not isinstance(about, dict):
         raise PlanError(
-            f"{file} tells nothing of llmframe: it was not written by df.llm.to_parquet or "
+            f"{file} has no metadata of llmframe: it was not written by df.llm.to_parquet or "
             "df.llm.to_excel, or another program has rewritten it"
         )
     return about

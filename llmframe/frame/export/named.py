@@ -1,4 +1,4 @@
-"""A frame's columns for files that know no types: plain names, plain cells."""
+"""A frame's columns for files without types: plain names, plain cells."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from llmframe.errors import PlanError
 from llmframe.text import clean_text
 
 if TYPE_CHECKING:
@@ -23,22 +22,25 @@ def named_columns(df: pd.DataFrame, *, index: bool | None) -> list[tuple[str, Ce
     """
     names = [_flat(name) for name in df.columns]
     columns = [(name, df.iloc[:, at].reset_index(drop=True)) for at, name in enumerate(names)]
-    keep = index if index is not None else not _is_count(df.index)
-    return [*_levels(df.index, names), *columns] if keep else columns
-
-
-def refuse_twice(names: list[str], what: str) -> None:
-    """PlanError where two columns have one name."""
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise PlanError(
-            f"several columns are named {', '.join(map(repr, twice))}, and {what}; rename them, or "
-            "the index, or leave it out with index=False"
-        )
+    if index is None:
+        plain = df.index.nlevels == 1 and df.index.name is None
+        plain = plain and pd.api.types.is_integer_dtype(df.index.dtype)
+        index = not (plain and df.index.equals(pd.RangeIndex(len(df))))
+    if not index:
+        return columns
+    levels = []
+    for level, name in enumerate(df.index.names):  # named as reset_index names them
+        alone = df.index.nlevels == 1 and "index" not in names
+        unnamed = "index" if alone else f"level_{level}"
+        cells = pd.Series(df.index.get_level_values(level).array)
+        levels.append((unnamed if name is None else _flat(name), cells))
+    return [*levels, *columns]
 
 
 def is_day(cells: Cells) -> bool:
-    """Whether a column of moments without a zone holds whole days only."""
+    """Whether a column holds moments without a zone, all of them whole days."""
+    if not pd.api.types.is_datetime64_dtype(cells.dtype):
+        return False
     moments = cells.dropna()
     return bool((moments == moments.dt.normalize()).all())
 
@@ -46,21 +48,3 @@ def is_day(cells: Cells) -> bool:
 def _flat(name: Hashable) -> str:
     parts = [name] if not isinstance(name, tuple) else [part for part in name if part != ""]
     return clean_text(".".join(map(str, parts)))
-
-
-def _levels(index: pd.Index[Any], taken: list[str]) -> list[tuple[str, Cells]]:
-    """The index' levels as columns, named as reset_index names them."""
-    alone = index.nlevels == 1 and "index" not in taken
-    return [
-        (
-            _flat(name) if name is not None else "index" if alone else f"level_{level}",
-            pd.Series(index.get_level_values(level).array),
-        )
-        for level, name in enumerate(index.names)
-    ]
-
-
-def _is_count(index: pd.Index[Any]) -> bool:
-    if index.nlevels > 1 or index.name is not None:
-        return False
-    return pd.api.types.is_integer_dtype(index.dtype) and index.equals(pd.RangeIndex(len(index)))

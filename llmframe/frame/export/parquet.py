@@ -1,4 +1,4 @@
-"""Frames to parquet and back: Arrow's types from the fields, pandas' own notes, and ours."""
+"""Frames to parquet: Arrow's types from the fields, pandas' own notes, and our metadata."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from llmframe.errors import PlanError, warn
+from llmframe.errors import warn
 from llmframe.frame.column_lookup import ColumnLookup
 from llmframe.frame.existing import written_columns
 from llmframe.frame.export.arrow import Column, Columns
 from llmframe.frame.export.metadata import METADATA_KEY, describe, encode
+from llmframe.task.text import quoted, refuse_duplicates
 from llmframe.text import clean_text
 
 if TYPE_CHECKING:
@@ -19,32 +20,38 @@ if TYPE_CHECKING:
 
 _PANDAS, _ATTRS = b"pandas", b"PANDAS_ATTRS"
 _UNNAMED = "__index_level_"
-_LITERAL = ("string", "integer", "empty")  # labels that pandas reads back from their text
+_LITERAL = ("integer", "empty")  # labels that pandas reads back from their text
 
 
 def arrow_table(df: pd.DataFrame, *, index: bool | None) -> Any:
-    """The frame as an Arrow table: what llmframe wrote typed by its fields, and all metadata.
+    """The frame as an Arrow table: its written columns typed by their fields, and all metadata.
 
-    index: as for to_parquet. Raises PlanError where two columns would bear one name. Warns
+    index: as for to_parquet. Raises PlanError where two columns would have one name. Warns
     once where cells of several kinds became text, and where attrs are no JSON.
     """
     rules = Columns()
-    told = {name: one.type for name, one in written_columns(df).items()}
+    types = {name: one.type for name, one in written_columns(df).items()}
     text_name = ColumnLookup(df).text_name
     columns = [
-        rules.column(df.iloc[:, at], told.get(text_name(name)))
+        rules.column(df.iloc[:, at], types.get(text_name(name)))
         for at, name in enumerate(df.columns)
     ]
-    levels = [rules.column(level) for level in _levels(df.index, index)]
+    levels = []
+    if index or (index is None and not isinstance(df.index, pd.RangeIndex)):
+        for level in range(df.index.nlevels):
+            levels.append(rules.column(pd.Series(df.index.get_level_values(level).array)))
     template = _template(df, columns, levels)
-    _refuse_twice([str(label) for label in template.columns])
+    refuse_duplicates(
+        sorted(str(label) for label in template.columns),
+        "several columns are named {names}, and a parquet file has each name once; rename them",
+    )
     keep = False if index is False else None
     noted = rules.pa.Schema.from_pandas(template, preserve_index=keep)
     parts = [*columns, *levels]
-    _tell_turned([name for name, part in zip(noted.names, parts, strict=True) if part.turned])
+    _warn_of_text(name for name, part in zip(noted.names, parts, strict=True) if part.turned)
     fields = [rules.pa.field(n, p.array.type) for n, p in zip(noted.names, parts, strict=True)]
     metadata = {
-        _PANDAS: _notes(noted, df.index),
+        _PANDAS: _pandas_notes(noted, df.index),
         METADATA_KEY: encode(describe(df)).encode(),
         **_attrs(df),
     }
@@ -52,22 +59,15 @@ def arrow_table(df: pd.DataFrame, *, index: bool | None) -> Any:
     return rules.pa.Table.from_arrays([part.array for part in parts], schema=schema)
 
 
-def _levels(index: pd.Index[Any], asked: bool | None) -> list[pd.Series[Any]]:
-    """The index' levels as columns; none where it is not wanted, or is a range that needs none."""
-    if asked is False or (asked is None and isinstance(index, pd.RangeIndex)):
-        return []
-    return [pd.Series(index.get_level_values(level).array) for level in range(index.nlevels)]
-
-
 def _template(
     df: pd.DataFrame, columns: Sequence[Column], levels: Sequence[Column]
 ) -> pd.DataFrame:
-    """A frame without rows, of the names and dtypes that pandas shall find again."""
-    empty = pd.DataFrame({at: _none_of(column) for at, column in enumerate(columns)})
+    """A frame without rows, with the names and dtypes that pandas shall read back."""
+    empty = pd.DataFrame({at: _empty(column) for at, column in enumerate(columns)})
     empty.columns = _labels(df.columns)
     if levels:
         names = [_name(name) for name in df.index.names]
-        cells = [pd.Index(_none_of(level)) for level in levels]
+        cells = [pd.Index(_empty(level)) for level in levels]
         empty.index = (
             cells[0].rename(names[0])
             if len(cells) == 1
@@ -78,7 +78,7 @@ def _template(
     return empty
 
 
-def _none_of(column: Column) -> pd.Series[Any]:
+def _empty(column: Column) -> pd.Series[Any]:
     cells: pd.Series[Any] = pd.Series([], dtype=column.dtype)
     return cells
 
@@ -94,8 +94,7 @@ def _labels(labels: pd.Index[Any]) -> pd.Index[Any]:
 
 
 def _texts(labels: pd.Index[Any]) -> pd.Index[Any]:
-    kind = pd.api.types.infer_dtype(labels, skipna=False)
-    if kind in _LITERAL and kind != "string":
+    if pd.api.types.infer_dtype(labels, skipna=False) in _LITERAL:
         return labels
     return pd.Index([clean_text(str(label)) for label in labels], name=labels.name)
 
@@ -104,39 +103,30 @@ def _name(name: object) -> str | None:
     return None if name is None else clean_text(str(name))
 
 
-def _refuse_twice(names: Sequence[str]) -> None:
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise PlanError(
-            f"several columns are named {', '.join(map(repr, twice))}, and a parquet file has each "
-            "name once; rename them"
-        )
-
-
-def _tell_turned(names: Iterable[str]) -> None:
+def _warn_of_text(names: Iterable[str]) -> None:
     shown = ["the index" if name.startswith(_UNNAMED) else repr(name) for name in names]
     if shown:
-        listed = ", ".join(shown)
         warn(
-            f"{listed}: parquet has no one type for these cells (several kinds in one column, or "
-            "dicts without a fixed form); they are written as text, lists and dicts as JSON"
+            f"{', '.join(shown)}: parquet has no one type for these cells (several kinds in one "
+            "column, or dicts without a fixed form); they are written as text, lists and dicts "
+            "as JSON"
         )
 
 
-def _notes(noted: Any, index: pd.Index[Any]) -> bytes:
-    """What pandas reads back its own types and index from."""
-    notes: bytes = noted.metadata[_PANDAS]
+def _pandas_notes(noted: Any, index: pd.Index[Any]) -> bytes:
+    """The metadata from which pandas reads back its own types and the index."""
+    data: bytes = noted.metadata[_PANDAS]
     if not isinstance(index, pd.RangeIndex):
-        return notes
-    told = json.loads(notes)
-    for one in told["index_columns"]:
-        if isinstance(one, dict):
-            one.update(start=index.start, stop=index.stop, step=index.step)
-    return json.dumps(told).encode()
+        return data
+    notes = json.loads(data)
+    for level in notes["index_columns"]:
+        if isinstance(level, dict):  # the template has no rows, so its range is empty
+            level.update(start=index.start, stop=index.stop, step=index.step)
+    return json.dumps(notes).encode()
 
 
 def _attrs(df: pd.DataFrame) -> dict[bytes, bytes]:
-    """The frame's attrs as pandas keeps them; those that are no JSON are left out, aloud."""
+    """The frame's attrs as pandas keeps them; warns of those that are no JSON and left out."""
     kept, left = {}, []
     for name, value in df.attrs.items():
         try:
@@ -146,5 +136,5 @@ def _attrs(df: pd.DataFrame) -> dict[bytes, bytes]:
         else:
             kept[name] = value
     if left:
-        warn(f"attrs {', '.join(map(repr, left))} are no JSON and are not in the file")
+        warn(f"attrs {quoted(left)} are no JSON and are not in the file")
     return {_ATTRS: json.dumps(kept).encode()} if kept else {}

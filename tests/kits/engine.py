@@ -96,7 +96,7 @@ def lost_connection() -> openai.APIConnectionError:
 
 @dataclass
 class Provider:
-    """Answers bodies as told, in the loop's time; stands where a Backend stands.
+    """Answers requests in the loop's time; stands where a Backend stands.
 
     answer: (row's text, how many requests it had before) -> Reply, an exception, or the
         seconds to wait first and one of these.
@@ -120,14 +120,14 @@ class Provider:
         self.on_wire += 1
         self.peak = max(self.peak, self.on_wire)
         try:
-            told = self.answer(text, attempt)
-            wait, told = told if isinstance(told, tuple) else (self.latency, told)
+            response = self.answer(text, attempt)
+            wait, response = response if isinstance(response, tuple) else (self.latency, response)
             await asyncio.sleep(wait)
         finally:
             self.on_wire -= 1
-        if isinstance(told, BaseException):
-            raise told
-        return told
+        if isinstance(response, BaseException):
+            raise response
+        return response
 
 
 @dataclass
@@ -139,20 +139,19 @@ class Wired:
     provider: Any
     tally: Tally
     events: list[Any]
-
     limits: list[tuple[float, int]] = field(default_factory=list)
 
     async def run(self) -> Wired:
-        looking = asyncio.ensure_future(self._look())
+        noting = asyncio.ensure_future(self._note_limits())
         try:
             await self.pipeline.run()
         finally:
-            looking.cancel()
+            noting.cancel()
             self.parts.governor.leave(self.parts.share)
         return self
 
-    async def _look(self) -> None:
-        """Note how the governor's limit moves: (seconds since the start, limit)."""
+    async def _note_limits(self) -> None:
+        """Note each change of the governor's limit: (seconds since the start, limit)."""
         clock = asyncio.get_running_loop().time
         begun = clock()
         while True:

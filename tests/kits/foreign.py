@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.server
 import socket
 import threading
-import time
 from contextlib import contextmanager, suppress
 
 PAGE = b"<html><head><title>Sign in</title></head><body>Please sign in.</body></html>"
@@ -22,7 +21,7 @@ def serve_raw(answer, *, drip=b""):
                 connection.sendall(answer)
                 while drip and not closing.is_set():
                     connection.sendall(drip)
-                    time.sleep(0.02)
+                    closing.wait(0.02)
 
         def accept():
             with suppress(OSError):

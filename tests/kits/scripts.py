@@ -9,8 +9,10 @@ import sys
 import time
 from pathlib import Path
 
+from tests.kits.until import until as until  # for the many that run programs and wait
+
 ROOT = Path(__file__).parents[2]
-PATIENCE = 60.0  # seconds until a program or a condition is given up
+PATIENCE = 60.0  # seconds until a program that does not end fails its test
 
 BEGIN = """
 import asyncio, json, os, signal, sys, threading, time, warnings
@@ -29,15 +31,6 @@ def tell(**found):
 def counts(df):
     return {k: int(v) for k, v in df["llm_status"].value_counts().items() if v}
 """
-
-
-def until(condition, timeout: float = PATIENCE):
-    """Look again and again until the condition holds; what it gave."""
-    end = time.monotonic() + timeout
-    while not (found := condition()):
-        assert time.monotonic() < end, f"this did not come true within {timeout:g} s"
-        time.sleep(0.005)
-    return found
 
 
 class Program:

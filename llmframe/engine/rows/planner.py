@@ -70,7 +70,7 @@ class Planner:
             took = time.perf_counter() - began
             after_slice()
             await asyncio.sleep(0)
-            start, size = stop, _next_size(size, took)
+            start, size = stop, next_size(size, took)
         self._work.planned()
         if not self._is_stopped():
             self._events.emit(Planned())
@@ -169,7 +169,7 @@ class Planner:
         self._settler.fail_unsent(position, result)
 
 
-def _next_size(size: int, took: float) -> int:
+def next_size(size: int, took: float) -> int:
     """Rows of the next slice, after one that took so many seconds."""
     fitting = int(size * LONGEST_SLICE / max(took, 1e-6))
     return max(1, min(fitting, 2 * size, SLICE))

@@ -20,7 +20,6 @@ from llmframe.errors import CheckpointError
 from llmframe.options.settings import Settings
 from llmframe.results import SKIPPED, Failure, ResultStore, RowResult
 from tests.kits.engine import KEYS, Texts, numbered
-from tests.kits.journal import opened
 
 ANSWER = RowResult("ok", {"intent": "refund"}, attempts=1)
 
@@ -138,12 +137,6 @@ def test_an_equal_row_that_comes_after_the_failure_shares_it(monkeypatch):
 # -- the checkpoint ----
 
 
-@pytest.fixture
-def checkpoint(tmp_path):
-    with opened(tmp_path / "c.jsonl", tmp_path) as each:
-        yield each
-
-
 def test_what_is_in_the_checkpoint_is_not_sent(checkpoint):
     checkpoint.append(KEYS.key("a"), ANSWER)
     done = plan(Texts(["a", "b", "a"]), checkpoint=checkpoint)
@@ -217,7 +210,7 @@ def test_long_texts_are_planned_in_smaller_slices():
     [(256, 0.001, 256), (256, 0.004, 128), (256, 10.0, 1), (1, 0.0, 2), (16, 0.0, 32), (1, 9.9, 1)],
 )
 def test_a_slice_takes_two_thousandths_of_a_second_at_most(size, took, following):
-    assert planners._next_size(size, took) == following
+    assert planners.next_size(size, took) == following
 
 
 # -- redact ----

@@ -5,14 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from llmframe.engine.row import Row
 from llmframe.engine.rows.work import Work
-from llmframe.providers.dialect import FULL_DIALECT
-from llmframe.results import Usage
 from tests.kits import virtual_time
+from tests.kits.until import turns
 
 
 def new_work(limit=10):
@@ -21,11 +18,6 @@ def new_work(limit=10):
 
 def row(position=0):
     return Row(position, b"k", "text")
-
-
-async def settled():
-    for _ in range(5):
-        await asyncio.sleep(0)
 
 
 def ask(work):
@@ -58,13 +50,13 @@ async def test_fresh_rows_come_in_order():
 async def test_there_is_no_end_before_all_is_planned():
     work = new_work()
     waiting = ask(work)
-    await settled()
+    await turns(5)
     assert not waiting.done()
     work.add(7)
     assert await waiting == 7
     work.done()
     end = ask(work)
-    await settled()
+    await turns(5)
     assert not end.done()
     work.planned()
     assert await end is None
@@ -77,7 +69,7 @@ async def test_there_is_no_end_while_a_row_is_out():
     work.planned()
     await work.next()
     others = [ask(work) for _ in range(3)]
-    await settled()
+    await turns(5)
     assert not any(each.done() for each in others)
     work.done()
     assert await asyncio.gather(*others) == [None] * 3
@@ -123,15 +115,15 @@ async def test_rows_that_wait_come_in_the_order_they_are_due():
 
 
 @in_virtual_time
-async def test_a_row_given_back_for_now_wakes_who_rests():
+async def test_a_row_to_be_tried_at_once_wakes_a_worker_at_rest():
     work, loop = new_work(), asyncio.get_running_loop()
     work.add(0)
     work.planned()
     taken = row(await work.next())
     resting = [ask(work) for _ in range(3)]
-    await settled()
+    await turns(5)
     work.retry(taken, loop.time())
-    await settled()
+    await turns(5)
     (woken,) = [each for each in resting if each.done()]
     assert await woken is taken
     work.done()
@@ -146,10 +138,10 @@ async def test_an_earlier_row_moves_the_alarm_forward():
         work.add(position)
         await work.next()
     resting = [ask(work), ask(work)]
-    await settled()
+    await turns(5)
     began = loop.time()
     work.retry(first, began + 100)
-    await settled()
+    await turns(5)
     work.retry(second, began + 1)
     done, _ = await asyncio.wait(resting, return_when=asyncio.FIRST_COMPLETED)
     assert loop.time() == pytest.approx(began + 1)
@@ -184,16 +176,16 @@ async def test_a_last_row_comes_alone_when_all_others_are_done():
     assert [await work.next(), await work.next()] == [2, 3]
     assert work.waiting == 2
     workers = [ask(work) for _ in range(3)]
-    await settled()
+    await turns(5)
     work.done()
-    await settled()
+    await turns(5)
     assert not any(each.done() for each in workers)
     work.done()  # now only last rows are left
-    await settled()
+    await turns(5)
     (first,) = [each for each in workers if each.done()]
     assert await first is last[0]
     work.done()
-    await settled()
+    await turns(5)
     assert sum(each.done() for each in workers) == 2
     work.done()
     assert [await each for each in workers].count(None) == 1
@@ -224,7 +216,7 @@ async def test_a_last_row_is_not_forgotten_when_planning_ends_with_everybody_at_
     await asyncio.sleep(1)
     assert not any(each.done() for each in resting)
     work.planned()  # all other rows were in the checkpoint
-    await settled()
+    await turns(5)
     (woken,) = [each for each in resting if each.done()]
     assert await woken is last
     work.done()
@@ -232,7 +224,7 @@ async def test_a_last_row_is_not_forgotten_when_planning_ends_with_everybody_at_
 
 
 @in_virtual_time
-async def test_after_the_close_nothing_comes_and_who_waited_is_told():
+async def test_after_the_close_nothing_comes_and_waiting_workers_are_woken():
     work, loop = new_work(), asyncio.get_running_loop()
     for position in range(5):
         work.add(position)
@@ -242,9 +234,9 @@ async def test_after_the_close_nothing_comes_and_who_waited_is_told():
     work.retry(waits, loop.time() + 100)
     work.retry(last, loop.time() - 1)
     assert await work.next() == 3
-    work._take()  # finds the last row due and puts it behind all others
+    assert await work.next() == 4  # and puts the last row, which is due, behind all others
     resting = [ask(work) for _ in range(2)]
-    await settled()
+    await turns(5)
     assert work.close() == [waits, last]
     assert await asyncio.gather(*resting) == [None, None]
     assert await work.next() is None
@@ -266,7 +258,7 @@ async def test_what_is_added_after_the_close_is_not_kept():
 async def test_the_close_while_planning_ends_all_workers():
     work = new_work()
     workers = [ask(work) for _ in range(3)]
-    await settled()
+    await turns(5)
     work.close()
     assert await asyncio.gather(*workers) == [None] * 3
 
@@ -275,7 +267,7 @@ async def test_the_close_while_planning_ends_all_workers():
 async def test_rows_are_unattended_beyond_the_workers_at_rest():
     work, loop = new_work(), asyncio.get_running_loop()
     resting = ask(work)
-    await settled()
+    await turns(5)
     assert work.unattended == 0
     for position in range(3):
         work.add(position)
@@ -290,9 +282,9 @@ async def test_rows_are_unattended_beyond_the_workers_at_rest():
 async def test_a_worker_that_is_cancelled_at_rest_is_not_woken_for_anybody():
     work = new_work()
     gone, stays = ask(work), ask(work)
-    await settled()
+    await turns(5)
     gone.cancel()
-    await settled()
+    await turns(5)
     work.add(0)
     assert await stays == 0
 
@@ -301,7 +293,7 @@ async def test_a_worker_that_is_cancelled_at_rest_is_not_woken_for_anybody():
 async def test_a_worker_that_is_cancelled_just_after_it_was_woken_passes_it_on():
     work = new_work()
     gone, stays = ask(work), ask(work)
-    await settled()
+    await turns(5)
     work.add(0)
     gone.cancel()
     assert await stays == 0
@@ -311,105 +303,7 @@ async def test_a_worker_that_is_cancelled_just_after_it_was_woken_passes_it_on()
 async def test_a_cancelled_worker_is_passed_over():
     work = new_work()
     gone, stays = ask(work), ask(work)
-    await settled()
+    await turns(5)
     gone.cancel()
     work.add(0)  # before the cancelled one has run
     assert await stays == 0
-
-
-# -- the notes of a row ----
-
-
-def test_a_row_knows_what_it_has_cost():
-    each = row()
-    each.note_sent(10.0, FULL_DIALECT)
-    each.note_back(10.0, 12.0)
-    each.note_sent(20.0, FULL_DIALECT)
-    each.note_back(20.0, 23.0)
-    assert (each.sent, each.charged, each.busy, each.elapsed) == (2, 2, 5.0, 13.0)
-
-
-def test_a_refusal_uses_up_no_attempt_and_the_first_one_is_remembered():
-    each = row()
-    for now, successes, alone in ((1.0, 5, True), (2.0, 9, False)):
-        each.note_sent(now, FULL_DIALECT)
-        each.note_refused(now, alone=alone, successes=successes, refusals=successes + 1)
-    assert (each.sent, each.charged, each.refused, each.refused_alone) == (2, 0, 2, 1)
-    assert (each.refused_since, each.successes_before, each.refusals_before) == (1.0, 5, 6)
-
-
-def test_a_bad_reply_with_output_was_paid():
-    each = row()
-    each.note_paid(Usage(10, 0))
-    assert each.paid == 0
-    each.note_paid(Usage(10, 3, 0.5))
-    assert (each.paid, each.usage) == (1, Usage(20, 3, 0.5))
-
-
-# -- anything in any order ----
-
-
-class Crowd:
-    """Workers that take rows, give some back, and finish the rest; planning goes on beside."""
-
-    def __init__(self, rows, workers, limit, fates):
-        self.work = new_work(limit)
-        self.rows = rows
-        self.workers = workers
-        self.fates = fates
-        self.finished = []
-        self.waiting_at_most = 0
-
-    async def plan(self):
-        for position in range(self.rows):
-            self.work.add(position)
-            if position % 3 == 0:
-                await asyncio.sleep(0.1)
-        self.work.planned()
-
-    async def serve(self):
-        while (taken := await self.work.next()) is not None:
-            each = row(taken) if isinstance(taken, int) else taken
-            each.sent += 1
-            await asyncio.sleep(0.5)
-            fate = self.fates[(each.position + each.sent) % len(self.fates)]
-            if fate is None or each.sent > 4:
-                self.finished.append(each.position)
-                self.work.done()
-            else:
-                each.is_last = fate == "last"
-                wait = 0.0 if fate == "last" else fate
-                self.work.retry(each, asyncio.get_running_loop().time() + wait)
-            self.waiting_at_most = max(self.waiting_at_most, len(self.work._waiting))
-
-
-fates = st.lists(st.sampled_from([None, None, 0.0, 0.3, 7.0, "last"]), min_size=1, max_size=7)
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.integers(0, 40), st.integers(1, 8), st.integers(1, 8), fates)
-def test_every_row_is_finished_once_whatever_happens_on_the_way(rows, workers, limit, told):
-    async def main():
-        crowd = Crowd(rows, workers, limit, told)
-        await asyncio.gather(crowd.plan(), *(crowd.serve() for _ in range(workers)))
-        assert sorted(crowd.finished) == list(range(rows))
-        assert crowd.waiting_at_most <= 2 * limit + workers
-
-    virtual_time.run(main())
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.integers(1, 40), st.integers(1, 8), fates, st.floats(0, 20), st.lists(st.integers(0, 7)))
-def test_a_close_at_any_moment_ends_every_worker(rows, workers, told, moment, cancelled):
-    async def main():
-        crowd = Crowd(rows, workers, 3, told)
-        tasks = [asyncio.create_task(crowd.serve()) for _ in range(workers)]
-        planning = asyncio.create_task(crowd.plan())
-        await asyncio.sleep(moment)
-        for number in cancelled:
-            tasks[number % workers].cancel()
-        crowd.work.close()
-        await asyncio.wait([*tasks, planning])
-        assert len(set(crowd.finished)) == len(crowd.finished)
-
-    virtual_time.run(main())

@@ -1,0 +1,154 @@
+"""A provider that refuses for its rate pauses the run and fails no row."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from llmframe.engine.events import RequestRefused
+from llmframe.engine.rows.patience import Patience
+from tests.kits import virtual_time
+from tests.kits.engine import (
+    Provider,
+    numbered,
+    refusal,
+    reply,
+    wire,
+)
+from tests.kits.pipelines import (
+    Bucket,
+    Window,
+    for_row,
+    outcome,
+    run,
+)
+
+
+def test_a_refusal_pauses_all_and_uses_up_no_attempt():
+    async def main():
+        refused = []
+
+        def answer(text, attempt):
+            if text == "row 0" and attempt < 9:
+                refused.append(virtual_time.now())
+                return 0.1, refusal(30)
+            return 1.0, reply()
+
+        provider = Provider(answer)
+        done = await wire(numbered(200), provider, patience=Patience(max_attempts=2)).run()
+        assert done.statuses.count("ok") >= 199
+        for moment in refused[:2]:
+            assert not [at for at, _ in provider.calls if moment + 0.2 < at < moment + 30]
+        assert done.tally.refusals == len(refused)
+        assert sum(isinstance(each, RequestRefused) for each in done.events) == len(refused)
+
+    run(main)
+
+
+@pytest.mark.parametrize("cap", [1, 2, 10, 50, None])
+@pytest.mark.parametrize("retry_after", [None, 1.0, "right"])
+@pytest.mark.parametrize("limit", [lambda w: Bucket(0.3, retry_after=w),
+                                   lambda w: Bucket(10, burst=10, retry_after=w),
+                                   lambda w: Window(10, retry_after=w),
+                                   lambda w: Window(60, retry_after=w)])  # fmt: skip
+def test_a_rate_limit_fails_no_row(limit, retry_after, cap):
+    done = outcome(numbered(120), Provider(limit(retry_after)), cap=cap)
+    assert done.statuses == ["ok"] * 120
+
+
+@pytest.mark.parametrize("retry_after", [None, 1.0])
+def test_a_storm_of_refusals_fails_no_row(retry_after):
+    def answer(text, attempt):
+        storms = 1003 < virtual_time.now() < 1040
+        return (0.1, refusal(retry_after)) if storms else (1.0, reply())
+
+    provider = Provider(answer)
+    done = outcome(numbered(300), provider)
+    assert done.statuses == ["ok"] * 300
+    in_storm = [at for at, _ in provider.calls if 1004 < at < 1040]
+    assert len(in_storm) <= 2 * 37
+
+
+@pytest.mark.parametrize("retry_after", [None, 1.0])
+def test_a_row_that_alone_is_refused_fails_and_the_others_pass(retry_after):
+    async def main():
+        loop = asyncio.get_running_loop()
+        provider = Provider(for_row("row 5", (0.1, refusal(retry_after))))
+        began = loop.time()
+        done = await wire(numbered(500), provider, cap=20).run()
+        assert done.statuses.count("ok") == 499
+        assert done.errors[5].startswith("rate_limit: slow down (refused ")
+        assert provider.asked["row 5"] <= 10
+        assert loop.time() - began < 60
+
+    run(main)
+
+
+@pytest.mark.parametrize("rows", [2, 5])
+def test_with_few_rows_a_row_is_blamed_only_after_a_quiet_minute(rows):
+    async def main():
+        loop = asyncio.get_running_loop()
+        provider = Provider(for_row("row 0", (0.1, refusal(1.0))))
+        began = loop.time()
+        done = await wire(numbered(rows), provider).run()
+        assert done.statuses.count("ok") == rows - 1
+        assert done.errors[0].startswith("rate_limit: ")
+        assert 60 <= loop.time() - began < 300
+
+    run(main)
+
+
+def test_several_rows_that_are_always_refused_go_last_and_pause_nobody():
+    def answer(text, attempt):
+        bad = int(text.split()[1]) % 100 == 0
+        return (0.1, refusal(1.0)) if bad else (1.0, reply())
+
+    done = outcome(numbered(1000), Provider(answer), cap=20)
+    assert done.statuses.count("ok") == 990
+    assert {each.split(":")[0] for each in done.errors if each} == {"rate_limit"}
+
+
+def test_an_hour_long_wait_is_honoured_and_a_stop_works_in_it():
+    async def main():
+        loop = asyncio.get_running_loop()
+        provider = Provider(lambda text, attempt: (0.1, refusal(3600)))
+        wired = wire(numbered(5), provider)
+        task = asyncio.create_task(wired.run())
+        await asyncio.sleep(1000)
+        sent = len(provider.calls)
+        assert wired.parts.governor.binding().pause > 2000
+        wired.pipeline.stop()
+        began = loop.time()
+        await task
+        assert loop.time() - began < 1
+        assert len(provider.calls) == sent
+        assert wired.statuses == ["pending"] * 5
+
+    run(main)
+
+
+def test_a_row_that_is_always_refused_ends_even_where_no_other_is_left():
+    async def main():
+        began = virtual_time.now()
+        wired = wire(numbered(1), Provider(lambda *_: (0.1, refusal())))
+        task = asyncio.create_task(wired.run())
+        await asyncio.wait([task], timeout=3600)
+        assert wired.statuses == ["failed"]
+        assert 900 <= virtual_time.now() - began < 1000
+
+    run(main)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 10])
+@pytest.mark.parametrize("retry_after", [None, 1.0, 5.0])
+def test_a_storm_at_the_very_beginning_fails_no_row_of_a_small_frame(rows, retry_after):
+    async def main():
+        def answer(text, attempt):
+            return (0.1, refusal(retry_after)) if virtual_time.now() < 1300 else reply()
+
+        wired = await wire(numbered(rows), Provider(answer)).run()
+        assert wired.statuses == ["ok"] * rows
+        assert virtual_time.now() < 1500
+
+    run(main)

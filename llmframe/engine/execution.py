@@ -91,7 +91,7 @@ class Execution:
         self._share = share = self._governor.join(
             job.cap, rpm=settings.rpm, tpm=settings.tpm, at_once=job.at_once
         )
-        nonce = secrets.token_hex(4)
+        nonce = secrets.token_hex(4)  # one a run: the provider's prompt cache goes on working
         parts = Parts(
             rows=job.rows,
             keys=job.keys,
@@ -156,6 +156,7 @@ class Execution:
         tally, binding, pipeline = self.tally, self._governor.binding(), self._pipeline
         ended = tally.ended is not None
         rate = tally.rate()
+        # without a rate there is nothing to divide by, and a run that ended has no time left
         return Snapshot(
             **tally.counts(),
             status=status,

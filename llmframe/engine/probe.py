@@ -103,7 +103,7 @@ class Probe:
             lower = found.dialect.below(verdict.param, verdict.message, self._asker.given)
         elif (verdict.status or 0) >= 500 and found.dialect.response_format == "json_schema":
             if not found.broke:  # by chance, perhaps
-                return replace(found, broke=True)
+                return replace(found, broke=True)  # asked again as it was
             lower = found.dialect.simpler()  # some servers break at a schema that they do not know
         if lower is None:
             return None

@@ -171,7 +171,7 @@ class Tally:
     def rate(self) -> float:
         """Rows answered per second over the last ten seconds, without those of the checkpoint."""
         now, answered = self.clock(), self.done - self.reused - self.skipped
-        recent = self._recent
+        recent = self._recent  # ten samples a second at most: many views ask at any time
         if not recent or now - recent[-1][0] >= 0.1:  # so that frequent calls keep few entries
             recent.append((now, answered))
         while len(recent) > 2 and now - recent[1][0] >= RATE_WINDOW:

@@ -77,7 +77,7 @@ class Asker:
 
     def body(self, row: Row, dialect: Dialect) -> dict[str, Any]:
         """The request of the row's next leg, written so that the endpoint understands it."""
-        static = self._static.get(dialect)
+        static = self._static.get(dialect)  # the same for every row: built once a dialect
         if static is None:
             static = self._static[dialect] = self._parameters(dialect)
         messages = self._prompt.messages(row.text, self._nonce, dialect.response_format)
@@ -135,10 +135,11 @@ class Asker:
         final: no attempt is left.
         """
         row.paid += 1
-        final = final or row.paid >= MAX_PAID
+        final = final or row.paid >= MAX_PAID  # a row that is never valid must not cost for ever
         row.usage += reply.usage
         if self._keep_raw:
             row.raw = reply.content
+        # some models send a refusal beside an answer that is valid: then the answer counts
         if reply.refusal and not (reply.content or "").strip():
             return row.failed("refusal", "the model refused to answer")
         if reply.finish_reason == "content_filter":
@@ -170,6 +171,7 @@ class Asker:
                 cure = "the answer was cut off by the endpoint's own cap; give max_output_tokens="
             return row.failed("truncated", cure)
         row.larger = True
+        # twice what was not enough: the answer's length is not known, only that it is longer
         row.cap = 2 * max(row.cap or self._cap or 0, reply.usage.tokens_out, LEAST_LARGER_CAP // 2)
         return None
 

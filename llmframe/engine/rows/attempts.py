@@ -112,7 +112,7 @@ class Attempts:
     async def hedge(self, row: Row, lease: Lease) -> None:
         """Ask for a late row once more; the first valid answer wins."""
         hedges, governor = self._hedges, self._parts.governor
-        if hedges is None or not hedges.is_open(row):
+        if hedges is None or not hedges.is_open(row):  # answered while the lease was awaited
             governor.give_back(lease)
             return
         self._parts.events.emit(RequestSent(repeated=True, hedge=True))
@@ -128,7 +128,7 @@ class Attempts:
         governor.release(lease, answered=True, usage=reply.usage)
         reply = replace(reply, usage=self._parts.budget.priced(reply.usage))
         result = self._parts.asker.valid(row, reply) if hedges.is_open(row) else None
-        if result is None:
+        if result is None:  # too late or not valid: paid all the same
             self._parts.events.emit(Spent(reply.usage))
         else:
             hedges.overtake(row)
@@ -153,7 +153,7 @@ class Attempts:
 
     def _read(self, row: Row, reply: Reply) -> None:
         """Settle the row by its reply, or ask again where the reply is not valid."""
-        row.failure = None
+        row.failure = None  # what fails from here on is the reply, not the request
         self._forgive_lost(row)
         reply = replace(reply, usage=self._parts.budget.priced(reply.usage))
         final = self._patience.is_last(row.charged)
@@ -166,6 +166,7 @@ class Attempts:
 
     def _failed(self, row: Row, lease: Lease, verdict: Verdict) -> None:
         row.failure = verdict
+        # a proxy's page proves nothing: the API behind it may not exist
         if verdict.status is not None and verdict.about != "page":
             self._responded = True
         facts = self._report(row, lease, verdict)

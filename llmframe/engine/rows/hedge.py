@@ -47,6 +47,7 @@ class Hedges:
         """The row that is later than most and was not hedged yet; None if there is none."""
         if len(self._took) < LEAST:
             return None
+        # few rows are on the wire and few checks are made: sorting a thousand numbers is cheap
         usual = sorted(self._took)[int(LATE * len(self._took))]
         waiting = [(at, row) for row, (_, at) in self._calls.items() if row not in self._hedged]
         at, row = min(waiting, key=lambda each: each[0], default=(now, None))

@@ -121,6 +121,7 @@ class Pipeline:
             self._parts.governor.resume(self._parts.share)
             return
         self._parts.governor.hold(self._parts.share)
+        # rows on the wire keep their keys: their answers are about to come
         for row in (*self._queued, *self._work.waiting_rows()):
             self._claims.release(row)
 
@@ -209,6 +210,7 @@ class Pipeline:
         budget, asker = self._parts.budget, self._parts.asker
         if not budget.is_set:
             return NOTHING_USED
+        # no answer is longer than its cap, whatever nine of ten answers needed so far
         tokens_in, tokens_out = self._parts.governor.expected(asker.size(row))
         expected = Usage(round(tokens_in), round(min(tokens_out, asker.cap(row) or tokens_out)))
         if budget.reserve(expected):

@@ -137,6 +137,7 @@ class Planner:
             self._settle_unsent(position, text, "blank")
             return False
         key = self._keys.key(text)
+        # equal rows are asked once: the first is their leader, the others share its result
         leader = self._store.enter(position, key)
         if leader != position:
             return self._follow(position, leader, key, row_id)
@@ -171,5 +172,6 @@ class Planner:
 
 def next_size(size: int, took: float) -> int:
     """Rows of the next slice, after one that took so many seconds."""
+    # at most twice as many: one quick slice says little about the next, of longer texts perhaps
     fitting = int(size * LONGEST_SLICE / max(took, 1e-6))
     return max(1, min(fitting, 2 * size, SLICE))

@@ -112,6 +112,7 @@ class Settler:
 
     def _record(self, row: Row, result: RowResult, source: Source) -> None:
         """Give the result to the row and to all that ask the same."""
+        # first the result, then the events: an observer may read the frame as it is now
         followers = self._parts.store.settle(row.position, result)
         self._parts.events.emit(RowsDone((row.position,), result, source))
         if followers:

@@ -128,6 +128,7 @@ class Work:
             if not row.is_last:
                 return row
             self._last.append(row)
+        # enough rows wait already: taking more would only make the heap grow in a storm
         if len(self._waiting) >= 2 * self._limit():
             return None
         if self._fresh:
@@ -143,9 +144,15 @@ class Work:
 
     async def _rest(self) -> None:
         """Wait until something may have changed for one worker."""
-        waiter = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        waiter = loop.create_future()
         self._idle.append(waiter)
-        self._set_timer()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._waiting:  # one idle worker wakes up when the first waiting row is due
+            delay = max(0.0, self._waiting[0][0] - self._clock())
+            self._timer = loop.call_later(delay, self._wake_one)
         try:
             await waiter
         except asyncio.CancelledError:
@@ -154,19 +161,6 @@ class Work:
             else:
                 self._wake_one()  # pass on what woke this one
             raise
-
-    def _set_timer(self) -> None:
-        """Wake a worker when the first waiting row is due."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._waiting and self._idle:
-            delay = max(0.0, self._waiting[0][0] - self._clock())
-            self._timer = asyncio.get_running_loop().call_later(delay, self._on_timer)
-
-    def _on_timer(self) -> None:
-        self._timer = None
-        self._wake_one()
 
     def _wake_one(self) -> None:
         while self._idle:

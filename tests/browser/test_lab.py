@@ -255,14 +255,15 @@ from llmframe.quality.distribution import distribution
 from llmframe.quality.summary import Summary
 
 def panel(snapshot, text):
-    view = make_view("widget", controls=Clicks(), blocking=False, peek=Rows(text))
+    view = make_view("widget", controls=Clicks(), blocking=False, latest=Rows(text))
     view.open()
     view.refresh(snapshot)
 
 def summary(text):
     labels = pd.Series(pd.Categorical([text or "-"] * 3))
     counts = dict.fromkeys(("ok", "failed", "skipped", "pending"), 3)
-    return Summary(12, counts, {text: 3}, (distribution(text, labels),), text)
+    fields = (distribution(text, labels),)
+    return Summary(12, counts=counts, errors={text: 3}, fields=fields, model=text)
 """
 SHOW = """\
 panel(RUNNING, "I ordered shoes two weeks ago and they have not arrived")

@@ -12,7 +12,7 @@ import pytest
 
 from llmframe.engine.governor import Governor
 from llmframe.engine.rows.claims import InFlight
-from llmframe.notebook.view import SilentView
+from llmframe.notebook.view import View
 from llmframe.notebook.views.guard import GuardedView
 from llmframe.system.loops import Loops
 from llmframe.system.switch_interval import SwitchInterval
@@ -42,7 +42,7 @@ def of_governor():
 
 
 def of_view():
-    view = GuardedView(SilentView())
+    view = GuardedView(View())
     return view._lock, lambda: view.refresh(None)
 
 

@@ -1,11 +1,12 @@
-"""One run of the engine: what it opens it closes, and it can be told things from any thread."""
+"""One run of the engine: it closes what it opens, and any thread may steer it."""
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import re
 import threading
-import time
+import weakref
 
 import pytest
 
@@ -13,15 +14,19 @@ from llmframe import testing
 from llmframe.engine import execution as executions
 from llmframe.engine.asking.asking import Sampling
 from llmframe.engine.execution import Execution
+from llmframe.engine.governor import Governor
 from llmframe.engine.job import Job
 from llmframe.engine.rows.claims import in_flight
+from llmframe.engine.rows.pipeline import Pipeline
 from llmframe.errors import CheckpointError
+from llmframe.journal.shared import open_stores
 from llmframe.options.settings import Settings
-from llmframe.providers.dialect import Dialect
 from llmframe.providers.endpoint import Endpoint
 from llmframe.results import Usage
+from llmframe.system.files import FileOps
 from tests.kits.engine import KEYS, PROMPT, Texts, numbered
 from tests.kits.journal import FailingOps, opened
+from tests.kits.until import turns, until, until_true
 
 
 def job(rows, url, **options):
@@ -50,34 +55,57 @@ def backends(monkeypatch):
 
     monkeypatch.setattr(executions, "open_backend", note)
     yield
-    assert all(each._client.is_closed() for each in opened_ones)
+    assert all(each.client.is_closed() for each in opened_ones)
 
 
-def ended_well(execution):
-    """Nothing is leased or claimed any more, and only the results are kept."""
-    share = execution._share
-    return (
-        share.closed
-        and share.on_wire == 0
-        and share not in execution._governor._shares
-        and in_flight.count == 0
-        and execution._pipeline is execution._task is execution.job.checkpoint is None
-        and share.on_hopeless is None
-        and execution._store._leaders == {}
-    )
+@pytest.fixture
+def ended_well(monkeypatch):
+    """A function: nothing is leased or claimed any more, and only the results are kept."""
+    made, left = [], []
+    leave = Governor.leave
+
+    class NotedPipeline(Pipeline):
+        def __init__(self, parts, *arguments, **options):
+            super().__init__(parts, *arguments, **options)
+            garbage = weakref.ref(self), weakref.ref(asyncio.current_task())
+            made.append((parts.share, parts.store, garbage))
+
+    def note_leave(governor, share):
+        left.append(share)
+        leave(governor, share)
+
+    monkeypatch.setattr(executions, "Pipeline", NotedPipeline)
+    monkeypatch.setattr(Governor, "leave", note_leave)
+
+    def check(execution):
+        gc.collect()
+        ((share, store, garbage),) = made
+        return (
+            share.closed
+            and share.on_wire == 0
+            and share in left
+            and in_flight.count == 0
+            and [each() for each in garbage] == [None, None]
+            and execution.job.checkpoint is None
+            and share.on_hopeless is None
+            # private: no result shows the keys that a store would hold on to
+            and store._leaders == {}
+        )
+
+    return check
 
 
-async def beside(execution, *steps):
-    """Run, and take steps at their moments (seconds from the start)."""
+async def steered(execution, *steps):
+    """Run, and take each step as soon as its condition holds."""
     task = asyncio.create_task(execution.run())
-    for moment, step in steps:
-        await asyncio.sleep(moment)
+    for condition, step in steps:
+        await until_true(condition)
         step()
     await asyncio.wait([task])
     return task
 
 
-def test_a_run_answers_every_row_and_closes_what_it_opened(slow):
+def test_a_run_answers_every_row_and_closes_what_it_opened(slow, ended_well):
     execution = Execution(job(numbered(150), slow.url, concurrency=10))
     asyncio.run(execution.run())
     report = execution.report()
@@ -90,29 +118,35 @@ def test_a_run_answers_every_row_and_closes_what_it_opened(slow):
     assert ended_well(execution)
 
 
-def test_a_limit_that_finds_itself_says_how_far_it_is(server):
+def test_a_limit_that_finds_itself_shows_how_far_it_is(server):
     execution = Execution(job(numbered(2000), server.url))
-    said = []
+    shown = []
 
-    def look():
-        said.append(execution.snapshot("running").limited_by)
+    def stop():
+        shown.append(execution.snapshot("running").limited_by)
         execution.stop()
 
-    asyncio.run(beside(execution, (0.2, look)))
-    assert re.fullmatch(r"concurrency \d+, found so far|latency", said[0])
+    asyncio.run(steered(execution, (lambda: execution.report().ok >= 50, stop)))
+    assert re.fullmatch(r"concurrency \d+, found so far|latency", shown[0])
 
 
 def test_a_snapshot_shows_the_run_as_it_is(slow):
     execution = Execution(job(Texts([None, "a", "a", "b", "c"]), slow.url, concurrency=2))
     seen = []
+    asyncio.run(Execution(job(numbered(1, "first"), slow.url)).run())  # so it need not wait alone
     before = execution.snapshot("running")
     assert (before.rows, before.done, before.in_flight, before.waiting) == (5, 0, 0, 0)
 
-    def look():
-        seen.append(execution.snapshot("running", "hello"))
+    def full():
+        snapshot = execution.snapshot("running", "hello")
+        return snapshot.in_flight == 2 and snapshot
 
-    execution._governor.understood(Dialect())  # it need not wait for the first answer
-    asyncio.run(beside(execution, (0.02, look)))
+    async def main():
+        task = asyncio.create_task(execution.run())
+        seen.append(await until_true(full))
+        await task
+
+    asyncio.run(main())
     (during,) = seen
     assert (during.planned, during.skipped, during.in_flight, during.limit) == (True, 1, 2, 2)
     assert (during.message, during.limited_by) == ("hello", "concurrency 2")
@@ -122,26 +156,30 @@ def test_a_snapshot_shows_the_run_as_it_is(slow):
     assert after.seconds == execution.report().seconds
 
 
-def test_a_pause_of_the_provider_is_said():
+def test_a_pause_of_the_provider_is_shown():
     with testing.serve(faults={"429_after": 1.0}, retry_after=100) as server:
         execution = Execution(job(numbered(5), server.url))
-        said = []
+        shown = []
 
-        def look():
-            said.append(execution.snapshot("running").limited_by)
-            execution.stop()
+        def show():
+            shown.append(execution.snapshot("running").limited_by)
 
-        asyncio.run(beside(execution, (0.2, look)))
-    assert said == ["provider pause, 100 s left"]
+        def mostly_paused():
+            spent = execution.report().time_went_to
+            return max(spent, key=spent.get, default="") == "provider pause"
+
+        steps = (lambda: execution.report().refusals, show), (mostly_paused, execution.stop)
+        asyncio.run(steered(execution, *steps))
+    assert shown == ["provider pause, 100 s left"]
     assert execution.report().limited_by == "provider pause"
 
 
-def test_the_requests_of_other_runs_are_not_shown_as_ones_own(slow):
+def test_a_run_does_not_show_the_requests_of_other_runs(slow):
     async def main():
         busy = Execution(job(numbered(50, "a"), slow.url, concurrency=10))
         idle = Execution(job(numbered(1, "b"), slow.url, concurrency=10))
         task = asyncio.create_task(busy.run())
-        await asyncio.sleep(0.02)
+        await until_true(lambda: busy.snapshot("running").in_flight)
         assert idle.snapshot("running").in_flight == 0
         await idle.run()
         await task
@@ -149,7 +187,7 @@ def test_the_requests_of_other_runs_are_not_shown_as_ones_own(slow):
     asyncio.run(main())
 
 
-def test_a_stop_before_the_start_sends_nothing(server):
+def test_a_stop_before_the_start_sends_nothing(server, ended_well):
     execution = Execution(job(numbered(10), server.url))
     execution.stop()
     asyncio.run(execution.run())
@@ -162,23 +200,24 @@ def test_a_hold_before_the_start_holds(server):
     execution = Execution(job(numbered(10), server.url))
     execution.hold(True)
     assert execution.report().limited_by == "pause by you"
-    sent = []
-    asyncio.run(
-        beside(
-            execution,
-            (0.1, lambda: sent.append(len(server.ledger))),
-            (0, lambda: execution.hold(False)),
-        )
-    )
-    assert sent == [0]
+
+    async def main():
+        task = asyncio.create_task(execution.run())
+        await until_true(lambda: execution.snapshot("running").planned)
+        await Execution(job(numbered(5, "other"), server.url)).run()
+        assert set(server.ledger.rows()) == {f"other {i}" for i in range(5)}
+        execution.hold(False)
+        await task
+
+    asyncio.run(main())
     assert execution.report().ok == 10
 
 
-def test_it_may_be_told_from_another_thread(slow):
+def test_another_thread_may_steer_it(slow, ended_well):
     execution = Execution(job(numbered(500), slow.url, concurrency=5))
     thread = threading.Thread(target=asyncio.run, args=(execution.run(),))
     thread.start()
-    time.sleep(0.1)
+    until(lambda: execution.report().ok)
     execution.hold(True)
     execution.hold(False)
     execution.stop()
@@ -187,31 +226,28 @@ def test_it_may_be_told_from_another_thread(slow):
     assert ended_well(execution)
 
 
-def test_a_cancel_gives_up_what_is_in_flight(slow):
+def test_a_cancel_drops_what_is_in_flight(slow, ended_well):
     slow.update(latency=30.0)
     execution = Execution(job(numbered(50), slow.url, concurrency=5))
-    task = asyncio.run(beside(execution, (0.1, execution.cancel)))
-    assert task.cancelled()
+    step = lambda: execution.snapshot("running").in_flight, execution.cancel
+    assert asyncio.run(steered(execution, step)).cancelled()
     assert execution.report().pending == 50
     assert ended_well(execution)
 
 
-def test_what_is_told_after_the_end_is_no_error(server):
+def test_a_call_after_the_end_is_no_error(server):
     execution = Execution(job(numbered(1), server.url))
     execution.cancel()
     execution = Execution(job(numbered(1), server.url))
     asyncio.run(execution.run())
-    for tell in (
-        execution.stop,
-        lambda: execution.hold(True),
-        lambda: execution.hold(False),
-        execution.cancel,
-    ):
-        tell()
+    execution.stop()
+    execution.hold(True)
+    execution.hold(False)
+    execution.cancel()
     assert execution.report().ok == 1
 
 
-def test_the_hopeless_is_known_afterwards():
+def test_why_a_run_ended_early_is_known_afterwards(ended_well):
     with testing.serve(faults={"401": 1.0}) as server:
         execution = Execution(job(numbered(10), server.url))
         asyncio.run(execution.run())
@@ -234,22 +270,25 @@ def test_usage_is_summed_over_all_requests():
 
 
 def test_the_checkpoint_is_on_the_disk_and_closed_at_the_end(server, tmp_path):
-    with opened(tmp_path / "c.jsonl", tmp_path) as held:  # another run uses the file on
-        synced = []
-        with opened(tmp_path / "c.jsonl", tmp_path) as checkpoint:
-            fsync = held.written._ops.fsync
-            held.written._ops.fsync = lambda fd: synced.append(fd) or fsync(fd)
-            try:
-                execution = Execution(job(numbered(3), server.url, checkpoint=checkpoint))
-                asyncio.run(execution.run())
-                assert synced
-            finally:
-                del held.written._ops.fsync
-        assert execution.halt.error is None
-        assert execution.report().checkpoint == str(tmp_path / "c.jsonl")
+    synced = []
+
+    class Noting(FileOps):
+        def fsync(self, fd):
+            synced.append(fd)
+            super().fsync(fd)
+
+    path = tmp_path / "c.jsonl"
+    with opened(path, tmp_path, ops=Noting()):  # another run goes on using the file
+        synced.clear()
+        with opened(path, tmp_path) as checkpoint:
+            execution = Execution(job(numbered(3), server.url, checkpoint=checkpoint))
+            asyncio.run(execution.run())
+            assert synced
+    assert execution.halt.error is None
+    assert execution.report().checkpoint == str(path)
 
 
-def test_an_fsync_that_fails_at_the_very_end_is_told(server, tmp_path):
+def test_an_fsync_that_fails_at_the_very_end_is_reported(server, tmp_path):
     ops = FailingOps("fsync")
     with opened(tmp_path / "c.jsonl", tmp_path, ops=ops) as checkpoint:
         ops.broken = True
@@ -259,7 +298,7 @@ def test_an_fsync_that_fails_at_the_very_end_is_told(server, tmp_path):
     assert execution.report().ok == 1
 
 
-def test_a_cancel_while_a_slow_disk_fails_hides_nothing(server, tmp_path):
+def test_a_cancel_while_a_slow_disk_fails_hides_nothing(server, tmp_path, ended_well):
     slow, failing = threading.Event(), FailingOps("fsync")
     fsync = failing.fsync
 
@@ -272,10 +311,9 @@ def test_a_cancel_while_a_slow_disk_fails_hides_nothing(server, tmp_path):
 
     async def cancel():
         task = asyncio.create_task(execution.run())
-        while not execution.tally.ended:  # noqa: ASYNC110 - no event tells it
-            await asyncio.sleep(0.01)
+        await until_true(lambda: execution.tally.ended)
         execution.cancel()
-        await asyncio.sleep(0.01)
+        await turns()
         assert not task.done()
         slow.set()
         await asyncio.wait([task])
@@ -286,6 +324,7 @@ def test_a_cancel_while_a_slow_disk_fails_hides_nothing(server, tmp_path):
         execution = Execution(job(numbered(1), server.url, checkpoint=checkpoint))
         asyncio.run(cancel())
     assert isinstance(execution.halt.error, CheckpointError)
+    del checkpoint  # it holds the callback for its errors
     assert ended_well(execution)
 
 
@@ -297,7 +336,7 @@ def test_a_checkpoint_is_closed_where_no_thread_can_be_had(server, tmp_path, mon
         execution = Execution(job(numbered(1), server.url, checkpoint=checkpoint))
         monkeypatch.setattr(executions.asyncio, "to_thread", no_thread)
         asyncio.run(execution.run())
-        assert not checkpoint._open
+        assert open_stores() == []
 
 
 def test_what_cannot_be_opened_leaves_nothing_open(tmp_path, server, monkeypatch):
@@ -310,6 +349,6 @@ def test_what_cannot_be_opened_leaves_nothing_open(tmp_path, server, monkeypatch
         execution = Execution(job(numbered(1), server.url, checkpoint=checkpoint))
         with pytest.raises(RuntimeError, match="no client"):
             asyncio.run(execution.run())
-        assert not checkpoint._open
+        assert open_stores() == []
     assert execution.report().pending == 1
     assert execution.snapshot("aborted").in_flight == 0

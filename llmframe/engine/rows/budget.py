@@ -11,6 +11,7 @@ class Budget:
 
     max_cost: money, in the currency of the prices. max_tokens: tokens, in and out together.
     None has no end. At the end what is in flight comes back: the overshoot is at most that.
+    spent: what has come back so far.
     """
 
     def __init__(
@@ -24,7 +25,7 @@ class Budget:
         self.max_tokens = max_tokens
         self.prices = prices
         self._reserved = Usage(cost=0.0)
-        self._spent = Usage(cost=0.0)
+        self.spent = Usage(cost=0.0)
 
     @property
     def is_set(self) -> bool:
@@ -39,7 +40,7 @@ class Budget:
 
     def reserve(self, expected: Usage) -> bool:
         """Set aside what a request will take; False if the budget does not allow it."""
-        wanted = self._spent + self._reserved + self.priced(expected)
+        wanted = self.spent + self._reserved + self.priced(expected)
         if self.max_tokens is not None and wanted.tokens_in + wanted.tokens_out > self.max_tokens:
             return False
         if self.max_cost is not None and (wanted.cost or 0.0) > self.max_cost:
@@ -50,4 +51,4 @@ class Budget:
     def settle(self, expected: Usage, used: Usage) -> None:
         """The request is back: what it took instead of what was set aside."""
         self._reserved -= self.priced(expected)
-        self._spent += self.priced(used)
+        self.spent += self.priced(used)

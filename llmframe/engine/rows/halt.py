@@ -26,7 +26,7 @@ class Halt:
         self.crash: Exception | None = None
         self.over_budget = False
         self.stopped = False
-        self._on_stop: Callable[[], None] = lambda: None
+        self._on_stop: Callable[[], None] = _do_nothing
 
     def on_stop(self, callback: Callable[[], None]) -> None:
         """Call this once, when the first reason arrives."""
@@ -36,7 +36,9 @@ class Halt:
         """Send nothing new; what is in flight still comes back."""
         if not self.stopped:
             self.stopped = True
-            self._on_stop()
+            # The record outlives the run: it must not keep the pipeline, and with it all rows.
+            callback, self._on_stop = self._on_stop, _do_nothing
+            callback()
 
     def hopeless(self, verdict: Verdict) -> None:
         """No row can succeed."""
@@ -57,3 +59,7 @@ class Halt:
         """The budget does not allow the next request."""
         self.over_budget = True
         self.stop()
+
+
+def _do_nothing() -> None:
+    pass

@@ -28,7 +28,10 @@ _PATH = "/chat/completions"
 
 
 class Backend:
-    """An open client; made, used and closed on one loop."""
+    """An open client; made, used and closed on one loop.
+
+    client: the SDK's.
+    """
 
     def __init__(
         self,
@@ -40,7 +43,7 @@ class Backend:
         import httpx2
         import openai
 
-        self._client = client
+        self.client = client
         self._owned = owned
         self._is_alive = is_alive
         self._keys = header_secrets(client.default_headers)
@@ -58,7 +61,7 @@ class Backend:
         is no completion, ServerGone when a server that we have started has ended.
         """
         try:
-            response = await self._client.post(
+            response = await self.client.post(
                 self._url, body=body, cast_to=self._response_type, options=self._options
             )
         except Exception as exc:
@@ -67,7 +70,7 @@ class Backend:
             raise
         reply = read_reply(response)
         if self._is_plain:  # its key is known without reading the headers
-            keys = (*self._keys, self._client.api_key)
+            keys = (*self._keys, self.client.api_key)
         else:
             keys = tuple(header_secrets(response.request.headers))
         content = reply.content and hide_keys(reply.content, keys)
@@ -75,7 +78,7 @@ class Backend:
 
     async def models(self) -> tuple[str, ...]:
         """The models that the endpoint lists, which costs nothing; raises as ``send`` does."""
-        response = await self._client.get(
+        response = await self.client.get(
             "/models", cast_to=self._response_type, options=self._options
         )
         data = read_json(response)
@@ -87,7 +90,7 @@ class Backend:
     async def close(self) -> None:
         """Close the client, unless it is the person's own."""
         if self._owned:
-            await self._client.close()
+            await self.client.close()
 
 
 def open_backend(endpoint: Endpoint, *, connections: int) -> Backend:

@@ -15,7 +15,7 @@ from tests.kits.engine import (
     status_error,
     wire,
 )
-from tests.kits.pipelines import (
+from tests.kits.virtual_pipelines import (
     BAD,
     for_row,
     outcome,

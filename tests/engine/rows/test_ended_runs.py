@@ -21,7 +21,7 @@ from tests.kits.engine import (
     status_error,
     wire,
 )
-from tests.kits.pipelines import (
+from tests.kits.virtual_pipelines import (
     for_row,
     outcome,
     run,

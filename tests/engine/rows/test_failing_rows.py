@@ -19,7 +19,7 @@ from tests.kits.engine import (
     reply,
     status_error,
 )
-from tests.kits.pipelines import (
+from tests.kits.virtual_pipelines import (
     BAD,
     for_row,
     outcome,

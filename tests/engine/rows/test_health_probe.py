@@ -53,7 +53,7 @@ def test_an_answer_to_a_look_is_nobody_s_and_is_paid():
     assert done.statuses == ["ok"] * ROWS
     assert len(looks) >= 1
     assert done.tally.usage.tokens_in == 10 * (ROWS + 1)
-    assert budget._spent.tokens_in == 10 * (ROWS + 1)
+    assert budget.spent.tokens_in == 10 * (ROWS + 1)
 
 
 def test_a_look_that_is_refused_for_the_rate_is_an_answer():

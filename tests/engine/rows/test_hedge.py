@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from llmframe.engine.rows import attempts as course
+from llmframe.engine.rows import attempts
+from llmframe.engine.rows.work import Work
 from llmframe.system.timeout import TimeOut
 from tests.kits.engine import GOOD, Provider, numbered, refusal, reply, wire
 from tests.kits.virtual_time import now, run
@@ -95,8 +96,11 @@ def test_an_answer_that_wins_in_the_moment_of_the_time_out_ends_its_row_once(mon
                 won.set()
             super()._on_timer()
 
-    monkeypatch.setattr(course, "TimeOut", Moment)
+    ended = []
+    done = Work.done
+    monkeypatch.setattr(attempts, "TimeOut", Moment)
+    monkeypatch.setattr(Work, "done", lambda work: ended.append(1) or done(work))
     _, wired = finish(Last(), hedge=True)
     assert wired.statuses == ["ok"] * ROWS
     assert wired.provider.asked["last"] == 2
-    assert wired.pipeline._work._out == 0
+    assert len(ended) == ROWS

@@ -23,7 +23,7 @@ from tests.kits.engine import (
     wire,
 )
 from tests.kits.journal import FailingOps, opened
-from tests.kits.pipelines import (
+from tests.kits.virtual_pipelines import (
     BAD,
     for_row,
     lines,

@@ -16,7 +16,7 @@ from tests.kits.engine import (
     reply,
     wire,
 )
-from tests.kits.pipelines import (
+from tests.kits.virtual_pipelines import (
     Bucket,
     Window,
     for_row,

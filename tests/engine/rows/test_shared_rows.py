@@ -23,7 +23,7 @@ from tests.kits.engine import (
     status_error,
     wire,
 )
-from tests.kits.pipelines import (
+from tests.kits.virtual_pipelines import (
     BAD,
     Pair,
     for_row,

@@ -26,11 +26,6 @@ COMPLETION = {
 # -- over the wire ----
 
 
-def client_of(running):
-    """The client that a backend has made or copied; nothing else shows what kind it is."""
-    return running._client
-
-
 def aiohttp_is_used(client):
     return "Aio" in type(client._client).__name__
 
@@ -53,7 +48,7 @@ def test_a_request_is_answered(server):
 def test_our_own_client_has_the_aiohttp_transport_no_retry_and_time_to_connect(server):
     async def inspect():
         running = open_backend(Endpoint(server.url, "k"), connections=70)
-        client = client_of(running)
+        client = running.client
         limits = client._client._transport.limits
         await running.close()
         return client, limits
@@ -136,7 +131,7 @@ def test_a_client_on_the_default_transport_is_copied_with_ours():
             api_key="sk-theirs", base_url=url, organization="org", default_headers={"x-mine": "1"}
         )
         running = open_backend(Endpoint(url, "sk-theirs", theirs), connections=5)
-        ours = client_of(running)
+        ours = running.client
         await running.send(BODY)
         await running.close()
         assert aiohttp_is_used(ours)
@@ -156,8 +151,8 @@ def test_a_client_with_a_transport_of_its_own_is_used_as_it_is_and_left_open(ser
         mine = openai.DefaultAsyncHttpxClient(timeout=7.0)
         theirs = openai.AsyncOpenAI(api_key="k", base_url=server.url, http_client=mine)
         running = open_backend(Endpoint(server.url, "k", theirs, owned=False), connections=5)
-        assert client_of(running)._client is mine
-        assert client_of(running).max_retries == 0
+        assert running.client._client is mine
+        assert running.client.max_retries == 0
         await running.send(BODY)
         await running.close()
         assert not mine.is_closed
@@ -169,7 +164,7 @@ def test_a_client_with_a_transport_of_its_own_is_used_as_it_is_and_left_open(ser
 
 def test_a_client_that_a_callable_made_gets_our_transport_unless_it_has_its_own():
     running = open_backend(Endpoint("http://x/v1", "k", client(), owned=True), connections=5)
-    assert aiohttp_is_used(client_of(running))
+    assert aiohttp_is_used(running.client)
 
 
 def test_a_client_that_a_callable_made_is_ours_to_close(server):

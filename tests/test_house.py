@@ -185,6 +185,5 @@ def test_the_figures_of_the_house_can_be_measured():
     assert rows["floors"].parts
 
 
-@pytest.mark.xfail(strict=False, reason="three rings until the rooms are redrawn")
 def test_no_import_ring_types_counted():
     assert tree.rings(tree.imports(tree.read(REPOSITORY / "llmframe"))) == []

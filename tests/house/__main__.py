@@ -19,7 +19,16 @@ from .sizes import biggest_room, comment_density, flat, function_lengths, lines
 from .tree import Source, floors, imports, read, rings, rooms
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-REACHED: frozenset[str] = frozenset()  # the rows that --check holds: add each once it is met
+REACHED = frozenset(  # the rows that --check holds: add each once it is met
+    {
+        "import rings, types counted",
+        "floors",
+        "biggest room's share",
+        "files flat in one folder",
+        "largest function, lines",
+        "names under Tab on a Run",
+    }
+)
 
 
 class Row(NamedTuple):

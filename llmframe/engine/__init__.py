@@ -1,1 +1,1 @@
-"""HOW it runs: pipeline, governor, retry, backend and journal; no DataFrame, no screen."""
+"""Requests and what comes back: one run, one row's way, the governor, the wire. No pandas."""

@@ -1,1 +1,1 @@
-"""The DataFrame side: a frame to requests by position, answers to typed columns."""
+"""Everything pandas: rows become texts, answers become typed columns and files."""

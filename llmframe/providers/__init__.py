@@ -1,1 +1,1 @@
-"""Providers: where keys are, servers on this machine, and one that is started here."""
+"""An endpoint: its address, key, prices and request dialect."""

@@ -1,1 +1,1 @@
-"""Is it right: what a tagged frame holds."""
+"""What a tagged frame holds, for people: counts, distributions, failed rows."""

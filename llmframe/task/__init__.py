@@ -1,1 +1,1 @@
-"""WHAT is asked: fields, prompt and the reading of replies; no DataFrame, no screen."""
+"""What is asked of every row: fields, prompt and schema, and how a reply is parsed."""

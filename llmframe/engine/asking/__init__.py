@@ -1,1 +1,1 @@
-"""What is sent for a row, and what a reply means."""
+"""What is sent for a row, and what its reply means."""

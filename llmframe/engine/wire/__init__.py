@@ -1,1 +1,1 @@
-"""Requests and replies on the wire."""
+"""Requests and replies on the wire, and what a failure means."""

@@ -1,1 +1,1 @@
-"""A small model on this machine."""
+"""A small model on this machine, served by llama.cpp."""

@@ -22,7 +22,7 @@ from llmframe.errors import PlanError, warn
 from llmframe.frame.columns import plan_columns
 from llmframe.frame.rows import plan_rows, snapshot
 from llmframe.journal import TaskInfo, adopt_plain, id_text, open_checkpoint
-from llmframe.journal.places import DEFAULT_FOLDER, default_folders, explicit_path
+from llmframe.journal.paths import DEFAULT_FOLDER, default_folders, explicit_path
 from llmframe.providers.address import proxy_of
 from llmframe.runs.run import Run
 from llmframe.runs.session import Session, Target

@@ -13,7 +13,7 @@ import pandas as pd
 from llmframe.errors import CheckpointError, PlanError, warn
 from llmframe.frame.columns import STATUSES
 from llmframe.frame.typed_columns import builder, choices, floats, integers, texts
-from llmframe.journal.places import DEFAULT_FOLDER, explicit_path
+from llmframe.journal.paths import DEFAULT_FOLDER, explicit_path
 from llmframe.journal.reading import FoundTask, Reader
 from llmframe.system.files import SYSTEM
 from llmframe.task.fields import FieldSpec, Kind

@@ -1,4 +1,4 @@
-"""Take over a file of plain ``{"id": ..., field: ...}`` lines, as scripts write them."""
+"""Take over the answers in a file of plain ``{"id": ..., field: ...}`` lines."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from llmframe.journal.checkpoint import Checkpoint
     from llmframe.journal.store import Journal
 
-_REASONS = 3  # reported in words
+_REASONS = 3  # how many are reported in words
 
 
 @dataclass(slots=True)
 class AdoptReport:
-    """What became of the plain lines; each id is counted once.
+    """How many plain lines were taken over; each id is counted once.
 
     accepted: written as answers of this task. present: answered before. rejected: not valid, or
-    one id with two different answers. unknown: ids that the frame has not.
-    reasons: why the first few were rejected. other_task: the task that took the lines over
-    before, in which case this one leaves them alone.
+    one id with two different answers. unknown: ids that are not in the frame.
+    reasons: why the first few were rejected. other_task: the task that was asked first in this
+    file and owns the lines; None if it is this one.
     """
 
     accepted: int = 0
@@ -36,7 +36,7 @@ class AdoptReport:
 
     @property
     def sentence(self) -> str:
-        """The same for the person."""
+        """The report as a sentence for the person."""
         if self.other_task is not None:
             return (
                 f"its plain lines were left alone: they belong to task {self.other_task}, which "
@@ -48,29 +48,52 @@ class AdoptReport:
         )
         return ". ".join([counts, *self.reasons])
 
+    def reject(self, row_id: str, reason: str) -> None:
+        """Count a rejected id."""
+        self.rejected += 1
+        if len(self.reasons) < _REASONS:
+            self.reasons.append(f"id {row_id}: {reason}")
+
 
 def adopt_plain(
     checkpoint: Checkpoint,
     key_of: Mapping[str, bytes],
     validate: Callable[[dict[str, Any]], dict[str, Any]],
 ) -> AdoptReport:
-    """Make answers of this task out of the plain lines of the checkpoint's own file.
+    """Append the plain lines of the checkpoint's own file again, as answers of this task.
 
-    key_of: the key of each row, by its id_text. validate: a plain line's values -> the
-    answer's values, or OutputError.
-    The file's bytes stay; each accepted row is appended as a keyed line. Only the first task of
-    a file may do so: a changed prompt must not get another's answers.
+    key_of: the key of each row, by its id_text. validate: returns the answer's values for a
+    plain line's values, or raises OutputError.
     Raises CheckpointError if the file cannot be read or written.
     """
     report, journal = AdoptReport(), checkpoint.written
     if journal is None:
         return report
+    # A changed prompt must not get another's answers: the lines are the first task's.
     first = next(iter(journal.index.tasks), checkpoint.task.digest)
     if first != checkpoint.task.digest:
         report.other_task = first.hex()[:12]
-    elif journal.index.foreign:  # else the file need not be read once more
-        for row_id, answers in _plain_lines(journal).items():
-            _adopt_one(checkpoint, key_of.get(row_id), row_id, answers, validate, report)
+        return report
+    # The index has counted them: without any the file need not be read once more.
+    found = _plain_lines(journal) if journal.index.foreign else {}
+    for row_id, answers in found.items():
+        key = key_of.get(row_id)
+        if key is None:
+            report.unknown += 1
+        elif checkpoint.get(key) is not None:
+            report.present += 1
+            if not checkpoint.has_id(key, row_id):
+                checkpoint.append_id(key, row_id)
+        elif len(answers) > 1:  # which is right is not ours to choose
+            report.reject(row_id, f"{len(answers)} different answers")
+        else:
+            try:
+                values = validate(answers[0])
+            except OutputError as exc:
+                report.reject(row_id, str(exc))
+                continue
+            checkpoint.append_adopted(key, values, row_id)
+            report.accepted += 1
     return report
 
 
@@ -87,35 +110,3 @@ def _plain_lines(journal: Journal) -> dict[str, list[dict[str, Any]]]:
     except OSError as exc:
         raise CheckpointError(f"cannot read {journal.path}: {exc.strerror or exc}") from exc
     return found
-
-
-def _adopt_one(
-    checkpoint: Checkpoint,
-    key: bytes | None,
-    row_id: str,
-    answers: list[dict[str, Any]],
-    validate: Callable[[dict[str, Any]], dict[str, Any]],
-    report: AdoptReport,
-) -> None:
-    if key is None:
-        report.unknown += 1
-    elif checkpoint.get(key) is not None:
-        report.present += 1
-        if not checkpoint.has_id(key, row_id):
-            checkpoint.append_id(key, row_id)
-    elif len(answers) > 1:
-        _reject(report, row_id, f"{len(answers)} different answers")
-    else:
-        try:
-            values = validate(answers[0])
-        except OutputError as exc:
-            _reject(report, row_id, str(exc))
-        else:
-            checkpoint.append_adopted(key, values, row_id)
-            report.accepted += 1
-
-
-def _reject(report: AdoptReport, row_id: str, reason: str) -> None:
-    report.rejected += 1
-    if len(report.reasons) < _REASONS:
-        report.reasons.append(f"id {row_id}: {reason}")

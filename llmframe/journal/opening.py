@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from llmframe.errors import CheckpointError, PlanError
-from llmframe.journal import places
+from llmframe.journal import paths
 from llmframe.journal.checkpoint import Checkpoint, TaskInfo
 from llmframe.journal.shared import close_store, open_store
 from llmframe.system.files import SYSTEM, FileOps
@@ -22,7 +22,7 @@ def open_checkpoint(
     where: bool | str | os.PathLike[str],
     task: TaskInfo,
     *,
-    folder: Path = places.DEFAULT_FOLDER,
+    folder: Path = paths.DEFAULT_FOLDER,
     ids: bool = False,
     adopt: bool = False,
     texts: bool = False,
@@ -31,22 +31,23 @@ def open_checkpoint(
 ) -> Checkpoint | None:
     """Open a task's checkpoint; ``.notes`` says what the person should know.
 
-    where: True for the default file, a path (written; the default files are read too), False
-    for none. folder: the default folder. ids: has_id is going to be asked; what it needs is
-    read now. adopt: plain lines are going to be taken over, so that no note says that they
-    could be. texts: an own file takes over the rows' texts, too, where the default files have
-    them. read_only: nothing is made or locked.
-    Raises PlanError if the place cannot be used, CheckpointError if another process writes a
-    person's own path or a file that must be read cannot be.
+    where: True for the default file; a path, which is written while the default files are read,
+    too; False for none. folder: the default folder. ids: read now what has_id needs.
+    adopt: omit the note that plain lines could be taken over. texts: copy the rows' texts, too,
+    from the default files into a person's own. read_only: make and lock nothing.
+    Raises PlanError if the path cannot be used; CheckpointError if another process writes it, or
+    a file cannot be read.
     """
     if where is False:
         return None
     if where is not True and not isinstance(where, (str, os.PathLike)):
         raise PlanError(f"checkpoint must be True, False or a path, not {where!r}")
-    own = None if where is True else places.explicit_path(where)
-    opening = _Opening(task, places.default_folders(folder), ops)
+    own = None if where is True else paths.explicit_path(where)
+    opening = _Opening(task, paths.default_folders(folder), ops)
     try:
-        checkpoint = opening.open(own, adopt=adopt, texts=texts, read_only=read_only)
+        checkpoint = opening.open(own, texts=texts, read_only=read_only)
+        opening.note_lines(adopt=adopt)
+        checkpoint.notes += opening.notes
         if ids:
             checkpoint.load_ids()
     except BaseException:
@@ -57,7 +58,7 @@ def open_checkpoint(
 
 
 class _Opening:
-    """The steps, with what they have opened and noted so far."""
+    """The steps of opening, with the files opened and the notes made so far."""
 
     def __init__(self, task: TaskInfo, folders: list[Path], ops: FileOps) -> None:
         self.task = task
@@ -67,40 +68,41 @@ class _Opening:
         self.notes: list[str] = []
         self.opened: list[Journal] = []
 
-    def open(self, own: Path | None, *, adopt: bool, texts: bool, read_only: bool) -> Checkpoint:
-        """own: the person's path, None for the default file."""
+    def open(self, own: Path | None, *, texts: bool, read_only: bool) -> Checkpoint:
+        """Open all files. own: the person's path, None for the default file."""
         peeked = None if own is None else self.peek(own)
         written = None
         if not read_only:
             written = self.write_default() if own is None else self.write_own(own)
-            self.notes += written.notes
+            if not written.locked:
+                self.notes.append(
+                    f"{written.path.parent} has no file locks: do not run two notebooks on "
+                    f"{written.path.name} at once."
+                )
         read = self.read_others(own, written)
         if peeked is not None:
-            # Not before: the writer reuses what the peek has indexed.
+            # Only now, so that the writer reuses the index that the peek has made.
             self.give_back(peeked)
         path = own or self.folders[0] / f"{self.stem}.jsonl"
         path = path if written is None else written.path
-        checkpoint = Checkpoint(
-            self.task, path, written, read, complete=own is not None, texts=texts
+        return Checkpoint(
+            self.task, path=path, written=written, read=read, complete=own is not None, texts=texts
         )
-        for store in self.opened:
-            self.note_lines(store, adopt=adopt)
-        checkpoint.notes += self.notes
-        return checkpoint
 
     def give_back(self, store: Journal) -> None:
-        """Return what was opened once too often."""
+        """Close a file that was opened twice."""
         self.opened.remove(store)
         close_store(store)
 
     def use(self, path: Path, *, write: bool) -> Journal:
-        """Raises OSError, LockHeldError."""
+        """Open a file and remember it. Raises OSError, LockHeldError."""
         store = open_store(path, self.ops, write=write)
         self.opened.append(store)
         return store
 
     def peek(self, path: Path) -> Journal | None:
-        """A person's table must not get our lines only because a path was mistyped."""
+        """A person's file, opened for reading; None if there is none. PlanError if not ours."""
+        # Before it is written: a mistyped path must not append our lines to a table.
         try:
             store = self.use(path, write=False)
             is_strange = store.is_strange()
@@ -119,11 +121,12 @@ class _Opening:
         return store
 
     def write_own(self, path: Path) -> Journal:
-        """A person's own path, or an error."""
+        """Open a person's own path. Raises PlanError, CheckpointError."""
         try:
+            # In our default folder it is ours to make, with its .gitignore; elsewhere theirs.
             if path.parent == self.folders[0]:
-                places.make_folder(path.parent, self.ops)
-            places.make_parents(path, self.ops)
+                paths.make_folder(path.parent, self.ops)
+            paths.make_parents(path, self.ops)
             return self.use(path, write=True)
         except LockHeldError as exc:
             raise CheckpointError(
@@ -137,7 +140,7 @@ class _Opening:
             ) from exc
 
     def write_default(self) -> Journal:
-        """The default file; another name where it is held; the cache folder as the last."""
+        """Open the default file, in the cache folder if the default folder cannot be written."""
         reasons: list[str] = []
         for folder in self.folders:
             try:
@@ -153,13 +156,14 @@ class _Opening:
         )
 
     def write_in(self, folder: Path) -> Journal:
-        """Raises OSError if the folder cannot be used."""
-        places.make_folder(folder, self.ops)
+        """Open the first file that no process holds. Raises OSError."""
+        paths.make_folder(folder, self.ops)
         held: list[LockHeldError] = []
-        for path in places.default_files(folder, self.stem):
+        for path in paths.default_files(folder, self.stem):
             try:
                 store = self.use(path, write=True)
             except LockHeldError as exc:
+                # Two kernels may run one task: each writes a file of its own and reads the other's.
                 held.append(exc)
                 continue
             if held:
@@ -171,15 +175,15 @@ class _Opening:
         raise OSError(f"all files of the task are held, the first by {held[0].holder}")
 
     def read_others(self, own: Path | None, written: Journal | None) -> list[Journal]:
-        """Every other file that may hold answers to this task."""
+        """Open every other file that may hold answers to this task."""
         others: list[Journal] = []
-        paths = places.task_files(self.folders, self.stem)
-        for path in paths if own is None else [own, *paths]:
+        files = paths.task_files(self.folders, self.stem)
+        for path in files if own is None else [own, *files]:
             try:
                 store = self.use(path, write=False)
             except FileNotFoundError:
                 continue
-            except OSError as exc:
+            except OSError as exc:  # its answers are paid again, which is no reason to refuse
                 self.notes.append(f"{path} cannot be read ({exc.strerror or exc}) and is left out.")
                 continue
             if store is written:
@@ -188,17 +192,19 @@ class _Opening:
                 others.append(store)
         return others
 
-    def note_lines(self, store: Journal, *, adopt: bool) -> None:
-        """Note what a file holds beside whole lines of ours."""
-        index = store.index
-        if index.damaged:
-            self.notes.append(
-                f"damaged lines in {store.path}: {index.damaged}, skipped, their rows are "
-                f"asked again; whole answers: {len(index.answers)}."
-            )
-        if index.foreign and not index.tasks and not adopt:
-            self.notes.append(
-                f"{store.path} holds {index.foreign} lines that llmframe did not write; they "
-                "are not used. adopt=True with id=<column> takes over lines of "
-                '{"id": ..., "<field>": ...}.'
-            )
+    def note_lines(self, *, adopt: bool) -> None:
+        """Note what the files hold beside whole lines of ours."""
+        for store in self.opened:
+            index = store.index
+            if index.damaged:
+                self.notes.append(
+                    f"damaged lines in {store.path}: {index.damaged}, skipped, their rows are "
+                    f"asked again; whole answers: {len(index.answers)}."
+                )
+            # With a task in it the plain lines were taken over before, or left alone on purpose.
+            if index.foreign and not index.tasks and not adopt:
+                self.notes.append(
+                    f"{store.path} holds {index.foreign} lines that llmframe did not write; they "
+                    "are not used. adopt=True with id=<column> takes over lines of "
+                    '{"id": ..., "<field>": ...}.'
+                )

@@ -1,4 +1,4 @@
-"""One journal per real path in a process: a lock dies when the process closes another handle."""
+"""One journal per real path in a process, shared by its runs."""
 
 from __future__ import annotations
 
@@ -14,16 +14,19 @@ if TYPE_CHECKING:
 
     from llmframe.system.files import FileOps
 
+# A second handle of ours would be refused the lock that the first one holds. On network drives,
+# where it becomes a POSIX lock, closing that handle would even drop the first one's lock.
 _stores: dict[str, Journal] = {}
 _registry = threading.RLock()
 
 
 def open_store(path: Path, ops: FileOps, *, write: bool) -> Journal:
-    """The process's journal of this file, up to date.
+    """The process's journal of this file, with all lines indexed.
 
-    path: its folder part may hold links, the file itself may not be one.
-    Raises OSError, and LockHeldError if it is to be written and another process does.
+    path: its folder may be a link, the file itself may not.
+    Raises OSError, and for writing LockHeldError if another process writes the file.
     """
+    # Only the folder: a planted link in the file's place must fail at open, not be followed.
     path = path.parent.resolve() / path.name
     with _registry:
         store = _stores.get(str(path))
@@ -33,12 +36,13 @@ def open_store(path: Path, ops: FileOps, *, write: bool) -> Journal:
             if write:
                 store.start_writing()
                 if not store.is_current():
-                    # The file was replaced just before its lock was taken.
+                    # It was replaced just before its lock was taken: write the new file.
                     store.close()
                     _stores.pop(str(path), None)
                     store = Journal(path, ops, write=True)
             store.read_on()
         except BaseException:
+            # Others that use it go on: what failed was this opening.
             if not store.users:
                 store.close()
             raise
@@ -53,20 +57,20 @@ def open_stores() -> list[Path]:
 
 
 def close_store(store: Journal) -> None:
-    """Return a journal; the last user's return closes it."""
+    """Give a journal back; the last user closes it."""
     with _registry:
         store.users -= 1
         if store.users:
             return
-        # A replaced file's journal is not the one that is registered under its path.
+        # If the file was replaced, its path may belong to the new file's journal by now.
         if _stores.get(str(store.path)) is store:
             del _stores[str(store.path)]
         store.close()
 
 
 def leave_to_parent() -> None:
-    """In a forked child: what was open belongs to the parent; opening again asks for the lock."""
-    global _registry  # another thread of the parent may have held it
+    """In a forked child: leave open journals to the parent; opening again takes the lock."""
+    global _registry  # another thread of the parent may have held it at the fork
     _registry = threading.RLock()
     for store in _stores.values():
         store.leave_to_parent()
@@ -75,7 +79,7 @@ def leave_to_parent() -> None:
 
 @atexit.register
 def flush_all() -> None:
-    """At the end of the process: bring all that was written to the disk."""
+    """At the end of the process: bring all lines to the disk."""
     for store in tuple(_stores.values()):
         store.flush(2.0)
 

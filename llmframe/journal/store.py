@@ -30,10 +30,9 @@ class Journal:
 
     Thread-safe and synchronous. Once an append returns, the death of the process cannot lose its
     line; the disk has it a moment later. An answer beats a failure, the newest answer the others.
-    users: how many hold it. listeners: called, from another thread, when what was written could
-    not be brought to the disk.
-    Every call raises OSError where the file fails. Opening raises LockHeldError, too, if it is
-    to be written and another process does.
+    users: how many hold it. listeners: called from another thread when an fsync fails.
+    Every call raises OSError where the file fails. Opening for writing raises LockHeldError if
+    another process writes the file.
     """
 
     def __init__(self, path: Path, ops: FileOps, *, write: bool) -> None:
@@ -43,7 +42,7 @@ class Journal:
         self.listeners: list[Callable[[OSError], None]] = []
         self._ops = ops
         self._ids: set[bytes] | None = None
-        self._block = (0, b"")  # what was read last, and its offset
+        self._block = (0, b"")  # the offset of the bytes read last, and the bytes
         self._changing = threading.RLock()
         self._writer = Writer(path, ops, self._report) if write else None
         self._fd = _NO_FILE
@@ -55,18 +54,13 @@ class Journal:
             raise
 
     def is_current(self) -> bool:
-        """Whether the file is still the one at its path; it may have been deleted or replaced."""
+        """False once the file was deleted, or another one stands at its path."""
         return not self._is_named or self._ops.is_at(self._fd, self.path)
 
     @property
-    def notes(self) -> list[str]:
-        """Whether another process could write the file meanwhile."""
-        if self._writer is None or self._writer.locked:
-            return []
-        return [
-            f"{self.path.parent} knows no file locks: do not run two notebooks on "
-            f"{self.path.name} at once."
-        ]
+    def locked(self) -> bool:
+        """True while no other process can write the file, as far as the folder has locks."""
+        return self._writer is not None and self._writer.locked
 
     def start_writing(self) -> None:
         """Become the file's one writer. Raises OSError, LockHeldError."""
@@ -75,24 +69,26 @@ class Journal:
                 self._writer = Writer(self.path, self._ops, self._report)
 
     def read_on(self) -> None:
-        """Index what the file has and the index has not. Raises OSError."""
+        """Index the lines that were added since. Raises OSError."""
         with self._changing:
             self.index.read_on(self._ops, self._fd)
             self._ids = None
+            # A reader leaves the tail alone: its writer may be about to finish that line.
             if self._writer is not None and self.index.end_tail():
                 self._writer.begin_with_newline()
 
     def is_strange(self) -> bool:
-        """Whether the file holds something, but no line of ours or of JSON. Raises OSError."""
+        """True if the file holds text, but no line of ours or of JSON. Raises OSError."""
         index, tail = self.index, self.index.tail
         if index.answers or index.tasks or index.foreign or not (index.damaged or tail):
             return False
+        # Ours, too: a first line that is damaged, or that a crash has cut anywhere.
         begin = self._line_at(0)[: len(_BEGIN)]
         torn_at_once = not index.damaged and _BEGIN.startswith(begin)
         return begin != _BEGIN and not torn_at_once and lines.foreign(tail) is None
 
     def content(self, key: bytes) -> dict[str, Any] | None:
-        """The line of the newest answer to key as it was written; None without one."""
+        """The newest answer to key as its line has it; None without one."""
         at = self.index.answers.get(key)
         return None if at is None else lines.read(self._line_at(at))
 
@@ -102,16 +98,16 @@ class Journal:
         if at is None:
             return None
         result = lines.to_result(lines.read(self._line_at(at)), key)
-        if result is None:  # damaged since it was indexed
+        if result is None:  # damaged since it was indexed: forget it, so that the row is asked
             with self._changing:
                 self._block = (0, b"")
                 self.index.damaged += 1
-                if self.index.answers.get(key) == at:
+                if self.index.answers.get(key) == at:  # else another thread wrote a newer one
                     del self.index.answers[key]
         return result
 
     def append(self, line: bytes, key: bytes, row_id: str | None) -> None:
-        """Write one line. Raises OSError."""
+        """Write one line, then index it. Raises OSError."""
         with self._changing:
             at = self._write(line)
             if line[lines.SORT] == lines.ANSWER:
@@ -126,12 +122,25 @@ class Journal:
                 self.index.tasks[digest] = self._write(line)
 
     def has_id(self, key: bytes, row_id: str) -> bool:
-        """Whether a line says that the row of this id has this key. Raises OSError."""
-        return _pair(key, row_id) in self._known_ids()
+        """True if a line gives the row of this id this key. Raises OSError."""
+        return _pair(key, row_id) in self.load_ids()
 
-    def load_ids(self) -> None:
-        """Read which row has which key, once. Raises OSError."""
-        self._known_ids()
+    def load_ids(self) -> set[bytes]:
+        """All keys, each followed by an id it has; read once. Raises OSError."""
+        with self._changing:
+            if self._ids is None:
+                found: set[bytes] = set()
+                for _, sort, line in Scan(self._ops, self._fd):
+                    # most files hold no id, and a task's settings may hold a field of that name
+                    if sort not in _WITH_ID or b'"id":' not in line:
+                        continue
+                    with contextlib.suppress(ValueError):  # a forged line, with a right checksum
+                        row_id = lines.id_bytes(line)
+                        if row_id is not None:
+                            found.add(unhexlify(line[lines.KEY]) + row_id)
+                # Only now: an OSError above must not leave half of them.
+                self._ids = found
+            return self._ids
 
     def foreign_lines(self) -> Iterator[bytes]:
         """The lines of JSON that somebody else wrote. Raises OSError."""
@@ -142,7 +151,7 @@ class Journal:
         return self._writer is None or self._writer.flush(timeout)
 
     def close(self) -> None:
-        """Bring all to the disk and give everything back."""
+        """Bring all lines to the disk and close the file."""
         if self._writer is not None:
             self._writer.close()
         with contextlib.suppress(OSError):  # nothing was written through it
@@ -150,7 +159,7 @@ class Journal:
         self._fd = _NO_FILE  # its number may soon be another file's
 
     def leave_to_parent(self) -> None:
-        """In a forked child: reading goes on, writing is the parent's."""
+        """In a forked child: only the parent goes on writing."""
         self._changing = threading.RLock()
         if self._writer is not None:
             self._writer.leave_to_parent()
@@ -158,21 +167,24 @@ class Journal:
     def _write(self, line: bytes) -> int:
         assert self._writer is not None
         at = self._writer.write(line)
+        # A gap holds half a line of a failed write, or another process's lines on a drive without
+        # locks: leave the end in front of it, so that the next read_on scans it.
         if at == self.index.end:
             self.index.end += len(line)
         return at
 
     def _line_at(self, at: int) -> bytes:
+        """The line at an offset, without its newline."""
         begin, block = self._block
         end = block.find(b"\n", at - begin) if begin <= at else -1
         if end < 0:
             begin = max(0, at - _BEFORE)
             block = self._ops.read_at(self._fd, _BLOCK, begin)
-            self._block = (begin, block)  # one step: threads read here beside each other
+            self._block = (begin, block)  # one step: other threads read it without a lock
             end = block.find(b"\n", at - begin)
-        return self._long_line_at(at) if end < 0 else block[at - begin : end]
-
-    def _long_line_at(self, at: int) -> bytes:
+        if end >= 0:
+            return block[at - begin : end]
+        # Longer than a block, or the tail: read on in ever larger pieces, which are not kept.
         found, size = b"", _BLOCK
         while block := self._ops.read_at(self._fd, size, at + len(found)):
             head, newline, _ = block.partition(b"\n")
@@ -181,22 +193,6 @@ class Journal:
                 break
             size = 2 * size
         return found
-
-    def _known_ids(self) -> set[bytes]:
-        with self._changing:
-            if self._ids is None:
-                self._ids = set(self._find_ids())
-            return self._ids
-
-    def _find_ids(self) -> Iterator[bytes]:
-        for _, sort, line in Scan(self._ops, self._fd):
-            # most files hold no id, and a task's settings may hold a field of that name
-            if sort not in _WITH_ID or b'"id":' not in line:
-                continue
-            with contextlib.suppress(ValueError):  # a forged line, with a right checksum
-                row_id = lines.id_bytes(line)
-                if row_id is not None:
-                    yield unhexlify(line[lines.KEY]) + row_id
 
     def _report(self, error: OSError) -> None:
         for listener in tuple(self.listeners):

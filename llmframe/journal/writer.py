@@ -1,12 +1,13 @@
-"""Appends to one file: a line is one write, and is on the disk a moment later."""
+"""Appends to one file: a line is one write, and a thread brings it to the disk a moment later."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import threading
+import time
 from typing import TYPE_CHECKING
 
-from llmframe.journal.syncer import Syncer
 from llmframe.system.files import APPEND, FileOps, sync_folder, write_all
 from llmframe.system.lock import take_lock
 
@@ -14,76 +15,132 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+SYNC_DELAY = 0.05  # seconds from a write to the start of its fsync; more writes join meanwhile
+CLOSE_TIMEOUT = 10.0  # seconds that close waits for the last fsync of a hanging disk
+
 
 class Writer:
-    """The one writer of a file; used by any number of threads.
+    """The one writer of a file; any number of threads may use it.
 
-    locked: False where the folder knows no locks.
-    on_error: called with the OSError when an fsync fails, in a thread.
-    Opening raises OSError, or LockHeldError if another process writes the file.
+    locked: False where the folder has no file locks.
+    on_error: called from the saving thread with the OSError of a failed fsync.
+    Opening raises OSError, RuntimeError where the system has no thread to spare, or LockHeldError
+    if another process writes the file.
     """
 
     def __init__(self, path: Path, ops: FileOps, on_error: Callable[[OSError], None]) -> None:
         self._path = path
         self._ops = ops
+        self._on_error = on_error
+        # A plain lock of the interpreter's: no interrupt between two steps leaves it held.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
+        self._written = 0  # writes so far
+        self._synced = 0  # of them, those an fsync was tried for
+        self._dirty = False  # something was written since the last fsync began
+        self._due = 0.0  # when the next fsync shall begin
+        self._ended = ""  # why nothing more can be written
+        self._failed = False
+        self._torn = False  # the file ends within a line
         lock = take_lock(path, ops)
         self.locked = lock.sure
         self._open = [lock.fd]
-        self._torn = False  # the file ends within a line
-        self._syncer = Syncer(self._sync, on_error, self._release)
         try:
-            self._fd = self._create()
+            is_new = not path.exists()
+            self._fd = ops.open(path, APPEND)
+            self._open.append(self._fd)
+            if is_new:  # its name must be on the disk before anything relies on its lines
+                sync_folder(path.parent, ops)
             self._is_named = ops.is_at(self._fd, path)  # some mounted drives number files anew
-            self._syncer.start()
+            self._thread = threading.Thread(target=self._save, name="llmframe-fsync", daemon=True)
+            self._thread.start()
         except BaseException:
             self._release()
             raise
 
-    def _create(self) -> int:
-        """Open for appending; a new file's name is on the disk before anything relies on it."""
-        is_new = not self._path.exists()
-        fd = self._ops.open(self._path, APPEND)
-        self._open.append(fd)
-        if is_new:
-            sync_folder(self._path.parent, self._ops)
-        return fd
-
     def begin_with_newline(self) -> None:
-        """Say that the file's last line has no newline yet."""
+        """End the file's last line, which lacks its newline, with the next write."""
         self._torn = True
 
     def write(self, line: bytes) -> int:
-        """Append a line (with its newline); its offset. Raises OSError."""
-        with self._syncer.lock:
-            self._syncer.check()
+        """Append a line (with its newline) and return its offset. Raises OSError."""
+        with self._lock:
+            if self._ended:
+                raise OSError(errno.EBADF, self._ended)
             # one write: whoever else appends to this file must not come in between
             whole = b"\n" + line if self._torn else line
+            # An error or an interrupt may leave half a line: assume so until the write is over.
             self._torn = True
             write_all(self._fd, whole, self._ops)
             self._torn = False
-            self._syncer.note()
+            self._written += 1
+            if not self._dirty:  # else an fsync is due already, and takes this line along
+                self._dirty = True
+                self._due = time.monotonic() + SYNC_DELAY
+                self._changed.notify_all()
             return self._ops.end_of_write(self._fd) - len(line)
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Wait until all that was written is on the disk; False if it is not, or not in time."""
-        return self._syncer.flush(timeout)
+        """Wait until all lines are on the disk; False if they are not, or not in time."""
+        with self._lock:
+            wanted = self._written  # not what others write meanwhile: that might never end
+            self._due = 0.0
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._synced >= wanted, timeout)
+            return self._synced >= wanted and not self._failed
 
     def close(self) -> None:
-        """Bring all to the disk, give the lock back."""
-        self._syncer.close()
+        """Bring all lines to the disk, then release the lock."""
+        with self._lock:
+            if self._ended:
+                return
+            self._ended = "it is closed"
+            self._changed.notify_all()
+        self._thread.join(CLOSE_TIMEOUT)
 
     def leave_to_parent(self) -> None:
-        """In a forked child: the lock and the file are the parent's."""
-        self._syncer.leave_to_parent()
+        """In a forked child: the lock and the file belong to the parent."""
+        # The saving thread is not in the child, and may have held the old lock at the fork.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
+        self._ended = "it belongs to the process that this one was forked from"
+        self._synced = self._written
         self._release()
 
-    def _sync(self) -> None:
-        self._ops.fsync(self._fd)
-        if self._is_named and not self._ops.is_at(self._fd, self._path):
-            raise FileNotFoundError(errno.ENOENT, "it was deleted or replaced meanwhile")
+    def _save(self) -> None:
+        """The thread: fsync a moment after a write, one at a time, until the writer is closed."""
+        while True:
+            with self._lock:
+                self._changed.wait_for(lambda: self._ended or self._dirty)
+                # Wait on, so that the writes of a moment share one fsync.
+                while not self._ended and (left := self._due - time.monotonic()) > 0:
+                    self._changed.wait(left)
+                if not self._dirty:
+                    break
+                upto, self._dirty = self._written, False
+            # Without the lock: rows go on being written while the disk works.
+            error = self._fsync()
+            with self._lock:
+                # Tried is enough: whoever flushes must not wait for a disk that has failed.
+                self._synced = upto
+                self._failed = self._failed or error is not None
+                self._changed.notify_all()
+            if error is not None:
+                self._on_error(error)
+        self._release()  # here and not in close, which a hanging disk makes stop waiting
+
+    def _fsync(self) -> OSError | None:
+        try:
+            self._ops.fsync(self._fd)
+            if self._is_named and not self._ops.is_at(self._fd, self._path):
+                # The fsync reached a file that nobody will find again.
+                raise FileNotFoundError(errno.ENOENT, "it was deleted or replaced meanwhile")
+        except OSError as exc:
+            return exc
+        return None
 
     def _release(self) -> None:
-        while self._open:
+        while self._open:  # the lock's file last: its lock guards the other
             # all is on the disk, and the system gives the fd back even if it reports an error
             with contextlib.suppress(OSError):
                 self._ops.close(self._open.pop())

@@ -224,7 +224,7 @@ def test_a_folder_without_locks_is_used_and_told(folder: Path) -> None:
     for where in (True, folder.parent / "mine.jsonl"):
         with opened(where, folder, ops=NoLocks()) as checkpoint:
             checkpoint.append(key(1), answer(1))
-            assert "knows no file locks" in checkpoint.notes[0]
+            assert "has no file locks" in checkpoint.notes[0]
 
 
 class AllHeld(QuickOps):

@@ -1,4 +1,4 @@
-"""Where journal files live: default folder, fall-back, siblings, a person's own path."""
+"""Paths of journal files: default folder, fallback, siblings, a person's own path."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ _DATABASES = {".db", ".sqlite", ".sqlite3"}
 def explicit_path(where: str | os.PathLike[str]) -> Path:
     """A person's own path, real and absolute.
 
-    Raises PlanError if no file of lines can be there; nothing is opened.
+    Raises PlanError if no checkpoint can be written there; opens nothing.
     """
     text = os.fsdecode(where)
     if not text.strip() or "\0" in text:
         raise PlanError(f"checkpoint={text!r} is not a path; give a file such as 'answers.jsonl'")
     try:
+        # Two names of one file must give one path: by it the process finds its open journal.
         path = Path(os.path.realpath(Path(text).expanduser()))
         is_folder = path.is_dir() or text.endswith(("/", os.sep))
         odd = is_odd_file(path)
-    except (OSError, RuntimeError) as exc:
+    except (OSError, RuntimeError) as exc:  # RuntimeError: a ~ without a home
         raise PlanError(f"checkpoint={text!r} cannot be used: {exc}") from exc
     if is_folder:
         raise PlanError(
@@ -57,12 +58,12 @@ def make_parents(path: Path, ops: FileOps) -> None:
 
 
 def make_folder(folder: Path, ops: FileOps) -> None:
-    """Make a folder of ours, which no version control takes in. Raises OSError."""
+    """Make a folder of ours, hidden from version control. Raises OSError."""
     make_parents(folder / "file", ops)
     ignore = folder / ".gitignore"
     try:
         fd = ops.open(ignore, NEW)
-    except FileExistsError:
+    except FileExistsError:  # a person may have edited it, to commit the answers
         return
     try:
         ops.write(fd, b"*\n")
@@ -74,18 +75,19 @@ def make_folder(folder: Path, ops: FileOps) -> None:
 
 
 def cache_folder(folder: Path) -> Path | None:
-    """The fall-back for a default folder that cannot be written; None if there is no home."""
+    """The fallback for a default folder that cannot be written; None if there is no home."""
     base = Path(os.environ.get("XDG_CACHE_HOME", ""))
     if not base.is_absolute():
         try:
             base = Path.home() / ".cache"
         except RuntimeError:
             return None
+    # One cache for all projects: without the folder's hash they would share their files.
     return base / "llmframe" / blake2b(os.fsencode(folder), digest_size=8).hexdigest()
 
 
 def default_folders(folder: Path) -> list[Path]:
-    """The default folder and its fall-back."""
+    """The default folder and its fallback."""
     with contextlib.suppress(OSError):  # the working directory was deleted
         folder = folder.absolute()
     fallback = cache_folder(folder)
@@ -93,7 +95,7 @@ def default_folders(folder: Path) -> list[Path]:
 
 
 def default_files(folder: Path, stem: str) -> Iterator[Path]:
-    """A task's file in a default folder, and after it the names to take when it is held."""
+    """A task's file in a default folder, then the names to try while others hold it."""
     yield folder / f"{stem}.jsonl"
     yield folder / f"{stem}.{os.getpid()}.jsonl"
     for number in range(2, 100):

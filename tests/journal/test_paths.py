@@ -15,7 +15,7 @@ import pytest
 from llmframe.errors import PlanError
 from llmframe.frame.checkpoints import read_checkpoint
 from llmframe.journal import open_checkpoint
-from llmframe.journal.places import cache_folder, default_folders
+from llmframe.journal.paths import cache_folder, default_folders
 from llmframe.journal.store import Journal
 from tests.kits.journal import (
     OTHER_TASK,

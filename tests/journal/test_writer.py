@@ -1,4 +1,4 @@
-"""Whoever writes may be interrupted at any moment, and holds up nobody afterwards."""
+"""A thread that writes may be interrupted at any moment, and blocks no other afterwards."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import sys
 import threading
 from pathlib import Path
 
-from llmframe.journal import syncer, writer
+from llmframe.journal import store, writer
+from llmframe.system import files
 from tests.kits.journal import answer, key, opened
 
-FILES = {module.__file__ for module in (syncer, writer)}
+FILES = {module.__file__ for module in (files, store, writer)}
 
 
 def interrupted_at(moment: int, work) -> bool:
-    """Raise KeyboardInterrupt at the nth call or return within the journal; whether it came so far.
+    """Raise KeyboardInterrupt at the nth call or return within a write; True if it got that far.
 
-    Python looks for signals there, and not between the lines.
+    Python handles signals there, and not between the lines.
     """
     left, before = moment, sys.gettrace()
 

@@ -3,56 +3,22 @@
 from __future__ import annotations
 
 import datetime
-import os
-import tracemalloc
-import warnings
 from pathlib import Path
 from typing import Any
 from unittest import mock
-from zlib import crc32
 
 import pandas as pd
 import pytest
 
 import llmframe as lf
-from llmframe.errors import CheckpointError, OutputError, PlanError
-from llmframe.journal import TaskInfo, lines
-from llmframe.journal.index import CHUNK
-from llmframe.journal.lines import LONGEST
-from llmframe.journal.reading import Reader
-from llmframe.results import Failure, RowResult, Usage
+from llmframe.errors import CheckpointError, PlanError
+from llmframe.results import Failure, RowResult
 from llmframe.system.files import SYSTEM
 from llmframe.task.fields import resolve_fields
-from tests.kits.journal import FAILED, QuickOps, answer, key, opened, write_answers
+from tests.kits.journal import FAILED, key, opened, write_answers
+from tests.kits.reading import COLUMNS, VALUES, ok, task
 
 pytestmark = pytest.mark.usefixtures("folder")
-
-FIELDS = resolve_fields(
-    {
-        "intent": ["refund", "delivery", "other"],
-        "level": [1, 2, 3],
-        "count": int,
-        "share": float,
-        "urgent": bool,
-        "note": str,
-        "due": datetime.date,
-        "tags": list[str],
-    }
-)
-VALUES = {
-    "intent": "refund", "level": 2, "count": 3, "share": 0.5, "urgent": True,
-    "note": "客户", "due": "2026-01-02", "tags": ["a", "b"],
-}  # fmt: skip
-COLUMNS = ["status", "error", "model", "tokens_in", "tokens_out", "cost", "time"]
-
-
-def task(number: int = 0, model: str = "deepseek-chat", fields: Any = FIELDS) -> TaskInfo:
-    settings = {"model": model, "fields": fields.canonical}
-    return TaskInfo(bytes([number]) * 16, settings)
-
-
-def ok(values: dict[str, Any] | None = None) -> RowResult:
-    return RowResult("ok", values or VALUES, attempts=1, usage=Usage(12, 3, 0.25))
 
 
 @pytest.fixture
@@ -145,21 +111,23 @@ def test_the_task_that_was_written_to_last_is_read(path: Path, folder: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("wanted", "told"),
+    ("wanted", "message"),
     [
         ("0a", "no task begins with '0a'"),
         ("", "no task begins with ''"),
         ("0", "more than one task begins with '0'"),
     ],
 )
-def test_an_unknown_task_is_told_with_those_there_are(path, folder, wanted, told) -> None:
+def test_an_unknown_task_is_an_error_that_lists_those_there_are(
+    path, folder, wanted, message
+) -> None:
     for number, model in [(1, "old"), (2, "new")]:
         with opened(path, folder, task(number, model)) as checkpoint:
             checkpoint.append(key(number), ok())
     today = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
     with pytest.raises(PlanError) as caught:
         lf.read_checkpoint(path, task=wanted)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert f"\n  020202020202: new, {today}" in str(caught.value)
     assert str(caught.value).index("0202") < str(caught.value).index("010101")
 
@@ -197,123 +165,11 @@ def test_reading_makes_and_locks_nothing_while_a_run_writes(path: Path, folder: 
     assert {f: f.read_bytes() for f in path.parent.iterdir() if f.is_file()} == before
 
 
-def test_damaged_lines_are_skipped_and_counted_in_one_warning(folder: Path) -> None:
-    path = folder.parent / "rows.jsonl"
-    with opened(path, folder, task()) as checkpoint:
-        for n in range(4):
-            checkpoint.append(key(n), ok(VALUES | {"count": n}))
-    content = path.read_bytes()
-    content = content.replace(b'"count":1', b'"count":9').replace(b'"count":2', b'"count":8')
-    path.write_bytes(b"\xef\xbb\xbf" + content.replace(b"\n", b"\r\n") + b'{"k":"just being wri')
-    with pytest.warns(UserWarning, match=r"damaged lines in .*: 2, skipped") as told:
-        found = lf.read_checkpoint(path)
-    assert len(told) == 1
-    assert told[0].filename == __file__
-    assert found["count"].tolist() == [0, 3]
-
-
-def test_a_whole_line_without_its_newline_counts(folder: Path) -> None:
-    path = write_answers(folder.parent / "rows.jsonl", folder, range(2))
-    path.write_bytes(path.read_bytes()[:-1])
-    assert lf.read_checkpoint(path)["n"].tolist() == [0, 1]
-
-
-def forged(number: int, body: dict[str, Any]) -> bytes:
-    return lines.encode(key(number), task().short, body)
-
-
-def sealed(line: bytes) -> bytes:
-    """Anything as long as a line's head, with its right checksum."""
-    return b"%b%08x%b\n" % (line[:45], crc32(line[53:], crc32(line[:45])), line[53:])
-
-
-USED = {"usage": {"in": 1, "out": 1}, "n": 1}
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        forged(1, {"v": "text", **USED}),
-        forged(1, {"v": {}, "usage": {"in": "1", "out": 1}, "n": 1}),
-        forged(1, {"v": {}, "usage": {"in": 1, "out": 1}, "n": "1"}),
-        forged(1, {"e": {"kind": 5}, **USED}),
-        forged(1, {"e": "timeout", **USED}),
-        forged(1, {"v": {}, **USED, "k": key(2).hex()}),
-        sealed(b'{"k":"' + b"z" * 32 + b'","c":"00000000","task":"000000000000","v":{}}'),
-        sealed(b'{"k":"' + b"a" * 32 + b'","c":"00000000","task":"000000000000","v":{'),
-    ],
-)
-def test_a_forged_line_with_a_right_checksum_is_skipped(folder: Path, line: bytes) -> None:
-    path = folder.parent / "rows.jsonl"
-    with opened(path, folder, task()) as checkpoint:
-        checkpoint.append(key(0), ok())
-    with path.open("ab") as file:
-        file.write(line)
-    with pytest.warns(UserWarning, match=": 1, skipped"):
-        assert len(lf.read_checkpoint(path)) == 1
-
-
-def test_forged_times_and_ids_are_missing(folder: Path) -> None:
-    path = folder.parent / "rows.jsonl"
-    with opened(path, folder, task()) as checkpoint:
-        checkpoint.append(key(0), ok())
-    with path.open("ab") as file:
-        for n, time in enumerate([10**30, -1, "now", True, None], 1):
-            file.write(forged(n, {"v": VALUES, **USED, "t": time, "id": [n]}))
-    found = lf.read_checkpoint(path)
-    assert found["time"].isna().tolist() == [False, *[True] * 5]
-    assert found["id"].isna().all()
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        None,
-        {"fields": 5},
-        {"fields": [{"name": "x"}]},
-        {"fields": [{"name": "x", "kind": "magic"}]},
-        {"fields": [{"name": 5, "kind": "text"}]},
-        {"fields": [["x"]]},
-        {"fields": [{"name": "x", "kind": "choice", "labels": ["a", "a"]}]},
-        {"fields": [{"name": "x", "kind": "choice", "labels": [[]]}]},
-    ],
-)
-def test_fields_that_are_not_told_come_as_they_are(path: Path, folder: Path, fields: Any) -> None:
-    info = TaskInfo(bytes(16), {"model": "m", "fields": fields})
-    with opened(path, folder, info) as checkpoint:
-        checkpoint.append(key(1), ok({"x": "a"}))
-        checkpoint.append(key(2), ok({"y": [1]}))
-    found = lf.read_checkpoint(path)
-    assert list(found.columns) == ["id", "x", "y", *COLUMNS]
-    assert found["x"].tolist() == ["a", None] or found["x"].isna().tolist() == [False, True]
-    assert found["y"].iloc[1] == [1]
-
-
-def test_rows_of_a_task_whose_own_line_is_lost_are_read(folder: Path) -> None:
-    path = write_answers(folder.parent / "rows.jsonl", folder, range(2))
-    path.write_bytes(path.read_bytes().split(b"\n", 1)[1])
-    found = lf.read_checkpoint(path, task="000102030405")
-    assert found["intent"].tolist() == ["refund", "退款"]
-    assert found["model"].isna().all()
-    with pytest.raises(PlanError, match="000102030405: unknown, 2 lines"):
-        lf.read_checkpoint(path, task="ff")
-
-
-def test_a_task_line_with_forged_settings_tells_nothing(folder: Path) -> None:
-    path = folder.parent / "rows.jsonl"
-    short = TaskInfo(bytes(16), {}).short
-    path.write_bytes(
-        lines.encode(bytes(16), short, {"settings": [], "t": 5})
-        + lines.encode(key(1), short, {"v": {"x": 1}, **USED})
-    )
-    assert lf.read_checkpoint(path)["x"].tolist() == [1]
-
-
 def test_a_folder_is_read_as_one_its_newest_file_last(tmp_path: Path, folder: Path) -> None:
     first = write_answers(True, folder, range(2))
     first.rename(folder / f"{first.stem}.123.jsonl")
     write_answers(True, folder, range(1, 3))
-    (folder / "mine.txt").write_text("not looked at")
+    (folder / "mine.txt").write_text("not read")
     assert sorted(lf.read_checkpoint(".llmframe")["n"]) == [0, 1, 2]
     assert sorted(lf.read_checkpoint(folder)["n"]) == [0, 1, 2]
     write_answers(folder / "rows.JSONL", folder, range(4, 5))
@@ -345,14 +201,14 @@ def test_where_there_is_no_checkpoint_those_here_are_named(tmp_path: Path, folde
 
 
 @pytest.mark.parametrize("content", ['{"id": 1, "intent": "x"}\n', "id,text\n1,hello\n"])
-def test_a_file_of_something_else_is_told(tmp_path: Path, content: str) -> None:
+def test_a_file_of_something_else_is_an_error(tmp_path: Path, content: str) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text(content)
     with pytest.raises(PlanError, match=r"is no checkpoint: .*pandas.read_json"):
         lf.read_checkpoint(path)
 
 
-def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.touch()
     with (
@@ -360,48 +216,3 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
         pytest.raises(CheckpointError, match=r"cannot read .*Permission denied"),
     ):
         lf.read_checkpoint(path)
-
-
-# -- a line that is too long -------------------------------------------------------
-
-
-def sparse(path: Path, size: int, then: bytes) -> None:
-    """A line of NULs that takes no room, and what comes behind it."""
-    with path.open("ab") as file:
-        os.truncate(file.fileno(), path.stat().st_size + size)
-    with path.open("ab") as file:
-        file.write(then)
-
-
-@pytest.mark.parametrize("ended", [True, False])
-def test_a_line_far_longer_than_ours_is_damage_and_not_kept(folder: Path, ended: bool) -> None:
-    path = write_answers(folder.parent / "rows.jsonl", folder, range(2))
-    sparse(path, 2 * LONGEST, b"\n" if ended else b"")
-    tracemalloc.start()
-    for n in range(2, 4):
-        write_answers(path, folder, range(n, n + 1))
-    with opened(path, folder, ops=QuickOps()) as checkpoint:
-        assert [checkpoint.get(key(n)) for n in range(4)] == [answer(n) for n in range(4)]
-        assert checkpoint.damaged == 1
-    with pytest.warns(UserWarning, match=": 1, skipped"):
-        assert lf.read_checkpoint(path)["n"].tolist() == [0, 1, 2, 3]
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < LONGEST + 40 * CHUNK
-
-
-def test_an_answer_that_could_not_be_read_again_is_not_written(path: Path, folder: Path) -> None:
-    with opened(path, folder, task()) as checkpoint:
-        with pytest.raises(OutputError, match="it takes 64 MB"):
-            checkpoint.append(key(1), ok({"x": "x" * LONGEST}))
-        checkpoint.append(key(1), ok())
-        assert checkpoint.get(key(1)) == ok()
-
-
-def test_reading_stops_in_the_middle_without_leaving_files_open(folder: Path) -> None:
-    path = write_answers(folder.parent / "rows.jsonl", folder, range(2))
-    reader = Reader([path], SYSTEM)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        next(reader._lines())
-    assert reader.tasks()[0].lines == 2

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from llmframe.errors import CheckpointError, OutputError
 from llmframe.journal import lines
 from llmframe.journal.shared import close_store
+from llmframe.results import RowResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from llmframe.journal.store import Journal
-    from llmframe.results import RowResult
 
 _log = logging.getLogger("llmframe")
 
@@ -128,7 +128,8 @@ class Checkpoint:
 
     def append_adopted(self, key: bytes, values: dict[str, Any], row_id: object) -> None:
         """Keep an answer taken over from a plain file. Raises as append."""
-        body = lines.adopted(values, row_id, now=int(time.time()))
+        body = lines.row(RowResult("ok", values), now=int(time.time()), row_id=row_id)
+        body["adopted"] = True  # so that nobody wonders why it cost nothing
         self._append(key, body, row_id=row_id)
 
     def append_id(self, key: bytes, row_id: object) -> None:

@@ -1,4 +1,4 @@
-"""What checkpoint files hold, read without a lock and without a frame: one task's answers."""
+"""Read the tasks and answers in checkpoint files, without a lock and without a frame."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _LATEST = 253_402_300_799  # unix s, the last second of the year 9999
 class FoundTask:
     """A task in a file.
 
-    digest: 32 hex digits, only the first 12 where its own line is lost. settings: readable,
-    empty where lost. begun: unix s, None where lost. lines: about its rows.
+    digest: 32 hex digits, or the first 12 if the task's own line is lost. settings: readable,
+    empty if lost. begun: unix s, None if lost. lines: how many are about its rows.
     """
 
     digest: str
@@ -38,8 +38,7 @@ class FoundTask:
 class Answers:
     """One task's rows as columns; ok beats failed, else the newest line of a key counts.
 
-    rows: of each row its id (None for none) and its place in the columns. cells: of each
-    field. errors: a failure's kind, None where ok. times: unix s.
+    cells: a column for each field. errors: a failure's kind, None if ok. times: unix s.
     """
 
     def __init__(self) -> None:
@@ -49,21 +48,22 @@ class Answers:
         self.tokens_out: list[int] = []
         self.costs: list[float | None] = []
         self.times: list[int | None] = []
-        self._places: dict[bytes, int] = {}
+        self._positions: dict[bytes, int] = {}
         self._ids: dict[str, tuple[int | str, bytes]] = {}
         self._named: set[bytes] = set()
 
     @property
     def rows(self) -> list[tuple[int | str | None, int]]:
-        """One a row with an id, in order of appearance; then one a key that never had one."""
-        places = self._places
+        """Each row's id and its position in the columns: rows with an id first, then the rest."""
+        # Several ids may share one answer, and a row whose text changed has its newest only.
+        positions = self._positions
         rows: list[tuple[int | str | None, int]] = [
-            (row_id, places[key]) for row_id, key in self._ids.values() if key in places
+            (row_id, positions[key]) for row_id, key in self._ids.values() if key in positions
         ]
-        return rows + [(None, at) for key, at in places.items() if key not in self._named]
+        return rows + [(None, at) for key, at in positions.items() if key not in self._named]
 
-    def take(self, line: bytes) -> bool:
-        """Take in an intact line about a row; False if it is forged."""
+    def add(self, line: bytes) -> bool:
+        """Add an intact line about a row; False if it is forged."""
         content = lines.read(line)
         try:
             key = unhexlify(line[lines.KEY])
@@ -83,11 +83,14 @@ class Answers:
         return True
 
     def _keep(self, key: bytes, result: RowResult, time: Any) -> None:
-        at = self._places.get(key)
+        at = self._positions.get(key)
         if at is None:
-            at = self._places[key] = len(self.errors)
-            self._add_row()
+            at = self._positions[key] = len(self.errors)
+            columns: list[list[Any]] = [self.errors, self.costs, self.times, *self.cells.values()]
+            for column in (*columns, self.tokens_in, self.tokens_out):
+                column.append(None)
         elif result.status == "failed" and self.errors[at] is None:
+            # A later run failed at a row that an earlier one has answered: the answer stands.
             return
         self.errors[at] = None if result.error is None else result.error.kind
         self.tokens_in[at], self.tokens_out[at] = result.usage.tokens_in, result.usage.tokens_out
@@ -97,28 +100,20 @@ class Answers:
         for name in values:
             if name not in self.cells:
                 self.cells[name] = [None] * len(self.errors)
-        for name, column in self.cells.items():
+        # All columns, not only its own fields: an older answer may have had others.
+        for name, cells in self.cells.items():
             value = values.get(name)
             if type(value) is str and len(value) <= LABEL:
                 value = intern(value)  # one text for all rows
-            column[at] = value
-
-    def _add_row(self) -> None:
-        self.errors.append(None)
-        self.tokens_in.append(0)
-        self.tokens_out.append(0)
-        self.costs.append(None)
-        self.times.append(None)
-        for column in self.cells.values():
-            column.append(None)
+            cells[at] = value
 
 
 class Reader:
-    """Reads the same files, oldest first, as often as is needed; others may write them meanwhile.
+    """Reads files, oldest first, which other processes may write meanwhile.
 
     damaged: lines that the last reading skipped. foreign: lines of JSON that are not ours.
-    left_out: of several files those that cannot be read, each with the reason.
-    Raises OSError where the only file, or the last of them, cannot be read.
+    left_out: the files that cannot be read, each with the reason.
+    Each reading raises OSError if no file can be read.
     """
 
     def __init__(self, paths: Sequence[Path], ops: FileOps) -> None:
@@ -138,10 +133,15 @@ class Reader:
             task = found.get(short)
             if task is None:
                 task = found[short] = FoundTask(short.decode(errors="replace"), {}, None)
-            if line[lines.SORT] == lines.SETTINGS:
-                _read_settings(task, line)
-            else:
+            if line[lines.SORT] != lines.SETTINGS:
                 task.lines += 1
+                continue
+            content = lines.read(line) or {}
+            settings, begun = content.get("settings"), content.get("t")
+            if isinstance(settings, dict):  # else forged: as if the line were lost
+                task.digest = line[lines.KEY].decode(errors="replace")
+                task.settings = settings
+                task.begun = begun if type(begun) is int and 0 <= begun <= _LATEST else None
         return [found[short] for short in sorted(newest, key=newest.__getitem__)]
 
     def answers(self, task: FoundTask) -> Answers:
@@ -149,7 +149,7 @@ class Reader:
         answers, short = Answers(), task.digest[:12].encode()
         for line in self._lines():
             if line[lines.TASK] == short and line[lines.SORT] != lines.SETTINGS:
-                self.damaged += not answers.take(line)
+                self.damaged += not answers.add(line)
         return answers
 
     def _lines(self) -> Iterator[bytes]:
@@ -158,30 +158,19 @@ class Reader:
         self.left_out = {}
         for path in self._paths:
             try:
-                yield from self._lines_of(path)
+                fd = self._ops.open(path, READ)
+                try:
+                    scan = Scan(self._ops, fd)
+                    for _, sort, line in scan:
+                        if sort == FOREIGN:
+                            self.foreign += 1
+                        else:
+                            yield line
+                    self.damaged += scan.damaged
+                finally:
+                    self._ops.close(fd)
             except OSError as exc:
+                # One bad file must not hide the answers in the others.
                 self.left_out[path] = exc.strerror or str(exc)
                 if len(self.left_out) == len(self._paths):
                     raise
-
-    def _lines_of(self, path: Path) -> Iterator[bytes]:
-        fd = self._ops.open(path, READ)
-        try:
-            scan = Scan(self._ops, fd)
-            for _, sort, line in scan:
-                if sort == FOREIGN:
-                    self.foreign += 1
-                else:
-                    yield line
-            self.damaged += scan.damaged
-        finally:
-            self._ops.close(fd)
-
-
-def _read_settings(task: FoundTask, line: bytes) -> None:
-    content = lines.read(line) or {}
-    settings, begun = content.get("settings"), content.get("t")
-    if isinstance(settings, dict):
-        task.digest = line[lines.KEY].decode(errors="replace")
-        task.settings = settings
-        task.begun = begun if type(begun) is int and 0 <= begun <= _LATEST else None

@@ -60,13 +60,6 @@ class RowsReused:
 
 
 @dataclass(frozen=True, slots=True)
-class BoundBy:
-    """From now on, something else limits the run."""
-
-    cause: str
-
-
-@dataclass(frozen=True, slots=True)
 class Spent:
     """Replies were paid for a row that stays pending."""
 
@@ -78,7 +71,7 @@ class Planned:
     """Every row has been planned: from now on the counts are exact."""
 
 
-Event = RequestSent | RequestRefused | RowsDone | RowsReused | TextCut | BoundBy | Spent | Planned
+Event = RequestSent | RequestRefused | RowsDone | RowsReused | TextCut | Spent | Planned
 
 
 Observer = Callable[[Event], None]  # called on the run's loop: be quick, never block

@@ -10,10 +10,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from llmframe.engine.asking.asking import Asker
-from llmframe.engine.events import BoundBy as BoundByEvent
 from llmframe.engine.events import Events
 from llmframe.engine.governor import auto_cap, governor_for
-from llmframe.engine.limited_by import BoundBy, cause, words
+from llmframe.engine.limited_by import LimitHistory, cause, words
 from llmframe.engine.report import RunReport, Snapshot, Tally
 from llmframe.engine.rows.claims import in_flight
 from llmframe.engine.rows.halt import Halt
@@ -60,7 +59,7 @@ class Execution:
             job.endpoint.base_url.rstrip("/"), job.endpoint.api_key, job.model, dialect=job.dialect
         )
         self._share: Share | None = None
-        self._bound_by = BoundBy()
+        self._history = LimitHistory()
         self._observers: list[Observer] = []
 
     @property
@@ -110,7 +109,7 @@ class Execution:
             halt=self.halt,
         )
         self._pipeline = Pipeline(parts, settings, rules=job.rules)
-        noting = asyncio.ensure_future(self._note_limits(parts.events))
+        noting = asyncio.ensure_future(self._note_limits())
         try:
             self._obey()  # the person may have stopped or paused it before it began
             await self._pipeline.run()
@@ -175,8 +174,8 @@ class Execution:
         """What the run did so far."""
         return self.tally.report(
             limited_by=self._limited_by(),
-            time_went_to=self._bound_by.shares,
-            limits=tuple(self._bound_by.limits),
+            time_went_to=self._history.shares,
+            limits=tuple(self._history.limits),
             checkpoint=self._path,
         )
 
@@ -184,20 +183,17 @@ class Execution:
         if self.halt.over_budget:
             return "budget"
         if self.tally.ended is not None:
-            return self._bound_by.most
+            return self._history.most
         return words(self._governor.binding(), cap=self.job.cap, held=self.held)
 
-    async def _note_limits(self, events: Events) -> None:
+    async def _note_limits(self) -> None:
         """Note what limits the run, four times a second, and more often at first."""
-        before, pause = "", FIRST_NOTE
+        pause = FIRST_NOTE
         while True:
             await asyncio.sleep(pause)
             binding = self._governor.binding()
             now = cause(binding, cap=self.job.cap, held=self.held)
-            if now != before:
-                events.emit(BoundByEvent(now))
-                before = now
-            self._bound_by.note(now, pause, at=self.tally.seconds, limit=binding.limit)
+            self._history.note(now, pause, at=self.tally.seconds, limit=binding.limit)
             pause = min(2 * pause, NOTE)
 
     def _obey(self) -> None:

@@ -1,4 +1,4 @@
-"""What binds a run right now, in words, and what bound it over time."""
+"""What limits a run right now, in words, and what limited it over time."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 
 def cause(binding: Binding, *, cap: int | None, held: bool) -> str:
-    """What binds right now, the same words for as long as it is the same thing.
+    """What limits the run right now; the words stay the same while the cause does.
 
-    cap: requests the person allows at once, None for any. held: the person's pause.
+    cap: requests the person allows at the same time, None for any. held: the person's pause.
     """
     if held:
         return "pause by you"
@@ -54,8 +54,8 @@ def _span(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
-class BoundBy:
-    """What bound a run, by seconds, and how its limit moved."""
+class LimitHistory:
+    """What limited a run for how many seconds, and how its own limit moved."""
 
     def __init__(self) -> None:
         self._seconds: defaultdict[str, float] = defaultdict(float)
@@ -69,12 +69,12 @@ class BoundBy:
 
     @property
     def most(self) -> str:
-        """What bound for the longest; empty before anything was noted."""
+        """What limited it for the longest; empty before anything was noted."""
         return max(self._seconds, key=self._seconds.__getitem__, default="")
 
     @property
     def shares(self) -> dict[str, float]:
-        """Shares of the time by what bound, largest first; they sum to 1."""
+        """Shares of the time by what limited it, largest first; they sum to 1."""
         total = sum(self._seconds.values())
         ranked = sorted(self._seconds.items(), key=lambda item: -item[1])
         return {cause: seconds / total for cause, seconds in ranked} if total else {}

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from llmframe.engine.governor import Binding
-from llmframe.engine.limited_by import BoundBy, cause, words
+from llmframe.engine.limited_by import LimitHistory, cause, words
 
 FREE = Binding(
     pause=0.0, outage=False, on_wire=3, limit=20, requests=0.0, tokens=0.0, rpm=None, tpm=None,
@@ -52,16 +52,16 @@ def test_the_cause_is_the_same_word_for_as_long_as_it_is_the_same_thing():
 
 
 def test_shares_of_the_time_sum_to_one_largest_first():
-    bound = BoundBy()
-    assert (bound.most, bound.shares) == ("", {})
+    history = LimitHistory()
+    assert (history.most, history.shares) == ("", {})
     for text, seconds in (("latency", 1.0), ("outage", 6.0), ("latency", 3.0)):
-        bound.note(text, seconds, at=0.0, limit=20)
-    assert bound.most == "outage"
-    assert list(bound.shares.items()) == [("outage", 0.6), ("latency", 0.4)]
+        history.note(text, seconds, at=0.0, limit=20)
+    assert history.most == "outage"
+    assert list(history.shares.items()) == [("outage", 0.6), ("latency", 0.4)]
 
 
 def test_the_limits_history_is_kept_by_its_changes():
-    bound = BoundBy()
+    history = LimitHistory()
     for at, limit in ((0.0, 20), (0.25, 20), (0.5, 40), (0.75, 32), (1.0, 32)):
-        bound.note("latency", 0.25, at=at, limit=limit)
-    assert bound.limits == [(0.0, 20), (0.5, 40), (0.75, 32)]
+        history.note("latency", 0.25, at=at, limit=limit)
+    assert history.limits == [(0.0, 20), (0.5, 40), (0.75, 32)]

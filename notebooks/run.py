@@ -1,8 +1,8 @@
 """Run the notebooks from beginning to end, each in an empty folder: ``run.py [name ...]``.
 
-The executed copies, as notebooks and as pages, are put into ``artifacts/`` with the tables that
-they wrote; ``--store`` puts the outputs into the notebooks themselves. What a run left and what
-the cells tagged "told" show is printed.
+The executed notebooks, the same as HTML pages, and the tables that they wrote are saved in
+``artifacts/``; ``--store`` saves the outputs in the notebooks themselves. The runs' summary cards
+and the outputs of the cells tagged "printed" are printed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from nbclient import NotebookClient
 
 HERE = Path(__file__).parent
 ARTIFACTS = HERE.parent / "artifacts"
-PATIENCE = 900  # seconds for one cell
+CELL_TIMEOUT = 900  # seconds
 
 
 def execute(
@@ -30,12 +30,12 @@ def execute(
 ) -> None:
     """Run all cells in a new kernel and an empty folder; CellExecutionError where one fails.
 
-    environment: what the kernel gets beside ours. keep: a folder for the tables it writes.
+    environment: variables for the kernel, added to ours. keep: a folder for the tables it writes.
     """
     with tempfile.TemporaryDirectory() as folder:
         client = NotebookClient(
             notebook,
-            timeout=PATIENCE,
+            timeout=CELL_TIMEOUT,
             kernel_name="python3",
             resources={"metadata": {"path": folder}},
             store_widget_state=False,
@@ -48,7 +48,7 @@ def execute(
 
 
 def tidy(notebook: nbformat.NotebookNode) -> None:
-    """Leave out what differs from machine to machine."""
+    """Remove metadata that differs from machine to machine."""
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
@@ -63,35 +63,35 @@ def page(notebook: nbformat.NotebookNode) -> str:
 
 
 def cards(notebook: nbformat.NotebookNode) -> list[str]:
-    """What the runs left, as text."""
+    """The summary cards of the runs, as text."""
     return [
         text for cell in notebook.cells for text in texts(cell) if text.startswith("llmframe: ")
     ]
 
 
-def told(notebook: nbformat.NotebookNode) -> list[str]:
-    """What the cells show that are tagged "told", as text."""
-    meant = [cell for cell in notebook.cells if "told" in cell.metadata.get("tags", ())]
-    return [text for cell in meant for text in texts(cell)]
+def printed(notebook: nbformat.NotebookNode) -> list[str]:
+    """The outputs of the cells tagged "printed", as text."""
+    tagged = [cell for cell in notebook.cells if "printed" in cell.metadata.get("tags", ())]
+    return [text for cell in tagged for text in texts(cell)]
 
 
 def texts(cell: nbformat.NotebookNode) -> list[str]:
-    """The outputs of a cell that can be displayed, as text."""
+    """The displayed outputs of a cell, as text."""
     return [output.get("data", {}).get("text/plain", "") for output in cell.get("outputs", ())]
 
 
 def run(path: Path, *, store: bool) -> None:
-    """Run one, keep its outputs and print what it comes to."""
+    """Run one notebook, save its outputs and print the results."""
     began, name = time.monotonic(), path.stem
     notebook = nbformat.read(path, as_version=4)
-    print(f"{name}: {len(notebook.cells)} cells are run in a new kernel ...", flush=True)
+    print(f"{name}: {len(notebook.cells)} cells, in a new kernel ...", flush=True)
     ARTIFACTS.mkdir(exist_ok=True)
     execute(notebook, keep=ARTIFACTS)
     tidy(notebook)
     written = path if store else ARTIFACTS / path.name
     nbformat.write(notebook, written)
     (ARTIFACTS / f"{name}.html").write_text(page(notebook), encoding="utf-8")
-    print("\n\n".join([*cards(notebook), *told(notebook)]))
+    print("\n\n".join([*cards(notebook), *printed(notebook)]))
     print(f"\n{name}: done in {time.monotonic() - began:.0f} s")
     print(f"  notebook: {written.relative_to(HERE.parent)}")
     print(f"  page, with the cards: artifacts/{name}.html")
@@ -100,10 +100,10 @@ def run(path: Path, *, store: bool) -> None:
 
 
 def main() -> None:
-    """Run what is named, or all."""
+    """Run the named notebooks, or all."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", help="notebooks without .ipynb; all if none is named")
-    parser.add_argument("--store", action="store_true", help="keep the outputs in the notebooks")
+    parser.add_argument("names", nargs="*", help="notebooks, without .ipynb; default: all")
+    parser.add_argument("--store", action="store_true", help="save the outputs in the notebooks")
     given = parser.parse_args()
     names = given.names or sorted(path.stem for path in HERE.glob("*.ipynb"))
     for name in names:

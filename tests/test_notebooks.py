@@ -14,7 +14,7 @@ from tests.kits.kernels import search_path
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "notebooks"))
-from run import cards, execute, texts, told  # noqa: E402 - it lies beside the notebooks
+from run import cards, execute, printed, texts  # noqa: E402 - it is next to the notebooks
 
 NOTEBOOKS = {path.stem: path for path in sorted((ROOT / "notebooks").glob("*.ipynb"))}
 ROWS = {
@@ -76,8 +76,8 @@ def test_a_stored_notebook_names_no_machine_and_no_key(path):
     assert not re.search(r"127\.0\.0\.1:\d", text)
 
 
-def test_the_tables_of_the_first_run_are_told_in_a_terminal():
-    head, score, by_confidence = told(nbformat.read(NOTEBOOKS["01_quickstart"], as_version=4))
+def test_the_tables_of_the_first_run_are_printed_in_a_terminal():
+    head, score, by_confidence = printed(nbformat.read(NOTEBOOKS["01_quickstart"], as_version=4))
     assert "sentiment_confidence" in head
     assert "always the same label" in score
     assert "surest" in by_confidence

@@ -64,6 +64,7 @@ def check(**options: Unpack[Options]) -> Check:
     refuse_own_thread()
     settings = settle(options)
     timeout = settings.timeout if "timeout" in settings.given else PATIENCE
+    # A local server takes its smallest context: the probe's text is short.
     destination = start_local(find_destination(settings, own_loop=True), need=lambda: 0)
     request = asyncio.run_coroutine_threadsafe(_probe(destination, timeout), loop_thread().loop)
     try:

@@ -44,6 +44,7 @@ def find_destination(settings: Settings, *, own_loop: bool) -> Destination:
     address = _address(settings, named)
     url = address.value
     preset = named or preset_of(url)
+    # The key before the model: without any configuration the first steps are the better error.
     key = _key(settings, address, preset)
     filled, notes = _filled(settings, named, address, key)
     _warn_of_plain_http(url, filled, key.key)
@@ -59,6 +60,7 @@ def start_local(destination: Destination, *, need: Callable[[], int]) -> Destina
     if destination.file is None:
         return destination
 
+    # A longer prompt restarts the server with a larger context, but never under a live run.
     def in_use(base_url: str) -> bool:
         runs = registry.alive()
         return any(run.execution.job.endpoint.base_url == base_url for run in runs)
@@ -87,6 +89,7 @@ def _of_client(settings: Settings, named: Preset | None, *, own_loop: bool) -> D
             f"client= asks {url}, but base_url= is {given}; a client knows its own address: leave "
             "one of the two out"
         )
+    # Only a client that a callable made for this run is ours to close.
     endpoint = Endpoint(url, Key(client.api_key), client, owned=client is not settings.client)
     _warn_of_plain_http(url, settings, endpoint.api_key)
     set_by_provider = ", ".join(f"{name} {value}" for name, value in defaults.items())
@@ -148,6 +151,7 @@ def _azure_address(given: str | None) -> Found:
     url = found.value
     if not is_url(url):
         raise PlanError(f"{found.source} is {hide_secrets(url)!r}; it takes {URL_IS}")
+    # People paste the resource's address, or the one of a deployment that the portal shows.
     path = urlsplit(url).path.rstrip("/")
     if "/deployments" in path:
         raise PlanError(
@@ -163,6 +167,7 @@ def _key(settings: Settings, address: Found, preset: Preset | None) -> FoundKey:
     if settings.api_key is not None:
         return FoundKey(Key(settings.api_key))
     url = address.value
+    # Without any configuration the first steps help more than an error about one provider's key.
     nothing_named = settings.provider is None and settings.base_url is None and url == OPENAI_URL
     if nothing_named and key_in(DEFAULT_VARIABLE) is None:
         raise PlanError(first_run() if settings.model is None else no_key(url))
@@ -185,10 +190,11 @@ def _filled(
     """The options with what the provider or the environment sets, and a note about it."""
     url = address.value
     defaults = _defaults(settings, named, url)
+    # Asking the server for its models costs a request: only if nothing else names one.
     only_model = _only_model(settings, named, url) if "model" not in defaults else None
     settings = replace(settings, **(defaults | ({"model": only_model} if only_model else {})))
     _check(settings, named)
-    if named is None and not address.source:
+    if named is None and not address.source:  # the person gave all of it: nothing to note
         return settings, ()
     origin = f" from {address.source}" if address.source else ""
     parts = [f"base_url {url}{origin}"] if settings.base_url != url else []
@@ -234,6 +240,7 @@ def _check(settings: Settings, named: Preset | None) -> None:
 
 
 def _warn_of_plain_http(url: str, settings: Settings, key: str) -> None:
+    # No key is at risk on this machine, or where the placeholder for no key is sent.
     parts = urlsplit(url)
     host = parts.hostname or ""
     if parts.scheme != "http" or is_loopback(host) or settings.allow_http or key == KEYLESS:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmframe.options.short_tracebacks import short_tracebacks
 
+# The rest is imported by the functions: `import llmframe` loads this module, and must be quick.
 if TYPE_CHECKING:
     import os
 

@@ -81,7 +81,9 @@ def plan(
     prompt = Prompt(settings.instructions, resolve_fields(fields, into=settings.into))
     rows = plan_rows(df, input, id=settings.id)
     _check_options(settings, prompt, rows)
+    # A nested run uses the kernel's loop, so that the person's own client may be bound to it.
     destination = find_destination(settings, own_loop=own_loop and settings.runner != "nest")
+    # From here on with what the provider sets: the model is part of every row's key.
     settings = destination.settings
     asked = _asked(prompt, destination)
     job = Job(
@@ -97,7 +99,7 @@ def plan(
         rules=TextRules(settings.redact, settings.max_input_tokens, settings.on_long == "truncate"),
     )
     target = Target(
-        df=snapshot(df),
+        df=snapshot(df),  # the person may assign to the frame while the run goes on
         rows=rows,
         columns=_columns(df, rows, job, only_new=only_new),
         only_new=only_new,
@@ -114,6 +116,7 @@ def _check_options(settings: Settings, prompt: Prompt, rows: RowPlan) -> None:
             'confidence="logprob" is the probability of a label, and no field is a closed choice; '
             "leave it out, or ask for one of a list of labels"
         )
+    # Without a length to cut to the option would do nothing, and nobody would notice.
     if settings.on_long == "truncate" and settings.max_input_tokens is None:
         raise PlanError(
             'on_long="truncate" needs a length to cut to: give max_input_tokens=<tokens of a text, '
@@ -124,6 +127,7 @@ def _check_options(settings: Settings, prompt: Prompt, rows: RowPlan) -> None:
             raise PlanError(
                 "adopt=True takes over a file by ids: give checkpoint=<path> and id=<column>"
             )
+        # An id that two rows share does not say to which of them a plain line belongs.
         rows.check_unique_ids()
 
 
@@ -174,6 +178,7 @@ def _asked(prompt: Prompt, destination: Destination) -> dict[str, Any]:
         "fields": prompt.fields.canonical,
     }
     sampling = sampling_of(destination.settings).asked()
+    # An empty entry would change the keys of all calls that give none of these options.
     return asked | {"sampling": sampling} if sampling else asked
 
 
@@ -213,6 +218,7 @@ def open_run(
     ends the block earlier leaves nothing locked. before_opening: called before files are opened.
     """
     settings = planned.job.settings
+    # Before the checkpoint: weights may take minutes to load, and no file is locked meanwhile.
     destination = start_local(planned.destination, need=lambda: _tokens_needed(planned))
     endpoint = destination.endpoint
     before_opening()
@@ -239,9 +245,10 @@ def open_run(
             checkpoint=checkpoint,
         )
         session = Session(Execution(job), planned.target, url=destination.title, notes=tuple(notes))
-        Run(session)
+        Run(session)  # the session keeps it as its handle
         yield session
     finally:
+        # Once the run has a loop it is the run that closes the file, when its last line is written.
         if checkpoint is not None and (session is None or session.loop is None):
             checkpoint.close()
 
@@ -252,11 +259,13 @@ def _tokens_needed(planned: Plan) -> int:
     texts = rows.texts(0, min(rows.n, MEASURED))
     longest = max((len(text.encode()) for text in texts if text), default=0)
     sent = len(prompt.system("json_object").encode()) + longest
+    # Two bytes a token is more than any common text needs; a context too small fails the row.
     return sent // 2 + (planned.job.settings.max_output_tokens or 0)
 
 
 def _readable(asked: dict[str, Any], endpoint: Endpoint) -> dict[str, Any]:
     """What is asked, for a file that people read: without keys, wherever they were put."""
+    # A header or URL in extra_body may hold a secret that is not the endpoint's key.
     if "sampling" in asked:
         asked = {**asked, "sampling": hide_secrets(asked["sampling"])}
     readable: dict[str, Any] = json.loads(hide_keys(json.dumps(asked), endpoint.secrets))
@@ -265,6 +274,7 @@ def _readable(asked: dict[str, Any], endpoint: Endpoint) -> dict[str, Any]:
 
 def _proxy_notes(endpoint: Endpoint) -> tuple[str, ...]:
     """Which proxy the requests go through, if the environment names one."""
+    # A client with a transport of its own decides for itself, and does not say which proxy it uses.
     ours = endpoint.client is None or has_default_transport(endpoint.client)
     proxy = proxy_of(endpoint.base_url) if ours else None
     if proxy is None:
@@ -276,6 +286,7 @@ def _adopt(checkpoint: Checkpoint, planned: Plan) -> str:
     """Take over a plain file by ids; returns the sentence about it."""
     rows, keys, rules = planned.target.rows, planned.job.keys, planned.job.rules
     texts = zip(rows.ids(0, rows.n) or [], map(rules.prepare, rows.texts(0, rows.n)), strict=True)
+    # Rows that are not sent (blank, or too long) have no text to make a key from.
     key_of = {id_text(row_id): keys.key(text) for row_id, text in texts if isinstance(text, str)}
     fields = planned.job.prompt.fields
     report = adopt_plain(checkpoint, key_of, lambda values: parse_reply(json.dumps(values), fields))

@@ -123,7 +123,7 @@ def start(
         planned = plan(df, input, fields, settings)
         with _joined_or_opened(planned, interrupts) as session:
             shown = _show(session, settings, blocking=False)
-            if session.loop is None:
+            if session.loop is None:  # else it is a run that was joined, and goes on already
                 thread.begin(session)
             shown.refresh_in_background()
     return cast("Run", session.handle)
@@ -135,6 +135,7 @@ def tag_series(series: pd.Series[Any], fields: object, **options: Unpack[Options
 
     >>> tones = df["text"].llm.tag({"tone": ["good", "bad"]})  # doctest: +SKIP
     """
+    # The plan finds its input by the column's name, so a series without one gets one here.
     frame = series.to_frame("text" if series.name is None else series.name)
     settings = _settle(options, OF_FRAMES)
     return _block(frame, frame.columns[0], fields, settings, only_new=True)
@@ -142,6 +143,7 @@ def tag_series(series: pd.Series[Any], fields: object, **options: Unpack[Options
 
 def _settle(options: Mapping[str, Any], without: tuple[str, ...]) -> Settings:
     """The settings of a call that does not take all options; configured ones are ignored."""
+    # Given here it is a mistake; configured it is meant for the other calls.
     for name in without:
         if name in options:
             raise PlanError(f"{name}= has no meaning for this call; leave it out")
@@ -162,6 +164,7 @@ def _block(
     thread.refuse_own_thread()
     nested = settings.runner == "nest" and here.can_nest()
     if not nested:
+        # can_nest has warned of a loop that cannot be re-entered: the thread works everywhere.
         settings = replace(settings, runner="thread")
         cell.refuse_to_hold_up()
     with cell.interruptible() as interrupts:
@@ -196,7 +199,7 @@ def _joined_or_opened(
 
 def _show(session: Session, settings: Settings, *, blocking: bool) -> OpenView:
     """Show the run in this cell; all calls that share a run share its stage."""
-    if session.stage is None:
+    if session.stage is None:  # else a joined run, which another cell shows, too
         from llmframe.notebook.latest_rows import LatestRows
         from llmframe.notebook.stage import Stage
 

@@ -45,8 +45,10 @@ def distribution(name: str, answers: pd.Series[Any]) -> Distribution:
     base = Distribution(name, answered=len(cells), missing=len(answers) - len(cells))
     if cells.empty:
         return base
+    # In their declared order, with labels that no row has: a label never chosen is news.
     if isinstance(cells.dtype, pd.CategoricalDtype):
         return _labels(base, cells.value_counts(sort=False))
+    # Before numbers: pandas takes a bool dtype for a numeric one.
     if pd.api.types.is_bool_dtype(cells.dtype):
         return _labels(base, cells.value_counts())
     if pd.api.types.is_numeric_dtype(cells.dtype):
@@ -68,6 +70,7 @@ def _labels(base: Distribution, counts: pd.Series[int]) -> Distribution:
 
 
 def _numbers(base: Distribution, cells: pd.Series[Any]) -> Distribution:
+    # A few different numbers, such as 1 to 5 stars, read better as bars in their order.
     if cells.nunique() <= BARS:
         return _labels(base, cells.value_counts().sort_index())
     numbers = cells.astype(float)
@@ -79,6 +82,7 @@ def _numbers(base: Distribution, cells: pd.Series[Any]) -> Distribution:
 def _dates(base: Distribution, cells: pd.Series[Any]) -> Distribution:
     if cells.nunique() <= BARS:
         return _labels(base, cells.dt.strftime("%Y-%m-%d").value_counts().sort_index())
+    # pandas.cut bins numbers only; their unit does not matter to equal bins.
     days = cells.astype("int64")
     low, high = (f"{end:%Y-%m-%d}" for end in (cells.min(), cells.max()))
     return replace(base, bins=_binned(days), low=low, high=high)
@@ -86,6 +90,7 @@ def _dates(base: Distribution, cells: pd.Series[Any]) -> Distribution:
 
 def _binned(numbers: pd.Series[Any]) -> tuple[int, ...]:
     binned = pd.cut(numbers, BINS, labels=False).value_counts()
+    # value_counts leaves empty bins out, and the histogram must show them.
     return tuple(int(binned.get(at, 0)) for at in range(BINS))
 
 
@@ -95,6 +100,7 @@ def _objects(base: Distribution, cells: pd.Series[Any]) -> Distribution:
         return _texts(base, values)
     if all(isinstance(value, list) for value in values):
         return _lists(base, values)
+    # Objects differ in nearly every row: what can be counted is which names they fill.
     objects = [value for value in values if isinstance(value, dict)]
     names = [name for one in objects for name, held in one.items() if not is_missing(held)]
     return replace(_labels(base, _counted(names)), note="names with a value")
@@ -107,7 +113,7 @@ def _texts(base: Distribution, texts: Sequence[str]) -> Distribution:
         return _labels(base, counts)
     lengths = pd.Series([len(text) for text in texts])
     note = f"median {lengths.median():,.0f} characters, {len(counts):,} different"
-    if lengths.nunique() == 1:
+    if lengths.nunique() == 1:  # a histogram of one bin shows nothing
         return replace(base, note=note)
     low, high = f"{lengths.min():,}", f"{lengths.max():,}"
     return replace(base, bins=_binned(lengths), low=low, high=high, note=note)

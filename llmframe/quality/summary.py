@@ -85,11 +85,13 @@ def summarise(df: pd.DataFrame, prefix: str = "") -> Summary:
     tagged = read_tagged(df, prefix)
     ok = (tagged.status == "ok").to_numpy(dtype=bool)
     by_status = tagged.status.value_counts()
+    # Masks are arrays: a frame's index may hold a label twice, which pandas cannot align.
     failed = tagged.error[(tagged.status == "failed").to_numpy(dtype=bool)]
     note = tagged.note
     return Summary(
         rows=len(df),
         counts={status: int(by_status.get(status, 0)) for status in STATUSES},
+        # an error's text is "kind: message", and messages differ in every row
         errors=dict(Counter(str(error).partition(":")[0] for error in failed.dropna())),
         fields=tuple(distribution(name, cells[ok]) for name, cells in tagged.fields.items()),
         model=note.get("model"),
@@ -101,6 +103,7 @@ def summarise(df: pd.DataFrame, prefix: str = "") -> Summary:
 
 def _field_html(field: Distribution) -> str:
     title = f"<b>{html(field.name, limit=_LABEL)}</b> {style.soft(html(_remark(field)))}"
+    # Bars are drawn against the longest, not against all rows: many small labels stay visible.
     longest = max((number for _, number in field.bars), default=0)
     bars = ""
     for label, number in field.bars if longest else ():

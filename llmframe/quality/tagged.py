@@ -72,6 +72,7 @@ def _note(df: pd.DataFrame) -> dict[str, Any]:
 def _untagged(lookup: ColumnLookup, df: pd.DataFrame, prefix: str) -> str:
     names = [lookup.text_name(column) for column in df.columns]
     others = [name.removesuffix(STATUS) for name in names if name.endswith(STATUS)]
+    # A forgotten prefix is the likelier mistake, where another call's columns are in the frame.
     if not others:
         return f"the frame has no {prefix + STATUS!r}; tag it first: out = df.llm.tag(...)"
     known = ", ".join(f"prefix={other!r}" for other in others)
@@ -94,7 +95,7 @@ def _asked(df: pd.DataFrame) -> list[int]:
     """The positions of the input's columns, as far as the attrs name them."""
     note = df.attrs.get(ATTRS_KEY)
     names = note.get("inputs") if isinstance(note, dict) else None
-    if not isinstance(names, list):
+    if not isinstance(names, list):  # attrs are lost by many operations of pandas
         return []
     text_name = ColumnLookup(df).text_name
     return [at for at, column in enumerate(df.columns) if text_name(column) in names]

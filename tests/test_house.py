@@ -177,6 +177,26 @@ def test_sleeps_count_where_time_is_real(tmp_path):
     ]
 
 
+def test_a_kit_of_the_groups_may_sleep_and_so_may_the_one_that_polls(tmp_path):
+    files = {
+        "kits/raw.py": "time.sleep(1)",
+        "kits/kills.py": "from tests.kits.raw import serve\ntime.sleep(2)",
+        "kits/shared.py": "time.sleep(3)",
+        "kits/unused.py": "time.sleep(4)",
+        "kits/until.py": "time.sleep(5)",
+        "battery/test_a.py": "from tests.kits import kills, shared",
+        "test_b.py": "from tests.kits import shared, until",
+    }
+    for name, text in files.items():
+        path = tmp_path / "tests" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    assert habits.real_sleeps(tree.read(tmp_path / "tests")) == [
+        "kits/shared.py:1 time.sleep(3)",
+        "kits/unused.py:1 time.sleep(4)",
+    ]
+
+
 def test_the_figures_of_the_house_can_be_measured():
     rows = {
         row.name: row for row in figures(REPOSITORY / "llmframe", REPOSITORY / "tests" / "house")

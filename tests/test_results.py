@@ -90,4 +90,5 @@ def test_the_collector_need_not_look_at_answers():
         results[position] = answer(position)
     for _ in range(2):  # Python 3.13 may untrack the names first, and what holds them a pass later
         gc.collect()
+    # private: what is read from outside is unpacked, and tracked
     assert not any(gc.is_tracked(held) for held in results._held)

@@ -10,7 +10,11 @@ import asyncio
 import contextlib
 import threading
 import time
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 STOPPED = 0.5  # seconds after which a loop that does not run counts as gone
 
@@ -24,9 +28,10 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
 
 
 class Loops:
-    """Which loops are gone; safe from any thread."""
+    """Which loops are gone; safe from any thread. clock: monotonic seconds, for tests."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._lock = threading.RLock()
         self._stopped: WeakKeyDictionary[asyncio.AbstractEventLoop, float] = WeakKeyDictionary()
 
@@ -39,9 +44,9 @@ class Loops:
         with self._lock:
             since = self._stopped.get(loop)
             if since is None:
-                self._stopped[loop] = time.monotonic()
+                self._stopped[loop] = self._clock()
         if since is not None:
-            return time.monotonic() - since >= STOPPED
+            return self._clock() - since >= STOPPED
         # the loop itself takes the note back, as soon as it runs
         with contextlib.suppress(RuntimeError):  # it was closed since the first check
             loop.call_soon_threadsafe(self._runs_again, loop)

@@ -26,6 +26,7 @@ ROWS = 10
 def nothing_left_standing(left_loops):
     """Loops that were left standing hold their runs: other tests begin as in a new process."""
     yield
+    # private: only a new process would free them, and that takes a second for each of many tests
     for store in tuple(shared._stores.values()):
         store.close()
     shared._stores.clear()

@@ -82,12 +82,12 @@ def test_the_rate_is_that_of_the_last_ten_seconds():
     assert tally.rate() == pytest.approx(0, abs=0.1)
 
 
-def test_looking_often_does_not_grow_the_memory():
+def test_asking_for_the_rate_often_does_not_grow_the_memory():
     tally, clock = new_tally()
     for _ in range(10_000):
         clock.now += 0.01
         tally.rate()
-    assert len(tally._recent) <= 110  # nothing public shows what is held
+    assert len(tally._recent) <= 110  # private: nothing public shows what is held
 
 
 def test_what_is_done_and_what_is_pending_is_all():

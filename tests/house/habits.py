@@ -6,13 +6,14 @@ import ast
 import re
 from collections.abc import Iterable, Iterator
 
-from .tree import FUNCTIONS, Source
+from .tree import FUNCTIONS, Source, imports
 
 GROUPS = re.compile(r"mark\.(slow|kernel|browser|battery|soak|interop)\b")
 GROUP_FOLDERS = {"battery", "benchmarks", "browser", "interop"}
 PRIVATE = re.compile(r"_(?!_)(?!replace$|asdict$|fields$|make$)\w*[^_]")  # named tuples' are open
 VIRTUAL = re.compile(r"^(import|from) .*\bvirtual_", re.MULTILINE)  # the clock and its kits
 LONGEST = 400  # lines of a test file
+POLLING = "kits/until.py"
 
 
 def run_names(sources: Iterable[Source]) -> list[str]:
@@ -73,12 +74,15 @@ def real_sleeps(tests: Iterable[Source]) -> list[str]:
 
     ``time.sleep`` of anything but 0; in test files ``asyncio.sleep`` too, unless they import the
     virtual clock (a kit's runs on the clock of its test). A group is a folder, a ``pytestmark``,
-    or a mark on a function or class.
+    a mark on a function or class, or a kit that only groups import. The one kit that polls a
+    condition may sleep between two checks.
     """
+    tests = list(tests)
+    grouped = _grouped(tests)
     return [
         f"{source.name}:{call.lineno} {ast.unparse(call)}"
         for source in tests
-        if not GROUP_FOLDERS.intersection(source.parts) and not _is_grouped(source.tree)
+        if source.module not in grouped and source.name != POLLING
         for virtual in [_is_virtual(source)]
         for call in _calls(source.tree)
         if _sleeps(call, virtual=virtual)
@@ -89,8 +93,22 @@ def _is_virtual(source: Source) -> bool:
     return not source.parts[-1].startswith("test_") or bool(VIRTUAL.search(source.text))
 
 
-def _is_grouped(tree: ast.Module) -> bool:
-    marks = (ast.unparse(each) for each in tree.body if isinstance(each, ast.Assign))
+def _grouped(tests: list[Source]) -> set[str]:
+    """The modules of the groups, and the kits that only these import."""
+    grouped = {each.module for each in tests if _is_grouped(each)}
+    users: dict[str, set[str]] = {each.module: set() for each in tests if "kits" in each.parts}
+    for module, used in imports(tests).items():
+        for kit in used & users.keys():
+            users[kit].add(module)
+    while new := {kit for kit, by in users.items() if by and by <= grouped} - grouped:
+        grouped |= new  # kits import each other
+    return grouped
+
+
+def _is_grouped(source: Source) -> bool:
+    if GROUP_FOLDERS.intersection(source.parts):
+        return True
+    marks = (ast.unparse(each) for each in source.tree.body if isinstance(each, ast.Assign))
     return any(mark.startswith("pytestmark") and GROUPS.search(mark) for mark in marks)
 
 

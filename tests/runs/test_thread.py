@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sys
 import threading
 
@@ -13,7 +14,7 @@ import pytest
 import llmframe as lf
 from llmframe.errors import PlanError
 from tests.kits import scripts
-from tests.kits.scripts import until
+from tests.kits.until import turns, until, until_true
 
 FIELDS = {"intent": ["refund", "delivery", "other"]}
 
@@ -112,12 +113,10 @@ def test_a_blocking_call_that_would_hold_up_a_run_of_its_loop_is_refused(slow):
 
 def test_atag_runs_beside_other_tasks_of_its_loop(slow):
     async def cell():
-        ticks = 0
         tag = asyncio.create_task(frame(50).llm.atag("text", FIELDS))
-        while not tag.done():
-            await asyncio.sleep(0.01)
-            ticks += 1
-        return tag.result(), ticks
+        ticks = itertools.count()
+        await until_true(lambda: next(ticks) and tag.done())
+        return tag.result(), next(ticks)
 
     out, ticks = asyncio.run(cell())
     assert all_ok(out)
@@ -163,7 +162,7 @@ def test_a_second_cancel_ends_the_grace(configured):
         await asked(configured, 1)
         began = asyncio.get_running_loop().time()
         tag.cancel()
-        await asyncio.sleep(0.05)
+        await turns()
         tag.cancel()
         with pytest.raises(asyncio.CancelledError):
             await tag

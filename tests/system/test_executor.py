@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from llmframe.system.executor import run_in_daemon_thread
+from tests.kits.until import turns, until_true
 
 
 def test_it_gives_what_the_function_returns_from_another_thread():
@@ -34,13 +35,15 @@ def test_a_cancel_ends_the_waiting_and_what_comes_later_is_no_error():
     go_on = threading.Event()
 
     async def main():
+        before = threading.active_count()
         task = asyncio.ensure_future(run_in_daemon_thread(go_on.wait))
         await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
         go_on.set()
-        await asyncio.sleep(0.05)
+        await until_true(lambda: threading.active_count() <= before)
+        await turns()  # what the thread has left for the loop is done
 
     asyncio.run(main())
 

@@ -92,20 +92,23 @@ def test_a_loop_that_runs_is_not_gone():
 
 
 def test_a_loop_that_stands_still_is_gone_after_a_while(standing):
-    loops = Loops()
+    now = 0.0
+    loops = Loops(lambda: now)
     assert not loops.check_gone(standing)
+    now = 0.99 * STOPPED
     assert not loops.check_gone(standing)
-    time.sleep(STOPPED)
+    now = STOPPED
     assert loops.check_gone(standing)
     standing.run_until_complete(_nothing())
     assert not loops.check_gone(standing)
 
 
 def test_a_loop_that_runs_now_and_then_is_never_gone(standing):
-    loops = Loops()
+    now = 0.0
+    loops = Loops(lambda: now)
     for _ in range(4):
         assert not loops.check_gone(standing)
-        time.sleep(STOPPED / 3)
+        now += STOPPED / 3
         standing.run_until_complete(_nothing())
 
 

@@ -45,7 +45,7 @@ def test_a_forked_child_ends_its_parents_short_interval_and_waits_for_no_thread_
     interval, holding, enough = SwitchInterval(), threading.Event(), threading.Event()
 
     def hold():
-        with interval._lock:  # no other way to hold it where a fork may find it
+        with interval._lock:  # private: no other way to hold it where a fork may find it
             holding.set()
             enough.wait(10)
 

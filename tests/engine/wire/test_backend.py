@@ -49,7 +49,7 @@ def test_our_own_client_has_the_aiohttp_transport_no_retry_and_time_to_connect(s
     async def inspect():
         running = open_backend(Endpoint(server.url, "k"), connections=70)
         client = running.client
-        limits = client._client._transport.limits
+        limits = client._client._transport.limits  # private: the SDK shows them nowhere
         await running.close()
         return client, limits
 
@@ -62,7 +62,7 @@ def test_our_own_client_has_the_aiohttp_transport_no_retry_and_time_to_connect(s
 
 
 def test_connections_are_kept_and_are_no_more_than_what_is_in_flight():
-    opened = set()
+    opened, ten_at_once = set(), None
 
     async def count(reader, writer):
         opened.add(writer.get_extra_info("peername"))
@@ -70,13 +70,15 @@ def test_connections_are_kept_and_are_no_more_than_what_is_in_flight():
             while head := await reader.readuntil(b"\r\n\r\n"):
                 size = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
                 await reader.readexactly(size)
-                await asyncio.sleep(0.005)
+                await ten_at_once.wait()
                 body = json.dumps(COMPLETION).encode()
                 writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
         except asyncio.IncompleteReadError:
             writer.close()
 
     async def main():
+        nonlocal ten_at_once
+        ten_at_once = asyncio.Barrier(10)
         served = await asyncio.start_server(count, "127.0.0.1", 0)
         url = f"http://127.0.0.1:{served.sockets[0].getsockname()[1]}/v1"
         running = open_backend(Endpoint(url, "k"), connections=10)

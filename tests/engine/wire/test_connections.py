@@ -6,7 +6,6 @@ import asyncio
 import socket
 import ssl
 import threading
-import time
 
 import httpx2
 import openai
@@ -137,9 +136,11 @@ def test_a_tls_connection_that_breaks_is_tried_again(default_transport):
 
 
 def test_silence_ends_with_our_own_time_out(default_transport):
-    listener = Listener(lambda connection: time.sleep(0.3))
+    over = threading.Event()
+    listener = Listener(lambda connection: over.wait(10))
     url = f"http://127.0.0.1:{listener.port}/v1"
     verdict = fail_at(url, default_transport=default_transport, timeout=0.05)
+    over.set()
     listener.close()
     assert meaning(verdict) == ("retry", "timeout")
     assert verdict.message == "no complete reply within 0.05 s"
@@ -154,10 +155,12 @@ def test_a_time_out_of_a_clients_own_is_a_time_out():
         async with client:
             await Backend(client, owned=False).send({"model": "m", "messages": []})
 
-    listener = Listener(lambda connection: time.sleep(0.3))
+    over = threading.Event()
+    listener = Listener(lambda connection: over.wait(10))
     url = f"http://127.0.0.1:{listener.port}/v1"
     with pytest.raises(openai.APITimeoutError) as caught:
         asyncio.run(attempt())
+    over.set()
     listener.close()
     assert meaning(judge(caught.value)) == ("retry", "timeout")
 

@@ -21,8 +21,8 @@ from llmframe.errors import PlanError, RunAborted
 from llmframe.options.layers import settle
 from llmframe.providers.local import server as local
 from llmframe.runs.run import session_of
-from tests.kits.battery import until
 from tests.kits.fake_llama import install
+from tests.kits.until import until
 from tests.providers.local.test_gguf import SMOL, gguf
 
 ROOT = Path(__file__).parents[3]
@@ -300,8 +300,7 @@ def test_a_server_that_ends_in_the_middle_is_told_and_started_anew(weights, df):
 def test_a_killed_server_is_told_within_a_second(weights, df):
     df["text"] = "slow " + df["text"]
     run = df.llm.start("text", LABELS, checkpoint=False)
-    while not run.report.requests:
-        time.sleep(0.01)
+    until(lambda: run.report.requests)
     os.kill(running()[0].pid, signal.SIGKILL)
     began = time.monotonic()
     with pytest.raises(RunAborted, match="has stopped"):
@@ -347,10 +346,7 @@ def test_the_server_ends_with_the_process_however_that_ends(weights, way):
     )
     assert done.returncode == {"exit": 0, "error": 3, "kill": -signal.SIGKILL, "busy": 0}[way]
     pid = int(done.stdout)
-    end = time.monotonic() + 5
-    while is_there(pid) and time.monotonic() < end:
-        time.sleep(0.02)
-    assert not is_there(pid)
+    until(lambda: not is_there(pid), 5)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

@@ -201,7 +201,7 @@ def test_reading_stops_in_the_middle_without_leaving_files_open(folder: Path, mo
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(Answers, "take", interrupt)
+        patched.setattr(Answers, "add", interrupt)
         with pytest.raises(KeyboardInterrupt):
             reader.answers(task)
     gc.collect()  # the traceback held the reading

@@ -39,7 +39,7 @@ class LLMAccessor:
         return api.start(self._df, input, fields, **options)
 
     def errors(self, prefix: str = "") -> pd.DataFrame:
-        """The failed rows, on the frame's index: what was asked, beside ``llm_error``.
+        """The failed rows, on the frame's index: their input and ``llm_error``.
 
         prefix: the prefix of the call. Raises PlanError if the frame was never tagged.
         """

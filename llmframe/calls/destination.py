@@ -179,7 +179,7 @@ def _key(settings: Settings, address: Found, preset: Preset | None) -> FoundKey:
         named,
         needed=not is_loopback(urlsplit(url).hostname or ""),
         # A .env file may lie in any folder above. An address that only the file names must not
-        # draw the environment's key to a stranger, unless it is the provider's own address.
+        # send the environment's key to a foreign host, unless it is the provider's own address.
         only_file=address.in_file and not is_providers_own,
     )
 

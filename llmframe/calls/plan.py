@@ -52,7 +52,7 @@ MEASURED = 2000  # rows whose texts are measured for the context that a local mo
 class Plan:
     """One call, as values: nothing is opened, locked, started or sent.
 
-    asked: what is asked of every row, see ``_asked``.
+    asked: the question put to every row, see ``_asked``.
     job: without a checkpoint; for a local model without the server, which is not started yet.
     """
 
@@ -169,7 +169,7 @@ def _budget(destination: Destination) -> Budget:
 
 
 def _asked(prompt: Prompt, destination: Destination) -> dict[str, Any]:
-    """What is asked of every row: the rows' keys are made from it, so it must never change."""
+    """The question put to every row: keys are made from it, so its form must never change."""
     asked: dict[str, Any] = {
         "version": PROMPT_VERSION,
         "model": destination.settings.model,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from llmframe.options.settings import Settings
     from llmframe.runs.session import Session
 
-OWN_RUNNER = ("runner",)  # options that a call with a runner of its own does not take
+OWN_RUNNER = ("runner",)  # options that a call with its own runner does not take
 OF_FRAMES = ("overwrite", "id", "adopt")  # options that a call for one column does not take
 
 
@@ -108,7 +108,7 @@ def start(
     fields: object,
     **options: Unpack[Options],
 ) -> Run:
-    """Like ``tag``, in the background: returns a Run at once, and other cells can be run.
+    """Like ``tag``, in the background: returns a Run immediately, and other cells can be run.
 
     >>> run = df.llm.start("text", {"tone": ["good", "bad"]})  # doctest: +SKIP
     >>> out = run.result()  # waits; run.partial() does not  # doctest: +SKIP

@@ -62,7 +62,7 @@ class LimitHistory:
         self.limits: list[tuple[float, int]] = []
 
     def note(self, cause: str, seconds: float, *, at: float, limit: int) -> None:
-        """For so many seconds this was the cause; limit: requests allowed at once then."""
+        """For so many seconds this was the cause; limit: concurrent requests allowed then."""
         self._seconds[cause] += seconds
         if not self.limits or self.limits[-1][1] != limit:
             self.limits.append((at, limit))

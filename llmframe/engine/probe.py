@@ -81,7 +81,7 @@ class Probe:
         requests = found.requests + 1
         try:
             reply = await self._backend.send(self._asker.body(self._row, found.dialect))
-        except Exception as exc:  # noqa: BLE001 - whatever it is, it is told
+        except Exception as exc:  # noqa: BLE001 - whatever it is, it is reported
             verdict = classify(exc, timeout=self._timeout, scrub=self._scrub)
             return replace(found, verdict=verdict, requests=requests)
         return replace(

@@ -80,7 +80,7 @@ class RunReport(Counts):
     tokens_in, tokens_out: as the provider counted them. cost: as the endpoint charged, None if
     it does not say. limited_by: what limited the run for the longest. checkpoint: its path, None
     without one. time_went_to: shares of the time by what limited the run, largest first.
-    limits: (seconds since the start, requests allowed at once) at each change. hedges: second
+    limits: (seconds since the start, concurrent requests allowed) at each change. hedges: second
     requests for late rows. cut: rows whose text was too long and lost its end.
     """
 

@@ -1,4 +1,4 @@
-"""Answers to columns: name clashes are found before any call, all columns are set at once."""
+"""Answers to columns: name clashes are found before any call, all columns are set in one step."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class ColumnPlan:
     """The columns that a call writes, in their order.
 
     task: the hash of the task that they answer. inputs: the columns that the prompt shows.
-    stale: columns that an earlier call wrote beside an answer that is replaced now.
+    stale: columns that an earlier call wrote along with an answer that is replaced now.
     """
 
     outputs: tuple[Output, ...]
@@ -189,7 +189,7 @@ def _build_columns(index: pd.Index[Any], plan: ColumnPlan, results: Results) -> 
     for output, values in columns:
         cells = output.build(values)
         built.append(pd.Series(cells, index=index, name=output.name, dtype=cells.dtype))
-    new = pd.concat(built, axis=1)  # at once: a frame that grows by columns is fragmented
+    new = pd.concat(built, axis=1)  # in one step: a frame that grows by columns is fragmented
     new.columns = pd.Index(plan.columns)
     return new
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 ATTRS_KEY = "llmframe"
 HALF = 16  # hex digits of each half of a content hash
-SLICE = 50_000  # rows hashed at once
+SLICE = 50_000  # rows hashed together
 _encode = json.JSONEncoder(sort_keys=True, default=json_value).encode
 
 
@@ -91,7 +91,7 @@ class State(Enum):
 
 
 class ExistingColumns:
-    """A frame's columns beside the record of those that earlier calls wrote.
+    """A frame's columns and the record of those that earlier calls wrote.
 
     inputs: the columns that the prompt shows.
     """

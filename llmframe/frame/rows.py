@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 Data = TypeVar("Data", pd.DataFrame, "pd.Series[Any]")
 
-SLICE = 512  # rows rendered at once when texts are read one by one
+SLICE = 512  # rows rendered together when texts are read one by one
 _COPIES_ON_WRITE = int(pd.__version__.partition(".")[0]) >= 3
 
 
@@ -119,7 +119,7 @@ def plan_rows(
     """The rows of df as texts, by position.
 
     input: a column's exact name, else a template with ``{name}``, or a list of columns
-    (one JSON object a row). id: the column kept in the checkpoint beside each answer.
+    (one JSON object a row). id: the column kept in the checkpoint with each answer.
     Raises PlanError for an unknown or duplicated column, an unbalanced template, an
     unsupported input, and cells that have no text (bytes).
     """

@@ -26,7 +26,7 @@ class Scan:
     """All intact lines of ours and all foreign lines of a file, from an offset on; iterate once.
 
     damaged: damaged lines so far. end: offset after the last newline. tail: the bytes after it,
-    and tail_end: the offset of their end, both set when the iteration is over.
+    and tail_end: the offset of their end, both set when the iteration has ended.
     """
 
     def __init__(self, ops: FileOps, fd: int, at: int = 0) -> None:

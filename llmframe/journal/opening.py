@@ -163,7 +163,7 @@ class _Opening:
             try:
                 store = self.use(path, write=True)
             except LockHeldError as exc:
-                # Two kernels may run one task: each writes a file of its own and reads the other's.
+                # Two kernels may run one task: each writes its own file and reads the other's.
                 held.append(exc)
                 continue
             if held:
@@ -193,7 +193,7 @@ class _Opening:
         return others
 
     def note_lines(self, *, adopt: bool) -> None:
-        """Note what the files hold beside whole lines of ours."""
+        """Note what the files contain other than whole lines of ours."""
         for store in self.opened:
             index = store.index
             if index.damaged:

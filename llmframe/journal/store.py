@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _WITH_ID = {lines.ANSWER, lines.FAILURE, lines.ID}
 _BEGIN = b'{"k":"'
 _NO_FILE = -1
-_BLOCK = 1 << 14  # bytes read at once: some 50 lines; rows are mostly asked for in their order
+_BLOCK = 1 << 14  # bytes read together: some 50 lines; rows are mostly asked for in their order
 _BEFORE = _BLOCK // 4  # of them before the line asked for: answers come a little out of order
 
 

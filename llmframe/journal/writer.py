@@ -69,7 +69,7 @@ class Writer:
                 raise OSError(errno.EBADF, self._ended)
             # one write: whoever else appends to this file must not come in between
             whole = b"\n" + line if self._torn else line
-            # An error or an interrupt may leave half a line: assume so until the write is over.
+            # An error or an interrupt may leave half a line: assume so until the write has ended.
             self._torn = True
             write_all(self._fd, whole, self._ops)
             self._torn = False

@@ -67,7 +67,7 @@ class Address:
 def explain(verdict: Verdict, address: Address, *, name: str = "") -> tuple[str, str]:
     """The cause and the cure of a failure that concerns every row.
 
-    The cause begins a sentence, the cure is one of its own.
+    The cause begins a sentence, the cure is a sentence by itself.
 
     name: what the cause calls the endpoint; its URL if empty.
     """

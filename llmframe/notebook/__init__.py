@@ -23,7 +23,7 @@ def make_view(
     """The view that fits where we run.
 
     progress: "auto" or True picks one; "widget", "tqdm" and "log" ask for one kind, or the next
-        best where it cannot be had; False shows nothing.
+        best if that is not available; False shows nothing.
     controls: what the buttons do; None draws no buttons.
     blocking: the cell waits for the run.
     latest: the rows to show; None shows none.

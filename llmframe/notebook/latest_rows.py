@@ -88,7 +88,7 @@ class Pace:
         self._counted = (width, bins)
 
     def rates(self) -> list[float]:
-        """Rows per second in each bin that is over, the oldest first."""
+        """Rows per second in each bin that has ended, the oldest first."""
         width, bins, over = self._fitting(BINS)
         known = bins[:over]
         return [rows / width for rows in known] + [0.0] * (over - len(known))

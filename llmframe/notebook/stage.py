@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from llmframe.notebook.view import Ending
 
 TICK = 0.2  # seconds between two refreshes of a view
-MOST = 3  # live views of one run besides the first; each costs its share of a core
+MOST = 3  # live views of one run in addition to the first; each costs its share of a core
 ELSEWHERE = "The run goes on; it is shown in a newer cell."
 
 

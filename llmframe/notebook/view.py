@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Controls(Protocol):
-    """What a view's buttons do to a run. Called from any thread; returns at once."""
+    """What a view's buttons do to a run. Called from any thread; returns immediately."""
 
     def stop(self) -> None:
         """Send nothing new; keep what is done."""

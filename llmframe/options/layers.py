@@ -132,7 +132,7 @@ def _changes_endpoint(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> boo
     """True where the upper layer names another endpoint than the lower."""
     if upper.get("provider", lower.get("provider")) != lower.get("provider"):
         return True
-    # a client brings an address and a key of its own, so nothing beside it can stay
+    # a client has its own address and key, so configured ones must not stay
     if upper.get("client") is not None:
         return True
     if lower.get("client") is not None and any(upper.get(name) for name in ENDPOINT):
@@ -193,6 +193,6 @@ def _printed(name: str, value: object) -> str:
         return kind if not isinstance(value, str) else "***" if value.strip() else '""'
     try:
         text = repr(hide_secrets(value))
-    except Exception:  # noqa: BLE001 - a stranger's repr, a huge int, a dict that holds itself
+    except Exception:  # noqa: BLE001 - a foreign repr, a huge int, a dict that contains itself
         return kind
     return kind if "\n" in text else cut(text, LONGEST)

@@ -1,4 +1,4 @@
-"""What is known of providers: a table of facts that set defaults and save failed requests.
+"""Facts about providers, which set defaults and save failed requests.
 
 Naming a provider (``provider="deepseek"``) sets what nobody has set otherwise: the address,
 the variable of its key, and a model where one name stays good. An endpoint needs no entry
@@ -43,7 +43,7 @@ class Preset:
     extra_body: Mapping[str, Any] | None = None  # sent with that model only
     max_output_tokens: int | None = None  # where an answer may never end
     timeout: float | None = None  # seconds, where it is slow
-    at_once: int | None = None  # first requests at once, for a server that works on a few
+    at_once: int | None = None  # first concurrent requests, for a server that handles only a few
     rpm: Mapping[str, float] = field(default_factory=dict)  # documented; by the model's ending
     seed_name: str = "seed"  # of the parameter
     priced_as: str = ""  # the address in price lists, where that is another
@@ -101,7 +101,7 @@ PRESETS = {preset.name: preset for preset in (
     Preset(name="ollama", title="Ollama", variable="OLLAMA_API_KEY", keyless=True,
         base_url="http://localhost:11434/v1", port=11434, at_once=4,
         lacks=frozenset({"max_completion_tokens", "429", "rate-limit headers"}),
-        note="it works on OLLAMA_NUM_PARALLEL requests at once, the others wait in line"),
+        note="it handles OLLAMA_NUM_PARALLEL requests concurrently, the others wait in line"),
     Preset(name="vllm", title="vLLM", variable="VLLM_API_KEY", keyless=True,
         base_url="http://localhost:8000/v1",  # no port: anything may listen on 8000
         lacks=frozenset({"429", "rate-limit headers"}),

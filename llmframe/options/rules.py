@@ -38,7 +38,7 @@ def to_whole(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What an option accepts beside None.
+    """What an option accepts apart from None.
 
     takes: the same in words, for the error. accepts: the test, of a value in plain Python.
     convert: makes plain Python of a value and leaves what the option does not accept as it is.

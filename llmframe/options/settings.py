@@ -58,7 +58,7 @@ class Option:
             if value is None:
                 return self.default is None
             return rules.is_single(value) and bool(self.rule.accepts(value))
-        except Exception:  # noqa: BLE001 - a stranger's ==, bool or length may raise anything
+        except Exception:  # noqa: BLE001 - a foreign ==, bool or length may raise anything
             return False
 
 
@@ -158,7 +158,7 @@ class Settings:
         "folder. A path: there (the default file is read too). False: nowhere")
     reuse: bool = keeping(True, BOOL, "take saved answers. False: ask, and pay, again")
     id: Hashable | None = keeping(None, rules.ID,
-        "name of a column whose values are saved beside the answers")
+        "name of a column whose values are saved with the answers")
     adopt: bool = keeping(False, BOOL,
         'take over a file of plain lines {"id": ..., <field>: ...}; needs checkpoint=<path> and id')
     store_input: bool = keeping(False, BOOL, "save the text of each row, too")

@@ -17,7 +17,7 @@ R = TypeVar("R")
 
 
 def short_tracebacks(function: Callable[P, R]) -> Callable[P, R]:
-    """The function, whose expected errors do not show the library's own frames.
+    """The function; its expected errors do not show the library's own frames.
 
     Tracebacks may show variables: the key among the options is masked before the call, and
     the arguments are dropped once it has failed.

@@ -25,7 +25,7 @@ def with_options(
     """Spell out ``**options`` in a function's signature and docstring; shorten its tracebacks.
 
     without: options that make no sense for this call. only: those that do, where they are few.
-    doc: a decorated function whose options and docstring are taken over.
+    doc: a decorated function whose options and docstring are copied.
     """
     names = frozenset(only) - frozenset(without)
 

@@ -1,6 +1,6 @@
 """Find the model servers that listen on the usual ports of this machine.
 
-Only loopback addresses are asked, all at once, and for a third of a second together.
+Only loopback addresses are asked, concurrently, within a third of a second.
 """
 
 from __future__ import annotations

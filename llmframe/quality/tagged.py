@@ -80,7 +80,7 @@ def _untagged(lookup: ColumnLookup, df: pd.DataFrame, prefix: str) -> str:
 
 
 def failed_rows(df: pd.DataFrame, prefix: str = "") -> pd.DataFrame:
-    """The rows of a tagged frame that failed, on its index: their input beside llm_error.
+    """The rows of a tagged frame that failed, on its index: their input and llm_error.
 
     df: n rows, any index. If the attrs do not name the input's columns, all columns that no call
     has written are returned. PlanError if df was never tagged.

@@ -45,7 +45,7 @@ class Interrupts:
         self._opening = True
 
     def stop(self, session: Session) -> None:
-        """From now on an interrupt stops this run; one that was held back does so at once."""
+        """From now on an interrupt stops this run; one that was held back does so immediately."""
         self._session = session
         if self.count:
             session.stop()

@@ -59,7 +59,7 @@ class Run:
 
     @property
     def errors(self) -> pd.DataFrame:
-        """The rows that failed so far, on the frame's index: the input beside llm_error."""
+        """The rows that failed so far, on the frame's index: the input and llm_error."""
         from llmframe.frame.typed_columns import texts
 
         target, failed = self._session.target, self._session.execution.results.failed()

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from llmframe.frame.rows import RowPlan
     from llmframe.notebook.stage import Stage
 
-SLICE = 10_000  # rows whose texts are compared at once
+SLICE = 10_000  # rows whose texts are compared together
 PROBE = 1.0  # seconds after which a waiting thread checks again that the run's loop is open
 
 

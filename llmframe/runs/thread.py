@@ -1,4 +1,4 @@
-"""llmframe's own loop: one daemon thread on which runs go on beside the cells."""
+"""llmframe's own loop: one daemon thread on which runs go on while cells are run."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _temporary(target: Path) -> Iterator[BinaryIO]:
-    """A file beside target, which replaces it once all of it is on the disk."""
+    """A file next to target, which replaces it once all of it is on the disk."""
     _remove_dead(target.parent)
     name = f".{target.name[:40]}.{os.getpid()}-{secrets.token_hex(4)}{SUFFIX}"
     temporary = target.with_name(name)

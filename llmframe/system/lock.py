@@ -1,6 +1,6 @@
 """One writing process per journal file, kept by a lock that dies with its process.
 
-The lock is on ``<file>.lock`` beside the journal, which is never replaced or deleted, and not on
+The lock is on ``<file>.lock`` next to the journal, which is never replaced or deleted, and not on
 the journal itself: on POSIX, closing any handle of a file may drop its locks.
 """
 

@@ -1,1 +1,1 @@
-"""What is asked of every row: fields, prompt and schema, and how a reply is parsed."""
+"""The question for every row (fields, prompt, schema), and how a reply is parsed."""

@@ -1,4 +1,4 @@
-"""``python -m llmframe.testing``: a server for a shell; Ctrl-C ends it and tells what it saw."""
+"""``python -m llmframe.testing``: a server for a shell; Ctrl-C ends it and prints its ledger."""
 
 from __future__ import annotations
 

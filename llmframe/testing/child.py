@@ -16,7 +16,7 @@ from llmframe.testing.endpoint import Endpoint
 from llmframe.testing.options import Options
 from llmframe.testing.server import listen
 
-PARENT_CHECK = 1.0  # seconds between two looks whether the parent is alive
+PARENT_CHECK = 1.0  # seconds between two checks that the parent is alive
 
 
 class Control:
@@ -79,6 +79,6 @@ def _await_end(loop: asyncio.AbstractEventLoop, serving: asyncio.Future[None]) -
     loop.call_soon_threadsafe(serving.cancel)
 
 
-def _say(told: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(told) + "\n")
+def _say(message: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(message) + "\n")
     sys.stdout.flush()

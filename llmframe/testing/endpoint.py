@@ -29,7 +29,7 @@ NOT_JSON = faults.ApiError(
     400, "We could not parse the JSON body of your request.", "invalid_request_error"
 )
 NO_ROUTE = faults.ApiError(404, "Unknown request URL.", "invalid_request_error", "unknown_url")
-GONE_CHECK = 0.05  # seconds between two looks whether a client that gets no answer has left
+GONE_CHECK = 0.05  # seconds between two checks whether a client without an answer has left
 TRICKLE = 0.5  # seconds between two blank bytes
 
 
@@ -192,8 +192,10 @@ class Endpoint:
         if choice and not ask.cap:
             self._limits.spend(time.monotonic(), wire.answer_tokens(choice))
         number, headers = next(self._numbers), self._limit_headers()
-        told = self.options.logprobs and bool(ask.body.get("logprobs"))
-        return wire.completion(number, ask.model, ask.prompt_tokens, choice, headers, logprobs=told)
+        wanted = self.options.logprobs and bool(ask.body.get("logprobs"))
+        return wire.completion(
+            number, ask.model, ask.prompt_tokens, choice, headers, logprobs=wanted
+        )
 
     def _choice(self, ask: Ask, fault: str | None) -> faults.Completion:
         """The completion's choice, spoilt by the fault if there is one."""
@@ -238,7 +240,7 @@ class Endpoint:
         )
 
     async def _broken(self, request: web.BaseRequest, fault: str) -> web.StreamResponse:
-        """End a request without an answer: at once, never, or byte by byte."""
+        """End a request without an answer: immediately, never, or byte by byte."""
         response = web.StreamResponse(headers={"Content-Type": wire.JSON})
         trickle = fault == "trickle"
         with contextlib.suppress(ConnectionError):  # the client has left

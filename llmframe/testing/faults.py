@@ -1,4 +1,4 @@
-"""The faults a server can have: which request gets which, and what it looks like on the wire."""
+"""The faults a server can have: which request gets which, and its form on the wire."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OFF_LIST = "off-list label"
 
 @dataclass(frozen=True, slots=True)
 class ApiError:
-    """An error as the API tells it. after: it comes with a Retry-After header."""
+    """An error as the API reports it. after: it comes with a Retry-After header."""
 
     status: int
     message: str
@@ -117,8 +117,8 @@ def check_name(name: str) -> str:
 
 def unit(seed: int, purpose: str, row: str, attempt: int) -> float:
     """A number in (0, 1) that depends on its arguments alone, not on the order of requests."""
-    told = f"{seed}/{purpose}/{attempt}/{row}".encode("utf-8", "surrogatepass")
-    return (int.from_bytes(blake2b(told, digest_size=6).digest()) + 0.5) / (1 << 48)
+    seeded = f"{seed}/{purpose}/{attempt}/{row}".encode("utf-8", "surrogatepass")
+    return (int.from_bytes(blake2b(seeded, digest_size=6).digest()) + 0.5) / (1 << 48)
 
 
 def choose_fault(faults: Faults, seed: int, row: str, attempt: int) -> str | None:

@@ -30,7 +30,7 @@ class Meter(Protocol):
 
 
 class Bucket:
-    """A token bucket: ``limit`` a minute, refilled steadily, ``burst`` seconds' worth at once.
+    """A token bucket: ``limit`` a minute, refilled steadily, up to ``burst`` seconds' worth.
 
     A weight above the whole bucket passes when it is full, and leaves a debt.
     """
@@ -98,7 +98,7 @@ class Limits:
     """The limits of one server.
 
     rpm, tpm: requests and tokens a minute, None for no limit.
-    burst: seconds' worth of them that may come at once (``"bucket"`` only).
+    burst: seconds' worth of them that may come together (``"bucket"`` only).
     """
 
     def __init__(
@@ -128,12 +128,12 @@ class Limits:
 
     def headers(self, now: float) -> dict[str, str]:
         """The ``x-ratelimit-*`` headers as OpenAI sends them."""
-        told = {}
+        headers = {}
         for name, meter in self.meters.items():
-            told[f"x-ratelimit-limit-{name}"] = f"{meter.limit:.0f}"
-            told[f"x-ratelimit-remaining-{name}"] = f"{max(0, math.floor(meter.remaining(now)))}"
-            told[f"x-ratelimit-reset-{name}"] = duration(meter.reset(now))
-        return told
+            headers[f"x-ratelimit-limit-{name}"] = f"{meter.limit:.0f}"
+            headers[f"x-ratelimit-remaining-{name}"] = f"{max(0, math.floor(meter.remaining(now)))}"
+            headers[f"x-ratelimit-reset-{name}"] = duration(meter.reset(now))
+        return headers
 
 
 def duration(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""What a server can be told, checked once and able to travel to another process."""
+"""A server's options, checked once and able to travel to another process."""
 
 from __future__ import annotations
 

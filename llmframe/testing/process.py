@@ -40,8 +40,8 @@ class RemoteLedger(Ledger):
     def calls(self) -> list[Call]:
         """All calls in order of arrival, as of now."""
         if not self._final:
-            told = self.post("ledger", {"since": self._known})
-            self._calls[self._known :] = [Call(*fields) for fields in told]
+            answer = self.post("ledger", {"since": self._known})
+            self._calls[self._known :] = [Call(*fields) for fields in answer]
             self._known = next(
                 (i for i, c in enumerate(self._calls) if i >= self._known and c.answered is None),
                 len(self._calls),
@@ -77,10 +77,10 @@ class ProcessServer(Server):
         order = {"options": portable(options), "port": port, "cpu": cpu, "private": private}
         self._options = Options().changed(options)
         self._child = _start()
-        told = _tell(self._child, order)
+        answer = _order(self._child, order)
         self.pid = self._child.pid
-        self.url = f"http://{HOST}:{told['port']}/v1"
-        self._ledger = RemoteLedger(told["port"], private)
+        self.url = f"http://{HOST}:{answer['port']}/v1"
+        self._ledger = RemoteLedger(answer["port"], private)
         self._close = weakref.finalize(self, _stop, self._child)
 
     @property
@@ -114,7 +114,7 @@ def _start() -> subprocess.Popen[str]:
     )
 
 
-def _tell(child: subprocess.Popen[str], order: Mapping[str, Any]) -> dict[str, Any]:
+def _order(child: subprocess.Popen[str], order: Mapping[str, Any]) -> dict[str, Any]:
     """Give the child its order and read its answer: the port it serves on."""
     assert child.stdin is not None
     assert child.stdout is not None
@@ -122,11 +122,13 @@ def _tell(child: subprocess.Popen[str], order: Mapping[str, Any]) -> dict[str, A
     child.stdin.flush()
     line = child.stdout.readline()
     child.stdout.close()
-    told: dict[str, Any] = json.loads(line or '{"failed": "the server process died at its start"}')
-    if "failed" in told:
+    answer: dict[str, Any] = json.loads(
+        line or '{"failed": "the server process died at its start"}'
+    )
+    if "failed" in answer:
         _stop(child)
-        raise OSError(told["failed"])
-    return told
+        raise OSError(answer["failed"])
+    return answer
 
 
 def _stop(child: subprocess.Popen[str]) -> None:

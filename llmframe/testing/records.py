@@ -151,7 +151,7 @@ class _Letter:
         return text.split("\n")
 
     def cue(self) -> str:
-        """The sentence that tells the urgency; a plain request without one is of the middle."""
+        """The sentence that shows the urgency; a plain request without one is "mid"."""
         if self.scene.intent == "praise" or (self.urgency == "mid" and self.rng.random() < 0.3):
             return ""
         own = self.scene.cues.get(self.urgency)

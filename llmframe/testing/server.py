@@ -1,4 +1,4 @@
-"""Start a server for a ``with`` block: in a thread of this process, or as a process of its own."""
+"""Start a server for a ``with`` block: in a thread of this process, or as a separate process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class ThreadServer(Server):
-    """A server on a loop of its own in a daemon thread of this process."""
+    """A server on its own loop in a daemon thread of this process."""
 
     def __init__(self, options: Options, port: int) -> None:
         from llmframe.testing.endpoint import Endpoint  # loads aiohttp
@@ -85,7 +85,7 @@ def serve(
         echo_key: put the Authorization header into every error message.
         unsupported: parameters answered with a 400: ``"json_schema"``, ``"temperature"``, ...
         logprobs: give the tokens' probabilities where they are asked for; False gives null.
-    Faults (see ``FAULTS``); errors of status 4xx come at once, everything else after the latency
+    Faults (see ``FAULTS``); errors of status 4xx come immediately, all else after the latency
         faults: a mapping of fault name -> share of requests, chosen by a hash of (seed, row
             text, attempt), so the same in any order; or a callable ``(row text, attempt) -> name
             or None``.
@@ -98,7 +98,7 @@ def serve(
         rpm, tpm: requests and tokens a minute. Tokens count at arrival: the prompt's and the
             cap, or without a cap the answer's own when it is sent.
         limiter: ``"bucket"`` (refilled steadily) or ``"minute"`` (a sliding 60 s).
-        burst: seconds' worth of rpm and tpm that the bucket holds (60: a whole minute at once).
+        burst: seconds' worth of rpm and tpm that the bucket holds (60: a whole minute's worth).
         max_in_flight: requests under way. slots: as many are worked on, the others wait in line.
         headers: send ``x-ratelimit-*`` on every answer, where rpm or tpm is set.
 

@@ -54,10 +54,10 @@ def answer_tokens(choice: Completion) -> int:
 
 
 def token_logprobs(content: str) -> dict[str, Any]:
-    """The logprobs of a choice: pieces of four bytes, each with a probability of its own."""
+    """The logprobs of a choice: pieces of four bytes, each with its own probability."""
     data = content.encode("utf-8", "surrogatepass")
     pieces = [data[at : at + 4] for at in range(0, len(data), 4)]
-    told = [
+    tokens = [
         {
             "token": piece.decode("utf-8", "replace"),
             "bytes": list(piece),
@@ -66,7 +66,7 @@ def token_logprobs(content: str) -> dict[str, Any]:
         }
         for piece in pieces
     ]
-    return {"content": told, "refusal": None}
+    return {"content": tokens, "refusal": None}
 
 
 def completion(
@@ -107,13 +107,13 @@ def completion(
 
 def error(problem: ApiError, *, suffix: str = "", headers: dict[str, str] | None = None) -> Reply:
     """An error answer; ``suffix`` is put behind its message."""
-    told = {
+    body = {
         "message": problem.message + suffix,
         "type": problem.type,
         "param": problem.param,
         "code": problem.code,
     }
-    return Reply(problem.status, dump({"error": told}), headers or {})
+    return Reply(problem.status, dump({"error": body}), headers or {})
 
 
 def retry_headers(retry_after: float | str | None, wait: float = 1.0) -> dict[str, str]:

@@ -88,7 +88,7 @@ class Asker:
         return body
 
     def cap(self, row: Row) -> int | None:
-        """Tokens of the answer at most, None where nothing is said."""
+        """The answer's token limit, None if there is none."""
         return row.cap or self._cap
 
     def size(self, row: Row) -> int:
@@ -139,7 +139,7 @@ class Asker:
         row.usage += reply.usage
         if self._keep_raw:
             row.raw = reply.content
-        # some models send a refusal beside an answer that is valid: then the answer counts
+        # some models send a refusal along with a valid answer: then the answer counts
         if reply.refusal and not (reply.content or "").strip():
             return row.failed("refusal", "the model refused to answer")
         if reply.finish_reason == "content_filter":

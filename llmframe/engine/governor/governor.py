@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from llmframe.providers.dialect import Dialect
     from llmframe.results import Usage
 
-FIRST_LIMIT_AUTO = 20  # requests at once while nothing is known
+FIRST_LIMIT_AUTO = 20  # concurrent requests while nothing is known
 FIRST_LIMIT = 50  # the same when the person asked for more
 AUTO_CAP = 512
 WATCH = 1.0  # seconds between two checks whether another run's loop was closed with its leases
@@ -59,7 +59,7 @@ class Governor:
     ) -> Share:
         """A share for a run on the running loop; cap, rpm and tpm as in Share.
 
-        at_once: requests that the server works on at once, where that is known.
+        at_once: requests that the server handles concurrently, where that is known.
         """
         share = Share(port=LoopPort(self._on_timer), cap=cap, rpm=rpm, tpm=tpm)
         with self._lock:
@@ -303,7 +303,7 @@ class Governor:
             return
         wait = self._gate.wait(now)
         if len({id(share.port.loop) for share in tuple(self._shares)}) > 1:
-            wait = min(wait or WATCH, WATCH)  # a loop that is closed tells nobody
+            wait = min(wait or WATCH, WATCH)  # a closed loop notifies nobody
         if wait > 0:
             for share in waiting:
                 share.port.wake_in(wait)
@@ -384,7 +384,7 @@ class Governor:
 
 
 def auto_cap() -> int:
-    """The most requests at once that a run may find for itself: half the open files, or 512."""
+    """The most concurrent requests that a run may reach by itself: half the open files, or 512."""
     try:
         import resource
     except ImportError:  # Windows

@@ -12,7 +12,7 @@ NEAR_REFUSED = 0.95  # above this share of the last refused limit growth is by o
 class Limiter:
     """A limit that grows with clean rounds and is cut by refusals.
 
-    start: requests allowed at once at first. ceiling: the most it may ever allow.
+    start: concurrent requests allowed at first. ceiling: the most it may ever allow.
     A round is as many clean successes as the limit allows requests.
     """
 

@@ -1,4 +1,4 @@
-"""Outages: when to believe in one, and how often to probe whether it is over."""
+"""Outages: when to believe in one, and how often to probe for its end."""
 
 from __future__ import annotations
 

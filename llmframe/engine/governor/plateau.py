@@ -60,7 +60,7 @@ class Meter:
             self._began = now
 
     def first_round(self) -> Level | None:
-        """The level as one round tells it: quick and rough."""
+        """The level that one round suggests: quick and rough."""
         latencies = self._latencies
         if self._windows:
             return Level(self.limit, *self._windows[0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 SHARE = 0.2  # of the requests may be repeats
-FLOOR = 10.0  # repeats a second that are allowed besides
+FLOOR = 10.0  # repeats a second that are allowed in any case
 RESERVE = 10.0  # repeats saved up, at most
 
 

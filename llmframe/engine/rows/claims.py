@@ -1,6 +1,6 @@
 """Which run asks for which key, so that no key is asked for twice at the same time.
 
-Two runs, a run again during a drain, or a preview beside a run may want the same answer: the
+Two runs, a run again during a drain, or a preview during a run may want the same answer: the
 first asks, the others wait for its future.
 """
 

@@ -31,7 +31,7 @@ LONGEST_STORM = 900.0  # seconds without any success, after which a run's last r
 
 @dataclass(frozen=True, slots=True)
 class Resend:
-    """Send the row again at once; free: the failed request does not count as an attempt."""
+    """Send the row again immediately; free: the failed request does not count as an attempt."""
 
     free: bool = True
 
@@ -82,7 +82,7 @@ Decision = Resend | Retry | Defer | Fail | Pending | EndRun
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What is known beside the row itself when its request failed.
+    """What is known, apart from the row itself, when its request failed.
 
     stopped: the run is ending. responded: the API has responded to this run before. connecting:
     seconds since the run's first request. rewritten: a simpler request dialect is now in use.

@@ -66,7 +66,7 @@ class Hedges:
         self._calls[row][0].cancel()
 
     def was_overtaken(self, row: Row) -> bool:
-        """Whether the row's own request was ended by a faster one; tells it once."""
+        """Whether a faster request ended the row's own one; True only once per row."""
         if row not in self._overtaken:
             return False
         self._overtaken.remove(row)

@@ -47,4 +47,4 @@ class Patience:
         return float(_BACKOFF(state))
 
 
-_RETRYING = Retrying()  # tenacity asks for one beside the number of attempts
+_RETRYING = Retrying()  # tenacity wants one besides the number of attempts

@@ -76,7 +76,7 @@ class Planner:
             self._events.emit(Planned())
 
     def _is_stopped(self) -> bool:
-        """True once a stop was asked for and the moment after it is over."""
+        """True once a stop was requested and its grace period has passed."""
         if not self._work.closed:
             return False
         now = time.perf_counter()

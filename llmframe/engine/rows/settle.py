@@ -43,7 +43,7 @@ class Settler:
         self._claims = claims
         self._answers = answers
         self._raise_on_failure = raise_on_failure
-        # whoever wants the first failure gets it at once
+        # with on_error="raise" the first failure ends the run, so none is held back
         rows = 0 if raise_on_failure else parts.rows.n
         # answers that meet a cap of the person's own say nothing about the call
         kinds = KINDS if parts.asker.is_capped else KINDS | {"truncated"}
@@ -62,7 +62,7 @@ class Settler:
             self._conclude(row, result)
             self._work.done()
             return
-        # the key goes at once: two runs that each hold rows must not wait for each other's
+        # release the key immediately: two runs that each hold rows must not wait for each other's
         self._claims.release(row, result)
         self._work.done()
         if self._breaker.has_tripped and result.error is not None:

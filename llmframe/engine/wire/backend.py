@@ -1,4 +1,4 @@
-"""One call to the endpoint: no policy, no retry, no time-out of its own.
+"""One call to the endpoint: it has no policy, no retry and no time-out.
 
 The request goes through the SDK's ``client.post`` and the raw response is read once:
 ``create`` walks the parameters and builds a model of the answer at more than twice the

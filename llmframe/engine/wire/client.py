@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from openai import AsyncOpenAI
 
-CONNECT_TIMEOUT = 15.0  # seconds; hundreds of connections opened at once need more than 5
+CONNECT_TIMEOUT = 15.0  # seconds; hundreds of connections opened together need more than 5
 
 
 def make_client(given: Any, call: Callable[[Callable[[], Any]], Any] | None) -> Any:
@@ -33,7 +33,7 @@ def make_client(given: Any, call: Callable[[Callable[[], Any]], Any] | None) -> 
 def check_client(client: object, *, private_loop: bool) -> None:
     """PlanError unless the client can be used.
 
-    private_loop: the run uses a loop of its own, where a client with its own transport,
+    private_loop: the run uses its own loop, where a client with its own transport,
         which is bound to the loop that first used it, must be made by a callable.
     """
     if client is None or (callable(client) and not _is_client(client)):
@@ -63,7 +63,7 @@ def has_default_transport(client: Any) -> bool:
 
 
 def new_client(base_url: str, api_key: str, *, connections: int) -> AsyncOpenAI:
-    """A client of our own, that does not retry by itself."""
+    """Our own client, which does not retry by itself."""
     import openai
 
     transport = _transport(base_url, connections)
@@ -73,7 +73,7 @@ def new_client(base_url: str, api_key: str, *, connections: int) -> AsyncOpenAI:
 
 
 def with_our_transport(given: Any, base_url: str, *, connections: int) -> Any:
-    """A copy of a person's client, with its key and headers, on a transport of our own."""
+    """A copy of the caller's client, with its key and headers, on our own transport."""
     transport = _transport(base_url, connections)
     return given.copy(http_client=transport, timeout=transport.timeout, max_retries=0)
 

@@ -57,7 +57,7 @@ _TOO_LARGE = re.compile(r"request too large", re.I)
 _AMOUNTS = re.compile(r"limit:? ([\d,]+)\b.{0,60}?\brequested:? ([\d,]+)", re.I | re.S)
 _TRANSPORTS = {"aiohttp", "httpx2", "httpcore2", "httpx", "httpcore", "h11", "anyio", "ssl"}
 
-MOST_OF_PAGE = 4096  # characters of a page in which its title is looked for
+MOST_OF_PAGE = 4096  # characters of a page searched for its title
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,7 @@ class Columns:
         """A column's cells.
 
         recorded: their value type as attrs record it. It decides for Python objects, as far as
-        they conform to it; every other dtype of pandas tells by itself what it holds.
+        they conform to it; every other dtype of pandas determines its own Arrow type.
         """
         if isinstance(cells.dtype, pd.CategoricalDtype):
             return self._category(cells)

@@ -120,7 +120,7 @@ class _Sheet:
         return self._text_cell(text) if neutral(text) != text or text[:1] == "#" else text
 
     def _text_cell(self, text: str) -> Any:
-        """A cell that is text whatever it looks like, also after somebody has edited it."""
+        """A cell that stays text whatever it contains, even after somebody has edited it."""
         cell = self._openpyxl.cell.WriteOnlyCell(self._sheet, text)
         cell.data_type = "s"
         cell.quotePrefix = neutral(text) != text

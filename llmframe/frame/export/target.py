@@ -10,7 +10,7 @@ from typing import Any
 
 from llmframe.errors import PlanError
 
-LONGEST = 80  # characters of a path that are told
+LONGEST = 80  # characters of a path in a message
 
 
 def needed(call: str, package: str, requirement: str) -> Any:
@@ -40,7 +40,7 @@ def target_path(path: str | os.PathLike[str], *, suffix: str = "") -> Path:
 
 
 def _checked(target: Path, suffix: str) -> Path:
-    """Raises PlanError, and OSError for what cannot even be looked at."""
+    """Raises PlanError, and OSError if the path cannot even be inspected."""
     folder = target.parent
     if target.is_dir():
         raise PlanError(f"{target} is a folder; give the name of a file in it")

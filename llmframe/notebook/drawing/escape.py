@@ -42,6 +42,6 @@ def html(text: str, *, limit: int = LIMIT) -> str:
 
 
 def _source(line: str) -> str:
-    # "$" and the backslash in elements of their own: no notebook finds TeX there
+    # "$" and the backslash in separate elements: no notebook finds TeX there
     safe = escape(line, quote=True)
     return safe.replace("$", "<span>$</span>").replace("\\", "<span>\\</span>")

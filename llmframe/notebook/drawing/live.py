@@ -23,7 +23,7 @@ def live_html(snapshot: Snapshot, hint: str = "", rates: Sequence[float] = ()) -
     """The live view.
 
     hint: our own words on how to stop, where there is no button.
-    rates: rows per second since the start, for the small line beside the speed.
+    rates: rows per second since the start, for the small line next to the speed.
     """
     at_least = "" if snapshot.planned else style.soft("at least ")
     of_rows = style.soft(f"of {plural(snapshot.rows, 'row')}")

@@ -126,7 +126,7 @@ def facts(parts: Iterable[str]) -> str:
 
 
 def line(text: str) -> str:
-    """A line of its own, below the last."""
+    """A separate line, below the last."""
     return f'<div style="margin-top:6px">{text}</div>'
 
 

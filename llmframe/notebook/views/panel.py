@@ -77,7 +77,7 @@ class PanelView(View):
             free_route(button)
 
     def refresh(self, snapshot: Snapshot) -> None:
-        """Send what has changed: a new status at once, counts and rows less often.
+        """Send what has changed: a new status immediately, counts and rows less often.
 
         A message costs half a millisecond.
         """

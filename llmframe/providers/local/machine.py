@@ -23,7 +23,7 @@ UNKNOWN_TOKEN = 128 << 10  # bytes of a token's context, of a model with seven b
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How a model is served. slots: requests at once; context: tokens of each, in and out."""
+    """How a model is served. slots: concurrent requests; context: tokens of each, in and out."""
 
     slots: int
     context: int
@@ -55,7 +55,7 @@ def cores() -> int:
 
 
 def free_memory() -> int:
-    """Bytes that can be had without swapping, as far as system and container report."""
+    """Bytes available without swapping, as far as system and container report."""
     known = [free for free in (_of_system(), _of_container()) if free is not None]
     return min(known, default=UNKNOWN_MEMORY)
 

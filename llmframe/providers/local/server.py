@@ -1,6 +1,6 @@
 """``provider="local"``: llama.cpp's own server over a file of weights, started on this machine.
 
-It has a process of its own, which ends with this one however that ends: inside this process
+It runs in a separate process, which ends with this one however that ends: inside this process
 it would crash an interpreter that exits while it decodes, hang a forked child, and could
 neither be stopped nor survived. One is started for each file, on a free port of the
 loopback, and asks for a key that only this process knows.
@@ -47,7 +47,7 @@ ENDING = 2.0  # seconds for the process to end by itself
 SCRIPT = Path(__file__).with_name("serve_local.py")
 QUIET = -1  # the server's verbosity
 PATIENT = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}
-"""Threads that wait for each other sleep instead of spinning: beside other work on the same
+"""Threads that wait for each other sleep instead of spinning: next to other work on the same
 cores spinning made answers five to eight times slower."""
 _logger = logging.getLogger("llmframe")
 
@@ -121,7 +121,7 @@ class LocalServer:
             self._process.wait()
 
     def forget(self) -> None:
-        """Let go of the process in a forked child: it is the parent's."""
+        """Forget the process in a forked child: it is the parent's."""
         self._process.returncode = 0  # nobody waits for it here
         self._close_pipes()  # our copy of the pipe would keep the server alive after the parent
 
@@ -151,7 +151,7 @@ class LocalServer:
         too_late.daemon = True
         too_late.start()
         try:
-            with contextlib.suppress(BrokenPipeError):  # it ended at once; its output says why
+            with contextlib.suppress(BrokenPipeError):  # it ended immediately; its output says why
                 self._process.stdin.write(json.dumps(order) + "\n")
                 self._process.stdin.flush()
             line = self._process.stdout.readline()
@@ -216,7 +216,7 @@ def stop_all() -> None:
 
 
 def forget_all() -> None:
-    """Let go of the parent's servers in a forked child."""
+    """Forget the parent's servers in a forked child."""
     global _lock
     _lock = threading.Lock()
     for server in running_servers.values():

@@ -26,7 +26,7 @@ def governor_for(
     scope = (endpoint, hashlib.blake2b(api_key.encode(), digest_size=16).digest(), model)
     with _lock:
         governor = _governors.setdefault(scope, Governor())
-    governor.begin_at(dialect)
+    governor.dialects.begin_at(dialect)
     return governor
 
 

@@ -44,6 +44,7 @@ class Governor:
         # reentrant: the garbage collector may end an abandoned run while its thread holds it
         self._lock = threading.RLock()
         self._gate = gate or Gate()
+        self.dialects = self._gate.dialects
         self._repeats = RepeatBudget()
         self._shares: deque[Share] = deque()  # the next to be served first
 
@@ -195,35 +196,13 @@ class Governor:
 
     # -- how requests are written -------------------------------------------------
 
-    @property
-    def dialect(self) -> Dialect:
-        """The dialect of the next request."""
-        return self._gate.dialects.dialect
-
-    def begin_at(self, dialect: Dialect) -> None:
-        """Write the first request in this dialect; nothing changes once one was answered."""
-        with self._lock:
-            self._gate.dialects.begin_at(dialect)
-
     def understood(self, dialect: Dialect) -> None:
         """A request in this dialect was answered."""
         with self._lock:
-            is_first = not self._gate.dialects.known
-            self._gate.dialects.succeeded(dialect)
+            is_first = not self.dialects.known
+            self.dialects.succeeded(dialect)
             if is_first:  # all others were waiting for it
                 self._pump()
-
-    def misunderstood(
-        self, dialect: Dialect, param: str | None, message: str, given: frozenset[str]
-    ) -> bool:
-        """A request in this dialect got a 400; True if it should be sent again, rewritten."""
-        with self._lock:
-            return self._gate.dialects.refused(dialect, param, message, given)
-
-    def broke(self, dialect: Dialect) -> None:
-        """The server answered a request in this dialect with a 5xx."""
-        with self._lock:
-            self._gate.dialects.broke(dialect)
 
     # -- repeats ------------------------------------------------------------------
 

@@ -68,7 +68,7 @@ class Attempts:
         if self._first_sent is None:
             self._first_sent = began
         governor = self._parts.governor
-        row.note_sent(began, governor.dialect)
+        row.note_sent(began, governor.dialects.dialect)
         if row.sent == 1:
             governor.earn_repeats()
         self._parts.events.emit(RequestSent(row.sent > 1))
@@ -195,7 +195,7 @@ class Attempts:
             governor.release(lease, answered=True)
             if verdict.kind == "bad_request":  # perhaps only how the request was written
                 given = self._parts.asker.given
-                rewritten = governor.misunderstood(
+                rewritten = governor.dialects.refused(
                     row.dialect, verdict.param, verdict.message, given
                 )
                 facts = replace(facts, rewritten=rewritten)
@@ -212,7 +212,7 @@ class Attempts:
         governor = self._parts.governor
         unreachable = is_nobody(verdict) and not facts.responded
         if verdict.status is not None and verdict.status >= 500 and not unreachable:
-            governor.broke(row.dialect)
+            governor.dialects.broke(row.dialect)
         self._forgive_lost(row)
         if governor.lose(lease, left=self._work.left, counts=not unreachable):
             return True

@@ -37,7 +37,7 @@ class HealthProbe:
         try:
             async with TimeOut(self._timeout):
                 reply = await parts.backend.send(
-                    parts.asker.body(Row(-1, b"", TEXT), governor.dialect)
+                    parts.asker.body(Row(-1, b"", TEXT), governor.dialects.dialect)
                 )
         except asyncio.CancelledError:
             governor.release(lease)

@@ -1,4 +1,4 @@
-"""The README's code runs as it stands, and its two commands are where they are looked for."""
+"""The README's code runs as it stands, and its two commands are where a reader expects them."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def test_a_copy_stays_as_it_is():
     assert list(copied) == [answer(0), None]
 
 
-def test_equal_counts_of_other_types_are_told_apart():
+def test_equal_counts_of_other_types_stay_distinct():
     results = Results(2)
     results[0] = RowResult("ok", {}, usage=Usage(1, 1, 1.0))
     results[1] = RowResult("ok", {}, usage=Usage(1, 1, 1))
@@ -84,7 +84,7 @@ def test_labels_and_names_are_one_text_for_all_rows():
     assert next(iter(first.values)) is next(iter(second.values))
 
 
-def test_the_collector_need_not_look_at_answers():
+def test_the_collector_need_not_visit_answers():
     results = Results(1000)
     for position in range(1000):
         results[position] = answer(position)

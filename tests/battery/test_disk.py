@@ -110,7 +110,7 @@ def tag_as_nobody(nursery, place, server):
     place.chmod(0o755)
 
 
-def test_a_path_that_cannot_be_written_is_told_before_anything_is_sent(
+def test_a_path_that_cannot_be_written_is_an_error_before_anything_is_sent(
     tag_as_nobody, place, server
 ):
     told = tag_as_nobody(place / "run.jsonl", place / "cache")

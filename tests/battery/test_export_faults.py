@@ -54,7 +54,7 @@ def test_answers_and_failures_in_one_table_come_back_equal(tmp_path, faults):
     assert (out["llm_status"] == "failed").any() == bool(faults)
 
 
-def test_objects_of_every_kind_in_one_column_are_text_and_said(tmp_path):
+def test_objects_of_every_kind_in_one_column_are_text_with_a_warning(tmp_path):
     with testing.serve() as server:
         out = kit.tag(kit.frame(4), server, None)
     out["mine"] = [{"a": [1, None]}, "text", ValueError("boom"), None]

@@ -140,7 +140,7 @@ def test_the_journal_knows_no_format_that_runs_code() -> None:
         assert not any(word in text for word in ("pickle", "eval(", "exec(", "yaml", "marshal"))
 
 
-def test_a_folder_put_in_the_place_of_the_files_is_told(tmp_path: Path) -> None:
+def test_a_folder_put_in_the_place_of_the_files_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl.lock").mkdir()
     with pytest.raises(PlanError, match="Nothing was sent"):
         open_checkpoint(tmp_path / "rows.jsonl", TASK, folder=tmp_path / "x")

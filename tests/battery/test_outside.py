@@ -200,7 +200,7 @@ def test_a_host_that_only_looks_like_this_machine_is_none(host, monkeypatch):
         lf.tag(frame(1), "text", FIELDS, model="m", base_url=f"http://{host}/v1")
 
 
-def test_a_proxy_of_the_environment_is_told_and_never_used_for_this_machine(monkeypatch):
+def test_a_proxy_of_the_environment_is_reported_and_never_used_for_this_machine(monkeypatch):
     """SSRF: what is said to a server here stays here; else the card names the proxy."""
     Wire(monkeypatch)
     for name in ("no_proxy", "NO_PROXY"):

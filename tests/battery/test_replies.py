@@ -221,7 +221,7 @@ def test_what_is_wrong_is_put_to_the_model_once_and_then_fails_its_row(how):
     assert out.set_index("text").loc[BAD, ["intent", "urgency", "summary"]].isna().all()
 
 
-def test_what_the_model_rights_when_told_is_the_answer():
+def test_what_the_model_corrects_on_the_re_ask_is_the_answer():
     def bad(asked):
         form = WRONG["off the list"][0] if asked.attempt == 0 else dump
         return wrapped(form)(asked)

@@ -105,7 +105,7 @@ BODIES = (b'{"error": {"message": "%s", "code": "%s"}}', b"%s %s", b"<%s %s>")
 
 @pytest.mark.parametrize("status", STATUSES)
 @pytest.mark.parametrize("body", BODIES)
-def test_a_key_that_headers_and_bodies_repeat_is_told_to_nobody(status, body, tmp_path, capfd):
+def test_a_key_that_headers_and_bodies_repeat_is_shown_to_nobody(status, body, tmp_path, capfd):
     """Key leak: through reason, type, request id, limits, location, code, parameter."""
     body %= (KEY.encode(), KEY.encode())
     headers = {
@@ -210,7 +210,7 @@ MISTAKES = {
 
 @pytest.mark.parametrize("name", MISTAKES)
 @pytest.mark.parametrize("how", ["accessor", "function", "configure"])
-def test_a_mistake_in_the_call_is_told_without_the_key(name, how):
+def test_a_mistake_in_the_call_is_reported_without_the_key(name, how):
     """Key leak: messages, and the variables of every frame of ours that a traceback shows."""
     given = {"model": "m", "api_key": KEY, "base_url": "http://127.0.0.1:9/v1"} | MISTAKES[name]
     what, fields = given.pop("what", "text"), given.pop("fields", FIELDS)

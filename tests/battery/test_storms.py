@@ -111,7 +111,7 @@ def test_whatever_retry_after_says_no_row_fails_and_nobody_waits_for_ever(said, 
         check(out, frame(40), server)
 
 
-def test_an_hour_long_wait_is_said_honoured_and_can_be_stopped(tmp_path):
+def test_an_hour_long_wait_is_shown_honoured_and_can_be_stopped(tmp_path):
     with testing.serve(latency=0.02, retry_after=3600) as server:
         run = start(frame(60), server, tmp_path)
         until(lambda: run.report.ok >= 20)
@@ -154,7 +154,7 @@ def test_half_a_minute_of_nothing_but_errors_fails_no_row(cap, told):
     assert len(between(provider, begin, 40)) <= 26
 
 
-def test_an_outage_of_a_night_charges_no_row_and_is_looked_at_four_times_a_minute():
+def test_an_outage_of_a_night_charges_no_row_and_is_probed_four_times_a_minute():
     provider = weather((10, 10 + 8 * 3600, broken))
     wired, took = go(provider, rows=400, max_attempts=2)
     assert wired.statuses == ["ok"] * 400
@@ -196,7 +196,7 @@ def test_rows_that_always_break_get_exactly_their_attempts_even_as_the_last_ones
         check(out, frame(200), server, failed=5)
 
 
-def test_where_only_rows_are_left_that_always_break_a_look_shows_that_it_is_their_fault():
+def test_where_only_rows_are_left_that_always_break_a_probe_shows_that_it_is_their_fault():
     def answer(text, attempt):
         bad = text.startswith("row") and int(text.split()[1]) >= 580
         return broken() if bad else (1.0, reply())

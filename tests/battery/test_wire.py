@@ -124,7 +124,7 @@ def test_a_network_that_drops_and_returns_costs_no_row(tmp_path, quick_looks, mo
         assert again.equals(uninterrupted(frame(rows)))
 
 
-def test_a_network_that_is_down_is_looked_at_about_once_a_second_and_later_less(monkeypatch):
+def test_a_network_that_is_down_is_probed_about_once_a_second_and_later_less(monkeypatch):
     with testing.serve(latency=0.02) as server, Proxy(server.url) as proxy:
         run = start(frame(200), proxy.url, None)
         until(lambda: run.report.ok >= 40)

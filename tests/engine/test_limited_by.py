@@ -1,4 +1,4 @@
-"""What binds is said in words, at any time and over the whole run."""
+"""What limits a run, in words: at any time, and over the whole run."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def test_the_cause_is_the_same_word_for_as_long_as_it_is_the_same_thing():
     for change in ({"pause": 5.0}, {"pause": 5.0, "outage": True}, {"on_wire": 20}):
         early, late = replace(FREE, **change), replace(FREE, **change)
         late = replace(late, pause=late.pause and 2.0, limit=25, on_wire=late.on_wire + 5)
-        said = [cause(each, cap=None, held=False) for each in (early, late)]
-        assert said[0] == said[1]
+        causes = [cause(each, cap=None, held=False) for each in (early, late)]
+        assert causes[0] == causes[1]
 
 
 def test_shares_of_the_time_sum_to_one_largest_first():

@@ -1,4 +1,4 @@
-"""Counting a run, and what the person is told at its end."""
+"""Counting a run, and the messages at its end."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_what_is_done_and_what_is_pending_is_all():
     assert (snapshot.done, snapshot.pending) == (7, 3)
 
 
-# -- what the person is told ----
+# -- the messages at its end ----
 
 REPORT = RunReport(
     rows=10_000, ok=9_000, failed=0, skipped=0, pending=1_000, done=9_000, reused=0, shared=0,
@@ -112,7 +112,7 @@ def with_(**changes):
     return dataclasses.replace(REPORT, **changes)
 
 
-def test_a_stopped_run_says_how_many_rows_are_safe_and_how_to_go_on():
+def test_the_message_of_a_stopped_run_has_how_many_rows_are_safe_and_how_to_go_on():
     assert advice.incomplete(REPORT) == (
         "stopped: 1,000 rows are pending. 9,000 of 10,000 rows are answered and safe in c.jsonl. "
         "Run the cell again to continue where it stopped; answered rows are not paid for a second "
@@ -121,7 +121,7 @@ def test_a_stopped_run_says_how_many_rows_are_safe_and_how_to_go_on():
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "expected"),
     [
         ({"pending": 0}, ""),
         ({}, "continue where it stopped"),
@@ -130,10 +130,10 @@ def test_a_stopped_run_says_how_many_rows_are_safe_and_how_to_go_on():
         ({"checkpoint": None, "pending": 0}, ""),
     ],
 )
-def test_how_to_go_on_fits_what_is_left(changes, told):
-    said = advice.how_to_go_on(with_(**changes))
-    assert told in said
-    assert bool(told) == bool(said)
+def test_how_to_go_on_fits_what_is_left(changes, expected):
+    message = advice.how_to_go_on(with_(**changes))
+    assert expected in message
+    assert bool(expected) == bool(message)
 
 
 def test_without_a_checkpoint_the_answers_are_in_the_frame_only():
@@ -155,15 +155,15 @@ def test_without_a_checkpoint_the_answers_are_in_the_frame_only():
         (None, "connection", "https://x/v1 cannot be reached: it broke", "Check base_url"),
     ],
 )
-def test_a_hopeless_run_says_why_and_what_to_do(status, kind, cause, cure):
+def test_the_message_of_an_aborted_run_has_cause_and_cure(status, kind, cause, cure):
     verdict = Verdict("end_run", kind, "it broke", status)
-    said = advice.aborted(verdict, REPORT, Address("https://x/v1", model="m"))
-    assert cause in said
-    assert cure in said
-    assert "9,000 of 10,000 rows are answered and safe in c.jsonl; 1,000 are pending" in said
+    message = advice.aborted(verdict, REPORT, Address("https://x/v1", model="m"))
+    assert cause in message
+    assert cure in message
+    assert "9,000 of 10,000 rows are answered and safe in c.jsonl; 1,000 are pending" in message
 
 
-def test_answers_that_may_not_be_on_the_disk_are_said_to_be_in_the_frame():
-    said = advice.not_durable("cannot write c.jsonl: No space left.", REPORT)
-    assert said.startswith("cannot write c.jsonl: No space left. Nothing more is sent. 9,000 of")
-    assert "partial()" in said
+def test_the_message_of_a_failing_disk_names_the_frame_as_the_place_of_the_answers():
+    message = advice.not_durable("cannot write c.jsonl: No space left.", REPORT)
+    assert message.startswith("cannot write c.jsonl: No space left. Nothing more is sent. 9,000 of")
+    assert "partial()" in message

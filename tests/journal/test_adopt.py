@@ -137,7 +137,7 @@ def test_a_read_only_or_new_checkpoint_has_nothing_to_take_over(folder: Path) ->
         assert adopt_plain(checkpoint, KEYS, one_of).accepted == 0
 
 
-def test_a_disk_that_cannot_be_read_is_told(folder: Path) -> None:
+def test_a_disk_that_cannot_be_read_is_an_error(folder: Path) -> None:
     path = plain(folder, {"id": 1, "intent": "refund"})
     ops = FailingOps("read_at")
     with opened(path, folder, adopt=True, ops=ops) as checkpoint:

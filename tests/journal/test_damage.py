@@ -98,7 +98,7 @@ def test_flipped_bytes_cost_at_most_their_own_rows_and_never_give_a_wrong_answer
     assert len(kept(folder)) >= len(ROWS) - len(flips)
 
 
-def test_a_damaged_line_is_told_and_counted(folder: Path, path: Path) -> None:
+def test_a_damaged_line_is_reported_and_counted(folder: Path, path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b'"n":3}', b'"n":4}'))
     with opened(True, folder) as checkpoint:
         assert checkpoint.damaged == 1

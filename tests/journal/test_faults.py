@@ -46,7 +46,7 @@ def run_under_faults(where: bool | Path, folder: Path, ops: FailingOps) -> list[
 
 
 def open_files() -> int:
-    """How many files this process has open; 0 where the system does not tell."""
+    """How many files this process has open; 0 where the system does not show it."""
     return len(list(Path("/proc/self/fd").iterdir())) if Path("/proc/self/fd").exists() else 0
 
 
@@ -77,7 +77,7 @@ def test_the_nth_failure_of_any_operation_loses_nothing_kept(
     pytest.fail("the loop did not reach the last call")
 
 
-def test_a_full_disk_is_told_and_a_row_after_it_is_whole(folder: Path) -> None:
+def test_a_full_disk_is_reported_and_a_row_after_it_is_whole(folder: Path) -> None:
     class FullDisk(QuickOps):
         full = False
 
@@ -123,10 +123,10 @@ def test_a_system_that_writes_nothing_is_an_error_not_a_hang(folder: Path) -> No
 def test_a_failed_fsync_reaches_every_run_that_listens(folder: Path) -> None:
     ops = FailingOps("fsync")
     with opened(True, folder, ops=ops) as first, opened(True, folder, ops=ops) as second:
-        told: list[CheckpointError] = []
+        reported: list[CheckpointError] = []
         came = threading.Event()
-        first.on_error(told.append)
-        second.on_error(told.append)
+        first.on_error(reported.append)
+        second.on_error(reported.append)
         second.on_error(lambda _: came.set())
         ops.broken = True
         first.append(key(1), answer(1))
@@ -134,8 +134,8 @@ def test_a_failed_fsync_reaches_every_run_that_listens(folder: Path) -> None:
         assert not first.flush(30)
         assert not first.durable
         assert not second.durable
-        assert [str(error) for error in told] == [str(told[0])] * 2
-        assert "Input/output error" in str(told[0])
+        assert [str(error) for error in reported] == [str(reported[0])] * 2
+        assert "Input/output error" in str(reported[0])
         assert first.get(key(1)) == answer(1)
 
 
@@ -146,30 +146,30 @@ def test_a_listener_that_raises_does_not_stop_the_saving(
         raise RuntimeError("Event loop is closed")
 
     ops = FailingOps("fsync")
-    told: list[CheckpointError] = []
+    reported: list[CheckpointError] = []
     with opened(True, folder, ops=ops) as checkpoint:
         checkpoint.on_error(closed_loop)
-        checkpoint.on_error(told.append)
+        checkpoint.on_error(reported.append)
         ops.broken = True
         checkpoint.append(key(1), answer(1))
         checkpoint.flush(30)
         checkpoint.append(key(2), answer(2))
         checkpoint.flush(30)
     assert "Event loop is closed" in caplog.text
-    assert len(told) == 2
+    assert len(reported) == 2
 
 
 @pytest.mark.parametrize("replaced", [False, True])
-def test_a_file_deleted_or_replaced_under_a_run_is_told(folder: Path, replaced: bool) -> None:
-    told: list[CheckpointError] = []
+def test_a_file_deleted_or_replaced_under_a_run_is_reported(folder: Path, replaced: bool) -> None:
+    reported: list[CheckpointError] = []
     with opened(True, folder, ops=QuickOps()) as checkpoint:
-        checkpoint.on_error(told.append)
+        checkpoint.on_error(reported.append)
         checkpoint.path.unlink()
         if replaced:
             checkpoint.path.write_bytes(b"")
         checkpoint.append(key(1), answer(1))
         checkpoint.flush(30)
-    assert "deleted or replaced" in str(told[0])
+    assert "deleted or replaced" in str(reported[0])
 
 
 def test_a_drive_that_numbers_its_files_anew_is_not_taken_for_a_deletion(folder: Path) -> None:

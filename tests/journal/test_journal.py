@@ -218,7 +218,7 @@ def test_a_line_reaches_the_disk_without_being_asked(folder: Path) -> None:
         assert synced.wait(30)
 
 
-def test_the_disk_never_holds_up_a_row_and_flush_gives_up_in_time(folder: Path) -> None:
+def test_the_disk_never_holds_up_a_row_and_flush_stops_waiting_in_time(folder: Path) -> None:
     may_go_on = threading.Event()
 
     class HangingDisk(QuickOps):

@@ -219,7 +219,7 @@ def test_without_a_cache_variable_the_home_folder_has_the_cache(
     assert found.parent == tmp_path / ".cache" / "llmframe"
 
 
-def test_without_any_home_there_is_no_fall_back_and_the_error_says_what_to_do(
+def test_without_any_home_there_is_no_fall_back_and_the_error_has_the_cure(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def nobody(_: int) -> None:
@@ -256,7 +256,7 @@ def test_a_disk_full_at_once_leaves_no_empty_gitignore(folder: Path) -> None:
     assert not (folder / ".gitignore").exists()
 
 
-def test_a_read_only_system_is_told_before_anything_is_sent(tmp_path: Path) -> None:
+def test_a_read_only_system_is_an_error_before_anything_is_sent(tmp_path: Path) -> None:
     ops = FailingOps("mkdir", error=errno.EROFS)
     ops.broken = True
     with pytest.raises(PlanError, match=r"Read-only file system.*Nothing was sent"):
@@ -266,7 +266,7 @@ def test_a_read_only_system_is_told_before_anything_is_sent(tmp_path: Path) -> N
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_without_permission_is_told_before_anything_is_sent(tmp_path: Path) -> None:
+def test_a_folder_without_permission_is_an_error_before_anything_is_sent(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o500)
     with pytest.raises(PlanError, match=r"Permission denied.*Nothing was sent"):
@@ -274,7 +274,7 @@ def test_a_folder_without_permission_is_told_before_anything_is_sent(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("where", "told"),
+    ("where", "message"),
     [
         ("", "is not a path"),
         ("  ", "is not a path"),
@@ -291,11 +291,13 @@ def test_a_folder_without_permission_is_told_before_anything_is_sent(tmp_path: P
         (None, "must be True, False or a path"),
     ],
 )
-def test_a_path_that_can_hold_no_file_is_refused(tmp_path: Path, where: object, told: str) -> None:
+def test_a_path_without_room_for_a_file_is_refused(
+    tmp_path: Path, where: object, message: str
+) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "file").write_text("")
     (tmp_path / "loop").symlink_to("loop")
-    with pytest.raises(PlanError, match=told):
+    with pytest.raises(PlanError, match=message):
         open_checkpoint(where, TASK)  # type: ignore[arg-type]
 
 
@@ -325,7 +327,7 @@ def test_a_file_torn_at_its_very_beginning_is_taken(tmp_path: Path, content: str
     assert path.read_text().startswith(content)
 
 
-def test_a_sibling_that_cannot_be_read_is_left_out_and_told(folder: Path) -> None:
+def test_a_sibling_that_cannot_be_read_is_left_out_with_a_warning(folder: Path) -> None:
     path = write_answers(True, folder, range(1))
     sibling = folder / f"{TASK.digest.hex()}.123.jsonl"
     path.rename(sibling)

@@ -74,7 +74,7 @@ def uninterrupted(df: pd.DataFrame, **options: Any) -> pd.DataFrame:
 
 
 def bought(*ledgers: Ledger) -> list[Call]:
-    """The good answers that were produced for rows; a look in an outage is for none."""
+    """The good answers that were produced for rows; a health probe is for none."""
     calls = [call for ledger in ledgers for call in ledger.calls]
     return [call for call in calls if call.billed and call.fault is None and call.row != TEXT]
 

@@ -60,15 +60,15 @@ class Artefacts:
 @contextlib.contextmanager
 def loud_logs() -> Iterator[io.StringIO]:
     """Every logger says all it can."""
-    said = io.StringIO()
-    handler = logging.StreamHandler(said)
+    logged = io.StringIO()
+    handler = logging.StreamHandler(logged)
     loggers = [logging.getLogger(name) for name in ("", *LOGGERS)]
     before = [logger.level for logger in loggers]
     loggers[0].addHandler(handler)
     for logger in loggers:
         logger.setLevel(1)
     try:
-        yield said
+        yield logged
     finally:
         loggers[0].removeHandler(handler)
         for logger, level in zip(loggers, before, strict=True):
@@ -81,7 +81,7 @@ def collect(call: Callable[[], pd.DataFrame], folder: Path, capfd: Any) -> Artef
     folder: the working directory, whose files are read. capfd: pytest's.
     """
     left = Artefacts()
-    with loud_logs() as said, warnings.catch_warnings(record=True) as warned:
+    with loud_logs() as logged, warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         try:
             out = call()
@@ -91,7 +91,7 @@ def collect(call: Callable[[], pd.DataFrame], folder: Path, capfd: Any) -> Artef
         run = lf.last_run()
         add_frame(left, out, folder)
         add_run(left, run)
-    left.add("log", said.getvalue())
+    left.add("log", logged.getvalue())
     left.add("warnings", [str(one.message) for one in warned])
     shown = capfd.readouterr()
     left.add("stdout", shown.out)
@@ -140,8 +140,8 @@ def add_error(left: Artefacts, error: BaseException) -> None:
     shown = error.__traceback__  # the person's own lines may show what the person has written
     while shown is not None and not is_ours(shown.tb_frame.f_code.co_filename):
         shown = shown.tb_next
-    told = traceback.TracebackException(type(error), error, shown, capture_locals=True)
-    left.add("traceback with variables", "".join(told.format()))
+    shown_error = traceback.TracebackException(type(error), error, shown, capture_locals=True)
+    left.add("traceback with variables", "".join(shown_error.format()))
     verbose = VerboseTB(include_vars=True)
     left.add("verbose traceback", verbose.text(type(error), error, shown))
 

@@ -35,7 +35,7 @@ NOBODY = 65534  # the user who may do nothing
 class Nursery:
     """The process that forks; leaving the ``with`` block ends it.
 
-    place: a folder of its own, where children leave what they tell.
+    place: a folder of its own, where children leave their results.
     """
 
     def __init__(self, place: Path) -> None:
@@ -98,10 +98,10 @@ class Child:
         return self._status
 
     def end(self) -> dict[str, Any]:
-        """Wait for its end; what it told: see ``_tag``."""
+        """Wait for its end; its result: see ``_tag``."""
         assert self.wait() == 0, self._result.with_suffix(".txt").read_text()
-        told: dict[str, Any] = pd.read_pickle(self._result)
-        return told
+        found: dict[str, Any] = pd.read_pickle(self._result)
+        return found
 
 
 # -- the other side ---------------------------------------------------------------------------
@@ -129,16 +129,16 @@ def _load() -> None:
 
 
 def _live(order: dict[str, Any]) -> None:
-    """The child: tag, leave what there is to tell, and go without any farewell."""
+    """The child: tag, leave the result, and go without any farewell."""
     signal.alarm(PATIENCE)
     result = Path(order.pop("result"))
     status = 1
     try:
-        told = _tag(**order)
-        pd.to_pickle(told, result.with_suffix(".part"))
+        found = _tag(**order)
+        pd.to_pickle(found, result.with_suffix(".part"))
         result.with_suffix(".part").rename(result)
         status = 0
-    except BaseException:  # noqa: BLE001 - the test tells it
+    except BaseException:  # noqa: BLE001 - the test reports it
         result.with_suffix(".txt").write_text(traceback.format_exc())
     os._exit(status)
 

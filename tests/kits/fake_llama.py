@@ -30,7 +30,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         params = self.server.params
         ask = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if self.headers.get("Authorization") != f"Bearer {params.api_keys[0]}":
-            return self.tell(401, {"error": {"message": "Invalid API Key", "code": 401}})
+            return self.respond(401, {"error": {"message": "Invalid API Key", "code": 401}})
         if "die" in ask["messages"][-1]["content"]:
             os._exit(9)
         if "slow" in ask["messages"][-1]["content"]:
@@ -39,9 +39,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         content = json.dumps({name: node["enum"][0] for name, node in schema.items()})
         choice = {"index": 0, "finish_reason": "stop", "message": {"content": content}}
         usage = {"prompt_tokens": 9, "completion_tokens": 3}
-        self.tell(200, {"model": ask["model"], "choices": [choice], "usage": usage})
+        self.respond(200, {"model": ask["model"], "choices": [choice], "usage": usage})
 
-    def tell(self, status, value):
+    def respond(self, status, value):
         body = json.dumps(value).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")

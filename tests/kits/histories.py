@@ -13,7 +13,7 @@ from tests.kits.engine import Provider, lost_connection, refusal, reply, status_
 if TYPE_CHECKING:
     from collections.abc import Set
 
-PROMPTS = [{"model": "m", "instructions": told} for told in ("Tag it.", "Tag it well.")]
+PROMPTS = [{"model": "m", "instructions": text} for text in ("Tag it.", "Tag it well.")]
 KEYS = [KeyMaker(asked) for asked in PROMPTS]
 TASKS = [TaskInfo(keys.digest, asked) for keys, asked in zip(KEYS, PROMPTS, strict=True)]
 TEXTS = [f"text {i}" for i in range(12)]
@@ -63,12 +63,12 @@ class Ledger(Provider):
         return seconds, reply(json.dumps({"intent": right(self.prompt, text)}))
 
     async def send(self, body: dict[str, Any]) -> Any:
-        said = await super().send(body)
-        if not self.dead and '"intent"' in (said.content or ""):
+        response = await super().send(body)
+        if not self.dead and '"intent"' in (response.content or ""):
             self.good.add(self.text_of(body))
-        return said
+        return response
 
     @staticmethod
     def text_of(body: dict[str, Any]) -> str:
-        told: str = body["messages"][1]["content"]
-        return told.split("\n", 1)[1].rsplit("\n", 1)[0]
+        prompt: str = body["messages"][1]["content"]
+        return prompt.split("\n", 1)[1].rsplit("\n", 1)[0]

@@ -45,8 +45,8 @@ def _fetch(place: Path) -> None:
             [*command, "--target", str(place), f"ipykernel=={OLD}"], capture_output=True, text=True
         )
         if fetched.returncode:
-            give_up = pytest.fail if os.environ.get("CI") else pytest.skip
-            give_up(f"ipykernel {OLD} cannot be fetched here")
+            unavailable = pytest.fail if os.environ.get("CI") else pytest.skip
+            unavailable(f"ipykernel {OLD} cannot be fetched here")
 
 
 @dataclass

@@ -28,10 +28,10 @@ def leaves_a_loop(test):
 
 def throwing_away() -> Iterator[None]:
     """While a test leaves loops behind nobody keeps a record of their end, and with it them."""
-    told, sys.unraisablehook = sys.unraisablehook, lambda _: None
+    before, sys.unraisablehook = sys.unraisablehook, lambda _: None
     logging.getLogger("asyncio").disabled = True
     yield
     while gc.collect():  # what ends a collected run leaves more to collect
         pass
     logging.getLogger("asyncio").disabled = False
-    sys.unraisablehook = told
+    sys.unraisablehook = before

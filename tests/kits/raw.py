@@ -1,4 +1,4 @@
-"""A server that answers with the very bytes it is told to, for replies no sane server sends.
+"""A server that answers with exactly the bytes of a script, for replies no sane server sends.
 
     with Raw(lambda asked: http(b"<html>")) as server: ...   # server.url, server.asked
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     Script = Callable[["Asked"], "bytes | list[bytes | float | str]"]
 
-CHECKED = 200  # bytes of an answer that are looked at for whether the connection is kept
+CHECKED = 200  # bytes of an answer that are checked for whether the connection is kept
 CLOSE = "close"  # in a script's list: end the connection here
 
 
@@ -139,9 +139,9 @@ class Raw:
             name, _, value = line.partition(":")
             headers[name.lower()] = value.strip()
         body = json.loads(reader.read(int(headers.get("content-length", 0))) or b"{}")
-        told = self._script(self._note(body, headers, peer))
+        reply = self._script(self._note(body, headers, peer))
         sent = b""
-        for part in [told] if isinstance(told, bytes) else told:
+        for part in [reply] if isinstance(reply, bytes) else reply:
             if part == CLOSE:
                 return False
             if isinstance(part, bytes):

@@ -74,7 +74,7 @@ class LimitedProvider:
         self.refused += 1
         self.refused_at.append(asyncio.get_running_loop().time())
         await asyncio.sleep(0.1)
-        said = self._limits.headers(asyncio.get_running_loop().time()) if self.says else {}
+        headers = self._limits.headers(asyncio.get_running_loop().time()) if self.says else {}
         if self.says:
-            said["retry-after"] = f"{wait:.3f}"
-        raise status_error(429, {"error": {"message": "slow down"}}, said)
+            headers["retry-after"] = f"{wait:.3f}"
+        raise status_error(429, {"error": {"message": "slow down"}}, headers)

@@ -33,7 +33,7 @@ def test_a_window_never_lets_more_than_its_limit_into_any_minute(gaps, rpm):
 
 
 @pytest.mark.parametrize("kind", ["bucket", "minute"])
-def test_the_wait_that_is_told_is_the_wait_that_suffices(kind):
+def test_the_announced_wait_suffices(kind):
     limits = Limits(10, None, kind, 60)
     for _ in range(10):
         assert limits.admit(100.0, 0) is None
@@ -60,8 +60,8 @@ def test_a_request_refused_for_its_tokens_takes_no_request():
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"),
+    ("seconds", "expected"),
     [(0, "0ms"), (0.12, "120ms"), (1, "1s"), (1.5, "1.5s"), (59.9999, "1m0s"), (360, "6m0s")],
 )
-def test_durations_are_written_as_openai_writes_them(seconds, told):
-    assert duration(seconds) == told
+def test_durations_are_written_as_openai_writes_them(seconds, expected):
+    assert duration(seconds) == expected

@@ -60,8 +60,8 @@ def test_lengths_and_labels_are_spread(rows):
 
 
 def test_the_records_are_the_same_on_every_machine_and_version(rows):
-    told = json.dumps(rows[:2000], ensure_ascii=False).encode()
-    assert hashlib.sha256(told).hexdigest()[:16] == "0d0d316a3248a732"
+    written = json.dumps(rows[:2000], ensure_ascii=False).encode()
+    assert hashlib.sha256(written).hexdigest()[:16] == "0d0d316a3248a732"
     mixed = json.dumps(records(seed=1, blanks=0.01, duplicates=0.01), ensure_ascii=False)
     assert hashlib.sha256(mixed.encode()).hexdigest()[:16] == "39b36c4210e0896e"
 

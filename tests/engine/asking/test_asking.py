@@ -23,10 +23,10 @@ def new_row():
     return each
 
 
-def read(asker, row, told, *, final=False):
+def read(asker, row, response, *, final=False):
     """Read a reply and, where one more leg is needed, send it."""
     row.note_back(10.0, 12.0)
-    result = asker.read(row, told, final=final)
+    result = asker.read(row, response, final=final)
     if result is None:
         row.note_sent(12.0, FULL_DIALECT)
     return result
@@ -36,8 +36,8 @@ def legs(*replies, **options):
     """Send one row until it has a result; that, and the bodies of its requests."""
     asker, row = new_asker(**options), new_row()
     bodies = [asker.body(row, FULL_DIALECT)]
-    for number, told in enumerate(replies, 1):
-        result = read(asker, row, told)
+    for number, response in enumerate(replies, 1):
+        result = read(asker, row, response)
         if result is not None:
             assert number == len(replies), "the row was done before its last reply"
             return result, bodies
@@ -198,27 +198,27 @@ def test_an_answer_that_is_blank_again_is_put_to_the_model_and_then_fails():
 
 
 @pytest.mark.parametrize(
-    "told",
+    "responses",
     [
         [reply(BAD), reply(None), reply("{", "length"), reply(GOOD)],
         [reply("{", "length"), reply(BAD), reply(None), reply(GOOD)],
         [reply(None), reply("{", "length"), reply(BAD), reply(GOOD)],
     ],
 )
-def test_three_paid_replies_are_the_end(told):
+def test_three_paid_replies_are_the_end(responses):
     asker, row = new_asker(), new_row()
-    results = [read(asker, row, each) for each in told[:MAX_PAID]]
+    results = [read(asker, row, each) for each in responses[:MAX_PAID]]
     assert results[:2] == [None, None]
     assert results[2].status == "failed"
     assert results[2].usage == Usage(30, 9)
 
 
 @pytest.mark.parametrize(
-    ("told", "error"),
+    ("response", "error"),
     [(reply(BAD), "output"), (reply(None), "output"), (reply("{", "length"), "truncated")],
 )
-def test_where_no_attempt_is_left_the_first_reply_is_the_last(told, error):
-    result = read(new_asker(), new_row(), told, final=True)
+def test_where_no_attempt_is_left_the_first_reply_is_the_last(response, error):
+    result = read(new_asker(), new_row(), response, final=True)
     assert str(result.error).startswith(f"{error}: ")
 
 
@@ -231,7 +231,7 @@ def test_costs_are_summed_over_all_legs():
     assert result.usage == Usage(20, 6, 0.75)
 
 
-def test_a_failed_row_says_what_it_cost():
+def test_a_failed_row_records_what_it_cost():
     row = new_row()
     row.usage = Usage(7, 8)
     result = row.failed("server", "it broke")

@@ -52,7 +52,7 @@ def test_where_nothing_is_cut_a_text_is_sent_whole_or_not_at_all(text, most):
     assert sent == text if len(text.encode()) <= 4 * most else sent.status == "failed"
 
 
-def test_five_megabytes_are_told_in_words():
+def test_five_megabytes_are_written_in_words():
     result = TextRules(max_tokens=1000).prepare("x" * 5_000_000)
     assert str(result.error) == (
         "context_length: the text has about 1,250,000 tokens, more than "

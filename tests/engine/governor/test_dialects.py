@@ -11,7 +11,7 @@ TOP = Dialect()
 
 
 @pytest.mark.parametrize(
-    ("param", "said", "lower"),
+    ("param", "message", "lower"),
     [
         ("response_format", "", Dialect("json_object")),
         (None, "'response_format' of type 'json_schema' is not supported", Dialect("json_object")),
@@ -25,8 +25,8 @@ TOP = Dialect()
         ("messages", "too long", None),
     ],
 )  # fmt: skip
-def test_a_refused_parameter_leads_to_the_dialect_without_it(param, said, lower):
-    assert TOP.below(param, said) == lower
+def test_a_refused_parameter_leads_to_the_dialect_without_it(param, message, lower):
+    assert TOP.below(param, message) == lower
 
 
 def test_response_formats_end_at_plain_text():

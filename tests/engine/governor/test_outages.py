@@ -74,11 +74,11 @@ def test_a_probe_that_is_answered_late_keeps_the_others_waiting():
     lose(gate, send(gate, 0.0, 10), 1.0)
     send(gate, 2.0)
     assert not gate.is_open(60.0)
-    assert gate.wait(60.0) == 0  # only an answer can tell
+    assert gate.wait(60.0) == 0  # only an answer ends it
 
 
 @pytest.mark.parametrize("counts", [True, False])
-def test_a_probe_whose_run_ends_makes_room_for_another_runs_look(counts):
+def test_a_probe_whose_run_ends_makes_room_for_another_runs_probe(counts):
     async def main():
         governor = new_governor()
         leaves, stays = governor.join(10), governor.join(10)

@@ -35,7 +35,7 @@ BROKEN = {"error": {"message": "internal error"}}
 
 
 def go(n, answer=lambda *_: reply(), *, before=None, latency=1.0, **options):
-    """A run of so many rows to its end; before: told of it when it is wired."""
+    """A run of so many rows to its end; before: called with it when it is wired."""
 
     async def main():
         wired = wire(numbered(n), Provider(answer, latency), **options)
@@ -46,12 +46,12 @@ def go(n, answer=lambda *_: reply(), *, before=None, latency=1.0, **options):
     return virtual_time.run(main())
 
 
-def during(first, last, told, else_=None):
+def during(first, last, response, else_=None):
     """Answers so while the clock is between, seconds since the start, else well."""
 
     def answer(text, attempt):
         if first <= virtual_time.now() - 1000 < last:
-            return told()
+            return response()
         return reply() if else_ is None else else_(text, attempt)
 
     return answer
@@ -65,23 +65,23 @@ def requests_between(wired, first, last):
 
 
 @pytest.mark.parametrize(
-    "told",
+    "response",
     [lambda: status_error(500, BROKEN), lambda: status_error(503, BROKEN),
      lambda: (0.01, lost_connection())],
     ids=["500", "503", "connection"],
 )  # fmt: skip
-def test_an_outage_of_half_a_minute_fails_no_row(told):
-    wired = go(600, during(10, 40, told))
+def test_an_outage_of_half_a_minute_fails_no_row(response):
+    wired = go(600, during(10, 40, response))
     assert wired.statuses == ["ok"] * 600
     assert wired.parts.halt.verdict is None
 
 
-def test_in_an_outage_looks_are_few_and_at_most_fifteen_seconds_apart():
+def test_in_an_outage_probes_are_few_and_at_most_fifteen_seconds_apart():
     wired = go(600, during(10, 130, lambda: (0.1, status_error(500, BROKEN))))
     assert wired.statuses == ["ok"] * 600
-    looks = requests_between(wired, 13, 131)
-    assert len(looks) < 20
-    gaps = [later - earlier for earlier, later in itertools.pairwise(looks)]
+    probes = requests_between(wired, 13, 131)
+    assert len(probes) < 20
+    gaps = [later - earlier for earlier, later in itertools.pairwise(probes)]
     assert max(gaps) <= LONGEST_GAP + 0.2
 
 
@@ -119,7 +119,7 @@ def test_nobody_who_ever_answers_ends_the_run_within_ten_seconds():
     assert wired.provider.calls[-1][0] - 1000 < 10
 
 
-# -- hopeless ---------------------------------------------------------------------------------
+# -- errors that no retry cures ----
 
 
 HOPELESS = [
@@ -165,8 +165,8 @@ class Endpoint:
             kind = (body.get("response_format") or {}).get("type")
             if name in body or kind == name:
                 param = "response_format" if kind == name else name
-                said = f"Unsupported parameter: {param}"
-                return 0.1, status_error(400, {"error": {"message": said, "param": param}})
+                message = f"Unsupported parameter: {param}"
+                return 0.1, status_error(400, {"error": {"message": message, "param": param}})
         return reply()
 
 
@@ -195,8 +195,8 @@ def test_what_an_endpoint_does_not_understand_is_found_out_once(unknown):
 def test_requests_of_an_older_rung_are_sent_again_free():
     late = Endpoint("json_schema")
     slow = late.answer
-    late.provider.answer = lambda *told: (
-        (5.0, slow(*told)[1]) if isinstance(slow(*told), tuple) else reply()
+    late.provider.answer = lambda *asked: (
+        (5.0, slow(*asked)[1]) if isinstance(slow(*asked), tuple) else reply()
     )
     wired = run_against(late, patience=Patience(max_attempts=1))  # the probe waits three seconds
     assert wired.statuses == ["ok"] * 200

@@ -27,14 +27,14 @@ def holds(breaker, results):
 
 def test_it_holds_the_first_failures_and_trips_at_the_tenth():
     breaker = Breaker(1000)
-    told = failures(FIRST)
-    assert holds(breaker, told[:-1]) == [True] * (FIRST - 1)
+    failed = failures(FIRST)
+    assert holds(breaker, failed[:-1]) == [True] * (FIRST - 1)
     assert not breaker.has_tripped
-    assert breaker.holds(*told[-1])
+    assert breaker.holds(*failed[-1])
     assert breaker.has_tripped
-    assert breaker.release() == told
-    assert breaker.holds(*told[0])  # in flight when it tripped
-    assert not breaker.holds(told[0][0], RowResult("ok", {"a": 1}, None, 1, Usage(), 1.0, None))
+    assert breaker.release() == failed
+    assert breaker.holds(*failed[0])  # in flight when it tripped
+    assert not breaker.holds(failed[0][0], RowResult("ok", {"a": 1}, None, 1, Usage(), 1.0, None))
     assert not breaker.holds(*failures(1, "content_filter")[0])
 
 
@@ -51,11 +51,11 @@ def test_one_answer_or_another_kind_of_failure_ends_it():
     for last in (RowResult("ok", {"a": 1}, None, 1, Usage(), 1.0, None),
                  failures(1, "bad_request")[0][1]):  # fmt: skip
         breaker = Breaker(1000)
-        told = failures(5)
-        holds(breaker, told)
-        assert not breaker.holds(told[0][0], last)
-        assert breaker.release() == told
-        assert holds(breaker, told) == [False] * 5
+        failed = failures(5)
+        holds(breaker, failed)
+        assert not breaker.holds(failed[0][0], last)
+        assert breaker.release() == failed
+        assert holds(breaker, failed) == [False] * 5
 
 
 def test_where_an_earlier_run_had_answers_it_is_the_rows():

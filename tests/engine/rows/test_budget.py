@@ -102,8 +102,8 @@ def test_requests_earn_repeats():
 )
 def test_an_outage_begins_when_all_of_the_last_results_were_lost(limit, left, answered, enough):
     outage = Outage()
-    told = [outage.failed(7.0, 6.0, limit, left, answered=answered) for _ in range(enough + 1)]
-    assert told == [False] * (enough - 1) + [True, False]
+    ended = [outage.failed(7.0, 6.0, limit, left, answered=answered) for _ in range(enough + 1)]
+    assert ended == [False] * (enough - 1) + [True, False]
     assert (outage.is_on, outage.lasts(9.0), outage.is_sure) == (True, 2.0, False)
     outage.got_through(8.0)
     assert not outage.is_on
@@ -119,7 +119,7 @@ def test_an_answer_to_what_was_sent_before_the_first_loss_does_not_end_the_strea
     assert outage.streak == 1
 
 
-def test_the_first_look_comes_at_once_and_only_when_it_is_lost_the_outage_is_sure():
+def test_the_first_probe_comes_at_once_and_the_outage_is_sure_once_it_is_lost():
     outage = Outage()
     assert outage.plan_probe() == 0
     assert not outage.is_sure

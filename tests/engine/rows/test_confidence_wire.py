@@ -1,4 +1,4 @@
-"""confidence="logprob" the whole way: asked for, kept, put into columns; its absence told once."""
+"""confidence="logprob" the whole way: asked for, kept, in columns; its absence reported once."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ def test_answers_without_probabilities_are_asked_again(server, tmp_path):
 
 
 @pytest.mark.parametrize("lack", [{"logprobs": False}, {"unsupported": ("logprobs",)}])
-def test_where_there_are_none_that_is_told_once_and_the_answers_are_kept(lack, tmp_path):
+def test_absent_probabilities_are_reported_once_and_the_answers_are_kept(lack, tmp_path):
     with testing.serve(**lack) as server:
-        with pytest.warns(UserWarning, match="gave no probabilities") as told:
+        with pytest.warns(UserWarning, match="gave no probabilities") as caught:
             out = tag(server, checkpoint=tmp_path / "c.jsonl")
-        assert len(told) == 1
+        assert len(caught) == 1
         assert set(out["llm_status"]) == {"ok"}
         assert out["intent_confidence"].isna().all()
         sent = len(server.ledger)

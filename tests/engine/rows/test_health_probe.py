@@ -1,4 +1,4 @@
-"""A look in an outage: what its answer means for the endpoint, and that no row pays for it."""
+"""Health probes in an outage: what their answer means, and that no row pays for them."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ ROWS = 60
 DOWN = (10, 40)  # seconds of the outage
 
 
-def run(look, *, until=DOWN[1], begin=DOWN[0], before=None, **options):
-    """A run with an outage in which the first look is answered so, and the later ones not."""
-    looks = []
+def run(probe, *, until=DOWN[1], begin=DOWN[0], before=None, **options):
+    """A run with an outage in which the first probe is answered so, and the later ones not."""
+    probes = []
 
     def answer(text, attempt):
         now = virtual_time.now() - 1000
         if text == TEXT:
-            looks.append(now)
-            return 0.1, (look if len(looks) == 1 else status_error(500))
+            probes.append(now)
+            return 0.1, (probe if len(probes) == 1 else status_error(500))
         return (0.1, status_error(500)) if begin <= now < until else (1.0, reply())
 
     async def main():
@@ -44,57 +44,57 @@ def run(look, *, until=DOWN[1], begin=DOWN[0], before=None, **options):
             before(wired)
         return await wired.run()
 
-    return virtual_time.run(main()), looks
+    return virtual_time.run(main()), probes
 
 
-def test_an_answer_to_a_look_is_nobody_s_and_is_paid():
+def test_an_answer_to_a_probe_belongs_to_no_row_and_is_paid():
     budget = Budget(max_tokens=10**6, prices=Prices(1.0, 1.0))
-    done, looks = run(reply(), budget=budget)
+    done, probes = run(reply(), budget=budget)
     assert done.statuses == ["ok"] * ROWS
-    assert len(looks) >= 1
+    assert len(probes) >= 1
     assert done.tally.usage.tokens_in == 10 * (ROWS + 1)
     assert budget.spent.tokens_in == 10 * (ROWS + 1)
 
 
-def test_a_look_that_is_refused_for_the_rate_is_an_answer():
+def test_a_probe_that_is_refused_for_the_rate_is_an_answer():
     done, _ = run(refusal(0.2))
     assert done.statuses == ["ok"] * ROWS
     assert done.tally.refusals == 1
 
 
-def test_a_look_that_is_not_liked_is_an_answer():
+def test_a_probe_that_is_a_bad_request_is_an_answer():
     done, _ = run(status_error(400, {"error": {"message": "no"}}), until=10.3)
     assert done.statuses == ["ok"] * ROWS
 
 
 def test_a_reply_that_is_none_is_no_answer_but_is_paid():
-    done, looks = run(BadReply("a page", usage=Usage(7, 2)), until=12)
+    done, probes = run(BadReply("a page", usage=Usage(7, 2)), until=12)
     assert done.statuses == ["ok"] * ROWS
-    assert len(looks) > 1
+    assert len(probes) > 1
     assert done.tally.usage.tokens_in == 10 * ROWS + 7
 
 
-@pytest.mark.parametrize("told", [lost_connection(), status_error(503)])
-def test_a_look_that_is_lost_is_followed_by_another(told):
-    done, looks = run(told, until=12)
+@pytest.mark.parametrize("response", [lost_connection(), status_error(503)])
+def test_a_probe_that_is_lost_is_followed_by_another(response):
+    done, probes = run(response, until=12)
     assert done.statuses == ["ok"] * ROWS
-    assert len(looks) > 1
+    assert len(probes) > 1
 
 
-def test_a_look_that_finds_the_account_empty_ends_the_run():
-    done, looks = run(status_error(402))
+def test_a_probe_that_finds_the_account_empty_ends_the_run():
+    done, probes = run(status_error(402))
     assert done.parts.halt.verdict.status == 402
     assert "failed" not in done.statuses
-    assert len(looks) == 1
+    assert len(probes) == 1
 
 
-def test_a_look_with_a_key_that_is_refused_is_followed_by_one_row_alone():
-    done, looks = run(status_error(401), until=10.5)
+def test_a_probe_with_a_key_that_is_refused_is_followed_by_one_row_alone():
+    done, probes = run(status_error(401), until=10.5)
     assert done.statuses == ["ok"] * ROWS
-    assert len(looks) == 1
+    assert len(probes) == 1
 
 
-def test_a_look_whose_run_is_cancelled_gives_its_place_back():
+def test_a_probe_whose_run_is_cancelled_frees_its_slot():
     async def main():
         def answer(text, attempt):
             if text == TEXT:

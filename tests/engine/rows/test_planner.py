@@ -1,4 +1,4 @@
-"""Every row is looked at once: blank, shared, answered already, or to be sent."""
+"""Every row is planned once: blank, shared, answered already, or to be sent."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def test_new_ids_of_known_answers_are_noted_once(checkpoint):
     assert not checkpoint.has_id(KEYS.key("b"), "other")
 
 
-def test_a_checkpoint_that_cannot_be_read_is_told(tmp_path):
+def test_a_checkpoint_that_cannot_be_read_is_an_error(tmp_path):
     class Broken:
         def get(self, key):
             raise CheckpointError("the disk is gone")
@@ -248,7 +248,7 @@ def fails(text):
     [(fails, "ValueError"), (lambda text: None, "TypeError"), (lambda text: 3, "TypeError"),
      (lambda text: b"x", "TypeError")],
 )  # fmt: skip
-def test_a_row_that_cannot_be_redacted_fails_unsent_and_says_nothing_of_its_text(redact, word):
+def test_a_row_that_cannot_be_redacted_fails_unsent_without_its_text_in_the_error(redact, word):
     rules = TextRules(lambda text: redact(text) if text == "a" else text)
     done = plan(Texts(["a", "b"]), rules=rules)
     assert done.fresh == [1]

@@ -1,4 +1,4 @@
-"""A reply has an end: said or counted, more than that is not taken in."""
+"""A reply has a size limit, announced or counted; more than that is not read."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_packed_reply_has_a_smaller_bound():
         read(3, content_encoding="gzip")
 
 
-def test_a_length_that_is_said_is_believed():
+def test_an_announced_length_is_believed():
     with pytest.raises(BadReply, match="more than 32 MB"):
         read(0, content_length=str(MOST + 1))
     assert read(0, content_length=str(MOST))[0] == 0

@@ -12,7 +12,7 @@ KEY = "sk-proj-AbCd1234567890"
 
 
 @pytest.mark.parametrize(
-    "said",
+    "message",
     [
         "Bearer eyJhbGciOiJIUzI1NiJ9.payload.signature",
         "sk-ant-REDACTED",
@@ -21,8 +21,8 @@ KEY = "sk-proj-AbCd1234567890"
         "sk-ab***********wxyz",
     ],
 )
-def test_keys_of_others_are_taken_out_by_their_looks(said):
-    text = Scrubber()(said)
+def test_keys_of_others_are_removed_by_their_form(message):
+    text = Scrubber()(message)
     assert "[key]" in text
     for part in ("signature", "0123456789", "wxyz"):
         assert part not in text

@@ -36,7 +36,7 @@ def meaning(verdict):
 
 @pytest.mark.parametrize("code", sorted(BILLING_CODES))
 @pytest.mark.parametrize("where", ["code", "type"])
-def test_no_credit_ends_the_run_wherever_it_is_said(code, where):
+def test_no_credit_ends_the_run_wherever_the_code_stands(code, where):
     verdict = of_status(429, {where: code, "message": "You exceeded your current quota"})
     assert meaning(verdict) == ("end_run", "rate_limit")
     assert verdict.code == code
@@ -89,7 +89,7 @@ def test_a_status_means_what_the_provider_means(status, error, expected):
 
 
 @pytest.mark.parametrize("status", [429, 503, 402])
-def test_who_says_until_when_refuses_and_does_not_fail(status):
+def test_an_error_with_a_wait_is_a_refusal_and_no_failure(status):
     verdict = of_status(status, {"message": "wait"}, {"retry-after": "7"})
     assert meaning(verdict) == ("refused", "rate_limit")
     assert verdict.retry_after == 7.0
@@ -182,7 +182,7 @@ def test_without_a_code_the_type_is_the_code():
         ([{"error": {"code": 429}}], ("refused", "rate_limit")),
     ],
 )
-def test_an_error_under_status_200_means_what_it_says(error, expected):
+def test_an_error_under_status_200_is_classified_by_its_content(error, expected):
     assert meaning(judge(BadReply("no completion", error=error))) == expected
 
 
@@ -208,7 +208,7 @@ def test_a_bad_reply_keeps_what_it_cost():
 
 
 @pytest.mark.parametrize(
-    "said",
+    "echoed",
     [
         f"Incorrect API key provided: {KEY}. You can find your API key at",
         f"headers: {{'Authorization': 'Bearer {KEY}'}}",
@@ -219,12 +219,12 @@ def test_a_bad_reply_keeps_what_it_cost():
         f"{'x' * 190} {KEY}",
     ],
 )
-def test_an_echoed_key_is_taken_out(said):
+def test_an_echoed_key_is_taken_out(echoed):
     for verdict in (
-        of_status(401, {"message": said, "code": said}),
-        judge(BadReply("x", error={"message": said})),
-        judge(BadReply(said)),
-        judge(OSError(said)),
+        of_status(401, {"message": echoed, "code": echoed}),
+        judge(BadReply("x", error={"message": echoed})),
+        judge(BadReply(echoed)),
+        judge(OSError(echoed)),
     ):
         text = f"{verdict.message} {verdict.code}"
         assert KEY not in text

@@ -51,11 +51,11 @@ def test_a_run_that_goes_on_can_be_exported(configured, tmp_path):
 
 
 @EVERY
-def test_pending_rows_are_said_once_at_the_persons_line(call, name):
+def test_pending_rows_are_reported_once_at_the_persons_line(call, name):
     out = tagged(pending=[0, 2])
-    with pytest.warns(IncompleteWarning, match="incomplete: 2 of 3 rows are pending") as told:
+    with pytest.warns(IncompleteWarning, match="incomplete: 2 of 3 rows are pending") as caught:
         getattr(out.llm, call)(name)
-    assert [warning.filename for warning in told] == [__file__]
+    assert [warning.filename for warning in caught] == [__file__]
 
 
 @EVERY
@@ -119,13 +119,13 @@ def test_help_explains_every_option(call, name):
 
 @pytest.mark.parametrize("call", [lf.read_metadata, lf.read_parquet])
 def test_an_error_shows_the_persons_line_and_the_message_only(call):
-    with pytest.raises(PlanError, match="there is no file") as told:
+    with pytest.raises(PlanError, match="there is no file") as caught:
         call("missing.parquet")
-    assert len(told.traceback) == 2
+    assert len(caught.traceback) == 2
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"compression": "zip"}, "compression='zip' is none of"),
         ({"compression": "snappy", "compression_level": 3}, "'snappy' has no levels"),
@@ -136,8 +136,8 @@ def test_an_error_shows_the_persons_line_and_the_message_only(call):
         ({"row_group_size": "x"}, "row_group_size='x' is not valid"),
     ],
 )
-def test_what_parquet_cannot_do_is_a_plan_error_before_anything_is_written(tmp_path, options, told):
-    with pytest.raises(PlanError, match=told):
+def test_what_parquet_cannot_do_is_a_plan_error_before_it_writes(tmp_path, options, message):
+    with pytest.raises(PlanError, match=message):
         tagged().llm.to_parquet("out.parquet", **options)
     assert list(tmp_path.iterdir()) == []
 
@@ -149,7 +149,7 @@ def test_what_parquet_can_do_is_written(level):
     pd.testing.assert_frame_equal(lf.read_parquet(path), out)
 
 
-def test_a_look_of_numbers_that_pandas_does_not_take_is_a_plan_error():
+def test_a_number_format_that_pandas_does_not_take_is_a_plan_error():
     with pytest.raises(PlanError, match="float_format=5 is not valid"):
         tagged().llm.to_csv("out.csv", float_format=5)
 

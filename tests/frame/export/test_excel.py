@@ -83,9 +83,9 @@ def test_characters_that_excel_cannot_hold_are_left_out(tmp_path):
 
 def test_texts_that_are_too_long_are_cut_and_counted_in_one_warning(tmp_path):
     fits, long, wide = "x" * 32_767, "y" * 40_000, "\U0001f600" * 20_000
-    with pytest.warns(UserWarning, match=r"2 text\(s\) were longer than the 32,767") as told:
+    with pytest.warns(UserWarning, match=r"2 text\(s\) were longer than the 32,767") as caught:
         cells = column_of([fits, long, wide], tmp_path)
-    assert len(told) == 1
+    assert len(caught) == 1
     assert cells == [("s", fits), ("s", long[:32_767]), ("s", wide[: 32_767 // 2])]
 
 
@@ -125,16 +125,16 @@ def test_pandas_reads_it_back(tmp_path):
     pd.testing.assert_frame_equal(back, df, check_dtype=False)
 
 
-def test_the_workbook_tells_what_made_it(tmp_path):
+def test_the_workbook_records_what_made_it(tmp_path):
     about = lf.read_metadata(tagged().llm.to_excel(tmp_path / "out.xlsx"))
     assert (about["model"], about["checkpoint"], about["rows"]) == ("test-model", "abc.jsonl", 3)
     openpyxl.Workbook().save(tmp_path / "foreign.xlsx")
     (tmp_path / "not.xlsx").write_bytes(b"text")
-    for name, said in {
+    for name, message in {
         "foreign.xlsx": "has no metadata of llmframe",
         "not.xlsx": "no xlsx",
     }.items():
-        with pytest.raises(PlanError, match=said):
+        with pytest.raises(PlanError, match=message):
             lf.read_metadata(tmp_path / name)
 
 
@@ -161,7 +161,7 @@ def test_more_rows_than_a_sheet_has_are_refused(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_openpyxl_the_command_that_installs_it_is_said(tmp_path, monkeypatch):
+def test_without_openpyxl_the_error_has_the_command_that_installs_it(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "openpyxl", None)
     with pytest.raises(PlanError, match=r'openpyxl.*%pip install "openpyxl>=3\.1"'):
         tagged().llm.to_excel(tmp_path / "out.xlsx")

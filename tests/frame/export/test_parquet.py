@@ -150,14 +150,14 @@ def test_the_types_are_those_of_the_fields(tmp_path):
 
 def test_attrs_carry_the_types_in_small_json_and_survive_a_selection(tmp_path):
     out = tagged()[["text", "order"]]
-    told = out.attrs["llmframe"]["columns"]["order"]["type"]
-    assert told == {
+    noted = out.attrs["llmframe"]["columns"]["order"]["type"]
+    assert noted == {
         "number": "text", "items": [{"name": "text", "count": "integer"}], "weight": "float",
     }  # fmt: skip
     assert pa.types.is_struct(schema_of(written(out, tmp_path)).field("order").type)
 
 
-def test_a_column_of_objects_that_the_person_changed_is_written_as_text_and_said(tmp_path):
+def test_a_column_of_objects_that_the_person_changed_is_written_as_text_with_a_warning(tmp_path):
     out = tagged()
     out["order"] = [{"another": 1}, {"number": "7"}, None]
     with pytest.warns(UserWarning, match="'order': parquet has no one type"):
@@ -183,7 +183,7 @@ def test_no_value_is_bent_to_fit_its_field(tmp_path, cell):
     assert json.loads(pd.read_parquet(path)["order"].iloc[0]) == cell
 
 
-def test_truth_and_numbers_are_told_apart_in_lists(tmp_path):
+def test_booleans_and_numbers_stay_distinct_in_lists(tmp_path):
     out = tagged([{"a": [True, False]}, None], fields={"a": list[bool]})
     pd.testing.assert_frame_equal(lf.read_parquet(written(out, tmp_path)), out)
     out["a"] = pd.Series([[1, 0], None], index=out.index)
@@ -198,11 +198,11 @@ def test_a_key_that_is_left_out_is_missing(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "told", [None, 3, "tuple", [], ["text", "text"], {}, {"number": "tuple"}, {"a": ["text"]}]
+    "noted", [None, 3, "tuple", [], ["text", "text"], {}, {"number": "tuple"}, {"a": ["text"]}]
 )
-def test_attrs_that_tell_nothing_of_use_are_no_hindrance(tmp_path, told):
+def test_useless_attrs_are_no_hindrance(tmp_path, noted):
     out = tagged()
-    out.attrs["llmframe"]["columns"]["order"]["type"] = told
+    out.attrs["llmframe"]["columns"]["order"]["type"] = noted
     with pytest.warns(UserWarning, match="'order': parquet has no one type"):
         path = written(out, tmp_path)
     assert json.loads(pd.read_parquet(path)["order"].iloc[0]) == FULL["order"]

@@ -59,13 +59,13 @@ MIXED = {
 
 
 @pytest.mark.parametrize(("cells", "expected"), MIXED.values(), ids=MIXED)
-def test_objects_of_several_kinds_become_text_and_one_warning_says_so(tmp_path, cells, expected):
+def test_objects_of_several_kinds_become_text_and_there_is_one_warning(tmp_path, cells, expected):
     df = pd.DataFrame({"x": pd.Series(cells, dtype=object), "y": pd.Series(cells, dtype=object)})
-    with pytest.warns(UserWarning, match="text, lists and dicts as JSON") as told:
+    with pytest.warns(UserWarning, match="text, lists and dicts as JSON") as caught:
         path = written(df, tmp_path)
-    assert len(told) == 1
-    assert "'x', 'y': parquet has no one type" in str(told[0].message)
-    assert told[0].filename == __file__
+    assert len(caught) == 1
+    assert "'x', 'y': parquet has no one type" in str(caught[0].message)
+    assert caught[0].filename == __file__
     assert pd.read_parquet(path)["x"].tolist() == expected
 
 
@@ -103,7 +103,7 @@ def test_what_parquet_has_no_dtype_for_keeps_its_values(tmp_path, cells, expecte
     assert pq.read_table(path)["x"].to_pylist() == expected
 
 
-def test_labels_that_only_half_a_character_tells_apart_stay_two_cells(tmp_path):
+def test_labels_that_differ_in_half_a_character_stay_two_cells(tmp_path):
     labels = pd.Index(["a\ud83d", "a\ud83e"], dtype=object)
     df = pd.DataFrame({"x": pd.Categorical.from_codes([1, 0], labels)})
     assert pd.read_parquet(written(df, tmp_path))["x"].tolist() == ["a\ufffd"] * 2

@@ -19,7 +19,7 @@ from tests.kits.export import FULL, INFO, tagged, written
 # -- metadata --------------------------------------------------------------------------------
 
 
-def test_the_file_tells_what_made_it(tmp_path):
+def test_the_file_records_what_made_it(tmp_path):
     about = lf.read_metadata(written(tagged(), tmp_path))
     created = dt.datetime.fromisoformat(about["created"])
     assert dt.datetime.now(dt.UTC) - created < dt.timedelta(minutes=5)
@@ -52,19 +52,19 @@ def test_a_frame_that_was_never_tagged_can_be_written_too(tmp_path):
     pd.testing.assert_frame_equal(lf.read_parquet(path), df)
 
 
-def test_metadata_of_another_file_are_an_error_that_says_so(tmp_path):
+def test_metadata_of_another_file_are_an_error(tmp_path):
     pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "foreign.parquet")
     broken = pa.table({"a": [1]}).replace_schema_metadata({"llmframe": "no JSON"})
     pq.write_table(broken, tmp_path / "broken.parquet")
     (tmp_path / "not.parquet").write_bytes(b"text")
-    for name, said in {
+    for name, message in {
         "foreign.parquet": "has no metadata of llmframe",
         "broken.parquet": "has no metadata of llmframe",
         "not.parquet": "no parquet file that can be read",
         "missing.parquet": "there is no file",
         "": "is a folder",
     }.items():
-        with pytest.raises(PlanError, match=said):
+        with pytest.raises(PlanError, match=message):
             lf.read_metadata(tmp_path / name)
 
 
@@ -140,7 +140,7 @@ def test_an_unknown_compression_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("call", ["to_parquet", "read_metadata", "read_parquet"])
-def test_without_pyarrow_the_command_that_installs_it_is_said(tmp_path, monkeypatch, call):
+def test_without_pyarrow_the_error_has_the_command_that_installs_it(tmp_path, monkeypatch, call):
     path = written(tagged(), tmp_path)
     for name in ("pyarrow", "pyarrow.parquet"):
         monkeypatch.setitem(sys.modules, name, None)
@@ -148,7 +148,7 @@ def test_without_pyarrow_the_command_that_installs_it_is_said(tmp_path, monkeypa
         tagged().llm.to_parquet(path) if call == "to_parquet" else getattr(lf, call)(path)
 
 
-def test_writing_the_same_frame_twice_says_nothing(tmp_path):
+def test_writing_the_same_frame_twice_warns_of_nothing(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         written(tagged(), tmp_path)

@@ -79,7 +79,7 @@ def test_another_encoding_is_written_or_refused_with_the_character(tmp_path):
     assert csv_rows(path, "gb18030") == [["a"], ["\u9000\u6b3e"]]
 
 
-def test_pandas_own_options_say_how_numbers_and_dates_look(tmp_path):
+def test_pandas_own_options_format_numbers_and_dates(tmp_path):
     df = pd.DataFrame({"x": [1.25, None], "d": pd.to_datetime(["2024-01-02 03:04", None])})
     options = {"sep": ";", "decimal": ",", "na_rep": "-", "float_format": "%.1f"}
     path = df.llm.to_csv(tmp_path / "out.csv", **options, date_format="%d.%m.%Y")
@@ -97,7 +97,7 @@ def test_a_separator_is_one_character(tmp_path, sep):
     [(".gz", gzip.decompress), (".bz2", bz2.decompress), (".xz", lzma.decompress)],
 )
 @pytest.mark.parametrize("call", ["to_csv", "to_jsonl"])
-def test_the_suffix_says_how_the_file_is_packed(tmp_path, suffix, unpack, call):
+def test_the_suffix_decides_how_the_file_is_packed(tmp_path, suffix, unpack, call):
     plain = getattr(tagged().llm, call)(tmp_path / "out.txt")
     packed = getattr(tagged().llm, call)(tmp_path / f"out.txt{suffix}")
     assert unpack(packed.read_bytes()) == plain.read_bytes()

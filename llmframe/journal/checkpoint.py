@@ -99,9 +99,9 @@ class Checkpoint:
             if found is None:
                 continue
             if self._complete and store is not self.written:
-                # None if it was damaged in this very moment: the answer is in the frame
+                # None if it was damaged just now: then only the frame gets the answer.
                 content = store.content(key) or {}
-                # Copied as it was written, without its id: has_id has each noted on its own.
+                # Without its id: every row's id gets a line of its own, see has_id.
                 body = {name: content[name] for name in lines.ANSWERED if name in content}
                 if body and self._texts and "text" in content:
                     body["text"] = content["text"]
@@ -129,7 +129,7 @@ class Checkpoint:
     def append_adopted(self, key: bytes, values: dict[str, Any], row_id: object) -> None:
         """Keep an answer taken over from a plain file. Raises as append."""
         body = lines.row(RowResult("ok", values), now=int(time.time()), row_id=row_id)
-        body["adopted"] = True  # so that nobody wonders why it cost nothing
+        body["adopted"] = True  # the reason why it cost nothing
         self._append(key, body, row_id=row_id)
 
     def append_id(self, key: bytes, row_id: object) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Found = tuple[int, bytes, bytes]
 
 CHUNK = 1 << 20  # bytes read at once
-FOREIGN = b""  # the sort of a line of JSON that somebody else wrote
+FOREIGN = b""  # the sort of a line of JSON that is not ours
 _TOO_LONG = b"too long"  # replaces a line that is
 _KEPT = lines.LONGEST + 2 * CHUNK
 

@@ -156,7 +156,7 @@ class Salvage(NamedTuple):
     """The parts of a line that is not one intact line of ours.
 
     whole: intact lines of ours in it, with their offsets. damaged: how many are not intact.
-    foreign: True for a line of JSON that somebody else wrote.
+    foreign: True for a line of JSON that is not ours.
     """
 
     whole: list[tuple[int, bytes]]
@@ -165,7 +165,7 @@ class Salvage(NamedTuple):
 
 
 def salvage(line: bytes) -> Salvage:
-    """Take apart a line that is blank, somebody else's, or damaged."""
+    """Take apart a line that is blank, not ours, or damaged."""
     starts = _heads(line)
     if not starts:
         is_foreign = foreign(line) is not None
@@ -182,7 +182,7 @@ def _heads(line: bytes) -> list[int]:
 
 
 def foreign(line: bytes) -> dict[str, Any] | None:
-    """The JSON object in a line that somebody else wrote, such as a plain id line; else None."""
+    """The JSON object in a line that is not ours, such as a plain id line; else None."""
     try:
         content = json.loads(line)
     except (ValueError, RecursionError):

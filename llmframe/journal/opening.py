@@ -1,4 +1,4 @@
-"""Opening a checkpoint: which file is written, which are read, and what the person should know."""
+"""Open a checkpoint: choose the file to write and the files to read, and note what is odd."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def open_checkpoint(
     read_only: bool = False,
     ops: FileOps = SYSTEM,
 ) -> Checkpoint | None:
-    """Open a task's checkpoint; ``.notes`` says what the person should know.
+    """Open a task's checkpoint, with notes for the person.
 
-    where: True for the default file; a path, which is written while the default files are read,
-    too; False for none. folder: the default folder. ids: read now what has_id needs.
+    where: True for the default file, False for none, or a path, which is written while the
+    default files are read, too. folder: the default folder. ids: read now what has_id needs.
     adopt: omit the note that plain lines could be taken over. texts: copy the rows' texts, too,
     from the default files into a person's own. read_only: make and lock nothing.
     Raises PlanError if the path cannot be used; CheckpointError if another process writes it, or
@@ -79,6 +79,7 @@ class _Opening:
                     f"{written.path.parent} has no file locks: do not run two notebooks on "
                     f"{written.path.name} at once."
                 )
+        # After the writing: a file that was held then may have answers by now.
         read = self.read_others(own, written)
         if peeked is not None:
             # Only now, so that the writer reuses the index that the peek has made.

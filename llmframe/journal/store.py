@@ -143,7 +143,7 @@ class Journal:
             return self._ids
 
     def foreign_lines(self) -> Iterator[bytes]:
-        """The lines of JSON that somebody else wrote. Raises OSError."""
+        """The lines of JSON that are not ours. Raises OSError."""
         return (line for _, sort, line in Scan(self._ops, self._fd) if sort == FOREIGN)
 
     def flush(self, timeout: float | None = None) -> bool:

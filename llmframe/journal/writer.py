@@ -67,7 +67,7 @@ class Writer:
         with self._lock:
             if self._ended:
                 raise OSError(errno.EBADF, self._ended)
-            # one write: whoever else appends to this file must not come in between
+            # One write, so that no other process's line comes in between.
             whole = b"\n" + line if self._torn else line
             # An error or an interrupt may leave half a line: assume so until the write has ended.
             self._torn = True
@@ -121,7 +121,7 @@ class Writer:
             # Without the lock: rows go on being written while the disk works.
             error = self._fsync()
             with self._lock:
-                # Tried is enough: whoever flushes must not wait for a disk that has failed.
+                # Counted even if it failed: a flush must not wait forever for a broken disk.
                 self._synced = upto
                 self._failed = self._failed or error is not None
                 self._changed.notify_all()

@@ -82,7 +82,7 @@ def _numbers(base: Distribution, cells: pd.Series[Any]) -> Distribution:
 def _dates(base: Distribution, cells: pd.Series[Any]) -> Distribution:
     if cells.nunique() <= BARS:
         return _labels(base, cells.dt.strftime("%Y-%m-%d").value_counts().sort_index())
-    # pandas.cut bins numbers only; their unit does not matter to equal bins.
+    # As numbers, so that one step bins both; their unit does not matter to equal bins.
     days = cells.astype("int64")
     low, high = (f"{end:%Y-%m-%d}" for end in (cells.min(), cells.max()))
     return replace(base, bins=_binned(days), low=low, high=high)

@@ -92,8 +92,8 @@ def test_flipped_bytes_cost_at_most_their_own_rows_and_never_give_a_wrong_answer
     flips = data.draw(
         st.dictionaries(st.integers(0, len(content) - 1), st.integers(1, 255), max_size=4)
     )
-    for place, change in flips.items():
-        content[place] ^= change
+    for at, change in flips.items():
+        content[at] ^= change
     path.write_bytes(content)
     assert len(kept(folder)) >= len(ROWS) - len(flips)
 

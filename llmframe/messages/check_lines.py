@@ -176,7 +176,8 @@ def _failing_line(destination: Destination, finding: Finding, verdict: Verdict) 
     if line == "model":
         cure = _cure_of_model(address.model, finding.models)
     if verdict.kind == "connection" and address.is_here and not verdict.about:
-        cure += _servers_here()
+        found = [f'provider="{server.provider}" at {server.base_url}' for server in find_servers()]
+        cure += f" These servers answer here: {', '.join(found)}." if found else ""
     ok = None if verdict.action == "refused" else False
     return Line(line, found=f"{cause}: {verdict.message}", ok=ok, cure=cure)
 
@@ -216,8 +217,3 @@ def _cure_of_model(model: str, models: tuple[str, ...]) -> str:
     if near := difflib.get_close_matches(model, models, n=3):
         return f"Did you mean {' or '.join(map(repr, near))}?"
     return f"It serves {listing(models)}."
-
-
-def _servers_here() -> str:
-    found = [f'provider="{server.provider}" at {server.base_url}' for server in find_servers()]
-    return f" These servers answer here: {', '.join(found)}." if found else ""

@@ -33,17 +33,18 @@ class LoopPort:
     def wake_in(self, seconds: float) -> None:
         """Set the timer, unless it fires sooner already."""
         timer, due = self._timer, self.loop.time() + seconds
+
+        def set_timer() -> None:
+            self.cancel_timer()
+            self._timer = self.loop.call_later(seconds, self._fire)
+
         if timer is None or timer.when() > due:
-            self.call(self._set_timer, seconds)
+            self.call(set_timer)
 
     def cancel_timer(self) -> None:
         """Cancel the timer, if one is set."""
         if self._timer is not None:
             self._timer.cancel()
-
-    def _set_timer(self, seconds: float) -> None:
-        self.cancel_timer()
-        self._timer = self.loop.call_later(seconds, self._fire)
 
     def _fire(self) -> None:
         self._timer = None

@@ -47,7 +47,11 @@ class Settler:
         rows = 0 if raise_on_failure else parts.rows.n
         # answers that meet a cap of the person's own say nothing about the call
         kinds = KINDS if parts.asker.is_capped else KINDS | {"truncated"}
-        self._breaker = Breaker(rows, self._has_answers, kinds=kinds)
+
+        def has_answers() -> bool:  # if only an earlier run's
+            return any(r is not None and r.status == "ok" for r in parts.store.results)
+
+        self._breaker = Breaker(rows, has_answers, kinds=kinds)
 
     def drop(self, row: Row) -> None:
         """The row stays pending; whoever waits for its key takes over."""
@@ -98,10 +102,6 @@ class Settler:
         """A row that was never sent has failed: its text is too long, or redact= raised."""
         if self._raise_on_failure and result.error is not None:
             self._parts.halt.fail(row_error(position, result.error, None))
-
-    def _has_answers(self) -> bool:
-        """Whether any row has an answer, if only an earlier run's."""
-        return any(r is not None and r.status == "ok" for r in self._parts.store.results)
 
     def _conclude(self, row: Row, result: RowResult) -> None:
         result = self._answers.keep(row, result)

@@ -123,7 +123,9 @@ def classify(exc: BaseException, *, timeout: float, scrub: Scrubber) -> Verdict:
         return _of_page(verdict, exc.body, scrub) if _is_page(exc.body) else verdict
     if isinstance(exc, TimeoutError):
         return _timed_out(timeout)
-    if isinstance(exc, openai.APIConnectionError) or _is_of_transport(exc):
+    # transports let some of their own errors through, as aiohttp does with junk
+    is_of_transport = type(exc).__module__.partition(".")[0] in _TRANSPORTS
+    if is_of_transport or isinstance(exc, openai.APIConnectionError | OSError | EOFError):
         return _classify_connection(exc, timeout, scrub)
     return Verdict("fail_row", "bad_request", scrub(f"{type(exc).__name__}: {exc}"))
 
@@ -250,12 +252,6 @@ def _classify_bad_reply(exc: BadReply, scrub: Scrubber) -> Verdict:
 # -- connections ------------------------------------------------------------------
 
 
-def _is_of_transport(exc: BaseException) -> bool:
-    """Whether a transport let one of its own errors through, as aiohttp does with junk."""
-    module = type(exc).__module__.partition(".")[0]
-    return module in _TRANSPORTS or isinstance(exc, OSError | EOFError)
-
-
 def _classify_connection(exc: BaseException, timeout: float, scrub: Scrubber) -> Verdict:
     # By its causes: the aiohttp transport calls a refused connection a time-out.
     causes = [exc]
@@ -267,15 +263,11 @@ def _classify_connection(exc: BaseException, timeout: float, scrub: Scrubber) ->
     if {"ReadTimeout", "WriteTimeout"} & {type(cause).__name__ for cause in causes}:
         return _timed_out(timeout)
     reason = scrub(str(first)) or type(first).__name__
-    if any(_is_insecure(cause) for cause in causes):
-        return Verdict("end_run", "connection", f"no secure connection: {reason}")
-    return Verdict("retry", "connection", f"the connection failed: {reason}")
-
-
-def _is_insecure(cause: BaseException) -> bool:
     # A certificate that is not trusted, or no TLS at all. The other subclasses of SSLError are
     # connections that broke.
-    return type(cause) is ssl.SSLError or isinstance(cause, ssl.SSLCertVerificationError)
+    if any(type(c) is ssl.SSLError or isinstance(c, ssl.SSLCertVerificationError) for c in causes):
+        return Verdict("end_run", "connection", f"no secure connection: {reason}")
+    return Verdict("retry", "connection", f"the connection failed: {reason}")
 
 
 def _timed_out(timeout: float) -> Verdict:

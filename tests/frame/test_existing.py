@@ -57,8 +57,8 @@ def test_hashes_are_the_same_in_another_process(seed):
     run = [sys.executable, "-c", HERE]
     path = os.pathsep.join(filter(None, sys.path))
     env = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": path}
-    told = subprocess.run(run, capture_output=True, text=True, check=True, env=env)
-    assert told.stdout.strip() == str(hashes())
+    child = subprocess.run(run, capture_output=True, text=True, check=True, env=env)
+    assert child.stdout.strip() == str(hashes())
 
 
 @pytest.mark.parametrize("cells", CELLS.values(), ids=CELLS)

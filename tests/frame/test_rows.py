@@ -149,7 +149,7 @@ FRAME = pd.DataFrame({"text": ["x"], "title": ["y"], 3: [1]})
 
 
 @pytest.mark.parametrize(
-    ("given_input", "told"),
+    ("given_input", "message"),
     [
         ("Text", "no column 'Text'; did you mean 'text'"),
         ("texts", "did you mean 'text'.* The frame has: 'text', 'title', 3."),
@@ -170,8 +170,8 @@ FRAME = pd.DataFrame({"text": ["x"], "title": ["y"], 3: [1]})
         (None, "no column None"),
     ],
 )
-def test_a_wrong_input_is_told_with_what_would_be_right(given_input, told):
-    with pytest.raises(PlanError, match=told):
+def test_a_wrong_input_is_refused_with_the_right_forms(given_input, message):
+    with pytest.raises(PlanError, match=message):
         plan_rows(FRAME, given_input)
 
 
@@ -327,15 +327,15 @@ def test_the_id_column_is_reserved_too():
 
 
 @pytest.mark.parametrize(
-    ("column", "told"),
+    ("column", "message"),
     [
         ("titel", "id: no column 'titel'; did you mean 'title'"),
         (["title"], "id: a list names no column; give a column's name$"),
         ("{title}", "id: no column '{title}'"),
     ],
 )
-def test_a_wrong_id_column_is_told(column, told):
-    with pytest.raises(PlanError, match=told):
+def test_a_wrong_id_column_is_refused(column, message):
+    with pytest.raises(PlanError, match=message):
         plan_rows(FRAME, "text", id=column)
 
 
@@ -351,15 +351,15 @@ def test_bytes_for_ids_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("cells", "told"),
+    ("cells", "message"),
     [
         ([1, 2, "1"], "1 rows repeat an earlier row's id, the first is '1' at row 2"),
         ([1, None, None], "2 of 3 rows have no id"),
     ],
 )
-def test_ids_that_must_be_unique_are_checked_as_text(cells, told):
+def test_ids_that_must_be_unique_are_checked_as_text(cells, message):
     df = pd.DataFrame({"t": "x", "key": pd.Series(cells, dtype=object)})
-    with pytest.raises(PlanError, match=told):
+    with pytest.raises(PlanError, match=message):
         plan_rows(df, "t", id="key").check_unique_ids()
 
 

@@ -36,7 +36,7 @@ def test_check_tells_every_line_right(fakellm, capsys):
     (wrong,) = [line for line in check.lines if line.ok is False]
     assert wrong.name == "response format"
     assert wrong.found == "json_schema is accepted, but the answer does not keep to it"
-    told = {line.name: line.found for line in check.lines}
-    assert told["reachable"] == "it answers"
-    assert told["logprobs"] == "no: asked for, but none came"
-    assert told["rate-limit headers"] == "none; limits are learnt from refusals"
+    found = {line.name: line.found for line in check.lines}
+    assert found["reachable"] == "it answers"
+    assert found["logprobs"] == "no: asked for, but none came"
+    assert found["rate-limit headers"] == "none; limits are learnt from refusals"

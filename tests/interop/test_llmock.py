@@ -1,4 +1,4 @@
-"""llmock: a strict stand-in for OpenAI's API with limits, headers and faults of its own."""
+"""llmock: a strict stand-in for OpenAI's API with limits, headers and its own faults."""
 
 from __future__ import annotations
 
@@ -77,14 +77,14 @@ def use_up(url, requests):
 def test_check_tells_every_line_right(llmock, capsys):
     llmock()
     check = lf.check()
-    told = {line.name: line.found for line in check.lines}
+    found = {line.name: line.found for line in check.lines}
     assert check.ok, str(check)
-    assert told["reachable"] == "it answers"
-    assert told["key accepted"] == "as given"
-    assert told["response format"] == "json_schema, and the answer keeps to it"
-    assert told["logprobs"] == "no: asked for, but none came"
-    assert told["rate-limit headers"] == "none; limits are learnt from refusals"
-    assert "tokens in" in told["price"]
+    assert found["reachable"] == "it answers"
+    assert found["key accepted"] == "as given"
+    assert found["response format"] == "json_schema, and the answer keeps to it"
+    assert found["logprobs"] == "no: asked for, but none came"
+    assert found["rate-limit headers"] == "none; limits are learnt from refusals"
+    assert "tokens in" in found["price"]
 
 
 def test_the_absence_of_logprobs_is_told_once(llmock):

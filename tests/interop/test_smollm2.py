@@ -100,14 +100,14 @@ def test_a_stopped_run_goes_on_where_it_stopped(df, tmp_path):
 
 def test_check_tells_every_line_right(smollm2, capsys):
     check = lf.check()
-    told = {line.name: line.found for line in check.lines}
+    found = {line.name: line.found for line in check.lines}
     assert check.ok, str(check)
-    assert told["reachable"].startswith("SmolLM2-135M-Instruct.Q4_1 (98 MB) answers on this")
-    assert told["key accepted"] == "no key is needed"
-    assert told["response format"].startswith("json_schema, and the answer keeps to it")
-    assert told["logprobs"] == "yes"
-    assert told["rate-limit headers"].startswith("none")
-    assert told["price"].startswith("nothing is charged on this machine (")
+    assert found["reachable"].startswith("SmolLM2-135M-Instruct.Q4_1 (98 MB) answers on this")
+    assert found["key accepted"] == "no key is needed"
+    assert found["response format"].startswith("json_schema, and the answer keeps to it")
+    assert found["logprobs"] == "yes"
+    assert found["rate-limit headers"].startswith("none")
+    assert found["price"].startswith("nothing is charged on this machine (")
     assert "reachable" in capsys.readouterr().out
 
 

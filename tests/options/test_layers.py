@@ -1,4 +1,4 @@
-"""Options, their precedence, and whose key goes where."""
+"""Options, their precedence, and which key goes where."""
 
 from __future__ import annotations
 

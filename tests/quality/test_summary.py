@@ -60,12 +60,12 @@ def test_the_summary_is_shown_as_pictures(tagged):
 
 
 def test_tokens_and_cost_are_told_where_the_frame_knows_them(tagged):
-    told = tagged.copy()
-    told.attrs[ATTRS_KEY] = {
-        **told.attrs[ATTRS_KEY], "tokens_in": 52_000, "tokens_out": 900, "cost": 0.12
+    altered = tagged.copy()
+    altered.attrs[ATTRS_KEY] = {
+        **altered.attrs[ATTRS_KEY], "tokens_in": 52_000, "tokens_out": 900, "cost": 0.12
     }  # fmt: skip
-    assert "52.0 k tokens in, 900 out, $0.12" in repr(summarise(told))
-    assert "tokens" not in repr(summarise(told.head(3)))  # they were spent on more rows
+    assert "52.0 k tokens in, 900 out, $0.12" in repr(summarise(altered))
+    assert "tokens" not in repr(summarise(altered.head(3)))  # they were spent on more rows
 
 
 def test_a_frame_without_attrs_still_counts_its_rows(tagged):
@@ -92,9 +92,9 @@ def test_the_failed_rows_stand_beside_all_that_no_call_has_written(tagged):
 
 
 def test_only_the_input_is_shown_where_the_frame_tells_which_it_was(tagged):
-    told = tagged.copy()
-    told.attrs[ATTRS_KEY] = {**told.attrs[ATTRS_KEY], "inputs": ["text"]}
-    assert list(failed_rows(told).columns) == ["text", "llm_error"]
+    altered = tagged.copy()
+    altered.attrs[ATTRS_KEY] = {**altered.attrs[ATTRS_KEY], "inputs": ["text"]}
+    assert list(failed_rows(altered).columns) == ["text", "llm_error"]
 
 
 @pytest.mark.parametrize("call", [summarise, failed_rows])
@@ -192,12 +192,12 @@ def test_a_column_without_answers_is_empty(dtype):
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_hostile_text_is_only_text(hostile, tagged):
     clean = hostile.replace("\ud800", "").replace("\udfff", "")
-    told = tagged.rename(columns={"intent": clean or "x"})
-    told[clean or "x"] = pd.Categorical([clean, *"abcdefghijk"])
-    note = told.attrs[ATTRS_KEY]
+    altered = tagged.rename(columns={"intent": clean or "x"})
+    altered[clean or "x"] = pd.Categorical([clean, *"abcdefghijk"])
+    note = altered.attrs[ATTRS_KEY]
     columns = {clean or "x": note["columns"]["summary"], **note["columns"]}
-    told.attrs[ATTRS_KEY] = {**note, "columns": columns, "model": hostile}
-    found = summarise(told)
+    altered.attrs[ATTRS_KEY] = {**note, "columns": columns, "model": hostile}
+    found = summarise(altered)
     seen = Seen(found._repr_html_())
     assert set(seen.tags) <= OURS
     assert not seen.odd

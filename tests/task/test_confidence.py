@@ -18,8 +18,8 @@ INTENT = resolve_fields({"intent": ["refund", "delivery", "other"], "note": str}
 
 def tokens(*pieces):
     """Pieces of a reply: a text alone is certain, else (text, probability)."""
-    told = [piece if isinstance(piece, tuple) else (piece, 1.0) for piece in pieces]
-    return [(text.encode(), math.log(probability)) for text, probability in told]
+    weighted = [piece if isinstance(piece, tuple) else (piece, 1.0) for piece in pieces]
+    return [(text.encode(), math.log(probability)) for text, probability in weighted]
 
 
 def intent(*pieces, fields=INTENT):

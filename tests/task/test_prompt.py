@@ -112,8 +112,8 @@ def test_formats_that_enforce_nothing_get_the_schema(prompt):
 
 
 def test_an_enforced_schema_is_told_in_words_since_not_every_server_shows_it(prompt):
-    told = prompt.system("json_schema").partition("in this order:\n")[2]
-    assert told.split("\n") == [
+    listed = prompt.system("json_schema").partition("in this order:\n")[2]
+    assert listed.split("\n") == [
         '- "intent": one of "refund", "other"',
         "  refund: wants money back",
         "  other: all else",

@@ -1,4 +1,4 @@
-"""What a field's lists and dicts are made of is told in small JSON, or not at all."""
+"""A field's lists and dicts are described by small JSON, or not at all."""
 
 from __future__ import annotations
 

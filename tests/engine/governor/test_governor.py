@@ -1,4 +1,4 @@
-"""The process's governors, and the most requests at once of a run."""
+"""The process's governors, and the most concurrent requests of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Over a real wire: runs that end early, stop, or ask for the same rows at once."""
+"""Over a real wire: runs that end early, stop, or ask for the same rows concurrently."""
 
 from __future__ import annotations
 

@@ -58,8 +58,8 @@ def test_reading_ends_at_the_vocabulary(tmp_path):
 
 def test_what_is_not_said_is_not_known(tmp_path):
     assert head(tmp_path, gguf({"general.architecture": "x"})) == Weights(None, None)
-    told = {**SMOL, "llama.attention.head_count_kv": [3, 1], "llama.attention.key_length": 128}
-    assert head(tmp_path, gguf(told)).token_bytes == 2 * 30 * 3 * 128 * 2
+    header = {**SMOL, "llama.attention.head_count_kv": [3, 1], "llama.attention.key_length": 128}
+    assert head(tmp_path, gguf(header)).token_bytes == 2 * 30 * 3 * 128 * 2
 
 
 @pytest.mark.parametrize("raw", [b"", b"GGML....", b"GGUF", gguf(SMOL)[:60]])

@@ -68,6 +68,7 @@ def _files(path: str | os.PathLike[str]) -> list[Path]:
     files = [file for file in folder.resolve().iterdir() if file.suffix.lower() == ".jsonl"]
     if not files:
         raise PlanError(f"the folder {folder} holds no checkpoint{others}")
+    # the newest last: its task is the one that is shown without task=
     return sorted(files, key=lambda file: file.stat().st_mtime)
 
 
@@ -89,6 +90,7 @@ def _choose(tasks: Sequence[FoundTask], wanted: str | None, path: object) -> Fou
 
 def _frame(task: FoundTask, answers: Answers) -> pd.DataFrame:
     rows = answers.rows
+    # without the task's line the fields are known by name only: their values as they are
     specs = _specs(task.settings) or [FieldSpec(name, kind=Kind.OBJECT) for name in answers.cells]
     fields = {spec.name for spec in specs}
 

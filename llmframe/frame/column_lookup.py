@@ -67,6 +67,7 @@ class ColumnLookup:
         """A column's name as text; of a MultiIndex column without its padding."""
         if self._df.columns.nlevels > 1 and isinstance(column, tuple):
             levels = [str(level) for level in column]
+            # as pandas pads a name that has fewer levels
             while len(levels) > 1 and not levels[-1]:
                 levels.pop()
             return levels[0] if len(levels) == 1 else str(column)
@@ -95,7 +96,7 @@ class ColumnLookup:
         return name
 
     def _unknown(self, name: Hashable, option: str) -> PlanError:
-        by_text: dict[str, Hashable] = {}
+        by_text: dict[str, Hashable] = {}  # the first of several names that differ in case
         for column in self._names[:SEARCHED]:
             by_text.setdefault(self.text_name(column).strip().casefold(), column)
         near = difflib.get_close_matches(str(name).strip().casefold(), by_text, n=3)
@@ -130,4 +131,5 @@ def _cell_types(cells: pd.Series[Any] | pd.Index[Any]) -> Iterable[type]:
 def _is_textless(kind: type) -> bool:
     if issubclass(kind, _BYTES):
         return True
+    # the default text is an address, another one in every process: so would be the row's key
     return kind.__str__ is object.__str__ and kind.__repr__ is object.__repr__

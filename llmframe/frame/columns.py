@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     Results = Sequence["RowResult | None"]
 
 STATUSES = ("ok", "failed", "skipped", "pending")
-STATUS = "llm_status"
+STATUS = "llm_status"  # the details belong to it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +120,7 @@ def plan_columns(
         for output in (*bare, *_STATUS, *(_DETAILS if details else ()))
     )
     existing = ExistingColumns(df, inputs)
+    # mistakes in the call first: no option can allow them
     refuse_duplicates(
         [output.name for output in outputs],
         "two outputs would be named {names}; give the field another name",
@@ -152,7 +153,7 @@ def add_columns(
     kept = [at for at, name in enumerate(df.columns) if name not in replaced]
     old = df if len(kept) == df.shape[1] else df.iloc[:, kept]
     new = _build_columns(old.index, plan, results)
-    new.columns.names = df.columns.names
+    new.columns.names = df.columns.names  # concat drops the names of levels that differ
     joined: Any = pd.concat([old, new], axis=1)
     out: pd.DataFrame = joined.__finalize__(df)  # attrs (a copy), flags, a subclass's own
     names = set(old.columns)
@@ -229,7 +230,7 @@ def _refuse_taken(outputs: Sequence[Output], existing: ExistingColumns) -> None:
     """Raise PlanError if a name belongs to a column that must not be replaced unasked."""
     found: dict[State, list[str]] = {}
     for output in outputs:
-        state = existing.state(output.name)
+        state = existing.state(output.name)  # once: it hashes a column
         if output.is_field or state is not State.MOVED:  # a status describes the latest call
             found.setdefault(state, []).append(output.name)
     taken = [state for state in _TAKEN if state in found]
@@ -245,6 +246,7 @@ def _refuse_taken(outputs: Sequence[Output], existing: ExistingColumns) -> None:
 def _stale(outputs: Sequence[Output], existing: ExistingColumns, overwrite: bool) -> list[str]:
     """Columns that belong to one that is rewritten, are not rewritten and were not edited."""
     names = {output.name for output in outputs}
+    # overwrite=True also drops the edited companions, because they describe the old answer
     kept = {State.ABSENT} if overwrite else {State.ABSENT, State.CHANGED, State.TWICE}
     return [
         name
@@ -259,6 +261,7 @@ def _stale(outputs: Sequence[Output], existing: ExistingColumns, overwrite: bool
 def _warn_of_other_task(
     outputs: Sequence[Output], stale: Sequence[str], existing: ExistingColumns, task: str
 ) -> None:
+    # only the status columns: two tasks use the same names for them
     statuses = [output.name for output in outputs if not output.is_field]
     others = [name for name in statuses if existing.is_of_another_task(name, task)]
     gone = [name for name in stale if existing.is_of_another_task(name, task)]

@@ -76,6 +76,7 @@ def attrs_entry(
     for name, one in written.items():
         entry: dict[str, Any] = {"hash": one.hash, "task": one.task}
         more = {"type": one.type, "rows": one.rows, "of": one.of}
+        # without the empty ones: attrs are copied with every step that pandas takes
         columns[name] = entry | {key: value for key, value in more.items() if value is not None}
     return {**json_value(info), "task": task, "columns": columns}
 
@@ -117,6 +118,7 @@ class ExistingColumns:
             return State.TWICE
         written = self.written[name]
         if written.rows != rows:
+            # a frame without rows has no cell that somebody could have edited
             return State.MOVED if rows else State.UNCHANGED
         hashes = _row_hashes(self._df.iloc[:, positions[0]])
         if _in_order(hashes) == written.hash[:HALF]:

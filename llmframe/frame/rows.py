@@ -68,7 +68,7 @@ class RowPlan:
 
         A row is skipped when every named cell is missing or blank.
         """
-        render = self._render
+        render = self._render  # looked up once, not per row
         rows = zip(*(column_cells(held.iloc[start:stop]) for held in self._sources), strict=True)
         return [None if all(map(is_blank, cells)) else clean_text(render(cells)) for cells in rows]
 
@@ -78,6 +78,7 @@ class RowPlan:
         if not start <= position < start + len(texts):
             if not 0 <= position < self.n:
                 raise IndexError(f"no row {position}: the frame has {self.n} rows")
+            # a whole slice at once: slicing a column costs pandas more than reading its cells
             start = position - position % SLICE
             texts = self.texts(start, start + SLICE)
             self._slice = (start, texts)
@@ -135,6 +136,7 @@ def plan_rows(
         columns, render = (lookup.resolve(input, option="input"),), _render_cell
     id_column = None if id is None else lookup.resolve(id, option="id")
     plan = RowPlan(df, columns=columns, render=render, lookup=lookup, id=id_column)
+    # last, because it reads the cells: a misspelt name is reported without that cost
     for column in plan.reserved:
         lookup.check_cells(column)
     return plan
@@ -162,7 +164,7 @@ def _read_template(lookup: ColumnLookup, text: str) -> tuple[tuple[Hashable, ...
     positions = [columns.index(column) for column in named]
 
     def render(cells: tuple[Any, ...]) -> str:
-        texts = [cell_text(cell) for cell in cells]
+        texts = [cell_text(cell) for cell in cells]  # once, however often a column is named
         return template.fill(tuple(texts[position] for position in positions))
 
     return columns, render

@@ -30,7 +30,7 @@ def parse_template(text: str) -> Template:
     """The template that a text stands for.
 
     ``{name}`` names a column by its whole name, ``{{`` and ``}}`` are braces.
-    Raises PlanError, with the place, for a brace that is never closed or never opened.
+    Raises PlanError, with the position, for a brace that is never closed or never opened.
     """
     names: list[str] = []
     literals = [""]
@@ -41,29 +41,25 @@ def parse_template(text: str) -> Template:
             end = _next_brace(text, at)
             literals[-1] += text[at:end]
         elif text.startswith(brace * 2, at):
-            end = at + 2
+            end = at + 2  # a doubled brace is the brace itself
             literals[-1] += brace
+        elif brace == "}":
+            raise _unbalanced(text, at, "nothing opens this '}'")
         else:
-            end = _name_end(text, at)
-            names.append(text[at + 1 : end - 1])
+            close = _next_brace(text, at + 1)
+            if text[close : close + 1] != "}":  # another "{", or the end of the text
+                raise _unbalanced(text, at, "nothing closes this '{'")
+            end = close + 1
+            names.append(text[at + 1 : close])
             literals.append("")
         at = end
     return Template(tuple(names), tuple(literals))
 
 
 def _next_brace(text: str, at: int) -> int:
+    """The position of the next brace, or the text's length."""
     ends = (text.find("{", at), text.find("}", at), len(text))
     return min(end for end in ends if end >= 0)
-
-
-def _name_end(text: str, at: int) -> int:
-    """The position after the ``}`` that closes the name which begins at ``at``."""
-    if text[at] == "}":
-        raise _unbalanced(text, at, "nothing opens this '}'")
-    close = _next_brace(text, at + 1)
-    if close == len(text) or text[close] == "{":
-        raise _unbalanced(text, at, "nothing closes this '{'")
-    return close + 1
 
 
 def _unbalanced(text: str, at: int, found: str) -> PlanError:

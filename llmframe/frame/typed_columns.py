@@ -42,6 +42,7 @@ def choices(labels: Sequence[str] | Sequence[int]) -> Build:
     dtype = pd.CategoricalDtype(
         [clean_text(label) if isinstance(label, str) else label for label in labels]
     )
+    # codes, not labels: pandas would take True for a label 1
     code_of = {label: code for code, label in enumerate(labels)}
 
     def build(values: Sequence[Any]) -> Array:
@@ -97,7 +98,7 @@ def dates(values: Sequence[Any]) -> Array:
 
 def objects(values: Sequence[Any]) -> Array:
     """Lists and dicts, each cell its own copy: equal rows share an answer, not its list."""
-    cells = np.empty(len(values), dtype=object)
+    cells = np.empty(len(values), dtype=object)  # np.array makes a table of lists of equal length
     for position, value in enumerate(values):
         cells[position] = _copied(value)
     return cells

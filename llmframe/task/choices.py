@@ -69,6 +69,7 @@ def _plain_label(field: str, value: object) -> str | int:
             f"{field} has None among its labels; "
             "for a choice that may stay empty use Literal['a', 'b'] | None"
         )
+    # True equals 1, so that a column could not tell the two labels apart
     hint = "; for yes or no use bool" if isinstance(value, bool) else ""
     raise PlanError(
         f"{field} has the label {excerpt(value)} of type {type(value).__name__}; "

@@ -162,6 +162,7 @@ def _from_model(model: type[pydantic.BaseModel]) -> FieldSet:
             )
         kind, labels, nullable = classify(attribute, info.annotation)
         specs.append(FieldSpec(_checked_name(name), kind=kind, labels=labels, nullable=nullable))
+    # two attributes may share one alias: a reply could not fill both
     names = [spec.name for spec in specs]
     refuse_duplicates(names, f"two fields of the model {model.__name__} have the name {{names}}")
     try:
@@ -175,6 +176,7 @@ def _from_model(model: type[pydantic.BaseModel]) -> FieldSet:
 def _field_set(model: type[pydantic.BaseModel], raw: Node, specs: list[FieldSpec]) -> FieldSet:
     tidy = tidy_schema(raw)
     properties = tidy.get("properties", {})
+    # a model may replace its schema, and a reply by that one would not fit its fields
     if list(properties) != [spec.name for spec in specs]:
         raise PlanError(
             f"the JSON schema of the model {model.__name__} does not have the model's fields; "

@@ -136,6 +136,8 @@ _DECODER = json.JSONDecoder(
 
 # From a validated reply to JSON values
 
+# once, because every look-up of an Enum's member costs as much as a check of a value
+_CHOICE, _DATE, _OBJECT, _TEXT = Kind.CHOICE, Kind.DATE, Kind.OBJECT, Kind.TEXT
 _TYPES = {Kind.INTEGER: int, Kind.FLOAT: float, Kind.BOOLEAN: bool, Kind.TEXT: str}
 _INT64, _FINITE = "a whole number of at most 64 bits", "a finite number"
 _WANTED = {
@@ -158,33 +160,35 @@ def _values(reply: BaseModel, fields: FieldSet) -> dict[str, Any]:
 def _value(value: Any, spec: FieldSpec) -> Any:
     """A validated value as JSON; OutputError for one that its column could not hold."""
     kind = spec.kind
+    if kind is _TEXT and type(value) is str:
+        return value
     if value is None:
         if spec.nullable:
             return None
         raise _wrong(value, spec, "a value")
-    if kind is Kind.CHOICE:
+    if kind is _CHOICE:
         plain = value.value if isinstance(value, Enum) else value
         if isinstance(plain, bool) or plain not in (spec.labels or ()):
             raise not_a_label((spec.name,), plain, spec.labels or ())
         return plain
-    if kind is Kind.DATE and isinstance(value, date):
+    if kind is _DATE and isinstance(value, date):
         return value.isoformat()
-    if kind in (Kind.TEXT, Kind.OBJECT) and type(value) is not str:
+    if kind is _TEXT or kind is _OBJECT:
         value = to_jsonable_python(value)  # a model, or a type that pydantic makes of text: Path
-    if kind is not Kind.OBJECT and type(value) is not _TYPES.get(kind):
+    if kind is not _OBJECT and type(value) is not _TYPES.get(kind):
         raise _wrong(value, spec, _WANTED[kind])
-    if kind is not Kind.TEXT:
-        _check_numbers(value, spec)
+    _check_numbers(value, spec)
     return value
 
 
 def _check_numbers(value: Any, spec: FieldSpec) -> None:
     """OutputError for a number, at any depth, that Int64 and Float64 do not hold."""
-    if isinstance(value, dict | list):
+    if isinstance(value, (dict, list)):  # a tuple: a union would be made anew at every call
         for part in value.values() if isinstance(value, dict) else value:
             _check_numbers(part, spec)
-    elif isinstance(value, int) and not INT64_MIN <= value <= INT64_MAX:
-        raise _wrong(value, spec, _INT64)
+    elif isinstance(value, int):
+        if not INT64_MIN <= value <= INT64_MAX:
+            raise _wrong(value, spec, _INT64)
     elif isinstance(value, float) and not -inf < value < inf:
         raise _wrong(value, spec, _FINITE)
 

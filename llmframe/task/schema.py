@@ -182,6 +182,7 @@ def _references(node: Any) -> list[str]:
         return [name for part in node for name in _references(part)]
     if not isinstance(node, dict):
         return []
+    # a property may be named "$ref": then it is a node and no text
     own = [_target(node)] if isinstance(node.get("$ref"), str) else []
     return own + [name for part in node.values() for name in _references(part)]
 

@@ -39,6 +39,7 @@ def _read(node: Node) -> ValueType:
     branches = [branch for branch in node.get("anyOf", ()) if branch != {"type": "null"}]
     if len(branches) == 1:
         return _read(branches[0])
+    # recursive references have no type at all
     kinds = [kind for kind in json_types(node) if kind != "null"]
     if branches or len(kinds) != 1:
         raise LookupError

@@ -36,6 +36,7 @@ def conform(cell: Any, value_type: ValueType) -> Any:
             raise Mismatch
         return [conform(part, value_type[0]) for part in cell]
     if isinstance(value_type, dict):
+        # a missing key becomes null, another key would be lost
         if not isinstance(cell, Mapping) or not cell.keys() <= value_type.keys():
             raise Mismatch
         return {name: conform(cell.get(name), inner) for name, inner in value_type.items()}

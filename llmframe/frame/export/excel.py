@@ -22,7 +22,6 @@ from llmframe.frame.export.target import needed
 from llmframe.text import clean_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from typing import BinaryIO
 
     Cells = pd.Series[Any]
@@ -31,7 +30,7 @@ MAX_ROWS, MAX_COLUMNS = 1_048_576, 16_384
 MAX_CHARACTERS = 32_767  # of one cell, as UTF-16 counts
 MAX_DIGITS = 10**15  # from here on Excel replaces a number's last digits by zeros
 WIDTHS = (8, 60)  # of a column, in characters
-LOOKED_AT = 200  # rows that say how wide a column is
+SAMPLE = 200  # rows from which a column's width is taken
 _FIRST_DAY = date(1900, 3, 1)  # before it Excel's calendar is wrong, or ends
 _UNPRINTABLE = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # not allowed in XML
 _SHEET_NAME = re.compile(r"[^\[\]:*?/\\]{1,31}")
@@ -44,15 +43,19 @@ def write_excel(df: pd.DataFrame, handle: BinaryIO, *, sheet_name: str, index: b
     # text either, so that "=1+1" becomes a formula once somebody edits it.
     openpyxl = needed("to_excel", "openpyxl", "openpyxl>=3.1")
     named = named_columns(df, index=index)
-    _check(len(df), len(named), sheet_name)
+    check_sheet_name(sheet_name)
+    if len(df) + 1 > MAX_ROWS or len(named) > MAX_COLUMNS:
+        raise PlanError(
+            f"an Excel sheet holds {MAX_ROWS - 1:,} rows and {MAX_COLUMNS:,} columns; this frame "
+            f"has {len(df):,} and {len(named):,}. Use to_parquet or to_csv, or export it in parts"
+        )
     book = openpyxl.Workbook(write_only=True)
     book.properties.creator = "llmframe"
     book.properties.description = encode(describe(df))
-    sheet = _Sheet(openpyxl, book.create_sheet(sheet_name), [name for name, _ in named])
-    readers = [_reader(cells) for _, cells in named]
-    finished = io.BytesIO()
+    sheet = _Sheet(openpyxl, book.create_sheet(sheet_name))
+    finished = io.BytesIO()  # so that an OSError below is the temporary folder's, not the target's
     try:
-        sheet.fill([cells for _, cells in named], readers)
+        sheet.fill(named)
         book.save(finished)
     except OSError as exc:
         raise LLMFrameError(
@@ -76,47 +79,39 @@ def check_sheet_name(name: object) -> None:
         )
 
 
-def _check(rows: int, columns: int, sheet_name: str) -> None:
-    check_sheet_name(sheet_name)
-    if rows + 1 > MAX_ROWS or columns > MAX_COLUMNS:
-        raise PlanError(
-            f"an Excel sheet holds {MAX_ROWS - 1:,} rows and {MAX_COLUMNS:,} columns; this frame "
-            f"has {rows:,} and {columns:,}. Use to_parquet or to_csv, or export it in parts"
-        )
-
-
 class _Sheet:
     """One sheet, written from its first row to its last. cut: texts that were too long."""
 
-    def __init__(self, openpyxl: Any, sheet: Any, names: list[str]) -> None:
+    def __init__(self, openpyxl: Any, sheet: Any) -> None:
         self._openpyxl = openpyxl
         self._sheet = sheet
-        self._names = names
         self.cut = 0
 
-    def fill(self, columns: list[Cells], readers: list[Callable[[Any], Any]]) -> None:
+    def fill(self, named: list[tuple[str, Cells]]) -> None:
         """Header and rows."""
-        held = [cells.tolist() for cells in columns]
-        self._widen([cells[:LOOKED_AT] for cells in held])
+        held = [cells.tolist() for _, cells in named]
+        letter = self._openpyxl.utils.get_column_letter
+        # openpyxl writes a write-only sheet's widths and panes before its first row
+        for at, ((name, _), cells) in enumerate(zip(named, held, strict=True), 1):
+            shown = [str(cell)[: WIDTHS[1]] for cell in cells[:SAMPLE] if not is_missing(cell)]
+            width = min(max(*map(len, (name, *shown)), 0) + 2, WIDTHS[1])
+            self._sheet.column_dimensions[letter(at)].width = max(width, WIDTHS[0])
         self._sheet.freeze_panes = "A2"
         if held:
-            last = self._openpyxl.utils.get_column_letter(len(held))
-            self._sheet.auto_filter.ref = f"A1:{last}{len(held[0]) + 1}"
-        self._sheet.append([self._header(name) for name in self._names])
+            self._sheet.auto_filter.ref = f"A1:{letter(len(held))}{len(held[0]) + 1}"
+        header = [self._text_cell(self._storable(name)) for name, _ in named]
+        for cell in header:
+            cell.font = self._openpyxl.styles.Font(bold=True)
+        self._sheet.append(header)
+        readers = [_day if is_day(cells) else _value for _, cells in named]
         for row in zip(*held, strict=True):
-            self._sheet.append(
-                [self._cell(read(cell)) for read, cell in zip(readers, row, strict=True)]
-            )
-
-    def _header(self, name: str) -> Any:
-        cell = self._text_cell(self._fitting(name))
-        cell.font = self._openpyxl.styles.Font(bold=True)
-        return cell
+            self._sheet.append([self._cell(read(c)) for read, c in zip(readers, row, strict=True)])
 
     def _cell(self, value: Any) -> Any:
         if not isinstance(value, str):
             return value
-        text = self._fitting(value)
+        text = self._storable(value)
+        # a cell object is slow to make, and most texts need none
         return self._text_cell(text) if neutral(text) != text or text[:1] == "#" else text
 
     def _text_cell(self, text: str) -> Any:
@@ -126,31 +121,16 @@ class _Sheet:
         cell.quotePrefix = neutral(text) != text
         return cell
 
-    def _fitting(self, text: str) -> str:
-        """What XML and Excel can hold of a text."""
+    def _storable(self, text: str) -> str:
+        """The part of a text that XML and an Excel cell can hold."""
         text = _UNPRINTABLE.sub("", clean_text(text).replace("\r\n", "\n").replace("\r", "\n"))
-        if len(text) * 2 <= MAX_CHARACTERS:
+        if len(text) * 2 <= MAX_CHARACTERS:  # short in any encoding: no need to encode it
             return text
         data = text.encode("utf-16-le")
         if len(data) <= MAX_CHARACTERS * 2:
             return text
         self.cut += 1
         return data[: MAX_CHARACTERS * 2].decode("utf-16-le", "ignore")
-
-    def _widen(self, samples: list[list[Any]]) -> None:
-        for at, (name, sample) in enumerate(zip(self._names, samples, strict=True), 1):
-            letter = self._openpyxl.utils.get_column_letter(at)
-            widest = max(map(len, [name, *_shown(sample)]))
-            self._sheet.column_dimensions[letter].width = min(max(widest + 2, WIDTHS[0]), WIDTHS[1])
-
-
-def _shown(sample: list[Any]) -> Iterator[str]:
-    return (str(cell)[: WIDTHS[1]] for cell in sample if not is_missing(cell))
-
-
-def _reader(cells: Cells) -> Callable[[Any], Any]:
-    """What turns a column's cells into values that Excel knows."""
-    return _day if is_day(cells) else _value
 
 
 def _day(cell: Any) -> Any:
@@ -170,16 +150,11 @@ def _value(cell: Any) -> Any:
         return cell if abs(cell) < MAX_DIGITS else str(cell)
     if isinstance(cell, float | Decimal):
         return cell if math.isfinite(cell) else str(cell)
-    if isinstance(cell, date):
-        return _moment(cell)
-    return cell_text(cell)
-
-
-def _moment(cell: date) -> Any:
-    """A date for Excel; as ISO text where Excel has none: before 1900, and with a time zone."""
+    if not isinstance(cell, date):
+        return cell_text(cell)
     if isinstance(cell, pd.Timestamp):
         cell = cell.to_pydatetime(warn=False)
     day = cell.date() if isinstance(cell, datetime) else cell
-    if day < _FIRST_DAY or (isinstance(cell, datetime) and cell.tzinfo is not None):
-        return cell.isoformat()
-    return cell
+    zoned = isinstance(cell, datetime) and cell.tzinfo is not None
+    # as ISO text where Excel has no such date
+    return cell.isoformat() if day < _FIRST_DAY or zoned else cell

@@ -1,4 +1,4 @@
-"""The four files that a frame can become, each checked first, then written whole or not at all."""
+"""The four exports of a frame: all options checked first, then a whole file or none."""
 
 from __future__ import annotations
 
@@ -73,6 +73,7 @@ def to_csv(
     for name in ("sep", "decimal"):
         if not isinstance(options[name], str) or len(options[name]) != 1:
             raise PlanError(f"{name}={options[name]!r} is not valid; it takes one character")
+    # checked here: pandas would fail after the file was begun, with a message about its own code
     form = options["float_format"]
     if not (form is None or isinstance(form, str) or callable(form)):
         raise PlanError(f'float_format={form!r} is not valid; it takes text such as "%.2f"')
@@ -111,7 +112,7 @@ def to_excel(df: pd.DataFrame, path: StrPath, *, sheet_name: str, index: bool | 
 
 def _check_compression(name: str | None, level: int | None) -> None:
     """PlanError for a compression that does not exist, or a level that it does not have."""
-    from pyarrow import Codec
+    from pyarrow import Codec  # optional, and needed() has reported its absence by now
 
     if name not in COMPRESSIONS:
         raise PlanError(f"compression={name!r} is none of {COMPRESSIONS}")
@@ -125,9 +126,11 @@ def _check_compression(name: str | None, level: int | None) -> None:
 
 
 def _warn_of_pending(df: pd.DataFrame, target: Path) -> None:
-    """Warn of pending rows, before anything is written: as an error it leaves no half table."""
+    """Warn of rows without an answer."""
+    # Before anything is written: who turns the warning into an error gets no half table.
     rows = np.zeros(len(df), dtype=bool)
     for at, dtype in enumerate(df.dtypes):
+        # status columns of any prefix, known by their categories
         if isinstance(dtype, pd.CategoricalDtype) and tuple(dtype.categories) == STATUSES:
             rows |= (df.iloc[:, at] == "pending").to_numpy(dtype=bool)
     pending = int(rows.sum())

@@ -23,6 +23,7 @@ def named_columns(df: pd.DataFrame, *, index: bool | None) -> list[tuple[str, Ce
     names = [_flat(name) for name in df.columns]
     columns = [(name, df.iloc[:, at].reset_index(drop=True)) for at, name in enumerate(names)]
     if index is None:
+        # a counted index is what reading the file gives anyway
         plain = df.index.nlevels == 1 and df.index.name is None
         plain = plain and pd.api.types.is_integer_dtype(df.index.dtype)
         index = not (plain and df.index.equals(pd.RangeIndex(len(df))))

@@ -1,10 +1,10 @@
-"""Text that a spreadsheet would take for a formula, made neutral."""
+"""Make text neutral that a spreadsheet would run as a formula."""
 
 from __future__ import annotations
 
 import re
 
-# Spreadsheets look behind blanks, and some fold the wide and the small forms of the signs.
+# Spreadsheets skip blanks before a sign, and some accept its wide and small forms.
 _FORMULA = re.compile(
     "[\t\r\0]"
     "|[\\s\0-\x1f\x7f-\x9f\u200b-\u200f\u2060-\u2064\ufeff]*"
@@ -13,5 +13,5 @@ _FORMULA = re.compile(
 
 
 def neutral(text: str) -> str:
-    """The text, with ``'`` before it where it begins as a formula, or as what hides one."""
+    """The text, with ``'`` before it where it begins like a formula, also after blanks."""
     return f"'{text}" if _FORMULA.match(text) else text

@@ -46,6 +46,7 @@ def arrow_table(df: pd.DataFrame, *, index: bool | None) -> Any:
         "several columns are named {names}, and a parquet file has each name once; rename them",
     )
     keep = False if index is False else None
+    # pyarrow writes pandas' metadata for the template; our own arrays take its schema's place
     noted = rules.pa.Schema.from_pandas(template, preserve_index=keep)
     parts = [*columns, *levels]
     _warn_of_text(name for name, part in zip(noted.names, parts, strict=True) if part.turned)
@@ -64,6 +65,7 @@ def _template(
 ) -> pd.DataFrame:
     """A frame without rows, with the names and dtypes that pandas shall read back."""
     empty = pd.DataFrame({at: _empty(column) for at, column in enumerate(columns)})
+    # set afterwards: the labels may repeat, and are reported as duplicates later
     empty.columns = _labels(df.columns)
     if levels:
         names = [_name(name) for name in df.index.names]

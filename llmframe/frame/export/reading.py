@@ -31,6 +31,7 @@ def read_parquet(path: str | os.PathLike[str]) -> pd.DataFrame:
         df = pd.read_parquet(file)
         columns = _recorded(parquet.read_schema(file))
         nested = any(isinstance(about.get("type"), list | dict) for about in columns.values())
+        # pandas reads lists as NumPy arrays, also inside dicts; Arrow gives plain lists
         table = parquet.ParquetFile(file).read() if nested else None
     except (arrow.ArrowException, OSError) as exc:
         raise PlanError(f"{file} is no parquet file that can be read ({exc})") from exc

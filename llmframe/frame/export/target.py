@@ -1,4 +1,4 @@
-"""Where a file shall go, checked before anything is written."""
+"""Paths of files to write and to read, checked before anything is written."""
 
 from __future__ import annotations
 
@@ -29,38 +29,34 @@ def needed(call: str, package: str, requirement: str) -> Any:
 def target_path(path: str | os.PathLike[str], *, suffix: str = "") -> Path:
     """The file that path means; ``~`` is the home folder.
 
-    suffix: what its name has to end in. Raises PlanError for what is not the name of a file
-    in an existing folder that may be written.
+    suffix: the end that its name must have. Raises PlanError unless it is the name of a file
+    in an existing folder in which this user may write.
     """
-    target = local_path(path)
+    target = _local_path(path)
+    folder = target.parent
     try:
-        return _checked(target, suffix)
+        if target.is_dir():
+            raise PlanError(f"{target} is a folder; give the name of a file in it")
+        if suffix and target.suffix.lower() != suffix:
+            raise PlanError(f"{target.name!r} does not end in {suffix}, which programs go by")
+        if not folder.is_dir():
+            raise PlanError(
+                f"there is no folder {folder}; make it first: "
+                f"pathlib.Path({str(folder)!r}).mkdir(parents=True), or give another path"
+            )
+        if target.exists() and not stat.S_ISREG(target.stat().st_mode):
+            raise PlanError(f"{target} is no ordinary file; give another path")
+        # the folder must be writable, not only the file: a new file replaces the old one
+        if not os.access(target.resolve().parent, os.W_OK | os.X_OK):
+            raise PlanError(f"the folder {folder} may not be written by you; give another path")
     except OSError as exc:
         raise _unusable(target, exc) from exc
-
-
-def _checked(target: Path, suffix: str) -> Path:
-    """Raises PlanError, and OSError if the path cannot even be inspected."""
-    folder = target.parent
-    if target.is_dir():
-        raise PlanError(f"{target} is a folder; give the name of a file in it")
-    if suffix and target.suffix.lower() != suffix:
-        raise PlanError(f"{target.name!r} does not end in {suffix}, which programs go by")
-    if not folder.is_dir():
-        raise PlanError(
-            f"there is no folder {folder}; make it first: "
-            f"pathlib.Path({str(folder)!r}).mkdir(parents=True), or give another path"
-        )
-    if target.exists() and not stat.S_ISREG(target.stat().st_mode):
-        raise PlanError(f"{target} is no ordinary file; give another path")
-    if not os.access(target.resolve().parent, os.W_OK | os.X_OK):
-        raise PlanError(f"the folder {folder} may not be written by you; give another path")
     return target
 
 
 def existing_path(path: str | os.PathLike[str]) -> Path:
     """The file that path means. PlanError where there is none."""
-    found = local_path(path)
+    found = _local_path(path)
     try:
         if found.is_dir():
             raise PlanError(f"{found} is a folder; give one file")
@@ -75,7 +71,7 @@ def _unusable(path: Path, error: OSError) -> PlanError:
     return PlanError(f"the path {str(path)[:LONGEST]!r} cannot be used: {error.strerror or error}")
 
 
-def local_path(path: str | os.PathLike[str]) -> Path:
+def _local_path(path: str | os.PathLike[str]) -> Path:
     """A path of this machine. PlanError for all else, such as a buffer or an address."""
     if not isinstance(path, str | os.PathLike):
         raise PlanError(

@@ -91,6 +91,7 @@ def write_csv(
     named = named_columns(df, index=index)
     columns = [_csv_cells(cells, excel_safe=excel_safe) for _, cells in named]
     header = [neutral(name) if excel_safe else name for name, _ in named]
+    # numbered columns: names may repeat, and the header is given beside
     plain = pd.DataFrame(dict(enumerate(columns)), index=pd.RangeIndex(len(df)))
     texts = [cells for cells in columns if pd.api.types.is_object_dtype(cells.dtype)]
     # most readers end the line at a lone carriage return, unless it is quoted
@@ -131,7 +132,7 @@ def write_jsonl(df: pd.DataFrame, file: TextFile, *, index: bool | None) -> None
         "the index, or leave it out with index=False",
     )
     days = [is_day(cells) for _, cells in named]
-    for start in range(0, len(df), ROWS):
+    for start in range(0, len(df), ROWS):  # a slice at a time bounds the memory
         columns = []
         for (_, cells), only_days in zip(named, days, strict=True):
             values = map(json_value, column_cells(cells.iloc[start : start + ROWS]))

@@ -50,7 +50,7 @@ def test_a_column_that_llmframe_did_not_write_is_kept(df, name):
     assert f"new_{name}" in both
 
 
-def test_a_column_whose_note_a_merge_has_lost_is_foreign_and_the_message_says_so(df):
+def test_a_column_whose_record_a_merge_has_lost_is_foreign_and_the_message_explains_it(df):
     merged = tag(df).merge(pd.DataFrame({"n": [1, 2, 3, 4], "extra": 1}), on="n")
     merged.attrs = {}  # some pandas keep them
     with pytest.raises(PlanError, match=r"'llm_error' in the frame not written.*merge or a concat"):
@@ -104,7 +104,7 @@ OTHER_ROWS = {
 
 
 @pytest.mark.parametrize("change", OTHER_ROWS.values(), ids=OTHER_ROWS)
-def test_answers_on_other_rows_are_kept_and_nobody_is_said_to_have_edited_them(df, change):
+def test_answers_on_other_rows_are_kept_and_the_message_claims_no_edit(df, change):
     first = tag(df, details=True)
     part = change(first)
     part.attrs = first.attrs  # a join loses them in some pandas

@@ -52,7 +52,7 @@ def test_rows_without_an_answer_are_missing_in_every_field_and_say_why(df):
     ]  # fmt: skip
 
 
-def test_details_are_told_of_every_row_that_was_reached(df):
+def test_every_row_that_was_reached_has_details(df):
     out = tag(df, [ok(3), FAILED, SKIPPED, None], details=True)
     assert out["llm_attempts"].tolist() == [1, 5, 0, pd.NA]
     assert out["llm_tokens_in"].tolist() == [10, 0, 0, pd.NA]
@@ -206,13 +206,13 @@ def test_only_the_new_columns_for_a_series(df):
 # --- attrs
 
 
-def test_attrs_tell_what_was_written_and_stay_small(df):
+def test_attrs_record_what_was_written_and_stay_small(df):
     info = {"model": "m", "checkpoint": "x.jsonl", "counts": {"ok": np.int64(4)}}
     out = tag(df, info=info, details=True)
-    told = out.attrs["llmframe"]
-    assert {name: told[name] for name in info} == info
-    assert told["task"] == "task1"
-    assert list(told["columns"]) == list(out.columns[2:])
+    recorded = out.attrs["llmframe"]
+    assert {name: recorded[name] for name in info} == info
+    assert recorded["task"] == "task1"
+    assert list(recorded["columns"]) == list(out.columns[2:])
     assert len(json.dumps(out.attrs)) < 2000
 
 

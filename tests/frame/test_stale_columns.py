@@ -83,7 +83,7 @@ def test_rows_in_any_order_are_unchanged_and_any_edit_is_seen(rows, random):
 # --- what goes with an answer
 
 
-def test_what_was_told_of_replaced_answers_goes_with_them(df):
+def test_companions_of_replaced_answers_are_removed_with_them(df):
     first = tag(df, details=True, confidence=True)
     assert {"intent_confidence", *DETAILS} <= set(first.columns)
     again = tag(first, [ok(9)] * 4)
@@ -197,7 +197,7 @@ def test_another_tasks_status_is_replaced_with_one_warning(df):
         "mood",
         *SERVICE,
     ]
-    tasks = {name: told["task"] for name, told in out.attrs["llmframe"]["columns"].items()}
+    tasks = {name: caught["task"] for name, caught in out.attrs["llmframe"]["columns"].items()}
     assert tasks["intent"] == "task1"
     assert tasks["llm_status"] == tasks["mood"] == "task2"
 

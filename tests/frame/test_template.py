@@ -38,7 +38,7 @@ def test_all_between_the_braces_is_the_name(name):
     ("text", "at"),
     [("{text", 1), ("ab {text", 4), ("a } b", 3), ("{a}}", 4), ("{a{b}}", 1), ("{a}{", 4)],
 )
-def test_an_unbalanced_brace_is_told_with_its_place(text, at):
+def test_an_unbalanced_brace_is_reported_with_its_position(text, at):
     with pytest.raises(PlanError, match=rf"at character {at} of the template"):
         parse_template(text)
 

@@ -14,7 +14,7 @@ from llmframe.task.fields import resolve_fields
 from llmframe.task.parse import parse_reply
 from tests.kits.replies import GOOD, TICKET, Color, Item, Stars, read, refusal, refused
 
-# What is said twice
+# A name given twice
 
 
 def test_a_name_with_two_values_is_refused_and_both_are_named():
@@ -22,11 +22,11 @@ def test_a_name_with_two_values_is_refused_and_both_are_named():
     assert str(error) == "the reply says 'intent' twice: 'refund' and 'other'"
 
 
-def test_a_name_that_is_said_twice_alike_is_read():
+def test_a_name_given_twice_with_one_value_is_read():
     assert parse_reply(json.dumps(GOOD)[:-1] + ', "intent": "refund"}', TICKET) == GOOD
 
 
-def test_a_name_that_is_quoted_in_a_text_is_not_said_twice():
+def test_a_name_quoted_in_a_text_is_not_given_twice():
     reply = GOOD | {"note": 'He said "intent" and "urgency".'}
     assert parse_reply(json.dumps(reply), TICKET) == reply
 
@@ -40,7 +40,7 @@ def test_a_name_inside_a_nested_object_may_be_the_field_s_own():
 # What is read
 
 
-def test_a_good_reply_gives_its_values_in_the_order_asked():
+def test_a_good_reply_gives_its_values_in_the_fields_order():
     shuffled = {name: GOOD[name] for name in ("note", "urgency", "intent")}
     values = parse_reply(json.dumps(shuffled), TICKET)
     assert values == GOOD
@@ -90,7 +90,7 @@ class Tree(BaseModel):
     kids: list[Tree]
 
 
-def test_a_recursive_reply_is_mended_at_every_depth():
+def test_a_recursive_reply_is_repaired_at_every_depth():
     reply = {"Label": "NODE", "kids": [{"label": "leaf", "Kids": [], "more": 1}]}
     assert parse_reply(json.dumps(reply), resolve_fields(Tree)) == {
         "label": "node",
@@ -107,7 +107,7 @@ def test_properties_that_were_not_asked_for_are_ignored():
     assert parse_reply('{"a": 1, "b": 2}', resolve_fields(Strict)) == {"a": 1}
 
 
-# What is mended
+# What is repaired
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_text_around_the_one_object_is_left_out(around):
         (str, '"raw \ud800 half"', "raw \ufffd half"),
     ],
 )
-def test_what_is_surely_meant_is_mended(field, reply, value):
+def test_a_certain_meaning_is_repaired(field, reply, value):
     if value is None:
         refused(field, reply)
     else:
@@ -184,7 +184,7 @@ def test_an_exact_name_beats_one_that_is_alike():
     assert parse_reply(json.dumps({"NOTE": "no", **GOOD}), TICKET) == GOOD
 
 
-def test_names_that_only_case_tells_apart_are_never_swapped():
+def test_names_that_differ_only_in_case_are_never_swapped():
     fields = resolve_fields({"a": int, "A": int})
     assert parse_reply('{"A": 1, "a": 2}', fields) == {"a": 2, "A": 1}
     assert "no 'A'" in str(refusal('{"a": 1, "a ": 2}', fields))

@@ -27,7 +27,7 @@ def test_a_blank_reply_is_called_blank(reply):
 
 
 @pytest.mark.parametrize(
-    ("reply", "said"),
+    ("reply", "message_part"),
     [
         ("I cannot say.", "no JSON object: 'I cannot say.'"),
         ("null", "no JSON object"),
@@ -53,8 +53,8 @@ def test_a_blank_reply_is_called_blank(reply):
     ],
     ids=lambda text: text[:30],
 )
-def test_a_reply_without_the_one_object_is_refused(reply, said):
-    assert said in str(refusal(reply))
+def test_a_reply_without_the_one_object_is_refused(reply, message_part):
+    assert message_part in str(refusal(reply))
     assert len(str(refusal(reply))) < 300
 
 
@@ -169,7 +169,7 @@ def test_nothing_is_guessed(field, reply):
     assert len(str(error)) < 300
 
 
-def test_several_faults_are_told_at_once_and_many_are_counted():
+def test_several_faults_are_reported_at_once_and_many_are_counted():
     fields = resolve_fields(dict.fromkeys("abcde", int))
     error = refusal(json.dumps(dict.fromkeys("abcde", "?")), fields)
     assert error.field == "a"
@@ -202,7 +202,7 @@ class Checked(BaseModel):
 
 
 @pytest.mark.parametrize(
-    ("n", "said"),
+    ("n", "message_part"),
     [
         (1, "one is not wanted"),
         (2, "KeyError('two')"),
@@ -216,9 +216,9 @@ class Checked(BaseModel):
         (13, "64 bits"),
     ],
 )
-def test_a_validator_that_raises_or_changes_the_type_fails_its_row_only(n, said):
+def test_a_validator_that_raises_or_changes_the_type_fails_its_row_only(n, message_part):
     fields = resolve_fields(Checked)
-    assert said in str(refusal(json.dumps({"n": n}), fields))
+    assert message_part in str(refusal(json.dumps({"n": n}), fields))
     assert parse_reply('{"n": 7}', fields) == {"n": 7}
 
 

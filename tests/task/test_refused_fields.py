@@ -23,7 +23,7 @@ from tests.kits.fields import Color, Ticket, refusal
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "message_part"),
     [
         ({}, "empty dict"),
         ({"": str}, "not blank"),
@@ -43,12 +43,12 @@ from tests.kits.fields import Color, Ticket, refusal
         (RootModel[list[str]], "RootModel"),
     ],
 )
-def test_mistakes_in_fields_are_named(fields, said):
-    assert said in refusal(fields)
+def test_mistakes_in_fields_are_named(fields, message_part):
+    assert message_part in refusal(fields)
 
 
 @pytest.mark.parametrize(
-    ("field", "said"),
+    ("field", "message_part"),
     [
         ([], "empty list of labels"),
         ([""], "blank label"),
@@ -118,14 +118,14 @@ def test_mistakes_in_fields_are_named(fields, said):
         (Optional, "typing.Optional"),
     ],
 )
-def test_mistakes_in_a_field_are_named(field, said):
+def test_mistakes_in_a_field_are_named(field, message_part):
     message = refusal({"good": int, "x": field})
-    assert said in message
+    assert message_part in message
     assert len(message) < 600
 
 
 @pytest.mark.parametrize(
-    ("inner", "said"),
+    ("inner", "message_part"),
     [
         (bytes, "x.part"),
         (dict[str, int], "x.part"),
@@ -134,10 +134,10 @@ def test_mistakes_in_a_field_are_named(field, said):
         (Literal["a", "A"], "'a' and 'A'"),
     ],
 )
-def test_mistakes_inside_a_nested_model_are_named_with_their_path(inner, said):
+def test_mistakes_inside_a_nested_model_are_named_with_their_path(inner, message_part):
     nested = pydantic.create_model("Nested", part=(inner, ...))
-    assert said in refusal({"x": nested})
-    assert said in refusal({"x": list[nested]})
+    assert message_part in refusal({"x": nested})
+    assert message_part in refusal({"x": list[nested]})
 
 
 def test_a_model_without_keys_has_no_place_in_a_column():

@@ -124,7 +124,7 @@ def test_every_object_is_closed_and_every_property_required(fields):
             assert node["additionalProperties"] is False
 
 
-def test_what_strict_mode_refuses_is_told_in_the_description():
+def test_a_constraint_that_strict_mode_refuses_is_in_the_description():
     properties = resolve_fields(Everything).schema["properties"]
     assert properties["word"] == {
         "type": "string",
@@ -138,12 +138,12 @@ def test_what_strict_mode_refuses_is_told_in_the_description():
     assert properties["share"] == {"type": "number", "minimum": 0, "maximum": 1}
 
 
-def test_an_own_description_comes_before_what_is_told():
+def test_a_fields_own_description_comes_first():
     field = Annotated[str, Field(max_length=9, description="One word.")]
     assert schema_of(field)["description"] == "One word. At most 9 characters."
 
 
-def test_a_pattern_that_looks_around_is_told_not_sent():
+def test_a_look_around_pattern_is_described_and_not_sent():
     class Answer(BaseModel):
         model_config = ConfigDict(regex_engine="python-re")
         code: str = Field(pattern="^(?!x)[a-z]+$")

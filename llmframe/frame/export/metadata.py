@@ -71,7 +71,7 @@ def encode(about: dict[str, Any]) -> str:
 
 
 def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """See api.read_metadata."""
+    """See calls.files.read_metadata."""
     file = existing_path(path)
     # the two formats with room for metadata
     text = _of_excel(file) if file.suffix.lower() == ".xlsx" else _of_parquet(file)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def read_parquet(path: str | os.PathLike[str]) -> pd.DataFrame:
-    """See api.read_parquet."""
+    """See calls.files.read_parquet."""
     file = existing_path(path)
     arrow = needed("read_parquet", "pyarrow", "pyarrow>=16")
     parquet = needed("read_parquet", "pyarrow.parquet", "pyarrow>=16")

@@ -215,7 +215,7 @@ def test_an_endpoint_that_has_never_answered_anything_ends_the_run_after_two_min
         with pytest.raises(RunAborted) as caught:
             tag(frame(50), server, None, max_attempts=2)
         assert len(server.ledger) <= 60
-    says(caught.value, "has answered no request", "HTTP 500", "server had an error")
+    says(caught.value, "has not answered any request", "HTTP 500", "server had an error")
     says(caught.value, "0 of 50 rows", "50 are pending", "status page")
     assert statuses(caught.value.run.partial()) == {"pending": 50}
 

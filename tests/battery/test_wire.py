@@ -60,7 +60,7 @@ def test_a_run_that_nothing_disturbs_is_its_own_measure(tmp_path):
 # -- 2: the laptop sleeps ---------------------------------------------------------------------
 
 SLEEPER = """
-from llmframe.engine import timeout
+from llmframe.system import timeout
 timeout.SLICE, timeout.SLEPT = 0.2, 0.5   # a nap of a second is a night
 out = lf.tag(frame(60), "text", FIELDS, timeout=0.8, concurrency=20, max_attempts=2, details=True)
 tell(counts=counts(out), attempts=int(out["llm_attempts"].max()))

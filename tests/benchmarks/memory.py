@@ -27,10 +27,10 @@ from llmframe.engine.report import Tally
 from llmframe.engine.rows.budget import Budget
 from llmframe.engine.rows.claims import InFlight
 from llmframe.engine.rows.parts import Parts
-from llmframe.engine.rows.patience import Patience
 from llmframe.engine.rows.pipeline import Pipeline
 from llmframe.engine.wire.scrubber import Scrubber
 from llmframe.frame.rows import plan_rows
+from llmframe.options.settings import Settings
 from llmframe.results import ResultStore
 from llmframe.task.fields import resolve_fields
 from llmframe.task.prompt import Prompt
@@ -74,7 +74,7 @@ async def planned(rows: int) -> dict[str, float]:
         governor=governor, backend=Silent(), checkpoint=None, in_flight=InFlight(),
         scrub=Scrubber(), budget=Budget(),
     )  # fmt: skip
-    pipeline = Pipeline(parts, Patience())
+    pipeline = Pipeline(parts, Settings())
     run = asyncio.create_task(pipeline.run())
     await all_planned.wait()
     after = tracemalloc.take_snapshot()

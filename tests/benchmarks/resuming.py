@@ -16,6 +16,7 @@ import threading
 import time
 from itertools import cycle
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -24,6 +25,8 @@ import llmframe as lf
 from llmframe.calls.plan import plan
 from llmframe.engine import execution
 from llmframe.engine.events import Events
+from llmframe.engine.rows.answers import Answers
+from llmframe.engine.rows.halt import Halt
 from llmframe.engine.rows.planner import Planner
 from llmframe.engine.rows.work import Work
 from llmframe.engine.wire.reply import Reply
@@ -76,7 +79,7 @@ def steps(shape: Shape, rows: int) -> dict[str, float]:
     where = shape.call(here)["checkpoint"]
     indexed, checkpoint = cpu(lambda: open_checkpoint(where, task, ids=shape.ids))
     checkpoint.close()
-    keyed, _ = cpu(lambda: asyncio.run(_look_at_all(job)))
+    keyed, _ = cpu(lambda: asyncio.run(_plan_all(job)))
     floor_json, contents = cpu(lambda: [json.loads(line) for line in _all_lines(here)])
     values = [content["v"] for content in contents if "v" in content]
     floor_columns, _ = cpu(lambda: _columns(values))
@@ -88,10 +91,14 @@ def steps(shape: Shape, rows: int) -> dict[str, float]:
     }
 
 
-async def _look_at_all(job: Any) -> None:
+async def _plan_all(job: Any) -> None:
     """Render and key every row, as a run does over an empty checkpoint."""
-    work, book = Work(time.monotonic, lambda: 1), ResultStore(job.rows.n)
-    await Planner(job.rows, job.keys, book, work, Events(), checkpoint=None).run(lambda: None)
+    parts = SimpleNamespace(
+        rows=job.rows, keys=job.keys, store=ResultStore(job.rows.n), events=Events(), halt=Halt()
+    )
+    settler = SimpleNamespace(fail_unsent=lambda position, result: None)
+    work = Work(time.monotonic, lambda: 1)
+    await Planner(parts, work=work, answers=Answers(), settler=settler).run(lambda: None)
 
 
 def _all_lines(here: Path) -> list[bytes]:

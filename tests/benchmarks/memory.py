@@ -37,7 +37,7 @@ from llmframe.task.prompt import Prompt
 from llmframe.testing import Server, serve
 
 FIELDS = {"intent": ["refund", "delivery", "other"]}
-INDEX = ("book.py", "identity.py")  # where the keys of equal rows are made and kept
+INDEX = "llmframe/results.py"  # leaders and followers; the results themselves come before
 
 
 def frame(n: int) -> pd.DataFrame:
@@ -66,10 +66,10 @@ async def planned(rows: int) -> dict[str, float]:
 
     tracemalloc.start()
     before = tracemalloc.take_snapshot()
-    book = ResultStore(rows)
+    store = ResultStore(rows)
     results = tracemalloc.take_snapshot()
     parts = Parts(
-        rows=source, keys=KeyMaker({}), book=book, events=Events(tally, watch),
+        rows=source, keys=KeyMaker({}), store=store, events=Events(tally, watch),
         asker=Asker(prompt, "m", Sampling(), nonce="n"), share=governor.join(50),
         governor=governor, backend=Silent(), checkpoint=None, in_flight=InFlight(),
         scrub=Scrubber(), budget=Budget(),

@@ -37,7 +37,7 @@ from llmframe.task.prompt import Prompt
 from llmframe.testing import Server, serve
 
 FIELDS = {"intent": ["refund", "delivery", "other"]}
-INDEX = "llmframe/results.py"  # leaders and followers; the results themselves come before
+INDEX = ("llmframe/results.py", "asking/keys.py")  # where the keys of equal rows are kept and made
 
 
 def frame(n: int) -> pd.DataFrame:

@@ -19,6 +19,11 @@ options, cells = MADE["options"], MADE["cells"]
 READ = json.loads((FOLDER / "read.json").read_text("utf-8"))
 
 
+with_pandas_3 = pytest.mark.skipif(
+    pd.__version__ < "3", reason="written with pandas 3, whose text columns hash otherwise"
+)
+
+
 @pytest.fixture
 def checkpoint(tmp_path):
     return Path(shutil.copy(FOLDER / "checkpoint.jsonl", tmp_path / "mine.jsonl"))
@@ -29,6 +34,7 @@ def stored():
     return lf.read_parquet(FOLDER / "tagged.parquet")
 
 
+@with_pandas_3
 def test_a_checkpoint_resumes_without_a_request(server, checkpoint, stored):
     before = checkpoint.read_bytes()
     out = lf.tag(MADE["frame"](), "text", FIELDS, **options(server.url, checkpoint), **TASK)
@@ -53,6 +59,7 @@ def test_a_checkpoint_is_read_as_it_was(checkpoint, task, name):
     assert cells(lf.read_checkpoint(checkpoint, task)) == READ[name]
 
 
+@with_pandas_3
 def test_columns_of_a_frame_from_parquet_are_known_and_replaced(server, stored, tmp_path):
     checkpoint = tmp_path / "new.jsonl"
     known = stored.attrs["llmframe"]["columns"]

@@ -20,7 +20,8 @@ READ = json.loads((FOLDER / "read.json").read_text("utf-8"))
 
 
 with_pandas_3 = pytest.mark.skipif(
-    pd.__version__ < "3", reason="written with pandas 3, whose text columns hash otherwise"
+    int(pd.__version__.partition(".")[0]) < 3,
+    reason="the columns were hashed by pandas 3, which gives texts another dtype",
 )
 
 
@@ -34,7 +35,6 @@ def stored():
     return lf.read_parquet(FOLDER / "tagged.parquet")
 
 
-@with_pandas_3
 def test_a_checkpoint_resumes_without_a_request(server, checkpoint, stored):
     before = checkpoint.read_bytes()
     out = lf.tag(MADE["frame"](), "text", FIELDS, **options(server.url, checkpoint), **TASK)
@@ -42,8 +42,13 @@ def test_a_checkpoint_resumes_without_a_request(server, checkpoint, stored):
     assert checkpoint.read_bytes() == before
     assert cells(out) == cells(stored)
     pd.testing.assert_frame_equal(out, stored)
-    assert out.attrs["llmframe"]["columns"] == stored.attrs["llmframe"]["columns"]
     assert out.attrs["llmframe"]["task"] == stored.attrs["llmframe"]["task"] == READ["task"]
+
+
+@with_pandas_3
+def test_the_columns_of_a_resumed_frame_are_recorded_as_before(server, checkpoint, stored):
+    out = lf.tag(MADE["frame"](), "text", FIELDS, **options(server.url, checkpoint), **TASK)
+    assert out.attrs["llmframe"]["columns"] == stored.attrs["llmframe"]["columns"]
 
 
 def test_only_the_row_that_failed_is_asked_again(server, checkpoint):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from llmframe.results import SKIPPED, Failure, RowResult
 from llmframe.task.text import shows_nothing
+from llmframe.text import clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,7 +72,7 @@ def _redact(redact: Callable[[str], str], text: str) -> str | RowResult:
         return _unredacted(type(exc).__name__)
     if not isinstance(redacted, str):
         return _unredacted("TypeError")
-    clean = redacted.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    clean = clean_text(redacted)
     return SKIPPED if shows_nothing(clean) else clean
 
 

@@ -198,10 +198,10 @@ class Governor:
 
     def understood(self, dialect: Dialect) -> None:
         """A request in this dialect was answered."""
-        with self._lock:
-            is_first = not self.dialects.known
-            self.dialects.succeeded(dialect)
-            if is_first:  # all others were waiting for it
+        is_first = not self.dialects.known
+        self.dialects.succeeded(dialect)
+        if is_first:  # all others were waiting for it
+            with self._lock:
                 self._pump()
 
     # -- repeats ------------------------------------------------------------------

@@ -5,7 +5,7 @@ Whoever carries a decision out (attempts.py) collects the facts before and acts 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llmframe.engine.asking.asking import MAX_PAID
@@ -145,13 +145,18 @@ def unless_over(
     decision: Resend | Retry | Defer, row: Row, facts: Facts, patience: Patience
 ) -> Decision:
     """The same, unless the row's deadline has passed or the run is ending."""
-    restart, waits = False, 0.0
-    if isinstance(decision, Retry):
-        restart, waits = decision.restart, decision.after
-    if patience.is_over((0.0 if restart else row.busy) + waits):
-        last = "" if row.failure is None else f"; last: {row.failure.message}"
-        return Fail("deadline", f"the deadline of {patience.deadline:g} s has passed{last}")
-    return Pending() if facts.stopped else decision
+    busy = row.busy
+    if isinstance(decision, Retry):  # waiting for the provider (Defer) does not count
+        busy = decision.after if decision.restart else busy + decision.after
+    return _overdue(row, busy, patience) or (Pending() if facts.stopped else decision)
+
+
+def _overdue(row: Row, busy: float, patience: Patience) -> Fail | None:
+    """The failure of a row that has been busy for longer than its deadline allows."""
+    if not patience.is_over(busy):
+        return None
+    last = "" if row.failure is None else f"; last: {row.failure.message}"
+    return Fail("deadline", f"the deadline of {patience.deadline:g} s has passed{last}")
 
 
 def _after_refusal(row: Row, verdict: Verdict, facts: Facts, patience: Patience) -> Decision:
@@ -187,7 +192,7 @@ def _after_loss(row: Row, verdict: Verdict, facts: Facts, patience: Patience) ->
     charged = row.charged - facts.outage
     if row.paid >= MAX_PAID or (charged > 0 and patience.is_last(charged)):
         often = f" (after {row.sent} attempts)" if row.sent > 1 else ""
-        over = unless_over(Resend(), row, replace(facts, stopped=False), patience)
-        return over if isinstance(over, Fail) else Fail(verdict.kind, verdict.message + often)
+        failed = Fail(verdict.kind, verdict.message + often)
+        return _overdue(row, row.busy, patience) or failed
     wait = patience.backoff(charged or row.sent)
     return unless_over(Retry(wait, free=facts.outage), row, facts, patience)

@@ -6,6 +6,7 @@ What must hold each time: never a wrong answer, never a corrupt file, never an e
 from __future__ import annotations
 
 import errno
+import json
 import threading
 import time
 import warnings
@@ -149,19 +150,26 @@ def test_after_damage_only_the_damaged_rows_are_bought_again(tmp_path: Path, how
         says(told[0].message, "damaged lines", "asked again", "whole answers: 11")
 
 
-def test_a_million_lines_are_indexed_in_three_seconds(tmp_path: Path, folder: Path) -> None:
-    path, keys = tmp_path / "rows.jsonl", []
-    whole, total = bytearray(), 1_000_000
+def test_a_million_lines_are_indexed_in_half_the_time_of_reading_them_as_json(
+    tmp_path: Path, folder: Path
+) -> None:
+    path, whole, total = tmp_path / "rows.jsonl", bytearray(), 1_000_000
     body = lines.row(answer(1), now=1_800_000_000)
     for n in range(total):
-        keys.append(key(n))
-        whole += lines.encode(keys[-1], TASK.short, body)
+        whole += lines.encode(key(n), TASK.short, body)
     path.write_bytes(whole)
+    tenth = whole[: len(whole) // 10].splitlines()[:-1]
     del whole
-    begin = time.process_time()
-    with opened(path, folder, ops=QuickOps()) as checkpoint:
-        took = time.process_time() - begin
-        assert checkpoint.answers == total
-        assert checkpoint.damaged == 0
-        assert all(checkpoint.get(key(n)) == answer(1) for n in range(0, total, 99_999))
-    assert took <= 3, f"{took:.1f} s of CPU"
+    indexed, read = [], []
+    for _ in range(3):  # in turn, and the least of each counts: another program only adds
+        begin = time.process_time()
+        with opened(path, folder, ops=QuickOps()) as checkpoint:
+            indexed.append(time.process_time() - begin)
+            assert checkpoint.answers == total
+            assert checkpoint.damaged == 0
+            assert all(checkpoint.get(key(n)) == answer(1) for n in range(0, total, 99_999))
+        begin = time.process_time()
+        for line in tenth:
+            json.loads(line)
+        read.append(10 * (time.process_time() - begin))
+    assert min(indexed) <= 0.5 * min(read)

@@ -18,6 +18,8 @@ pytestmark = pytest.mark.battery
 
 MANY = 150_000
 SOME = 20_000
+ENOUGH = 50_000  # for figures that are measured several times
+ROUNDS = 3
 
 
 @pytest.fixture(scope="module")
@@ -26,15 +28,22 @@ def finished():
     return measured("whole,views,stop,steps", MANY)
 
 
-def test_finding_and_keying_what_is_done_is_faster_than_reading_it_as_json(finished):
-    assert finished["index"] <= 0.5 * finished["floor_json"]
-    assert finished["key"] <= 0.6 * finished["floor_json"]
+@pytest.fixture(scope="module")
+def least():
+    """The least of several measurements of each figure: what else the machine does only adds."""
+    rounds = [measured("whole,steps", ENOUGH) for _ in range(ROUNDS)]
+    return {name: min(each[name] for each in rounds) for name in rounds[0]}
 
 
-def test_resuming_is_little_slower_than_reading_json_and_making_columns(finished):
-    floor = finished["floor_json"] + finished["floor_columns"]
-    assert finished["cpu"] <= 3 * floor
-    assert finished["again"] <= 1.5 * finished["cpu"]
+def test_finding_and_keying_what_is_done_is_faster_than_reading_it_as_json(least):
+    assert least["index"] <= 0.5 * least["floor_json"]
+    assert least["key"] <= 0.6 * least["floor_json"]
+
+
+def test_resuming_is_little_slower_than_reading_json_and_making_columns(least):
+    floor = least["floor_json"] + least["floor_columns"]
+    assert least["cpu"] <= 3 * floor
+    assert least["again"] <= 1.5 * least["cpu"]
 
 
 def test_resuming_takes_a_kilobyte_a_row_at_most(finished):

@@ -94,7 +94,7 @@ def plan(
         sampling=sampling_of(settings),
         endpoint=destination.endpoint,
         dialect=destination.dialect,
-        at_once=destination.at_once,
+        slots=destination.slots,
         budget=_budget(destination),
         rules=TextRules(settings.redact, settings.max_input_tokens, settings.on_long == "truncate"),
     )

@@ -88,7 +88,7 @@ class Execution:
         job, settings = self.job, self.job.settings
         backend = open_backend(job.endpoint, connections=job.cap or auto_cap())
         self._share = share = self._governor.join(
-            job.cap, rpm=settings.rpm, tpm=settings.tpm, at_once=job.at_once
+            job.cap, rpm=settings.rpm, tpm=settings.tpm, slots=job.slots
         )
         nonce = secrets.token_hex(4)  # one a run: the provider's prompt cache goes on working
         parts = Parts(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Job:
     """Everything one run needs to know: the call's settings, and what was made of them.
 
-    dialect: how requests are written at first. at_once: requests that the server works on at
+    dialect: how requests are written at first. slots: requests that the server works on at
     once, where that is known; ``concurrency="auto"`` begins there.
     """
 
@@ -36,7 +36,7 @@ class Job:
     sampling: Sampling
     endpoint: Endpoint
     dialect: Dialect = FULL_DIALECT
-    at_once: int | None = None
+    slots: int | None = None
     budget: Budget = field(default_factory=Budget)
     rules: TextRules = NO_RULES
     checkpoint: Checkpoint | None = None

@@ -43,7 +43,7 @@ class Preset:
     extra_body: Mapping[str, Any] | None = None  # sent with that model only
     max_output_tokens: int | None = None  # where an answer may never end
     timeout: float | None = None  # seconds, where it is slow
-    at_once: int | None = None  # first concurrent requests, for a server that handles only a few
+    slots: int | None = None  # first concurrent requests, for a server that handles only a few
     rpm: Mapping[str, float] = field(default_factory=dict)  # documented; by the model's ending
     seed_name: str = "seed"  # of the parameter
     priced_as: str = ""  # the address in price lists, where that is another
@@ -99,7 +99,7 @@ PRESETS = {preset.name: preset for preset in (
         model="mistral-small-latest", seed_name="random_seed",
         lacks=frozenset({"max_completion_tokens"})),
     Preset(name="ollama", title="Ollama", variable="OLLAMA_API_KEY", keyless=True,
-        base_url="http://localhost:11434/v1", port=11434, at_once=4,
+        base_url="http://localhost:11434/v1", port=11434, slots=4,
         lacks=frozenset({"max_completion_tokens", "429", "rate-limit headers"}),
         note="it handles OLLAMA_NUM_PARALLEL requests concurrently, the others wait in line"),
     Preset(name="vllm", title="vLLM", variable="VLLM_API_KEY", keyless=True,
@@ -107,10 +107,10 @@ PRESETS = {preset.name: preset for preset in (
         lacks=frozenset({"429", "rate-limit headers"}),
         note="it queues what its GPU cannot take"),
     Preset(name="lmstudio", title="LM Studio", keyless=True,
-        base_url="http://localhost:1234/v1", port=1234, at_once=4,
+        base_url="http://localhost:1234/v1", port=1234, slots=4,
         lacks=frozenset({"json_object", "max_completion_tokens", "429", "rate-limit headers"})),
     Preset(name="llama.cpp", title="llama.cpp", variable="LLAMA_API_KEY", keyless=True,
-        base_url="http://localhost:8080/v1", at_once=4,
+        base_url="http://localhost:8080/v1", slots=4,
         lacks=frozenset({"429", "rate-limit headers"}),
         note="a prompt longer than a slot's context is refused: llama-server -c"),
     Preset(name="local", title="a local model", keyless=True, model="smollm2", timeout=300.0,

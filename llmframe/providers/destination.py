@@ -44,9 +44,9 @@ class Destination:
         )
 
     @property
-    def at_once(self) -> int | None:
+    def slots(self) -> int | None:
         """Requests to begin with; None if unknown."""
-        return self.preset.at_once if self.preset is not None else None
+        return self.preset.slots if self.preset is not None else None
 
     @property
     def title(self) -> str:

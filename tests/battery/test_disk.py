@@ -34,15 +34,15 @@ def place():
         yield Path(made)
 
 
-def assert_handed_over(told, server, n):
+def assert_handed_over(result, server, n):
     """The error names cause, safe rows and cure; every answer is in the frame; sending stopped."""
-    out = told["frame"]
-    assert told["error"] == "CheckpointError"
-    kit.says(told["message"], "cannot write the checkpoint", "rows are answered", "make room")
-    kit.says(told["message"], "lf.last_run().partial()", "run the cell again")
+    out = result["frame"]
+    assert result["error"] == "CheckpointError"
+    kit.says(result["message"], "cannot write the checkpoint", "rows are answered", "make room")
+    kit.says(result["message"], "lf.last_run().partial()", "run the cell again")
     assert kit.lost(out, server.ledger) == []
     assert kit.statuses(out)["ok"] == len(kit.answered(server.ledger)) < n
-    kept = told["message"].partition(" answers are in it")[0].rpartition(" ")[2]
+    kept = result["message"].partition(" answers are in it")[0].rpartition(" ")[2]
     assert len(server.ledger) <= int(kept) + CONCURRENCY + 1  # in flight, and the one that failed
 
 
@@ -51,8 +51,8 @@ def test_a_file_that_may_not_grow_ends_the_run_with_every_answer_in_the_frame(
 ):
     path = tmp_path / "run.jsonl"
     child = nursery.tag(600, server.url, path, concurrency=CONCURRENCY, file_limit=60_000)
-    told = child.end()
-    assert_handed_over(told, server, 600)
+    result = child.end()
+    assert_handed_over(result, server, 600)
     paid = len(server.ledger)
     again = nursery.tag(600, server.url, path, concurrency=CONCURRENCY).end()
     assert kit.statuses(again["frame"]) == {"ok": 600}
@@ -77,12 +77,12 @@ def test_a_full_disk_ends_the_run_and_with_room_made_it_goes_on(tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
     with tiny_disk(disk, "64k"), testing.serve(latency=0.005) as server:
-        with pytest.raises(CheckpointError) as told:
+        with pytest.raises(CheckpointError) as caught:
             kit.tag(kit.frame(600), server, disk)
-        out = told.value.run.partial()
-        report = {"frame": out, "error": "CheckpointError", "message": str(told.value)}
+        out = caught.value.run.partial()
+        report = {"frame": out, "error": "CheckpointError", "message": str(caught.value)}
         assert_handed_over(report, server, 600)
-        kit.says(told.value, "No space left on device")
+        kit.says(caught.value, "No space left on device")
         subprocess.run(["mount", "-o", "remount,size=4m", str(disk)], check=True)
         with pytest.warns(UserWarning, match="damaged lines in .*: 1, skipped"):
             whole = kit.tag(kit.frame(600), server, disk)
@@ -94,7 +94,7 @@ def test_a_full_disk_ends_the_run_and_with_room_made_it_goes_on(tmp_path):
 
 @pytest.fixture
 def tag_as_nobody(nursery, place, server):
-    """Tag in a folder that is not ours to write; gives what the child told."""
+    """Tag in a folder that is not ours to write; returns what the child reported."""
     if not IS_ROOT:
         place.chmod(0o555)
     user = NOBODY if IS_ROOT else None
@@ -113,31 +113,33 @@ def tag_as_nobody(nursery, place, server):
 def test_a_path_that_cannot_be_written_is_an_error_before_anything_is_sent(
     tag_as_nobody, place, server
 ):
-    told = tag_as_nobody(place / "run.jsonl", place / "cache")
-    assert told["error"] == "PlanError"
-    kit.says(told["message"], "run.jsonl cannot be written", "Nothing was sent", "checkpoint=False")
+    result = tag_as_nobody(place / "run.jsonl", place / "cache")
+    assert result["error"] == "PlanError"
+    kit.says(
+        result["message"], "run.jsonl cannot be written", "Nothing was sent", "checkpoint=False"
+    )
     assert len(server.ledger) == 0
 
 
 def test_a_default_folder_that_cannot_be_written_gives_way_to_the_cache(tag_as_nobody):
     with tempfile.TemporaryDirectory() as cache:
         os.chmod(cache, 0o777)  # noqa: PTH101 - anybody may have a cache
-        told = tag_as_nobody(True, cache)
-    assert told["error"] is None
-    assert kit.statuses(told["frame"]) == {"ok": 20}
-    [warning] = told["warnings"]
+        result = tag_as_nobody(True, cache)
+    assert result["error"] is None
+    assert kit.statuses(result["frame"]) == {"ok": 20}
+    [warning] = result["warnings"]
     kit.says(warning, "cannot be written", cache)
-    assert told["report"].checkpoint.startswith(cache)
+    assert result["report"].checkpoint.startswith(cache)
 
 
 def test_where_nothing_can_be_written_nothing_is_sent(tag_as_nobody, place, server):
-    told = tag_as_nobody(True, place / "cache")
-    assert told["error"] == "PlanError"
-    kit.says(told["message"], "no checkpoint can be kept", "Nothing was sent", "checkpoint=False")
+    result = tag_as_nobody(True, place / "cache")
+    assert result["error"] == "PlanError"
+    kit.says(result["message"], "no checkpoint can be kept", "Nothing was sent", "checkpoint=False")
     assert len(server.ledger) == 0
 
 
 def test_a_folder_that_can_only_be_read_is_no_obstacle_without_a_checkpoint(tag_as_nobody, place):
-    told = tag_as_nobody(False, place / "cache")
-    assert kit.statuses(told["frame"]) == {"ok": 20}
-    assert told["frame"]["text"].tolist() == numbered(20)["text"].tolist()
+    result = tag_as_nobody(False, place / "cache")
+    assert kit.statuses(result["frame"]) == {"ok": 20}
+    assert result["frame"]["text"].tolist() == numbered(20)["text"].tolist()

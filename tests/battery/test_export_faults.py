@@ -163,11 +163,11 @@ def test_neither_key_nor_text_nor_prompt_is_in_attrs_or_metadata(tmp_path):
     out.llm.to_parquet(ours)
     out.to_parquet(theirs)
     book = out.llm.to_excel(tmp_path / "book.xlsx")
-    told = [json.dumps(frame.attrs) for frame in (out, merged, joined)]
-    told += [str(pq.read_schema(path).metadata) for path in (ours, theirs)]
-    told += [json.dumps(lf.read_metadata(path)) for path in (ours, book)]
-    assert [text for text in told for canary in (key, row, secret) if canary in text] == []
-    assert all("llmframe" in text for text in (told[0], *told[2:]))
+    texts = [json.dumps(frame.attrs) for frame in (out, merged, joined)]
+    texts += [str(pq.read_schema(path).metadata) for path in (ours, theirs)]
+    texts += [json.dumps(lf.read_metadata(path)) for path in (ours, book)]
+    assert [text for text in texts for canary in (key, row, secret) if canary in text] == []
+    assert all("llmframe" in text for text in (texts[0], *texts[2:]))
     data = [path.read_bytes() for path in (ours, theirs, book)]
     assert not any(canary.encode() in held for held in data for canary in (key, secret))
-    assert len(told[0]) < 2000
+    assert len(texts[0]) < 2000

@@ -105,13 +105,13 @@ class Histories(RuleBasedStateMachine):
     def run_to_the_end(self) -> None:
         results = self.run()
         for text, result in zip(self.rows, results, strict=True):
-            assert self.told(result) in self.wanted(text), text
+            assert self.outcome(result) in self.wanted(text), text
 
     @rule(moment=moments, how=st.sampled_from(["stop", "cancel"]))
     def run_and_stop(self, moment: float, how: str) -> None:
         results = self.run(moment, how)
         for text, result in zip(self.rows, results, strict=True):
-            assert result is None or self.told(result) in self.wanted(text), text
+            assert result is None or self.outcome(result) in self.wanted(text), text
 
     @rule(moment=moments)
     def run_and_die(self, moment: float) -> None:
@@ -184,7 +184,7 @@ class Histories(RuleBasedStateMachine):
         return [ok, failed] if name in self.harmed else [failed]
 
     @staticmethod
-    def told(result: RowResult | None) -> tuple[str, str | None]:
+    def outcome(result: RowResult | None) -> tuple[str, str | None]:
         if result is None:
             return "pending", None
         return result.status, result.values["intent"] if result.values else None

@@ -45,8 +45,10 @@ FORGED = (
 
 def obedient(text: str, body: dict[str, Any]) -> dict[str, Any]:
     """A model that does whatever stands in the row."""
-    told = text.partition(ORDER)[2].split("\n")[0].strip()
-    return {"intent": told or testing.expected(text, testing.answers.asked_schema(body))["intent"]}
+    ordered = text.partition(ORDER)[2].split("\n")[0].strip()
+    return {
+        "intent": ordered or testing.expected(text, testing.answers.asked_schema(body))["intent"]
+    }
 
 
 def earlier_nonce() -> str:
@@ -160,7 +162,7 @@ EVIL = (
 
 @pytest.mark.parametrize("template", EVIL)
 def test_a_template_names_whole_columns_and_evaluates_nothing(template, server):
-    """SSRF and templates: no attribute, no index, no conversion, no format; told before sending."""
+    """SSRF and templates: no attribute, no index, no conversion, no format; nothing is sent."""
     with pytest.raises(PlanError):
         lf.tag(pd.DataFrame({"x": ["a"]}), template, FIELDS, **kit.settings(server, None))
     assert len(server.ledger) == 0

@@ -84,7 +84,7 @@ def tag(server, folder):
 
 
 def close_at_once(loop):
-    """What a program without any care does: the tasks are never told."""
+    """Close it as a careless program does: no task is cancelled."""
     for task in asyncio.all_tasks(loop):
         task._log_destroy_pending = False
     loop.close()

@@ -47,10 +47,10 @@ def test_the_nth_failure_of_whatever_kind_loses_nothing_kept(tmp_path, operation
                     try:
                         checkpoint.append(key(n), answer(n), id=n)
                         accepted.append(n)
-                    except CheckpointError as told:
-                        says(told, "answers are in it", str(path))
-        except (PlanError, CheckpointError) as told:
-            says(told, "Nothing was sent" if isinstance(told, PlanError) else str(path))
+                    except CheckpointError as raised:
+                        says(raised, "answers are in it", str(path))
+        except (PlanError, CheckpointError) as raised:
+            says(raised, "Nothing was sent" if isinstance(raised, PlanError) else str(path))
         assert path.read_bytes().startswith(before)
         assert set(kept(path, folder, range(6))) >= set(accepted), nth
         if ops.calls < nth:
@@ -139,7 +139,7 @@ def test_after_damage_only_the_damaged_rows_are_bought_again(tmp_path: Path, how
         tag(df, server, tmp_path)
         again = damaged(tmp_path / "run.jsonl", how)
         spoilt = (tmp_path / "run.jsonl").read_bytes()
-        with warnings.catch_warnings(record=True) as told:
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             out = tag(df, server, tmp_path)
         assert len(server.ledger.calls) <= 12 + again
@@ -147,7 +147,7 @@ def test_after_damage_only_the_damaged_rows_are_bought_again(tmp_path: Path, how
         assert_same(out, uninterrupted(df))
     assert (tmp_path / "run.jsonl").read_bytes().startswith(spoilt)
     if how == "flipped":
-        says(told[0].message, "damaged lines", "asked again", "whole answers: 11")
+        says(caught[0].message, "damaged lines", "asked again", "whole answers: 11")
 
 
 def test_a_million_lines_are_indexed_in_half_the_time_of_reading_them_as_json(

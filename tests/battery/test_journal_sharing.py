@@ -64,9 +64,9 @@ def test_another_question_gets_no_old_answer_and_changes_no_old_byte(
 
 
 def task_names(path: Path) -> list[str]:
-    with pytest.raises(PlanError) as told:
+    with pytest.raises(PlanError) as caught:
         lf.read_checkpoint(path, task="no such task")
-    names = [line.strip().partition(":")[0] for line in str(told.value).splitlines()[1:]]
+    names = [line.strip().partition(":")[0] for line in str(caught.value).splitlines()[1:]]
     assert len(names) == 2
     return names
 
@@ -113,9 +113,9 @@ def test_a_second_kernel_is_refused_with_the_pid_and_sends_nothing(tmp_path: Pat
     with child(HOLD, path) as other, testing.serve() as server:
         other.stdout.readline()
         before = path.read_bytes()
-        with pytest.raises(CheckpointError) as told:
+        with pytest.raises(CheckpointError) as caught:
             tag(frame(5), server, None, checkpoint=path)
-        says(told.value, f"process {other.pid}", "nothing was sent", "checkpoint=False")
+        says(caught.value, f"process {other.pid}", "nothing was sent", "checkpoint=False")
         assert server.ledger.calls == []
         assert len(lf.read_checkpoint(path)) == 1
         assert path.read_bytes() == before

@@ -249,7 +249,7 @@ tell(at=time.monotonic())
 @pytest.mark.parametrize(("seconds", "wanted"), [(0.005, 20), (0.4, 0)])
 def test_a_script_that_ends_while_texts_are_redacted_ends_soon(tmp_path, server, seconds, wanted):
     with scripts.Program(server, REDACTED.format(seconds=seconds, wanted=wanted)) as program:
-        ended = program.told()["at"]
+        ended = program.report()["at"]
         assert program.end() == ""
         assert time.monotonic() - ended < 4.0
     assert server.ledger.since(ended + 1.0) == []
@@ -297,9 +297,9 @@ def test_a_run_that_is_over_holds_its_results_and_no_engine(tmp_path, server):
 
 def test_where_all_fail_alike_the_first_failure_is_raised_not_counted(tmp_path, server):
     server.update(faults={"schema": 1.0})
-    with pytest.raises(RowError) as told:
+    with pytest.raises(RowError) as caught:
         kit.tag(kit.frame(100), server, tmp_path, on_error="raise")
-    run, error = told.value.run, told.value
+    run, error = caught.value.run, caught.value
     assert error.kind == "output"
     assert error.index == kit.frame(100).index[error.position]
     assert run.errors.index.tolist()[0] == error.index

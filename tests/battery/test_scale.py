@@ -62,15 +62,15 @@ def test_stop_and_interrupt_end_the_reading_of_a_checkpoint(finished):
 
 
 def test_rows_that_are_asked_are_no_tasks_and_little_memory():
-    told = measured("live", 100_000, "empty")
-    assert told["tasks"] <= CONCURRENCY + 10
-    assert told["bytes"] <= 1000
-    assert told["stop"] <= 1.5
+    figures = measured("live", 100_000, "empty")
+    assert figures["tasks"] <= CONCURRENCY + 10
+    assert figures["bytes"] <= 1000
+    assert figures["stop"] <= 1.5
 
 
 def test_no_shape_of_frame_or_checkpoint_is_out_of_line():
-    told = measured("compare", SOME)
-    slow = {name: used for name, used in told.items() if used > 5 * told["plain"]}
+    figures = measured("compare", SOME)
+    slow = {name: used for name, used in figures.items() if used > 5 * figures["plain"]}
     assert not slow
 
 

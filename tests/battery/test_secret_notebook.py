@@ -87,9 +87,9 @@ def outputs(book, name):
 @pytest.mark.parametrize("name", CELLS)
 def test_no_output_of_a_cell_holds_the_key(notebook, name):
     """Key leak: displays, streams at DEBUG, and tracebacks that show variables."""
-    told = outputs(notebook, name).encode()
-    assert len(told) > 10
-    assert not any(form in told for form in ways_to_write(KEY))
+    shown = outputs(notebook, name).encode()
+    assert len(shown) > 10
+    assert not any(form in shown for form in ways_to_write(KEY))
 
 
 def test_the_saved_notebook_and_its_widgets_hold_no_key(notebook):

@@ -87,8 +87,8 @@ def test_a_key_that_the_answer_repeats_is_taken_out_of_it(what, tmp_path, capfd)
     """Key leak: also through values, messages about them, llm_raw and the checkpoint."""
 
     def script(asked):
-        told = SPOKEN[what](asked)
-        return http(completion(told if isinstance(told, str) else json.dumps(told)))
+        content = SPOKEN[what](asked)
+        return http(completion(content if isinstance(content, str) else json.dumps(content)))
 
     with Raw(script) as server:
         left = collect(

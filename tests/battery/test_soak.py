@@ -70,7 +70,7 @@ def test_ten_thousand_rows_under_faults_and_kills(nursery, tmp_path):
             frame=str(tmp_path / "frame.pickle"), timeout=2.0,
         )  # fmt: skip
         calls = server.ledger.calls
-        out: pd.DataFrame = lives.told["frame"]
+        out: pd.DataFrame = lives.result["frame"]
         lost, twice = kit.lost(out, server.ledger), lives.paid_twice(server)
     spoilt = df["text"].str.contains("|".join(mark.strip("()") + r"\)" for mark in FOR_GOOD))
     failed = out["llm_status"] == "failed"

@@ -52,9 +52,9 @@ def weather(*phases):
 
     def answer(text, attempt):
         now = virtual_time.now() - 1000
-        for begin, end, told in phases:
+        for begin, end, fault in phases:
             if begin <= now < end:
-                return told()
+                return fault()
         return 1.0, reply()
 
     return Provider(answer)
@@ -143,14 +143,14 @@ def test_an_hour_long_wait_ends_with_every_row_done():
 
 
 @pytest.mark.parametrize("cap", [5, 20, 50, None])
-@pytest.mark.parametrize("told", [broken, lost, lambda: HANG, overloaded(2)],
+@pytest.mark.parametrize("fault", [broken, lost, lambda: HANG, overloaded(2)],
                          ids=["500", "lost", "hanging", "503 and when"])  # fmt: skip
-def test_half_a_minute_of_nothing_but_errors_fails_no_row(cap, told):
-    provider = weather((10, 40, told))
+def test_half_a_minute_of_nothing_but_errors_fails_no_row(cap, fault):
+    provider = weather((10, 40, fault))
     wired, took = go(provider, cap=cap, rows=1000, timeout=10.0)
     assert wired.statuses == ["ok"] * 1000
     assert took < 1000 / (cap or 20) + 30 + 40
-    begin = 22 if told() is HANG else 14
+    begin = 22 if fault() is HANG else 14
     assert len(between(provider, begin, 40)) <= 26
 
 

@@ -75,9 +75,9 @@ def site(place: Path, *, ours: bool = True, record: str | None = None, egg: str 
         (place / "llmframe_notebook-0.1.0.dist-info").mkdir()
         (place / "llmframe_notebook-0.1.0.dist-info" / "RECORD").write_text("llmframe/api.py,,\n")
     if record is not None:
-        told = place / f"llmframe-3.1.0.{egg}-info"
-        told.mkdir()
-        (told / ("RECORD" if egg == "dist" else "installed-files.txt")).write_text(record)
+        info = place / f"llmframe-3.1.0.{egg}-info"
+        info.mkdir()
+        (info / ("RECORD" if egg == "dist" else "installed-files.txt")).write_text(record)
     return place
 
 
@@ -101,12 +101,12 @@ def imported(*places: Path, code: str = "import llmframe; print(llmframe.__versi
 )
 def test_importing_beside_a_strangers_files_is_refused_with_one_clear_error(tmp_path, egg, record):
     """Name: two distributions in one folder; the error names both and the cure."""
-    told = imported(site(tmp_path / "site", record=record, egg=egg))
-    assert told.returncode == 1
-    last = told.stderr.strip().splitlines()[-1]
+    done = imported(site(tmp_path / "site", record=record, egg=egg))
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
     says(last, "ImportError", "llmframe-notebook", f"llmframe-3.1.0.{egg}-info", "uninstall")
-    assert bare_installs(told.stderr) == []
-    assert "During handling" not in told.stderr
+    assert bare_installs(done.stderr) == []
+    assert "During handling" not in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -115,8 +115,8 @@ def test_importing_beside_a_strangers_files_is_refused_with_one_clear_error(tmp_
 )
 def test_nothing_is_refused_where_nobody_else_has_written(tmp_path, record):
     """Name: no false alarm for another distribution that only bears the name."""
-    told = imported(site(tmp_path / "site", record=record))
-    assert (told.returncode, told.stderr) == (0, "")
+    done = imported(site(tmp_path / "site", record=record))
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_stranger_elsewhere_on_the_path_is_no_harm(tmp_path):
@@ -124,8 +124,8 @@ def test_a_stranger_elsewhere_on_the_path_is_no_harm(tmp_path):
     elsewhere = site(tmp_path / "elsewhere", ours=False, record="llmframe/__init__.py,,\n")
     (elsewhere / "llmframe").unlink()
     for first in (ROOT, site(tmp_path / "mine", ours=False), site(tmp_path / "installed")):
-        told = imported(first, elsewhere)
-        assert (told.returncode, told.stderr) == (0, "")
+        done = imported(first, elsewhere)
+        assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_zipped_package_is_imported_as_any_other(tmp_path):
@@ -134,9 +134,9 @@ def test_a_zipped_package_is_imported_as_any_other(tmp_path):
     with zipfile.ZipFile(packed, "w") as archive:
         for path in PACKAGE.rglob("*.py"):
             archive.write(path, path.relative_to(ROOT))
-    told = imported(packed, code="import llmframe; print(llmframe.__file__)")
-    assert (told.returncode, told.stderr) == (0, "")
-    assert "packed.zip" in told.stdout
+    done = imported(packed, code="import llmframe; print(llmframe.__file__)")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "packed.zip" in done.stdout
 
 
 def test_the_wheel_holds_our_package_and_nothing_else(tmp_path):
@@ -217,11 +217,11 @@ def test_the_search_for_unsafe_calls_finds_them():
 def test_the_linter_for_security_finds_nothing():
     """Unsafe load: ruff's S rules over the package."""
     ruff = Path(sys.executable).with_name("ruff")
-    told = subprocess.run(
+    done = subprocess.run(
         [ruff, "check", "--select", "S", "--ignore", "S101", PACKAGE],
         capture_output=True, text=True, check=False, cwd=ROOT, timeout=60,
     )  # fmt: skip
-    assert told.returncode == 0, told.stdout
+    assert done.returncode == 0, done.stdout
 
 
 HOSTILE = (
@@ -245,13 +245,13 @@ def test_a_malicious_line_in_a_checkpoint_runs_nothing(line, torn, tmp_path):
         kit.tag(frame(4), server, tmp_path)
         good = path.read_bytes().splitlines(keepends=True)
         path.write_bytes(b"".join([good[0], line, *good[1:], line.rstrip() if torn else b""]))
-        with warnings.catch_warnings(record=True) as told:
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             out = kit.tag(frame(4), server, tmp_path)
         assert len(server.ledger) == 4
     assert statuses(out) == {"ok": 4}
     assert not list(tmp_path.rglob("RAN"))
-    assert len(told) == 1 or lines.foreign(line) is not None
+    assert len(caught) == 1 or lines.foreign(line) is not None
 
 
 # -- on the disk ---------------------------------------------------------------------------------

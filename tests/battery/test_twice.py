@@ -144,13 +144,13 @@ def test_two_kernels_on_one_default_file_both_finish_and_share_what_is_there(
 ):
     here = {"cwd": str(tmp_path)}
     first, second = (nursery.tag(ROWS, apart.url, True, **here) for _ in "ab")
-    told = [first.end(), second.end()]
-    for each in told:
+    results = [first.end(), second.end()]
+    for each in results:
         assert kit.statuses(each["frame"]) == {"ok": ROWS}
-        assert each["frame"].equals(told[0]["frame"])
+        assert each["frame"].equals(results[0]["frame"])
     paid = len(apart.ledger)
-    assert sum(each["report"].requests for each in told) == paid <= 2 * ROWS
-    [warning] = [text for each in told for text in each["warnings"]]
+    assert sum(each["report"].requests for each in results) == paid <= 2 * ROWS
+    [warning] = [text for each in results for text in each["warnings"]]
     kit.says(warning, "is being written by process", "beside it and reads both")
     third = nursery.tag(ROWS, apart.url, True, **here).end()
     assert (third["report"].requests, third["report"].reused) == (0, ROWS)

@@ -84,17 +84,17 @@ def put_to_sleep(server, program, *, meanwhile=lambda: None):
 
 def test_replies_that_came_while_the_machine_slept_are_read_and_not_bought_again():
     with testing.serve(latency=0.3) as server, Program(server, SLEEPER) as program:
-        told = put_to_sleep(server, program)
-        assert told == {"counts": {"ok": 60}, "attempts": 1}
+        result = put_to_sleep(server, program)
+        assert result == {"counts": {"ok": 60}, "attempts": 1}
         assert paid_twice(server.ledger) == 0
 
 
 def test_connections_that_died_while_the_machine_slept_cost_one_more_attempt_at_most():
     with testing.serve(latency=0.3) as server, Proxy(server.url) as proxy:
         with Program(proxy, SLEEPER) as program:
-            told = put_to_sleep(server, program, meanwhile=proxy.cut)
-        assert told["counts"] == {"ok": 60}
-        assert told["attempts"] <= 2
+            result = put_to_sleep(server, program, meanwhile=proxy.cut)
+        assert result["counts"] == {"ok": 60}
+        assert result["attempts"] <= 2
 
 
 # -- 3: the network drops and comes back --------------------------------------------------------

@@ -99,9 +99,9 @@ class Lab:
     def _address(self) -> tuple[str, str] | None:
         assert self._process.poll() is None, (self.place / "lab.log").read_text()
         for found in (self.place / "runtime").glob("jpserver-*.json"):
-            told = json.loads(found.read_text() or "{}")
-            if "url" in told:
-                return told["url"], told["token"]
+            state = json.loads(found.read_text() or "{}")
+            if "url" in state:
+                return state["url"], state["token"]
         return None
 
     def write(self, name: str, cells: list[str], kernel: str) -> None:

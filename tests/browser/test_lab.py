@@ -51,8 +51,8 @@ def done(page, index):
     return int(found[1].replace(",", "")) if found else None
 
 
-def told(page, index):
-    """What a cell told, by name."""
+def reported(page, index):
+    """The values that a cell reported, by name."""
     [output] = [o for o in page.outputs(index) if o.get("name") == "stdout"]
     return json.loads(output["text"])
 
@@ -70,7 +70,7 @@ def test_the_bar_moves_while_the_cell_runs_and_a_card_takes_its_place(notebook, 
     until(lambda: page.shown(1).startswith("120 rows in"))
     assert "finished" in page.shown(1)
     page.run(2)
-    assert told(page, 2) == {"ok": 120}
+    assert reported(page, 2) == {"ok": 120}
 
 
 @NEW
@@ -84,7 +84,7 @@ def test_stop_ends_a_cell_that_blocks(notebook, server, kernel):
     time.sleep(TICK)
     assert server.ledger.since(at + 1.0) == []
     page.run(2)
-    rows = told(page, 2)
+    rows = reported(page, 2)
     assert rows["ok"] >= 40
     assert rows["ok"] + rows["pending"] == 1_000
     assert "stopped" in page.shown(1)
@@ -128,7 +128,7 @@ def test_the_interrupt_button_ends_the_cell_and_the_next_one_works(notebook, ser
     assert "interrupted" in page.shown(1)
     assert server.ledger.since(at + 1.0) == []
     page.run(2)
-    rows = told(page, 2)
+    rows = reported(page, 2)
     assert rows["ok"] >= 40
     assert rows["ok"] + rows["pending"] == 1_000
 
@@ -151,7 +151,7 @@ def test_a_background_run_goes_on_and_is_shown_while_another_cell_computes(
     until(lambda: done(page, 1) > before + 50)
     assert page.is_running(2)
     page.finish(2)
-    assert told(page, 2)["rate"] >= 0.6 * 50
+    assert reported(page, 2)["rate"] >= 0.6 * 50
     at = page.click("Stop", 1)
     until(lambda: "stopped" in page.shown(1), timeout=2.0)
     assert server.ledger.since(at + 1.0) == []
@@ -166,7 +166,7 @@ def test_a_background_run_can_be_held_goes_on_and_is_stopped(notebook, server, k
     page.run(2)
     assert time.monotonic() - at <= 2.0
     assert server.ledger.since(at + 1.0) == []
-    assert told(page, 2)["ok"] >= 30
+    assert reported(page, 2)["ok"] >= 30
 
 
 @BOTH
@@ -192,7 +192,7 @@ def test_two_queued_cells_run_one_after_the_other(notebook, server, kernel):
     page.finish(3)
     assert page.shown(1).startswith("40 rows in")
     assert page.shown(2).startswith("30 rows in")
-    assert told(page, 3) == {"ok": 30}
+    assert reported(page, 3) == {"ok": 30}
 
 
 @BOTH

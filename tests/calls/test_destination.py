@@ -86,9 +86,9 @@ def test_an_address_alone_decides_the_dialect_but_sets_nothing():
 
 
 def test_a_server_on_this_machine_begins_with_a_few_requests():
-    assert found_for(provider="ollama", model="m").at_once == 4
-    assert found_for(base_url="http://localhost:11434/v1", model="m").at_once == 4
-    assert found_for(provider="openai", api_key=KEY, model="m").at_once is None
+    assert found_for(provider="ollama", model="m").slots == 4
+    assert found_for(base_url="http://localhost:11434/v1", model="m").slots == 4
+    assert found_for(provider="openai", api_key=KEY, model="m").slots is None
 
 
 def test_a_provider_without_a_model_says_how_to_name_one():

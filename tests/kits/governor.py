@@ -21,13 +21,13 @@ def whole(top):
 class FixedGate(Gate):
     """A gate whose limit is what the test wants."""
 
-    def __init__(self, at_once):
+    def __init__(self, slots):
         super().__init__(whole)
-        self.at_once = at_once
+        self.slots = slots
 
     @property
     def limit(self):
-        return self.at_once
+        return self.slots
 
 
 def new_governor(gate=None):

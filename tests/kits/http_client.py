@@ -54,7 +54,7 @@ async def send(session, server, request, **headers):
         return Answer(response.status, response.headers, await response.text())
 
 
-def ask_all(server, requests, *, at_once=False, timeout=10.0):
+def ask_all(server, requests, *, concurrent=False, timeout=10.0):
     """The answers to requests (bodies or texts), one after another or all at once."""
 
     async def main():
@@ -62,7 +62,7 @@ def ask_all(server, requests, *, at_once=False, timeout=10.0):
         connector = aiohttp.TCPConnector(limit=0)
         async with aiohttp.ClientSession(timeout=limit, connector=connector) as session:
             made = [send(session, server, r if isinstance(r, dict) else body(r)) for r in requests]
-            if at_once:
+            if concurrent:
                 return await asyncio.gather(*made, return_exceptions=True)
             return [await one for one in made]
 

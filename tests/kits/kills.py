@@ -40,11 +40,11 @@ class Round:
 class Lives:
     """All that happened until the rows were done.
 
-    told: by the last child. rounds: the lives that were cut off. harmed: answers that were
-    damaged by hand.
+    result: what the last child reported. rounds: the lives that were cut off. harmed: answers
+    that were damaged by hand.
     """
 
-    told: dict[str, Any] = field(default_factory=dict)
+    result: dict[str, Any] = field(default_factory=dict)
     rounds: list[Round] = field(default_factory=list)
 
     def paid_twice(self, server: Server) -> list[int]:
@@ -88,7 +88,7 @@ def kill_until_done(
         ended = _arrived(server)
         kept = answers(checkpoint)
         lives.rounds.append(Round(ended, kept, harm(checkpoint, chance) if harm else 0))
-    lives.told = nursery.tag(n, server.url, checkpoint, **options).end()
+    lives.result = nursery.tag(n, server.url, checkpoint, **options).end()
     return lives
 
 
@@ -147,7 +147,7 @@ def assert_survived(
     lives: Lives, server: Server, n: int, concurrency: int, **options: Any
 ) -> list[int]:
     """All that must hold after kills; what was paid twice at each."""
-    out: pd.DataFrame = lives.told["frame"]
+    out: pd.DataFrame = lives.result["frame"]
     twice = lives.paid_twice(server)
     assert kit.statuses(out) == {"ok": n}
     assert kit.lost(out, server.ledger) == []

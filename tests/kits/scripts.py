@@ -55,8 +55,8 @@ class Program:
         self.process.send_signal(2)
         return time.monotonic()
 
-    def told(self) -> dict:
-        """The next thing that it tells."""
+    def report(self) -> dict:
+        """The next thing that it reports."""
         line = self.process.stdout.readline()
         assert line, self.process.communicate()[1]
         return json.loads(line)
@@ -69,9 +69,9 @@ class Program:
 
 
 def run(server, code: str, **options) -> dict:
-    """Run a program that tells one thing and writes nothing to standard error."""
+    """Run a program that reports one thing and writes nothing to standard error."""
     with Program(server, code, **options) as program:
-        told = program.told()
+        report = program.report()
         errors = program.end()
         assert errors == "", errors
-        return told
+        return report

@@ -56,9 +56,9 @@ def interrupted(server, call, *, before="", after=AGAIN, times=1):
         at = program.interrupt()
         for _ in range(times - 1):
             program.interrupt()
-        reported = program.told()
+        reported = program.report()
         late = [call for call in server.ledger.since(at + 1.0) if call.at < reported["at"]]
-        again = program.told() if after else {}
+        again = program.report() if after else {}
         assert program.end() == ""
     assert late == []
     assert reported["restored"]
@@ -94,7 +94,7 @@ def test_requests_that_hang_do_not_hold_up_an_interrupt(slow):
     with Program(slow, INTERRUPTED.format(call=BLOCKED.format("thread"), before="", after="")) as p:
         until(lambda: len(slow.ledger) >= 10)
         at = p.interrupt()
-        reported = p.told()["at"]
+        reported = p.report()["at"]
         assert reported - at <= 2.0
         assert p.end() == ""  # at the exit they are given up
         assert time.monotonic() - reported < 4.0
@@ -108,7 +108,7 @@ def test_a_second_interrupt_ends_the_waiting_at_once(slow):
         with contextlib.suppress(AssertionError):  # two at once would count as one
             until(lambda: False, 0.3)
         at = p.interrupt()
-        reported = p.told()
+        reported = p.report()
         assert reported["at"] - at <= 0.5
         assert reported["restored"]
         assert p.end() == ""
@@ -129,7 +129,7 @@ tell(ok=counts(frame(100).llm.tag("text", FIELDS)))
     with Program(slow, code) as program:
         until(lambda: len(slow.ledger) >= 30)
         program.interrupt()
-        assert program.told() == {"ok": {"ok": 100}}
+        assert program.report() == {"ok": {"ok": 100}}
         assert program.end() == ""
 
 
@@ -186,7 +186,7 @@ while run.report.ok < 30:
 tell(at=time.monotonic())
 """
     with Program(slow, code) as program:
-        ended = program.told()["at"]
+        ended = program.report()["at"]
         assert program.end() == ""
         assert time.monotonic() - ended < 4.0  # two seconds, and the interpreter's own end
     assert slow.ledger.since(ended + 1.0) == []

@@ -33,12 +33,12 @@ def test_the_ledger_counts_connections():
         ask_all(server, ["a"] * 4)
         assert server.ledger.connections == 1
         server.ledger.clear()
-        ask_all(server, ["a"] * 4, at_once=True)
+        ask_all(server, ["a"] * 4, concurrent=True)
         assert server.ledger.connections == 4
 
 
 def test_an_answer_is_billed_even_if_the_client_has_left():
     with serve(latency=0.2) as server:
-        (error,) = ask_all(server, ["a"], at_once=True, timeout=0.05)
+        (error,) = ask_all(server, ["a"], concurrent=True, timeout=0.05)
         assert isinstance(error, TimeoutError)
         until(lambda: server.ledger.calls[0].billed)

@@ -60,7 +60,7 @@ def test_a_closed_server_refuses_connections_and_comes_back_on_its_port():
     port = int(server.url.split(":")[2].split("/")[0])
     server.close()
     server.close()
-    (error,) = ask_all(server, ["a"], at_once=True)
+    (error,) = ask_all(server, ["a"], concurrent=True)
     assert isinstance(error, aiohttp.ClientConnectorError)
     with serve(port=port) as again:
         assert ask(again, "a").status == 200

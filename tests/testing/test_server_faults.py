@@ -99,7 +99,7 @@ def test_every_fault_is_tested_here():
 
 def test_a_drop_closes_the_connection_without_an_answer():
     with serve(faults={"drop": 1}) as server:
-        (error,) = ask_all(server, ["a"], at_once=True)
+        (error,) = ask_all(server, ["a"], concurrent=True)
         assert isinstance(error, aiohttp.ServerDisconnectedError)
         (call,) = server.ledger.calls
         assert (call.answered, call.status, call.billed, call.fault) == (None, 0, False, "drop")
@@ -108,7 +108,7 @@ def test_a_drop_closes_the_connection_without_an_answer():
 @pytest.mark.parametrize("name", ["hang", "trickle"])
 def test_no_answer_ever_comes_and_the_slot_is_free_when_the_client_leaves(name):
     with serve(faults={name: 1}, max_in_flight=1) as server:
-        (error,) = ask_all(server, ["a"], at_once=True, timeout=0.3)
+        (error,) = ask_all(server, ["a"], concurrent=True, timeout=0.3)
         assert isinstance(error, TimeoutError)
         server.update(faults={})
 
@@ -133,7 +133,7 @@ def test_a_trickle_sends_headers_and_blanks():
 
 def faults_seen(server, texts, times):
     for _ in range(times):
-        ask_all(server, texts, at_once=True)
+        ask_all(server, texts, concurrent=True)
     return {(call.row, call.attempt): call.fault for call in server.ledger.calls}
 
 

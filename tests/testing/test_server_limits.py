@@ -30,7 +30,7 @@ def test_a_lognormal_latency_has_its_median_and_its_tail():
 
 def test_more_than_max_in_flight_are_refused():
     with serve(latency=0.2, max_in_flight=3) as server:
-        answers = ask_all(server, [f"row {i}" for i in range(5)], at_once=True)
+        answers = ask_all(server, [f"row {i}" for i in range(5)], concurrent=True)
         assert sorted(a.status for a in answers) == [200, 200, 200, 429, 429]
         refused = next(a for a in answers if a.status == 429)
         assert (refused.headers["Retry-After"], refused.headers["retry-after-ms"]) == ("1", "1000")
@@ -40,7 +40,7 @@ def test_more_than_max_in_flight_are_refused():
 
 def test_slots_make_requests_wait_in_line():
     with serve(latency=0.1, slots=2) as server:
-        answers = ask_all(server, [f"row {i}" for i in range(6)], at_once=True)
+        answers = ask_all(server, [f"row {i}" for i in range(6)], concurrent=True)
         calls = server.ledger.calls
         assert {a.status for a in answers} == {200}
         assert max(c.answered for c in calls) - min(c.at for c in calls) >= 0.3

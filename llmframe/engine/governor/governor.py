@@ -56,16 +56,16 @@ class Governor:
         *,
         rpm: float | None = None,
         tpm: float | None = None,
-        at_once: int | None = None,
+        slots: int | None = None,
     ) -> Share:
         """A share for a run on the running loop; cap, rpm and tpm as in Share.
 
-        at_once: requests that the server handles concurrently, where that is known.
+        slots: requests that the server handles concurrently, where that is known.
         """
         share = Share(port=LoopPort(self._on_timer), cap=cap, rpm=rpm, tpm=tpm)
         with self._lock:
             self._shares.append(share)
-            auto = at_once or FIRST_LIMIT_AUTO
+            auto = slots or FIRST_LIMIT_AUTO
             self._expect(auto if cap is None else min(cap, FIRST_LIMIT))
         return share
 

@@ -81,8 +81,8 @@ class Planner:
             return False
         now = time.perf_counter()
         self._stopped = self._stopped or now
-        at_once = self._rules.redact is not None or self._halt.error is not None
-        return at_once or now - self._stopped > LAST_RECALL
+        immediate = self._rules.redact is not None or self._halt.error is not None
+        return immediate or now - self._stopped > LAST_RECALL
 
     def row(self, position: int) -> Row:
         """A fresh row; its text is rendered again, so that no text is kept meanwhile."""

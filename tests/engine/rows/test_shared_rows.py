@@ -146,13 +146,13 @@ def test_no_key_is_ever_on_the_wire_twice(ends, faults):
     async def main():
         responses = {"ok": reply(), "500": status_error(500), "400": status_error(400),
                 "bad": reply(BAD)}  # fmt: skip
-        on_wire, at_once = Counter(), []
+        on_wire, counts = Counter(), []
 
         class Watched(Provider):
             async def send(self, body):
                 text = body["messages"][1]["content"]
                 on_wire[text] += 1
-                at_once.append(on_wire[text])
+                counts.append(on_wire[text])
                 try:
                     return await super().send(body)
                 finally:
@@ -170,7 +170,7 @@ def test_no_key_is_ever_on_the_wire_twice(ends, faults):
             else:
                 pair.wired[which].pipeline.stop()
         await asyncio.wait(tasks)
-        assert set(at_once) <= {1}
+        assert set(counts) <= {1}
         assert pair.in_flight.count == 0
         assert pair.governor.binding().on_wire == 0
         for number, each in enumerate(pair.wired):

@@ -372,12 +372,12 @@ def test_a_forked_child_leaves_the_server_to_its_parent_and_starts_its_own(weigh
 def test_what_is_still_loading_is_ended_and_holds_up_no_exit(weights, tmp_path):
     endless = tmp_path / "endless.gguf"
     endless.write_bytes(gguf(SMOL))
-    told = []
+    failures = []
 
     def load():
         with pytest.raises(PlanError) as failed:
             local.serve(local.find_file(str(endless)), need=0, in_use=lambda url: False)
-        told.append(failed)
+        failures.append(failed)
 
     loading = threading.Thread(target=load)
     loading.start()
@@ -385,5 +385,5 @@ def test_what_is_still_loading_is_ended_and_holds_up_no_exit(weights, tmp_path):
     began = time.monotonic()
     local.stop_all()
     loading.join(5)
-    assert told
+    assert failures
     assert time.monotonic() - began < 5

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 from hypothesis import settings
 
@@ -16,6 +18,11 @@ from tests.kits.loop_in_thread import LoopInThread
 # How long an example takes depends on what else the machine does, so no example fails for its time.
 settings.register_profile("llmframe", settings.default, deadline=None)
 settings.load_profile("llmframe")
+
+# A shell starts a background job with SIGINT ignored, children inherit that, and a Python that
+# inherits it never raises KeyboardInterrupt.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 VARIABLES = {preset.variable for preset in PRESETS.values()} - {""}
 

@@ -35,7 +35,7 @@ def test_check_tells_every_line_right(fakellm, capsys):
     check = lf.check()
     (wrong,) = [line for line in check.lines if line.ok is False]
     assert wrong.name == "response format"
-    assert wrong.found == "json_schema is accepted, but the answer does not keep to it"
+    assert wrong.found == "json_schema is accepted, but the answer does not follow it"
     found = {line.name: line.found for line in check.lines}
     assert found["reachable"] == "it answers"
     assert found["logprobs"] == "no: asked for, but none came"

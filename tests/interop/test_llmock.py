@@ -81,7 +81,7 @@ def test_check_tells_every_line_right(llmock, capsys):
     assert check.ok, str(check)
     assert found["reachable"] == "it answers"
     assert found["key accepted"] == "as given"
-    assert found["response format"] == "json_schema, and the answer keeps to it"
+    assert found["response format"] == "json_schema, and the answer follows it"
     assert found["logprobs"] == "no: asked for, but none came"
     assert found["rate-limit headers"] == "none; limits are learnt from refusals"
     assert "tokens in" in found["price"]

@@ -104,7 +104,7 @@ def test_check_tells_every_line_right(smollm2, capsys):
     assert check.ok, str(check)
     assert found["reachable"].startswith("SmolLM2-135M-Instruct.Q4_1 (98 MB) answers on this")
     assert found["key accepted"] == "no key is needed"
-    assert found["response format"].startswith("json_schema, and the answer keeps to it")
+    assert found["response format"].startswith("json_schema, and the answer follows it")
     assert found["logprobs"] == "yes"
     assert found["rate-limit headers"].startswith("none")
     assert found["price"].startswith("nothing is charged on this machine (")

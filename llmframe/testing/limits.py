@@ -99,16 +99,25 @@ class Limits:
 
     rpm, tpm: requests and tokens a minute, None for no limit.
     burst: seconds' worth of them that may come together (``"bucket"`` only).
+    claimed: the same as the headers have it, None for the truth.
     """
 
     def __init__(
-        self, rpm: float | None, tpm: float | None, kind: LimiterKind, burst: float
+        self,
+        rpm: float | None,
+        tpm: float | None,
+        kind: LimiterKind,
+        burst: float,
+        claimed: float | None = None,
     ) -> None:
+        limits = {name: n for name, n in (("requests", rpm), ("tokens", tpm)) if n is not None}
         self.meters: dict[str, Meter] = {
             name: Window(limit) if kind == "minute" else Bucket(limit, burst)
-            for name, limit in (("requests", rpm), ("tokens", tpm))
-            if limit is not None
+            for name, limit in limits.items()
         }
+        self._shown = self.meters
+        if claimed is not None:
+            self._shown = {name: Bucket(limit, claimed) for name, limit in limits.items()}
 
     def admit(self, now: float, tokens: float) -> tuple[str, float] | None:
         """Count a request in; where it is too many, the limit's name and the seconds to wait."""
@@ -117,19 +126,23 @@ class Limits:
         name = max(waits, key=waits.__getitem__, default=None)
         if name is not None and waits[name] > 1e-9:
             return name, waits[name]
-        for each, meter in self.meters.items():
-            meter.take(now, weights[each])
+        for each, weight in weights.items():
+            self._take(each, now, weight)
         return None
 
     def spend(self, now: float, tokens: float) -> None:
         """Count tokens that were not known at the request's arrival."""
-        if "tokens" in self.meters:
-            self.meters["tokens"].take(now, tokens)
+        self._take("tokens", now, tokens)
+
+    def _take(self, name: str, now: float, weight: float) -> None:
+        for meters in (self.meters, *((self._shown,) if self._shown is not self.meters else ())):
+            if name in meters:
+                meters[name].take(now, weight)
 
     def headers(self, now: float) -> dict[str, str]:
         """The ``x-ratelimit-*`` headers as OpenAI sends them."""
         headers = {}
-        for name, meter in self.meters.items():
+        for name, meter in self._shown.items():
             headers[f"x-ratelimit-limit-{name}"] = f"{meter.limit:.0f}"
             headers[f"x-ratelimit-remaining-{name}"] = f"{max(0, math.floor(meter.remaining(now)))}"
             headers[f"x-ratelimit-reset-{name}"] = duration(meter.reset(now))

@@ -36,6 +36,7 @@ class Changes(TypedDict, total=False):
     tpm: float | None
     limiter: LimiterKind
     burst: float
+    claimed: float | None
     max_in_flight: int | None
     slots: int | None
     retry_after: float | str | None
@@ -60,6 +61,7 @@ class Options:
     tpm: float | None = None
     limiter: LimiterKind = "bucket"
     burst: float = 1.0
+    claimed: float | None = None
     max_in_flight: int | None = None
     slots: int | None = None
     retry_after: float | str | None = 1.0
@@ -94,9 +96,9 @@ class Options:
             raise ValueError(f"no option {unknown[0]!r}; there are {', '.join(names)}")
         return dataclasses.replace(self, **changes)
 
-    def limits(self) -> tuple[float | None, float | None, LimiterKind, float]:
+    def limits(self) -> tuple[float | None, float | None, LimiterKind, float, float | None]:
         """What the limits are made of."""
-        return self.rpm, self.tpm, self.limiter, self.burst
+        return self.rpm, self.tpm, self.limiter, self.burst, self.claimed
 
 
 def check_latency(latency: object) -> None:

@@ -99,6 +99,7 @@ def serve(
             cap, or without a cap the answer's own when it is sent.
         limiter: ``"bucket"`` (refilled steadily) or ``"minute"`` (a sliding 60 s).
         burst: seconds' worth of rpm and tpm that the bucket holds (60: a whole minute's worth).
+        claimed: the same as the headers have it, where they claim more than the bucket holds.
         max_in_flight: requests under way. slots: as many are worked on, the others wait in line.
         headers: send ``x-ratelimit-*`` on every answer, where rpm or tpm is set.
 

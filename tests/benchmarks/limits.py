@@ -100,6 +100,31 @@ def tokens_a_minute() -> Seen:
     )  # fmt: skip
 
 
+def minute_bucket() -> Seen:
+    """A bucket that holds a minute, and a job of 1.5 x the limit: the burst is used."""
+    provider = LimitedProvider(rpm=5000, latency=0.3, burst=60.0)
+    seconds, wired = simulate(numbered(7500), provider)
+    ratio, failed = seconds / 30.0, failures(wired)
+    return Seen(
+        "a minute's bucket",
+        f"{failed} failed, {ratio:.3f} x the floor, {provider.refused} refusals",
+        (("0 failed", failed == 0), ("<= 1.08 x", ratio <= 1.08)),
+    )
+
+
+def claimed_bucket() -> Seen:
+    """The headers claim such a bucket, but limits hold by the second."""
+    provider = LimitedProvider(rpm=5000, latency=0.3, claimed=60.0)
+    seconds, wired = simulate(numbered(5000), provider)
+    ratio, failed = seconds / 60.0, failures(wired)
+    return Seen(
+        "a bucket only claimed",
+        f"{failed} failed, {ratio:.3f} x the floor, {provider.refused} refusals",
+        (("0 failed", failed == 0), ("<= 1.08 x", ratio <= 1.08),
+         ("<= 20 refusals", provider.refused <= 20)),
+    )  # fmt: skip
+
+
 def silent_cap() -> Seen:
     """At most 30 in flight, refusing silently."""
     provider = LimitedProvider(max_in_flight=30, says=False)
@@ -252,6 +277,8 @@ SCENARIOS: dict[str, Callable[[], Seen]] = {
     "headers": with_headers,
     "silent": without_headers,
     "tokens": tokens_a_minute,
+    "burst": minute_bucket,
+    "claimed": claimed_bucket,
     "cap": silent_cap,
     "free": no_limit,
     "queue": queueing,

@@ -18,8 +18,9 @@ class LimitedProvider:
     """Stands where a Backend stands; in the loop's time.
 
     latency: median seconds of an answer, lognormal. rpm, tpm: limits a minute, token buckets
-    of one second's worth. max_in_flight: more are refused. slots: more wait in line. says:
-    headers and Retry-After. A refusal takes a tenth of a second.
+    of burst seconds' worth; claimed: the same in the headers. charge: tokens counted at arrival
+    over those that usage says. max_in_flight: more are refused. slots: more wait in line.
+    says: headers and Retry-After. A refusal takes a tenth of a second.
     """
 
     def __init__(
@@ -33,6 +34,8 @@ class LimitedProvider:
         slots: int | None = None,
         says: bool = True,
         burst: float = 1.0,
+        claimed: float | None = None,
+        charge: float = 1.0,
     ) -> None:
         self.latency = latency
         self.spread = spread
@@ -43,7 +46,8 @@ class LimitedProvider:
         self.refused_at: list[float] = []
         self.tokens = 0
         self.broken = (0.0, 0.0)  # from and until when all is refused
-        self._limits = Limits(rpm, tpm, "bucket", burst)
+        self._limits = Limits(rpm, tpm, "bucket", burst, claimed)
+        self._charge = charge
         self._slots = Slots(slots)
         self._random = random.Random(7)
         self._on_wire = 0
@@ -54,7 +58,8 @@ class LimitedProvider:
         size = sum(len(message["content"].encode()) for message in body["messages"]) // 4
         usage = Usage(size + 20, 12)
         full = self.max_in_flight is not None and self._on_wire >= self.max_in_flight
-        refusal = self._limits.admit(loop.time(), usage.tokens_in + usage.tokens_out)
+        charged = self._charge * (usage.tokens_in + usage.tokens_out)
+        refusal = self._limits.admit(loop.time(), charged)
         if full or refusal is not None or self.broken[0] <= loop.time() < self.broken[1]:
             await self._refuse(0.0 if refusal is None else refusal[1])
         self._on_wire += 1
@@ -66,7 +71,7 @@ class LimitedProvider:
                 self._slots.leave()
         finally:
             self._on_wire -= 1
-        self.tokens += usage.tokens_in + usage.tokens_out
+        self.tokens += round(charged)
         headers = self._limits.headers(loop.time()) if self.says else {}
         return Reply(GOOD, "stop", None, usage, httpx2.Headers(headers))
 

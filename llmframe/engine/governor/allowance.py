@@ -13,6 +13,10 @@ LOW = 0.05  # share of the most ever left, below which the provider's count matt
 OTHERS = 0.10  # share of the limit that must be missing from our own count
 BRAKE = 0.5  # of the rate, while somebody else spends the key
 MINUTE = 60
+DEEP = 3.0  # seconds' worth of the limit: a bucket that holds more may be emptied faster
+PROOF = 11.0  # seconds' worth of the limit that was used above the rate: the bucket is real
+USED = 0.5  # seconds of a burst, after which a refusal is about it
+TRUSTED = 0.99  # of what remains; the rest is for what is counted late
 
 
 class LastMinute:
@@ -46,6 +50,9 @@ class Allowance:
         self._used = LastMinute()
         self._brake_ends: float | None = None
         self._most_left = 0.0
+        self._burst_refused = False
+        self._is_deep = False  # more is left than the rate needs, so no margin either
+        self.sent = 0.0  # in all
 
     @property
     def per_minute(self) -> float | None:
@@ -61,10 +68,16 @@ class Allowance:
     def ask(self, per_minute: float | None) -> None:
         """Take the person's limit, None for none."""
         self._asked = per_minute
+        if per_minute is not None:
+            self._gcra.end_burst()
+            self._is_deep = False
         self._retune()
 
-    def name(self, quota: Quota, now: float) -> None:
-        """Take the limit of a response; a changed one counts at once."""
+    def name(self, quota: Quota, now: float, sent: float | None = None) -> None:
+        """Take the limit of a response; a changed one counts at once.
+
+        sent: as it was when the response's request had left; all of it when None.
+        """
         if quota.limit != self._named:
             self._named = quota.limit
             self._retune()
@@ -73,12 +86,14 @@ class Allowance:
         # What remains is a brake only: very little, while we used much less, means that
         # somebody else spends the same key; then half the rate until the reset.
         self._most_left = max(self._most_left, quota.remaining)  # a bucket may be small
+        self._learn_burst(quota, quota.remaining, now, self.sent if sent is None else sent)
         if quota.remaining >= LOW * self._most_left:
             return
         ours = quota.limit - self._used.total(now)
         braked = self._brake_ends is not None and now < self._brake_ends
         if ours - quota.remaining > OTHERS * quota.limit and not braked:
             self._brake_ends = now + (quota.reset or 1.0)
+            self._gcra.keep_within(now, 0.0)
             self._retune()
 
     def wait(self, now: float) -> float:
@@ -92,13 +107,35 @@ class Allowance:
             self._retune()
         self._gcra.reserve(now, weight)
         self._used.add(now, weight)
+        self.sent += weight
 
     def settle(self, difference: float) -> None:
         """Used minus reserved."""
         self._gcra.settle(difference)
 
+    def refused(self, now: float) -> None:
+        """A request was refused: where it was part of a burst, there is none any more."""
+        if self._gcra.end_burst(now, USED):
+            self._burst_refused, self._is_deep = True, False
+            self._retune()
+
+    def _learn_burst(self, quota: Quota, remaining: float, now: float, sent: float) -> None:
+        """What remains above a few seconds' worth is a bucket, which may be used at once."""
+        if self._burst_refused or self._asked is not None:
+            return
+        second = quota.limit / MINUTE
+        self._gcra.keep_within(now, remaining)
+        # what has left since then may be counted already or not
+        spare = TRUSTED * remaining - (self.sent - sent)
+        if spare > DEEP * second:
+            proven = self._most_left - remaining > PROOF * second
+            self._gcra.allow_burst(now, spare, proven=proven)
+        self._is_deep = self._gcra.saved > 0 and spare > second
+        self._retune()
+
     def _retune(self) -> None:
-        rates = [self._asked, None if self._named is None else self._named * SHARE]
+        share = 1.0 if self._is_deep else SHARE
+        rates = [self._asked, None if self._named is None else self._named * share]
         rate = min((r for r in rates if r is not None), default=None)
         if rate is not None and self._brake_ends is not None:
             rate *= BRAKE

@@ -35,7 +35,8 @@ class Ticket:
     """One request on the wire.
 
     alone: nothing else was on the wire when it was sent. size: UTF-8 bytes of its prompt.
-    tokens: reserved for it. probe: it is a health probe in an outage, not a row.
+    tokens: reserved for it. probe: it is a health probe in an outage, not a row. marks: requests
+    and tokens sent by then, it included.
     """
 
     sent_at: float
@@ -44,6 +45,7 @@ class Ticket:
     size: int = 0
     tokens: float = 0.0
     probe: bool = False
+    marks: tuple[float | None, float | None] = (None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +156,8 @@ class Gate:
         self.requests.reserve(now, 1.0)
         self.tokens.reserve(now, tokens)
         alone = self._on_wire == 0
-        ticket = Ticket(now, self.pause.epoch, alone, size, tokens, self.outage.is_ours)
+        marks = self.requests.sent, self.tokens.sent
+        ticket = Ticket(now, self.pause.epoch, alone, size, tokens, self.outage.is_ours, marks)
         self._on_wire += 1
         self.pause.sent(now)
         self._limiter.sent(self._on_wire)
@@ -193,6 +196,8 @@ class Gate:
         self.refused_at = now
         self._got_through(ticket)
         self.tokens.settle(-ticket.tokens)
+        self.requests.refused(now)
+        self.tokens.refused(now)
         # what was sent before the last pause began teaches nothing new about the limit
         if ticket.epoch == self.pause.epoch:
             if self._climb is not None:  # from here on refusals teach the limit
@@ -240,12 +245,17 @@ class Gate:
             self._key_doubted = self.pause.epoch
         return True
 
-    def read_headers(self, headers: Iterable[tuple[bytes, bytes]], now: float) -> None:
-        """Take over the limits in a response's headers."""
+    def read_headers(
+        self, headers: Iterable[tuple[bytes, bytes]], now: float, ticket: Ticket | None = None
+    ) -> None:
+        """Take over the limits in the headers of a response to this request."""
         quotas = read_quotas(headers)
-        for unit, allowance in (("requests", self.requests), ("tokens", self.tokens)):
+        marks = (None, None) if ticket is None else ticket.marks
+        for unit, allowance, sent in zip(
+            ("requests", "tokens"), (self.requests, self.tokens), marks, strict=True
+        ):
             if unit in quotas:
-                allowance.name(quotas[unit], now)
+                allowance.name(quotas[unit], now, sent)
 
     def binding(self, now: float) -> Binding:
         """What binds right now."""

@@ -9,17 +9,21 @@ from __future__ import annotations
 
 SHARE = 0.97  # of a limit that the provider names; its clock and ours differ
 SLACK = 0.02  # seconds that a late timer may catch up
+PACE = 3.0  # times the rate, while nobody knows whether a burst is allowed
 
 
 class Gcra:
-    """A rate that is kept: sent(T) <= one request + rate x (T + 20 ms) for every span T.
+    """A rate that is kept: sent(T) <= burst + one request + rate x (T + 20 ms) for every T.
 
-    Nothing is limited until a rate is set.
+    Nothing is limited until a rate is set. The burst is 0 until somebody allows one.
     """
 
     def __init__(self) -> None:
         self._per_second: float | None = None
         self._due = float("-inf")
+        self._paced = float("-inf")  # when the next may leave, however large the burst is
+        self.saved = 0.0  # seconds of the rate that may be saved up for a burst
+        self._proven = False
 
     @property
     def per_minute(self) -> float | None:
@@ -32,15 +36,41 @@ class Gcra:
 
     def wait(self, now: float) -> float:
         """Seconds until the next request is due."""
-        return 0.0 if self._per_second is None else max(0.0, self._due - now)
+        return 0.0 if self._per_second is None else max(0.0, self._due - now, self._paced - now)
 
     def reserve(self, now: float, weight: float) -> None:
         """A request of this weight leaves; one above the limit leaves a debt."""
         if self._per_second is not None:
             late = now - self._due
-            self._due = (self._due if late <= SLACK else now) + weight / self._per_second
+            begin = self._due if late <= max(SLACK, self.saved) else now - self.saved
+            self._due = begin + weight / self._per_second
+            if self.saved and not self._proven:
+                self._paced = now + weight / self._per_second / PACE
 
     def settle(self, difference: float) -> None:
         """Used minus reserved: a debt, or, below 0, a refund."""
         if self._per_second is not None:
             self._due += difference / self._per_second
+
+    def allow_burst(self, now: float, units: float, *, proven: bool) -> None:
+        """So many units may leave above the rate; paced at first, freely once that is proven."""
+        if self._per_second is not None:
+            self.saved = max(self.saved, units / self._per_second)
+            self._due = min(self._due, now - units / self._per_second)
+            self._proven |= proven
+
+    def keep_within(self, now: float, units: float) -> None:
+        """No more than so many units are left of the burst."""
+        if self._per_second is not None:
+            self._due = max(self._due, now - units / self._per_second)
+
+    def end_burst(self, now: float = float("-inf"), least: float = 0.0) -> bool:
+        """Keep the bare rate from now on; False if less than that many seconds of it were used.
+
+        now: nothing is left of the burst.
+        """
+        if self.saved - max(0.0, now - self._due) < least or not self.saved:
+            return False
+        self._due = max(self._due, now)
+        self.saved, self._paced = 0.0, float("-inf")
+        return True

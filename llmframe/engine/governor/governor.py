@@ -189,10 +189,13 @@ class Governor:
             self._pump()
             return again
 
-    def read_headers(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
-        """Take over the limits in a response's headers."""
+    def read_headers(
+        self, headers: Iterable[tuple[bytes, bytes]], lease: Lease | None = None
+    ) -> None:
+        """Take over the limits in the headers of the response to this lease's request."""
         with self._lock:
-            self._gate.read_headers(headers, self.clock())
+            ticket = None if lease is None else lease.ticket
+            self._gate.read_headers(headers, self.clock(), ticket)
 
     # -- how requests are written -------------------------------------------------
 

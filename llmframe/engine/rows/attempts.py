@@ -90,7 +90,7 @@ class Attempts:
             row.note_back(began, self._clock(), limit.void)
             if isinstance(exc, BadReply):
                 row.note_paid(self._parts.budget.priced(exc.usage))
-            self._read_headers(getattr(exc, "response", None))
+            self._read_headers(getattr(exc, "response", None), lease)
             if limit.void:  # connections die while the machine sleeps: no fault of the row
                 row.charged -= 1
             verdict = classify(exc, timeout=timeout, scrub=self._parts.scrub)
@@ -100,7 +100,7 @@ class Attempts:
             # back is never lost to a cancel
             row.note_back(began, self._clock(), limit.void)
             self._responded = True
-            self._read_headers(reply)
+            self._read_headers(reply, lease)
             governor.understood(row.dialect)
             governor.release(lease, answered=True, clean=row.sent == 1, usage=reply.usage)
             self._read(row, reply)
@@ -145,11 +145,11 @@ class Attempts:
     def _was_overtaken(self, row: Row) -> bool:
         return self._hedges is not None and self._hedges.was_overtaken(row)
 
-    def _read_headers(self, response: object) -> None:
+    def _read_headers(self, response: object, lease: Lease) -> None:
         """Tell the governor which limits a reply, or the response of an error, states."""
         raw = getattr(getattr(response, "headers", None), "raw", None)
         if raw is not None:
-            self._parts.governor.read_headers(raw)
+            self._parts.governor.read_headers(raw, lease)
 
     def _read(self, row: Row, reply: Reply) -> None:
         """Settle the row by its reply, or ask again where the reply is not valid."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from llmframe.engine.governor.allowance import Allowance, LastMinute
-from llmframe.engine.governor.gcra import SHARE
+from llmframe.engine.governor.gcra import PACE, SHARE, SLACK
 from llmframe.engine.governor.headers import Quota
 
 
@@ -83,17 +85,81 @@ def test_somebody_else_on_the_key_halves_the_rate_until_the_reset():
 
 def test_what_we_used_ourselves_is_no_reason_to_brake():
     allowance = Allowance()
-    allowance.name(Quota(600, 590, 1.0), 0.0)
-    sent = send_all(allowance, 0.0, 59.0)
-    allowance.name(Quota(600, 600 - len(sent), 1.0), 59.0)
-    allowance.name(Quota(600, 5, 1.0), 59.0)
+    allowance.name(Quota(600, 20, 1.0), 0.0)
+    send_all(allowance, 0.0, 59.0)
+    allowance.name(Quota(600, 0, 1.0), 59.0)
     assert len(send_all(allowance, 59.0, 20.0)) == pytest.approx(200 * SHARE, abs=2)
 
 
 def test_enough_that_is_left_is_no_reason_to_brake():
     allowance = Allowance()
-    allowance.name(Quota(600, 300, 1.0), 0.0)
+    allowance.name(Quota(600, 25, 1.0), 0.0)
     assert len(send_all(allowance, 0.0, 20.0)) == pytest.approx(200 * SHARE, abs=2)
+
+
+# -- a bucket that holds a minute ---------------------------------------------------------------
+
+
+def test_what_remains_of_a_deep_bucket_is_used_slowly_until_it_is_proven_and_then_at_once():
+    allowance = Allowance()
+    allowance.name(Quota(6000, 5999), 0.0)
+    assert len(send_all(allowance, 0.0, 2.0)) == pytest.approx(2 * 100 * PACE, abs=2)
+    allowance.name(Quota(6000, 4800), 2.0)
+    assert len(send_all(allowance, 2.0, 0.001)) == pytest.approx(4800, rel=0.02)
+
+
+def test_a_refused_burst_is_never_tried_again():
+    allowance = Allowance()
+    allowance.name(Quota(6000, 5999), 0.0)
+    send_all(allowance, 0.0, 1.0)
+    allowance.refused(1.0)
+    allowance.name(Quota(6000, 5999), 1.0)
+    assert len(send_all(allowance, 1.0, 10.0)) == pytest.approx(1000 * SHARE, abs=2)
+
+
+def test_a_refusal_without_a_burst_says_nothing_about_it():
+    allowance = Allowance()
+    allowance.name(Quota(6000, 5999), 0.0)
+    allowance.reserve(0.0, 1.0)
+    allowance.refused(0.1)
+    assert len(send_all(allowance, 0.1, 2.0)) == pytest.approx(2 * 100 * PACE, abs=2)
+
+
+def test_what_was_sent_since_the_answered_request_is_left_out_of_the_burst():
+    allowance = Allowance()
+    allowance.name(Quota(6000, 1000), 0.0)
+    mark = allowance.sent
+    sent = len(send_all(allowance, 0.0, 1.0))
+    allowance.name(Quota(6000, 3000), 1.0, mark)  # all of them may be on their way still
+    burst = 0.99 * 3000 - sent
+    assert len(send_all(allowance, 1.0, 30.0)) == pytest.approx(burst + 30 * 100, rel=0.01)
+
+
+def test_nobody_bursts_where_the_person_has_set_a_rate():
+    allowance = Allowance()
+    allowance.ask(600)
+    allowance.name(Quota(6000, 5999), 0.0)
+    assert len(send_all(allowance, 0.0, 60.0)) == pytest.approx(600, abs=1)
+
+
+@given(
+    st.lists(st.tuples(st.floats(0.0, 3.0), st.integers(0, 40)), max_size=60),
+    st.floats(60, 6000), st.floats(1.0, 60.0),
+)  # fmt: skip
+def test_no_span_of_time_ever_sees_more_than_the_named_burst_and_the_rate(steps, limit, held):
+    allowance, now, sent = Allowance(), 0.0, []
+    size = limit / 60 * held
+    allowance.name(Quota(limit, size), 0.0)
+    for pause, wanted in steps:
+        now += pause
+        for _ in range(wanted):
+            if allowance.wait(now) <= 0:
+                allowance.reserve(now, 1.0)
+                sent.append(now)
+    for first, begin in enumerate(sent):
+        for last in range(first, len(sent)):
+            allowed = size + 2 + limit / 60 * (sent[last] - begin + SLACK)
+            assert last - first + 1 <= allowed
 
 
 def test_one_request_above_the_whole_limit_goes_and_leaves_a_debt():

@@ -104,8 +104,13 @@ def draw(seed: int) -> Traits:
     rates = r.random() < 0.6
     rpm = r.choice([None, 30, 120, 600, 3000]) if rates else None
     tpm = r.choice([None, None, 60_000, 300_000]) if rates else None
-    few = {"refuse": [0, 0, 0.01, 0.05], "500": [0, 0, 0.01, 0.05, 0.2],
-           "hang": [0, 0, 0, 0.01], "drop": [0, 0, 0.01, 0.05], "junk": [0, 0, 0, 0.02]}  # fmt: skip
+    few = {
+        "refuse": [0, 0, 0.01, 0.05],
+        "500": [0, 0, 0.01, 0.05, 0.2],
+        "hang": [0, 0, 0, 0.01],
+        "drop": [0, 0, 0.01, 0.05],
+        "junk": [0, 0, 0, 0.02],
+    }
     bad = r.random() < 0.5
     kinds = ("500", "429", "429 and when", "429 at once", "503 and when", "drop", "hang", "slow")
     begin = 3 * latency + r.uniform(1, 40)
@@ -233,7 +238,7 @@ class RandomProvider:
             return {}
         if kind == "absurd":
             odd = ("0", "-1", "nan", "unlimited", "1e400", "")[self.traits.seed % 6]
-            return {name: odd for name in true} | {"x-ratelimit-limit-tokens": "1"}
+            return dict.fromkeys(true, odd) | {"x-ratelimit-limit-tokens": "1"}
         if kind == "once" and number == 5:
             return {"x-ratelimit-limit-requests": "1", "x-ratelimit-limit-tokens": "1"}
         factor = {"low": 0.5, "high": 3.0}.get(kind)

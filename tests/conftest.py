@@ -14,6 +14,7 @@ from llmframe.journal.shared import open_stores
 from llmframe.options.presets import PRESETS
 from tests.kits.left_loops import throwing_away
 from tests.kits.loop_in_thread import LoopInThread
+from tests.kits.ways import let_the_sdk_send
 
 # How long an example takes depends on what else the machine does, so no example fails for its time.
 settings.register_profile("llmframe", settings.default, deadline=None)
@@ -40,6 +41,14 @@ def clean_place(monkeypatch, tmp_path):
     lf.configure(reset=True)
     yield
     lf.configure(reset=True)
+
+
+@pytest.fixture(params=["prepared", "sdk"])
+def way(request, monkeypatch):
+    """Requests are prepared once where they can be, or the SDK builds every one of them."""
+    if request.param == "sdk":
+        let_the_sdk_send(monkeypatch)
+    return request.param
 
 
 @pytest.fixture

@@ -85,7 +85,7 @@ async def _probe(destination: Destination, timeout: float) -> Finding:  # noqa: 
     from llmframe.engine.wire.scrubber import Scrubber
 
     settings, endpoint = destination.settings, destination.endpoint
-    backend = open_backend(endpoint, connections=1)
+    backend = await open_backend(endpoint, connections=1)
     scrub = Scrubber(*endpoint.secrets)
     try:
         probe = Probe(backend, _asker(settings), text=TEXT, timeout=timeout, scrub=scrub)

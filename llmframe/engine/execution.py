@@ -86,7 +86,7 @@ class Execution:
 
     async def _run(self) -> None:
         job, settings = self.job, self.job.settings
-        backend = open_backend(job.endpoint, connections=job.cap or auto_cap())
+        backend = await open_backend(job.endpoint, connections=job.cap or auto_cap())
         self._share = share = self._governor.join(
             job.cap, rpm=settings.rpm, tpm=settings.tpm, slots=job.slots
         )

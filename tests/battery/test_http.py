@@ -15,7 +15,7 @@ from tests.kits.battery import frame, kinds, says, start, statuses, tag, uninter
 from tests.kits.proxy import Proxy
 from tests.kits.raw import CLOSE, Raw, completion, good, http
 
-pytestmark = pytest.mark.battery
+pytestmark = [pytest.mark.battery, pytest.mark.usefixtures("way")]
 
 
 @pytest.fixture

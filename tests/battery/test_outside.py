@@ -200,6 +200,7 @@ def test_a_host_that_only_looks_like_this_machine_is_none(host, monkeypatch):
         lf.tag(frame(1), "text", FIELDS, model="m", base_url=f"http://{host}/v1")
 
 
+@pytest.mark.usefixtures("way")
 def test_a_proxy_of_the_environment_is_reported_and_never_used_for_this_machine(monkeypatch):
     """SSRF: what is said to a server here stays here; else the card names the proxy."""
     Wire(monkeypatch)
@@ -215,6 +216,7 @@ def test_a_proxy_of_the_environment_is_reported_and_never_used_for_this_machine(
         assert (len(proxy.asked), len(server.asked)) == (3, 2)
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.filterwarnings("ignore:BasicAuth is deprecated:DeprecationWarning")  # aiohttp's
 def test_the_card_names_the_proxy_without_its_password(monkeypatch, caplog):
     """SSRF: the person can see through whose hands the texts go."""

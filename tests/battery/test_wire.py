@@ -35,7 +35,7 @@ from tests.kits.proxy import Proxy
 from tests.kits.raw import Raw, good
 from tests.kits.scripts import Program
 
-pytestmark = pytest.mark.battery
+pytestmark = [pytest.mark.battery, pytest.mark.usefixtures("way")]
 
 
 @pytest.fixture

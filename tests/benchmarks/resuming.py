@@ -201,8 +201,12 @@ def first(shape: Shape, rows: int) -> dict[str, float]:
 
 def live(shape: Shape, rows: int) -> dict[str, float]:
     """Rows that are all asked, of a backend that answers at once: tasks, memory, CPU, the stop."""
+
+    async def instant(*_: object, **__: object) -> Instant:
+        return Instant(shape)
+
     df = _ready(shape, rows)
-    execution.open_backend = lambda *_, **__: Instant(shape)  # type: ignore[assignment]
+    execution.open_backend = instant  # type: ignore[assignment]
     options = {**shape.call(Path.cwd()), "checkpoint": False, "concurrency": CONCURRENCY}
     tasks: list[int] = []
     before = resident()

@@ -168,14 +168,14 @@ def goals(scenario: Scenario, results: dict[str, Sample]) -> dict[str, bool]:
     naive, floor = results.get("naive"), results.get("floor")
     if scenario.concurrency > 100:
         if naive:
-            met["rows/s >= 3.5 x naive"] = ours.rate >= 3.5 * naive.rate
+            met["rows/s >= 8 x naive"] = ours.rate >= 8 * naive.rate
         return met
-    most = 1.05 if scenario.rows >= 10_000 else 1.10
+    most = 1.03 if scenario.rows >= 10_000 else 1.10
     met[f"wall <= {most:.2f} x ideal"] = ours.wall_ratio <= most
     if naive:
-        met["CPU <= 0.45 x naive"] = ours.cpu_ms <= 0.45 * naive.cpu_ms
+        met["CPU <= 0.25 x naive"] = ours.cpu_ms <= 0.25 * naive.cpu_ms
     if floor:
-        met["CPU <= 12 x floor"] = ours.cpu_ms <= 12 * floor.cpu_ms
+        met["CPU <= 3.5 x floor"] = ours.cpu_ms <= 3.5 * floor.cpu_ms
     return met
 
 

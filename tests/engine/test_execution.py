@@ -49,8 +49,8 @@ def backends(monkeypatch):
     opened_ones = []
     open_backend = executions.open_backend
 
-    def note(endpoint, *, connections):
-        opened_ones.append(open_backend(endpoint, connections=connections))
+    async def note(endpoint, *, connections):
+        opened_ones.append(await open_backend(endpoint, connections=connections))
         return opened_ones[-1]
 
     monkeypatch.setattr(executions, "open_backend", note)
@@ -340,7 +340,7 @@ def test_a_checkpoint_is_closed_where_no_thread_can_be_had(server, tmp_path, mon
 
 
 def test_what_cannot_be_opened_leaves_nothing_open(tmp_path, server, monkeypatch):
-    def fail(endpoint, *, connections):
+    async def fail(endpoint, *, connections):
         execution.stop()  # arrives when there is nothing to stop
         raise RuntimeError("no client")
 

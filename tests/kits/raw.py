@@ -32,7 +32,10 @@ CLOSE = "close"  # in a script's list: end the connection here
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request. number: from 0, over all; attempt: the same of its row. peer: client's port."""
+    """One request. number: from 0, over all; attempt: the same of its row. peer: client's port.
+
+    line: the first of the request, with its target.
+    """
 
     body: dict[str, Any]
     headers: dict[str, str]
@@ -41,6 +44,7 @@ class Asked:
     attempt: int
     peer: int
     at: float
+    line: str = ""
 
     @property
     def answer(self) -> dict[str, Any]:
@@ -89,6 +93,7 @@ class Raw:
         self._script = script
         self._context = context
         self._lock = threading.Lock()
+        self._closed = threading.Event()
         self._rows: Counter[str] = Counter()
         self.asked: list[Asked] = []
         self._open: set[socket.socket] = set()
@@ -102,6 +107,7 @@ class Raw:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        self._closed.set()
         self._listener.close()
         with self._lock:
             for connection in self._open:
@@ -132,14 +138,14 @@ class Raw:
 
     def _answer(self, connection: socket.socket, reader: Any, peer: int) -> bool:
         """Answer one request; whether the connection is kept."""
-        if not reader.readline():
+        if not (first := reader.readline()):
             return False
         headers = {}
         while (line := reader.readline().strip().decode("latin-1")) != "":
             name, _, value = line.partition(":")
             headers[name.lower()] = value.strip()
         body = json.loads(reader.read(int(headers.get("content-length", 0))) or b"{}")
-        reply = self._script(self._note(body, headers, peer))
+        reply = self._script(self._note(first.decode().strip(), body, headers, peer))
         sent = b""
         for part in [reply] if isinstance(reply, bytes) else reply:
             if part == CLOSE:
@@ -148,16 +154,16 @@ class Raw:
                 connection.sendall(part)
                 sent += part[:CHECKED]
             else:
-                time.sleep(part)
+                self._closed.wait(part)
         return sent.startswith(b"HTTP/1.1") and b"connection: close" not in sent
 
-    def _note(self, body: dict[str, Any], headers: dict[str, str], peer: int) -> Asked:
+    def _note(self, line: str, body: dict[str, Any], headers: dict[str, str], peer: int) -> Asked:
         row = row_text(body.get("messages", []))
         with self._lock:
             attempt = self._rows[row]
             self._rows[row] += 1
             asked = Asked(
-                body, headers, row, len(self.asked), attempt, peer, time.monotonic()
+                body, headers, row, len(self.asked), attempt, peer, time.monotonic(), line
             )  # fmt: skip
             self.asked.append(asked)
         return asked

@@ -1,8 +1,8 @@
 """One call to the endpoint: it has no policy, no retry and no time-out.
 
-The request goes through the SDK's ``client.post`` and the raw response is read once:
-``create`` walks the parameters and builds a model of the answer at more than twice the
-CPU, and ``parse`` loses the usage when an answer does not validate.
+A request that ``prepared`` cannot send goes through the SDK's ``client.post``, and the raw
+response is read once: ``create`` walks the parameters and builds a model of the answer at more
+than twice the CPU, and ``parse`` loses the usage when an answer does not validate.
 """
 
 from __future__ import annotations
@@ -10,7 +10,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from llmframe.engine.wire.client import has_default_transport, new_client, with_our_transport
+from llmframe.engine.wire.client import (
+    has_default_transport,
+    new_client,
+    prepare_requests,
+    with_our_transport,
+)
 from llmframe.engine.wire.reply import read_json, read_reply
 from llmframe.engine.wire.verdict import ServerGone
 from llmframe.providers.endpoint import Endpoint
@@ -19,8 +24,10 @@ from llmframe.secret import header_secrets, hide_in_logs, hide_keys
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import httpx2
     from openai import AsyncOpenAI
 
+    from llmframe.engine.wire.prepared import Prepared, Received
     from llmframe.engine.wire.reply import Reply
 
 NO_REDIRECTS = {"follow_redirects": False}  # the texts are for the endpoint, and nobody else
@@ -30,7 +37,7 @@ _PATH = "/chat/completions"
 class Backend:
     """An open client; made, used and closed on one loop.
 
-    client: the SDK's.
+    client: the SDK's. prepared: sends completions in its place.
     """
 
     def __init__(
@@ -39,6 +46,7 @@ class Backend:
         *,
         owned: bool,
         is_alive: Callable[[], bool] | None = None,
+        prepared: Prepared | None = None,
     ) -> None:
         import httpx2
         import openai
@@ -46,11 +54,11 @@ class Backend:
         self.client = client
         self._owned = owned
         self._is_alive = is_alive
+        self._prepared = prepared
         self._keys = header_secrets(client.default_headers)
         self._is_plain = type(client) is openai.AsyncOpenAI  # others, as Azure's, make their own
         # the whole address saves the SDK a sixth of a request's CPU in merging URLs
-        whole = str(client.base_url).rstrip("/") + _PATH
-        self._url = whole if self._is_plain else _PATH
+        self._url = completions_url(client) if self._is_plain else _PATH
         self._response_type = httpx2.Response
         self._options: Any = NO_REDIRECTS
 
@@ -61,20 +69,25 @@ class Backend:
         is no completion, ServerGone when a server that we have started has ended.
         """
         try:
-            response = await self.client.post(
-                self._url, body=body, cast_to=self._response_type, options=self._options
-            )
+            response = await self._post(body)
         except Exception as exc:
             if self._is_alive is not None and not self._is_alive():
                 raise ServerGone("its process has ended") from exc
             raise
         reply = read_reply(response)
-        if self._is_plain:  # its key is known without reading the headers
-            keys = (*self._keys, self.client.api_key)
-        else:
+        if isinstance(response, self._response_type) and not self._is_plain:
             keys = tuple(header_secrets(response.request.headers))
+        else:  # its key is known without reading the headers
+            keys = (*self._keys, self.client.api_key)
         content = reply.content and hide_keys(reply.content, keys)
         return reply if content == reply.content else replace(reply, content=content)
+
+    async def _post(self, body: dict[str, Any]) -> Received | httpx2.Response:
+        if self._prepared is not None:
+            return await self._prepared.post(body)
+        return await self.client.post(
+            self._url, body=body, cast_to=self._response_type, options=self._options
+        )
 
     async def models(self) -> tuple[str, ...]:
         """The models that the endpoint lists, which costs nothing; raises as ``send`` does."""
@@ -89,21 +102,29 @@ class Backend:
 
     async def close(self) -> None:
         """Close the client, unless it is the person's own."""
+        if self._prepared is not None:
+            await self._prepared.close()
         if self._owned:
             await self.client.close()
 
 
-def open_backend(endpoint: Endpoint, *, connections: int) -> Backend:
+async def open_backend(endpoint: Endpoint, *, connections: int) -> Backend:
     """A backend for the running loop.
 
     connections: how many requests may be in flight; as many connections are kept alive.
     """
     hide_in_logs(endpoint.secrets)
     given, url = endpoint.client, endpoint.base_url
+    if given is not None and not has_default_transport(given):
+        return Backend(given.with_options(max_retries=0), owned=endpoint.owned)
     if given is None:
         ours = new_client(url, endpoint.api_key, connections=connections)
-        return Backend(ours, owned=True, is_alive=endpoint.is_alive)
-    if has_default_transport(given):
+    else:
         ours = with_our_transport(given, url, connections=connections)
-        return Backend(ours, owned=True)
-    return Backend(given.with_options(max_retries=0), owned=endpoint.owned)
+    prepared = await prepare_requests(ours, completions_url(ours), connections=connections)
+    return Backend(ours, owned=True, is_alive=endpoint.is_alive, prepared=prepared)
+
+
+def completions_url(client: AsyncOpenAI) -> str:
+    """The whole address that a client of the SDK's own kind sends completions to."""
+    return str(client.base_url).rstrip("/") + _PATH

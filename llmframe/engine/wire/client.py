@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
     from openai import AsyncOpenAI
 
+    from llmframe.engine.wire.prepared import Prepared
+
+KEEP_ALIVE = 60.0  # seconds that a connection is kept unused
+SPARE = 10  # connections above the requests in flight
 CONNECT_TIMEOUT = 15.0  # seconds; hundreds of connections opened together need more than 5
 
 
@@ -91,9 +95,9 @@ def _transport(base_url: str, connections: int) -> Any:
     options: dict[str, Any] = {
         "timeout": httpx2.Timeout(None, connect=CONNECT_TIMEOUT),
         "limits": httpx2.Limits(
-            max_connections=connections + 10,
-            max_keepalive_connections=connections + 10,
-            keepalive_expiry=60.0,
+            max_connections=connections + SPARE,
+            max_keepalive_connections=connections + SPARE,
+            keepalive_expiry=KEEP_ALIVE,
         ),
         "verify": _ssl_context(),
         "trust_env": proxy_of(base_url) is not None,
@@ -103,6 +107,23 @@ def _transport(base_url: str, connections: int) -> Any:
         return openai.DefaultAioHttpClient(**options)
     except RuntimeError:  # openai was installed without its aiohttp extra
         return openai.DefaultAsyncHttpxClient(**options)
+
+
+async def prepare_requests(client: Any, url: str, *, connections: int) -> Prepared | None:
+    """The requests of a client on our transport, prepared; None where the SDK must send them."""
+    try:
+        import aiohttp
+
+        from llmframe.engine.wire.prepared import prepare
+    except ImportError:  # openai was installed without its aiohttp extra
+        return None
+    connect = functools.partial(
+        aiohttp.TCPConnector,
+        limit=connections + SPARE,
+        keepalive_timeout=KEEP_ALIVE,
+        ssl=_ssl_context(),
+    )
+    return await prepare(client, url, connect=connect, trust_env=proxy_of(url) is not None)
 
 
 @functools.cache

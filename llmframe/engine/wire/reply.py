@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     import httpx2
 
+    from llmframe.engine.wire.prepared import Received
     from llmframe.task.confidence import Token
 
 TOO_MUCH = 1e15  # tokens or money; what is above is junk
@@ -37,7 +38,7 @@ class Reply:
     tokens: tuple[Token, ...] | None = None
 
 
-def read_reply(response: httpx2.Response) -> Reply:
+def read_reply(response: Received | httpx2.Response) -> Reply:
     """The completion in a response; BadReply where there is none."""
     data = read_json(response)
     error = data.get("error") if isinstance(data, dict) else data
@@ -81,7 +82,7 @@ def _read_tokens(logprobs: object) -> tuple[Token, ...] | None:
     return tuple(tokens)
 
 
-def read_json(response: httpx2.Response) -> Any:
+def read_json(response: Received | httpx2.Response) -> Any:
     """A response's JSON, whatever it is; BadReply where there is none."""
     try:
         return from_json(response.content)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 
 import httpx2
 import openai
@@ -31,7 +32,7 @@ def aiohttp_is_used(client):
 
 
 async def send_all(endpoint, n=1, connections=5):
-    running = open_backend(endpoint, connections=connections)
+    running = await open_backend(endpoint, connections=connections)
     try:
         return await asyncio.gather(*(running.send(BODY) for _ in range(n)))
     finally:
@@ -47,7 +48,7 @@ def test_a_request_is_answered(server):
 
 def test_our_own_client_has_the_aiohttp_transport_no_retry_and_time_to_connect(server):
     async def inspect():
-        running = open_backend(Endpoint(server.url, "k"), connections=70)
+        running = await open_backend(Endpoint(server.url, "k"), connections=70)
         client = running.client
         limits = client._client._transport.limits  # private: the SDK shows them nowhere
         await running.close()
@@ -81,7 +82,7 @@ def test_connections_are_kept_and_are_no_more_than_what_is_in_flight():
         ten_at_once = asyncio.Barrier(10)
         served = await asyncio.start_server(count, "127.0.0.1", 0)
         url = f"http://127.0.0.1:{served.sockets[0].getsockname()[1]}/v1"
-        running = open_backend(Endpoint(url, "k"), connections=10)
+        running = await open_backend(Endpoint(url, "k"), connections=10)
         ten = asyncio.Semaphore(10)
 
         async def one():
@@ -102,6 +103,7 @@ def test_without_its_aiohttp_extra_the_default_transport_is_used(server, monkeyp
         raise RuntimeError("you must have installed the package with the `aiohttp` extra")
 
     monkeypatch.setattr(openai, "DefaultAioHttpClient", missing)
+    monkeypatch.setitem(sys.modules, "aiohttp", None)
     used = []
     new_client = backend.new_client
     monkeypatch.setattr(
@@ -132,7 +134,7 @@ def test_a_client_on_the_default_transport_is_copied_with_ours():
         theirs = openai.AsyncOpenAI(
             api_key="sk-theirs", base_url=url, organization="org", default_headers={"x-mine": "1"}
         )
-        running = open_backend(Endpoint(url, "sk-theirs", theirs), connections=5)
+        running = await open_backend(Endpoint(url, "sk-theirs", theirs), connections=5)
         ours = running.client
         await running.send(BODY)
         await running.close()
@@ -152,7 +154,7 @@ def test_a_client_with_a_transport_of_its_own_is_used_as_it_is_and_left_open(ser
     async def main():
         mine = openai.DefaultAsyncHttpxClient(timeout=7.0)
         theirs = openai.AsyncOpenAI(api_key="k", base_url=server.url, http_client=mine)
-        running = open_backend(Endpoint(server.url, "k", theirs, owned=False), connections=5)
+        running = await open_backend(Endpoint(server.url, "k", theirs, owned=False), connections=5)
         assert running.client._client is mine
         assert running.client.max_retries == 0
         await running.send(BODY)
@@ -165,15 +167,20 @@ def test_a_client_with_a_transport_of_its_own_is_used_as_it_is_and_left_open(ser
 
 
 def test_a_client_that_a_callable_made_gets_our_transport_unless_it_has_its_own():
-    running = open_backend(Endpoint("http://x/v1", "k", client(), owned=True), connections=5)
-    assert aiohttp_is_used(running.client)
+    async def main():
+        made = Endpoint("http://x/v1", "k", client(), owned=True)
+        running = await open_backend(made, connections=5)
+        await running.close()
+        return running.client
+
+    assert aiohttp_is_used(asyncio.run(main()))
 
 
 def test_a_client_that_a_callable_made_is_ours_to_close(server):
     async def main():
         mine = openai.DefaultAsyncHttpxClient()
         made = openai.AsyncOpenAI(api_key="k", base_url=server.url, http_client=mine)
-        running = open_backend(Endpoint(server.url, "k", made, owned=True), connections=5)
+        running = await open_backend(Endpoint(server.url, "k", made, owned=True), connections=5)
         await running.send(BODY)
         await running.close()
         assert mine.is_closed
@@ -186,7 +193,7 @@ def test_an_azure_client_sends_to_its_deployment():
         theirs = openai.AsyncAzureOpenAI(
             api_key="k", azure_endpoint=url.removesuffix("/v1"), api_version="2024-10-21"
         )
-        running = open_backend(Endpoint(url, "k", theirs), connections=5)
+        running = await open_backend(Endpoint(url, "k", theirs), connections=5)
         reply = await running.send(BODY)
         await running.close()
         await theirs.close()

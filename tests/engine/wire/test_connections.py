@@ -67,7 +67,7 @@ def fail_at(url, *, default_transport=False, timeout=60.0):
             client = openai.AsyncOpenAI(api_key=KEY, base_url=url, max_retries=0)
             backend = Backend(client, owned=True)
         else:
-            backend = open_backend(Endpoint(url, KEY), connections=2)
+            backend = await open_backend(Endpoint(url, KEY), connections=2)
         try:
             async with asyncio.timeout(timeout):
                 await backend.send({"model": "m", "messages": []})

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+import random
+import zlib
 
 import httpx2
 import pytest
@@ -12,29 +15,29 @@ from llmframe.engine.wire.verdict import BadReply
 
 
 class Parts(httpx2.AsyncByteStream):
-    """A body in parts of one megabyte."""
+    """A body of the same part over and over, of a megabyte if nothing else is said."""
 
-    def __init__(self, n):
-        self.left, self.closed = n, False
+    def __init__(self, n, part=b" " * MEGABYTE):
+        self.left, self.closed, self.part = n, False, part
 
     async def __aiter__(self):
         while self.left:
             self.left -= 1
-            yield b" " * MEGABYTE
+            yield self.part
 
     async def aclose(self):
         self.closed = True
 
 
-def read(megabytes, **headers):
+def read(parts, **headers):
     """The bytes of a body that were taken in, and its stream."""
-    parts = Parts(megabytes)
+    parts = Parts(parts) if isinstance(parts, int) else parts
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     response = httpx2.Response(200, headers=named, stream=parts)
 
     async def main():
         await limit_size(response)
-        return len(b"".join([part async for part in response.aiter_raw()]))
+        return len(await response.aread())
 
     return asyncio.run(main()), parts
 
@@ -52,8 +55,21 @@ def test_a_reply_without_end_is_left_at_the_bound():
 
 def test_a_packed_reply_has_a_smaller_bound():
     assert MOST_PACKED < MOST
+    noise = gzip.compress(random.Random(1).randbytes(MEGABYTE))
+    assert read(Parts(1, noise), content_encoding="gzip")[0] == MEGABYTE
     with pytest.raises(BadReply, match="more than 2 MB"):
-        read(3, content_encoding="gzip")
+        read(Parts(3, noise), content_encoding="gzip")
+
+
+@pytest.mark.parametrize("packing", ["gzip", "deflate", "gzip, gzip"])
+def test_a_small_reply_that_unpacks_to_much_more_is_left_at_the_bound(packing):
+    pack = zlib.compress if packing == "deflate" else gzip.compress
+    bomb = pack(b" " * 64 * MEGABYTE)
+    if packing == "gzip, gzip":
+        bomb = gzip.compress(bomb)
+    assert len(bomb) < MEGABYTE / 10
+    with pytest.raises(BadReply, match="more than 32 MB"):
+        read(Parts(1, bomb), content_encoding=packing)
 
 
 def test_an_announced_length_is_believed():

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 if TYPE_CHECKING:
     from llmframe.errors import ErrorKind
 
-_VALUES = 8  # where they begin in the tuple that holds an answer
+_VALUES = 10  # where they begin in the tuple that holds an answer
 _PLAIN = frozenset((str, int, float, bool, type(None)))
 LABEL = 32  # characters; a text that is no longer may well be a label, the same in many rows
 
@@ -39,24 +39,45 @@ class Failure(NamedTuple):
 class Usage:
     """What requests consumed.
 
-    tokens_in, tokens_out: tokens as the provider counted them.
+    tokens_in, tokens_out: tokens as the provider counted them, thoughts among the latter.
     cost: what the endpoint says it charged, in its currency; None where it does not say.
+    tokens_cached: of tokens_in, those that the provider had in its cache.
+    estimated: replies whose tokens are an estimate, because the endpoint did not state them.
     """
 
     tokens_in: int = 0
     tokens_out: int = 0
     cost: float | None = None
+    tokens_cached: int = 0
+    estimated: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """In and out together."""
+        return self.tokens_in + self.tokens_out
+
+    @property
+    def if_stated(self) -> Usage | None:
+        """Itself, or None where it is an estimate, from which nothing can be learnt."""
+        return None if self.estimated else self
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
             self.tokens_in + other.tokens_in,
             self.tokens_out + other.tokens_out,
             _add_cost(self.cost, other.cost),
+            self.tokens_cached + other.tokens_cached,
+            self.estimated + other.estimated,
         )
 
     def __sub__(self, other: Usage) -> Usage:
-        cost = None if self.cost is None else self.cost - (other.cost or 0.0)
-        return Usage(self.tokens_in - other.tokens_in, self.tokens_out - other.tokens_out, cost)
+        return Usage(
+            self.tokens_in - other.tokens_in,
+            self.tokens_out - other.tokens_out,
+            None if self.cost is None else self.cost - (other.cost or 0.0),
+            self.tokens_cached - other.tokens_cached,
+            self.estimated - other.estimated,
+        )
 
 
 def _add_cost(a: float | None, b: float | None) -> float | None:
@@ -68,7 +89,7 @@ def _add_cost(a: float | None, b: float | None) -> float | None:
 NOTHING_USED = Usage()
 
 usage_of = lru_cache(4096, typed=True)(Usage)
-"""A Usage that all rows share that used the same."""
+"""A Usage that all rows share that used the same; give what is not nothing, by position."""
 
 
 class RowResult(NamedTuple):  # as frozen as a dataclass, and made in half the time
@@ -163,7 +184,8 @@ class Results(Sequence["RowResult | None"]):
         used = result.usage
         return (
             self._names.setdefault(names, names),
-            result.attempts, used.tokens_in, used.tokens_out, used.cost,
+            result.attempts,
+            used.tokens_in, used.tokens_out, used.cost, used.tokens_cached, used.estimated,
             result.seconds, result.raw, _as_json(result.confidence), *values,
         )  # fmt: skip
 
@@ -204,11 +226,11 @@ def _as_json(value: Any) -> Any:
 def _unpacked(held: RowResult | tuple[Any, ...] | None) -> RowResult | None:
     if held is None or isinstance(held, RowResult):
         return held
-    names, attempts, tokens_in, tokens_out, cost, seconds, raw, confidence = held[:_VALUES]
+    names, attempts, *used, seconds, raw, confidence = held[:_VALUES]
     values: Any = held[_VALUES:]
     if bytes in map(type, values):
         values = [json.loads(value) if type(value) is bytes else value for value in values]
-    usage = usage_of(tokens_in, tokens_out, cost)
+    usage = usage_of(*used)
     values = dict(zip(names, values))  # noqa: B905 - strict costs half as much again
     sure = None if confidence is None else json.loads(confidence)
     return RowResult("ok", values, None, attempts, usage, seconds, raw, sure)

@@ -40,8 +40,8 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
     ``columns`` (each column that llmframe made, with its ``task``, ``type`` and
     ``categories``). About the frame's latest call it has ``task``, ``model``, ``endpoint`` (the
     host), ``checkpoint`` (the file's name), ``counts`` (rows by status), ``tokens_in``,
-    ``tokens_out`` and ``cost``, as far as the frame knew them. It reads no data. Raises
-    PlanError for any other file.
+    ``tokens_cached`` (of them), ``tokens_out``, ``cost`` and its ``currency``, as far as the
+    frame knew them. It reads no data. Raises PlanError for any other file.
     """
     from llmframe.frame.export import metadata
 
@@ -75,9 +75,9 @@ def read_checkpoint(path: str | os.PathLike[str], task: str | None = None) -> pd
 
     Returns one row per ``id`` (per key if the run had no ``id=``): ``id``, the fields, typed
     as ``tag`` types them, ``status`` (ok or failed), ``error`` (its kind), ``model``,
-    ``tokens_in``, ``tokens_out``, ``cost`` and ``time`` (UTC). Rows that share an answer all
-    show it, with its full cost. A field with one of these names keeps it; our column then
-    begins with ``llm_``. Damaged lines are skipped, with one warning.
+    ``tokens_in``, ``tokens_cached`` (of them), ``tokens_out``, ``cost`` and ``time`` (UTC). Rows
+    that share an answer all show it, with its full cost. A field with one of these names keeps
+    it; our column then begins with ``llm_``. Damaged lines are skipped, with one warning.
 
     Raises PlanError if there is no checkpoint or no such task, with those that exist;
     CheckpointError if it cannot be read.

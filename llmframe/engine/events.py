@@ -67,11 +67,21 @@ class Spent:
 
 
 @dataclass(frozen=True, slots=True)
+class Unread:
+    """A request left, and no answer to it was read: the provider may charge for it all the same.
+
+    usage: what it may have taken.
+    """
+
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
 class Planned:
     """Every row has been planned: from now on the counts are exact."""
 
 
-Event = RequestSent | RequestRefused | RowsDone | RowsReused | TextCut | Spent | Planned
+Event = RequestSent | RequestRefused | RowsDone | RowsReused | TextCut | Spent | Unread | Planned
 
 
 Observer = Callable[[Event], None]  # called on the run's loop: be quick, never block

@@ -47,7 +47,13 @@ class Execution:
         self.job = job
         self.halt = Halt()
         unspent = job.budget.priced(NOTHING_USED)  # 0, not unknown, where prices are known
-        self.tally = Tally(job.rows.n, clock=clock, started=clock(), usage=unspent)
+        self.tally = Tally(
+            job.rows.n,
+            clock=clock,
+            started=clock(),
+            usage=unspent,
+            currency=job.budget.currency,
+        )
         self.stop_requested = False
         self.held = False
         self._store = ResultStore(job.rows.n)
@@ -168,6 +174,8 @@ class Execution:
             eta=(tally.rows - tally.done) / rate if rate > 0 and not ended else None,
             limited_by=self._limited_by(),
             message=message,
+            currency=tally.currency,
+            unread=tally.unread,
         )
 
     def report(self) -> RunReport:

@@ -48,7 +48,8 @@ class Snapshot(Counts):
     in_flight, limit, waiting: requests on the wire, the most allowed, rows waiting for a retry.
     rate: rows answered by requests per second, over the last ten. eta: seconds left, None if
     unknown. limited_by: what limits the run right now, in words.
-    message: one sentence for the person, empty while all is well.
+    message: one sentence for the person, empty while all is well. currency: of the cost. unread:
+    as in RunReport.
     """
 
     status: RunStatus
@@ -61,6 +62,8 @@ class Snapshot(Counts):
     eta: float | None
     limited_by: str
     message: str = ""
+    currency: str = "USD"
+    unread: int = 0
 
     @property
     def done(self) -> int:
@@ -77,8 +80,12 @@ class Snapshot(Counts):
 class RunReport(Counts):
     """What a run did: rows = done + pending, done = ok + failed + skipped.
 
-    tokens_in, tokens_out: as the provider counted them. cost: as the endpoint charged, None if
-    it does not say. limited_by: what limited the run for the longest. checkpoint: its path, None
+    tokens_in, tokens_out: as the provider counted them. tokens_cached: of tokens_in, those that it
+    had in its cache. cost: as the endpoint says, else by the prices, in their currency; None if
+    neither is known. estimated: replies that did not state their tokens, which are an estimate.
+    unread: requests that left and whose answers were never read (timed out, lost, cancelled), and
+    what they may have taken: max_cost and max_tokens count it, the tokens and cost above do not.
+    limited_by: what limited the run for the longest. checkpoint: its path, None
     without one. time_went_to: shares of the time by what limited the run, largest first.
     limits: (seconds since the start, concurrent requests allowed) at each change. hedges: second
     requests for late rows. cut: rows whose text was too long and lost its end.
@@ -96,6 +103,17 @@ class RunReport(Counts):
     limits: tuple[tuple[float, int], ...] = ()
     hedges: int = 0
     cut: int = 0
+    tokens_cached: int = 0
+    currency: str = "USD"
+    estimated: int = 0
+    unread: int = 0
+    unread_tokens: int = 0
+    unread_cost: float | None = None
+
+    @property
+    def cached_share(self) -> float:
+        """The share of the prompts' tokens that the provider had in its cache, from 0 to 1."""
+        return self.tokens_cached / self.tokens_in if self.tokens_in else 0.0
 
 
 @dataclass(slots=True)
@@ -119,6 +137,9 @@ class Tally:
     hedges: int = 0
     cut: int = 0
     usage: Usage = NOTHING_USED
+    unread: int = 0
+    unread_usage: Usage = NOTHING_USED
+    currency: str = "USD"
     errors_by_kind: Counter[str] = field(default_factory=Counter)
     _recent: deque[tuple[float, int]] = field(default_factory=deque)
 
@@ -138,6 +159,9 @@ class Tally:
                 self.reused += len(positions)
             case events.Spent(usage):
                 self.usage += usage
+            case events.Unread(usage):
+                self.unread += 1
+                self.unread_usage += usage
             case events.TextCut():
                 self.cut += 1
             case events.Planned():
@@ -209,4 +233,10 @@ class Tally:
             limits=limits,
             hedges=self.hedges,
             cut=self.cut,
+            tokens_cached=self.usage.tokens_cached,
+            currency=self.currency,
+            estimated=self.usage.estimated,
+            unread=self.unread,
+            unread_tokens=self.unread_usage.tokens,
+            unread_cost=self.unread_usage.cost,
         )

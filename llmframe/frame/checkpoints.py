@@ -114,6 +114,7 @@ def _frame(task: FoundTask, answers: Answers) -> pd.DataFrame:
         "error": texts(errors),
         "model": texts([task.settings.get("model")] * len(rows)),
         "tokens_in": integers(take(answers.tokens_in)),
+        "tokens_cached": integers(take(answers.tokens_cached)),
         "tokens_out": integers(take(answers.tokens_out)),
         "cost": floats(take(answers.costs)),
         "time": pd.Series(times).dt.tz_localize("UTC"),

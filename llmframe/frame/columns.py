@@ -309,6 +309,7 @@ _STATUS = (
 _DETAILS = (
     _service("llm_attempts", Kind.INTEGER, lambda result: result.attempts, of=STATUS),
     _service("llm_tokens_in", Kind.INTEGER, lambda result: result.usage.tokens_in, of=STATUS),
+    _service("llm_tokens_cached", Kind.INTEGER, lambda row: row.usage.tokens_cached, of=STATUS),
     _service("llm_tokens_out", Kind.INTEGER, lambda result: result.usage.tokens_out, of=STATUS),
     _service("llm_cost", Kind.FLOAT, lambda result: result.usage.cost, of=STATUS),
     _service("llm_seconds", Kind.FLOAT, lambda result: result.seconds, of=STATUS),

@@ -5,8 +5,9 @@ Key, checksum and task stand at fixed offsets, and the first letter of the body 
 sort: finding the answered rows needs no JSON parser. The checksum is the crc32 of the line
 without the checksum's eight digits and without the newline.
 
-v         an answer: ``v`` (field -> value), ``id``, ``usage``, ``n`` (requests), ``t`` (unix s),
-          ``p`` (field -> confidence)
+v         an answer: ``v`` (field -> value), ``id``, ``usage`` (tokens ``in``, ``out`` and, where
+          there are any, ``cached``; ``cost``; ``estimated`` replies), ``n`` (requests), ``t``
+          (unix s), ``p`` (field -> confidence)
 e         a failure: ``e`` (kind, status, code) instead of ``v``
 id        one more row that has the answer of this key: ``id`` only
 settings  a task's readable settings, under the task's digest, before its first row
@@ -83,14 +84,22 @@ def row(
     # The id stands before the usage, where id_bytes finds it without a JSON parser.
     if row_id is not None:
         body["id"] = id_value(row_id)
-    usage: dict[str, Any] = {"in": result.usage.tokens_in, "out": result.usage.tokens_out}
-    if result.usage.cost is not None:
-        usage["cost"] = result.usage.cost
-    body |= {"usage": usage, "n": result.attempts, "t": now}
+    body |= {"usage": _usage_body(result.usage), "n": result.attempts, "t": now}
     if result.confidence is not None:
         body["p"] = {name: round(each, 6) for name, each in result.confidence.items()}
     if text is not None:
         body["text"] = text
+    return body
+
+
+def _usage_body(usage: Usage) -> dict[str, Any]:
+    body: dict[str, Any] = {"in": usage.tokens_in, "out": usage.tokens_out}
+    if usage.cost is not None:
+        body["cost"] = usage.cost
+    if usage.tokens_cached:
+        body["cached"] = usage.tokens_cached
+    if usage.estimated:
+        body["estimated"] = usage.estimated
     return body
 
 
@@ -238,13 +247,13 @@ def _spent(content: Any, key: bytes) -> tuple[int, Usage]:
     """Requests and tokens. Raises KeyError, TypeError or AttributeError for a forged line."""
     used, sent = content["usage"], content["n"]
     tokens_in, tokens_out, cost = used["in"], used["out"], used.get("cost")
+    # lines of earlier versions have neither of these
+    cached, estimated = used.get("cached", 0), used.get("estimated", 0)
     # Anybody can compute a checksum: a wrong type must not surface in the middle of a run.
     if (
         content["k"] == key.hex()
-        and isinstance(sent, int)
-        and isinstance(tokens_in, int)
-        and isinstance(tokens_out, int)
+        and all(isinstance(each, int) for each in (sent, tokens_in, tokens_out, cached, estimated))
         and (cost is None or isinstance(cost, (int, float)))
     ):
-        return sent, usage_of(tokens_in, tokens_out, cost)
+        return sent, usage_of(tokens_in, tokens_out, cost, cached, estimated)
     raise TypeError("a forged line, or another key's")

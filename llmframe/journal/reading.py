@@ -45,6 +45,7 @@ class Answers:
         self.cells: dict[str, list[Any]] = {}
         self.errors: list[str | None] = []
         self.tokens_in: list[int] = []
+        self.tokens_cached: list[int] = []
         self.tokens_out: list[int] = []
         self.costs: list[float | None] = []
         self.times: list[int | None] = []
@@ -87,14 +88,15 @@ class Answers:
         if at is None:
             at = self._positions[key] = len(self.errors)
             columns: list[list[Any]] = [self.errors, self.costs, self.times, *self.cells.values()]
-            for column in (*columns, self.tokens_in, self.tokens_out):
+            for column in (*columns, self.tokens_in, self.tokens_cached, self.tokens_out):
                 column.append(None)
         elif result.status == "failed" and self.errors[at] is None:
             # A later run failed at a row that an earlier one has answered: the answer stands.
             return
         self.errors[at] = None if result.error is None else result.error.kind
-        self.tokens_in[at], self.tokens_out[at] = result.usage.tokens_in, result.usage.tokens_out
-        self.costs[at] = result.usage.cost
+        used = result.usage
+        self.tokens_in[at], self.tokens_cached[at] = used.tokens_in, used.tokens_cached
+        self.tokens_out[at], self.costs[at] = used.tokens_out, used.cost
         self.times[at] = time if type(time) is int and 0 <= time <= _LATEST else None
         values = result.values or {}
         for name in values:

@@ -116,9 +116,13 @@ def _to_prices(value: Any) -> Any:
 
 
 def _are_prices(value: object) -> bool:
-    """True for a pair of numbers, or a dict of them by "in" and "out"."""
+    """True for a pair of numbers, or a dict of them by "in", "out" and perhaps "cached"."""
     if isinstance(value, Mapping):
-        value = (value.get("in"), value.get("out"), *(set(value) - {"in", "out"}))
+        if not {"in", "out"} <= value.keys() <= {"in", "out", "cached", "currency"}:
+            return False
+        currency = value.get("currency", "USD")
+        known = isinstance(currency, str) and 0 < len(currency) <= 8 and currency.isprintable()
+        return known and all(_is_number(value[name]) for name in value if name != "currency")
     return isinstance(value, tuple | list) and len(value) == 2 and all(map(_is_number, value))
 
 
@@ -164,7 +168,12 @@ PREFIX = Rule(
 )
 FUNCTION = Rule("a function of one text", callable)
 JSON = Rule("a dict that JSON can hold", _is_json, _to_json)
-PRICES = Rule("two numbers, per million tokens in and out", _are_prices, _to_prices)
+PRICES = Rule(
+    'numbers per million tokens: (in, out) or {"in": ..., "out": ..., "cached": ..., "currency": '
+    '"USD"}, the last two as you like',
+    _are_prices,
+    _to_prices,
+)
 PATH = Rule("True, False or a path", lambda value: isinstance(value, bool | str | os.PathLike))
 PROGRESS = Rule(
     '"auto", "widget", "tqdm", "log" or False',

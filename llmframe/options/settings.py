@@ -149,9 +149,10 @@ class Settings:
         "task count; requests already sent finish. None: no limit")
     max_tokens: int | None = money(None, TOKENS,
         "the same limit in tokens, input and output together. None: no limit")
-    prices: tuple[float, float] | Mapping[str, float] | None = money(None, rules.PRICES,
-        'per million tokens: (input, output) or {"in": ..., "out": ...}. None: from the package '
-        "genai-prices, if it is installed")
+    prices: tuple[float, float] | Mapping[str, float | str] | None = money(None, rules.PRICES,
+        'per million tokens: (input, output) or {"in": ..., "out": ..., "cached": ...}, the last '
+        'for input that the provider had in its cache; "currency": "EUR" changes the sign that '
+        "is shown. None: from the package genai-prices, if it is installed")
 
     checkpoint: bool | str | os.PathLike[str] = keeping(True, rules.PATH,
         "where answers are saved as they come. True: .llmframe/<task>.jsonl in the working "
@@ -168,7 +169,8 @@ class Settings:
     overwrite: bool = columns(False, BOOL,
         "replace existing columns, even those that llmframe did not write")
     details: bool = columns(False, BOOL,
-        "add llm_attempts, llm_tokens_in, llm_tokens_out, llm_cost, llm_seconds and llm_raw")
+        "add llm_attempts, llm_tokens_in, llm_tokens_cached, llm_tokens_out, llm_cost, llm_seconds "
+        "and llm_raw")
 
     confidence: Literal["logprob"] | None = trust(None, one_of("logprob"),
         '"logprob" adds <field>_confidence after each closed choice: the probability of its '
@@ -218,7 +220,7 @@ class Options(TypedDict, total=False):
     hedge: bool
     max_cost: float | None
     max_tokens: int | None
-    prices: tuple[float, float] | Mapping[str, float] | None
+    prices: tuple[float, float] | Mapping[str, float | str] | None
     checkpoint: bool | str | os.PathLike[str]
     reuse: bool
     id: Hashable | None

@@ -4,29 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from llmframe.results import Usage
 
 MILLION = 1_000_000
+SHORT = 1_000  # tokens of a prompt that no provider charges for as a long one
 
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """Money per million tokens, in and out."""
+    """Money per million tokens, in and out.
+
+    per_million_cached: of those in, the ones that the provider had in its cache; None for no
+    discount. currency: three letters or a sign, for the views.
+    """
 
     per_million_in: float
     per_million_out: float
+    per_million_cached: float | None = None
+    currency: str = "USD"
 
     @classmethod
-    def of(cls, given: tuple[float, float] | Mapping[str, float]) -> Self:
-        """Prices as a person gives them: a pair, or by "in" and "out"."""
-        pair = (given["in"], given["out"]) if isinstance(given, Mapping) else given
-        return cls(float(pair[0]), float(pair[1]))
+    def of(cls, given: tuple[float, float] | Mapping[str, Any]) -> Self:
+        """Prices as a person gives them: a pair in and out, or by name."""
+        if not isinstance(given, Mapping):
+            return cls(float(given[0]), float(given[1]))
+        cached, currency = given.get("cached"), given.get("currency", "USD")
+        return cls(
+            float(given["in"]),
+            float(given["out"]),
+            None if cached is None else float(cached),
+            currency,
+        )
 
     def cost(self, usage: Usage) -> float:
         """What this usage costs."""
-        spent = usage.tokens_in * self.per_million_in + usage.tokens_out * self.per_million_out
+        cached = self.per_million_in if self.per_million_cached is None else self.per_million_cached
+        spent = (usage.tokens_in - usage.tokens_cached) * self.per_million_in
+        spent += usage.tokens_cached * cached + usage.tokens_out * self.per_million_out
         return spent / MILLION
 
 
@@ -36,9 +52,18 @@ def known_prices(model: str, base_url: str) -> Prices | None:
         import genai_prices
     except ImportError:
         return None
-    tokens = genai_prices.Usage(input_tokens=MILLION, output_tokens=MILLION)
+
+    def price(**tokens: int) -> float:
+        # of a short prompt: some models cost twice as much from 200,000 tokens on
+        usage = genai_prices.Usage(**tokens)
+        found = genai_prices.calc_price(usage, model_ref=model, provider_api_url=base_url)
+        return float(found.total_price) * MILLION / SHORT
+
     try:
-        price = genai_prices.calc_price(tokens, model_ref=model, provider_api_url=base_url)
+        return Prices(
+            price(input_tokens=SHORT),
+            price(output_tokens=SHORT),
+            price(input_tokens=SHORT, cache_read_tokens=SHORT),
+        )
     except LookupError:
         return None
-    return Prices(float(price.input_price), float(price.output_price))

@@ -11,6 +11,7 @@ from llmframe.notebook.drawing import style
 from llmframe.notebook.drawing.counts import kinds
 from llmframe.notebook.drawing.escape import html, plain
 from llmframe.notebook.drawing.format import amount, count, money, noun
+from llmframe.notebook.drawing.spending import tokens_in_words
 from llmframe.quality.distribution import Distribution, distribution
 from llmframe.quality.tagged import read_tagged
 
@@ -28,7 +29,8 @@ class Summary:
 
     rows: of the frame. counts: rows by status. errors: failed rows by kind.
     fields: what each field holds in the rows that are ok. model: as the person named it.
-    tokens_in, tokens_out, cost: of the call. The last four are None if the attrs do not hold them.
+    tokens_in, tokens_out, cost: of the call; tokens_cached: of tokens_in; currency: of the cost.
+    What the attrs do not hold is None.
     """
 
     rows: int
@@ -40,6 +42,8 @@ class Summary:
     tokens_in: int | None = None
     tokens_out: int | None = None
     cost: float | None = None
+    tokens_cached: int | None = None
+    currency: str | None = None
 
     def __repr__(self) -> str:
         rows = ", ".join(f"{count(n)} {status}" for status, n in self.counts.items() if n)
@@ -74,9 +78,10 @@ class Summary:
     def _spent(self) -> str:
         words = []
         if self.tokens_in is not None and self.tokens_out is not None:
-            words.append(f"{amount(self.tokens_in)} tokens in, {amount(self.tokens_out)} out")
+            tokens_in = tokens_in_words(self.tokens_in, self.tokens_cached or 0)
+            words.append(f"{amount(self.tokens_in)} {tokens_in}, {amount(self.tokens_out)} out")
         if self.cost is not None:
-            words.append(money(self.cost))
+            words.append(money(self.cost, self.currency or "USD"))
         return ", ".join(words)
 
 
@@ -98,6 +103,8 @@ def summarise(df: pd.DataFrame, prefix: str = "") -> Summary:
         tokens_in=note.get("tokens_in"),
         tokens_out=note.get("tokens_out"),
         cost=note.get("cost"),
+        tokens_cached=note.get("tokens_cached"),
+        currency=note.get("currency"),
     )
 
 

@@ -13,11 +13,18 @@ from llmframe.frame.existing import ATTRS_KEY, written_columns
 
 STATUS, ERROR = "llm_status", "llm_error"
 _OURS = (
-    *(STATUS, ERROR, "llm_attempts", "llm_tokens_in", "llm_tokens_out"),
+    *(STATUS, ERROR, "llm_attempts", "llm_tokens_in", "llm_tokens_cached", "llm_tokens_out"),
     *("llm_cost", "llm_seconds", "llm_raw"),
 )
 
-_NOTED = {"model": str, "tokens_in": int, "tokens_out": int, "cost": float | int}
+_NOTED = {
+    "model": str,
+    "tokens_in": int,
+    "tokens_cached": int,
+    "tokens_out": int,
+    "cost": float | int,
+    "currency": str,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +33,8 @@ class Tagged:
 
     status, error: the call's columns. fields: the answers by name, in the frame's order; empty
     if the attrs are lost. others: positions of the columns that no call has written.
-    note: of the call, from the attrs: model, tokens_in, tokens_out, cost. Empty if they are
-    lost, or are those of a frame of another length.
+    note: of the call, from the attrs: model, tokens_in, tokens_cached, tokens_out, cost,
+    currency. Empty if they are lost, or are those of a frame of another length.
     """
 
     status: pd.Series[Any]

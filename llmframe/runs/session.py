@@ -266,8 +266,10 @@ class Session:
             "checkpoint": report.checkpoint,
             "counts": {name: getattr(report, name) for name in counts},
             "tokens_in": report.tokens_in,
+            "tokens_cached": report.tokens_cached,
             "tokens_out": report.tokens_out,
             "cost": report.cost,
+            "currency": report.currency,
             "inputs": [str(name) for name in self.target.rows.columns],
         }
 

@@ -35,7 +35,7 @@ def test_the_columns_come_in_the_contracts_order_and_types(df):
     assert list(out.columns) == ["text", "n", *names, *SERVICE, *DETAILS]
     assert [str(dtype) for dtype in out.dtypes[2:]] == [
         "category", "Int64", str(TEXT_DTYPE), "object", "category", str(TEXT_DTYPE),
-        "Int64", "Int64", "Int64", "Float64", "Float64", str(TEXT_DTYPE),
+        "Int64", "Int64", "Int64", "Int64", "Float64", "Float64", str(TEXT_DTYPE),
     ]  # fmt: skip
     pd.testing.assert_frame_equal(out[["text", "n"]], df)
 
@@ -56,6 +56,7 @@ def test_every_row_that_was_reached_has_details(df):
     out = tag(df, [ok(3), FAILED, SKIPPED, None], details=True)
     assert out["llm_attempts"].tolist() == [1, 5, 0, pd.NA]
     assert out["llm_tokens_in"].tolist() == [10, 0, 0, pd.NA]
+    assert out["llm_tokens_cached"].tolist() == [0, 0, 0, pd.NA]
     assert out["llm_tokens_out"].tolist() == [3, 0, 0, pd.NA]
     assert out["llm_cost"].tolist() == [0.5, pd.NA, pd.NA, pd.NA]
     assert out["llm_seconds"].tolist() == [0.25, pd.NA, pd.NA, pd.NA]

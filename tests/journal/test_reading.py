@@ -37,7 +37,7 @@ def test_answers_are_typed_as_the_run_would_have_typed_them(path: Path, folder: 
         "share": "Float64", "urgent": "boolean", "note": str(pd.Series(["text"]).dtype),
         "due": "datetime64[us]", "tags": "object", "status": "category",
         "error": str(pd.Series(["text"]).dtype), "model": str(pd.Series(["text"]).dtype),
-        "tokens_in": "Int64", "tokens_out": "Int64", "cost": "Float64",
+        "tokens_in": "Int64", "tokens_cached": "Int64", "tokens_out": "Int64", "cost": "Float64",
         "time": "datetime64[s, UTC]",
     }  # fmt: skip
     assert list(found["intent"].cat.categories) == ["refund", "delivery", "other"]

@@ -17,7 +17,8 @@ MOOD = FieldSpec("mood", kind=Kind.TEXT, nullable=False)
 FIELDS = (INTENT, STARS, SUMMARY, TAGS)
 SERVICE = ["llm_status", "llm_error"]
 DETAILS = [
-    "llm_attempts", "llm_tokens_in", "llm_tokens_out", "llm_cost", "llm_seconds", "llm_raw",
+    "llm_attempts", "llm_tokens_in", "llm_tokens_cached", "llm_tokens_out", "llm_cost",
+    "llm_seconds", "llm_raw",
 ]  # fmt: skip
 TEXT_DTYPE = pd.Series(["text"]).dtype
 

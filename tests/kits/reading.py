@@ -25,7 +25,7 @@ VALUES = {
     "intent": "refund", "level": 2, "count": 3, "share": 0.5, "urgent": True,
     "note": "客户", "due": "2026-01-02", "tags": ["a", "b"],
 }  # fmt: skip
-COLUMNS = ["status", "error", "model", "tokens_in", "tokens_out", "cost", "time"]
+COLUMNS = ["status", "error", "model", "tokens_in", "tokens_cached", "tokens_out", "cost", "time"]
 
 
 def task(number: int = 0, model: str = "deepseek-chat", fields: Any = FIELDS) -> TaskInfo:

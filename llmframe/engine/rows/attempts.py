@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from llmframe.engine.events import RequestRefused, RequestSent, Spent
+from llmframe.engine.rows.budget import Reservation, Sender
 from llmframe.engine.rows.decisions import (
     Decision,
     Defer,
@@ -57,12 +58,15 @@ class Attempts:
         self._claims = claims
         self._settler = settler
         self._hedges = hedges
-        self._health_probe = HealthProbe(parts, patience.timeout)
+        self._sender = Sender(
+            parts.backend, asker=parts.asker, budget=parts.budget, events=parts.events
+        )
+        self._health_probe = HealthProbe(parts, self._sender, timeout=patience.timeout)
         self._clock = parts.governor.clock
         self._responded = False  # the API has responded to this run
         self._first_sent: float | None = None
 
-    async def attempt(self, row: Row, lease: Lease) -> None:
+    async def attempt(self, row: Row, lease: Lease, reservation: Reservation) -> None:
         """One request, and what it means for the row."""
         began = self._clock()
         if self._first_sent is None:
@@ -76,7 +80,7 @@ class Attempts:
         limit = TimeOut(timeout)
         try:
             async with limit:
-                reply = await self._call(row)
+                reply = await self._call(row, reservation)
         except asyncio.CancelledError:
             governor.release(lease)
             if self._was_overtaken(row):
@@ -89,7 +93,7 @@ class Attempts:
                 return
             row.note_back(began, self._clock(), limit.void)
             if isinstance(exc, BadReply):
-                row.note_paid(self._parts.budget.priced(exc.usage))
+                row.note_paid(exc.usage)
             self._read_headers(getattr(exc, "response", None), lease)
             if limit.void:  # connections die while the machine sleeps: no fault of the row
                 row.charged -= 1
@@ -102,7 +106,8 @@ class Attempts:
             self._responded = True
             self._read_headers(reply, lease)
             governor.understood(row.dialect)
-            governor.release(lease, answered=True, clean=row.sent == 1, usage=reply.usage)
+            stated = reply.usage.if_stated
+            governor.release(lease, answered=True, clean=row.sent == 1, usage=stated)
             self._read(row, reply)
 
     async def probe(self, lease: Lease) -> None:
@@ -112,21 +117,27 @@ class Attempts:
     async def hedge(self, row: Row, lease: Lease) -> None:
         """Ask for a late row once more; the first valid answer wins."""
         hedges, governor = self._hedges, self._parts.governor
-        if hedges is None or not hedges.is_open(row):  # answered while the lease was awaited
+        size, cap = self._parts.asker.size(row), self._parts.asker.cap(row)
+        is_open = hedges is not None and hedges.is_open(row)  # not answered in the meantime
+        reservation = self._parts.budget.reserve(size, cap) if is_open else None
+        if hedges is None or reservation is None:
             governor.give_back(lease)
             return
         self._parts.events.emit(RequestSent(repeated=True, hedge=True))
         try:
             async with TimeOut(self._patience.timeout):
-                reply = await self._parts.backend.send(self._parts.asker.body(row, row.dialect))
+                reply = await self._sender.send(row, row.dialect, reservation)
+        except BadReply as exc:
+            self._parts.events.emit(Spent(exc.usage))
+            governor.release(lease)
+            return
         except Exception:  # noqa: BLE001 - the row's own request is still out and will be judged
             governor.release(lease)
             return
         except asyncio.CancelledError:
             governor.release(lease)
             raise
-        governor.release(lease, answered=True, usage=reply.usage)
-        reply = replace(reply, usage=self._parts.budget.priced(reply.usage))
+        governor.release(lease, answered=True, usage=reply.usage.if_stated)
         result = self._parts.asker.valid(row, reply) if hedges.is_open(row) else None
         if result is None:  # too late or not valid: paid all the same
             self._parts.events.emit(Spent(reply.usage))
@@ -134,9 +145,9 @@ class Attempts:
             hedges.overtake(row)
             self._settler.finish(row, result)
 
-    async def _call(self, row: Row) -> Reply:
+    async def _call(self, row: Row, reservation: Reservation) -> Reply:
         """Send the row's request; with hedging so that a faster answer can end it."""
-        sending = self._parts.backend.send(self._parts.asker.body(row, row.dialect))
+        sending = self._sender.send(row, row.dialect, reservation)
         if self._hedges is None:
             return await sending
         async with self._hedges.watch(row, sending, self._clock()) as call:
@@ -155,7 +166,6 @@ class Attempts:
         """Settle the row by its reply, or ask again where the reply is not valid."""
         row.failure = None  # what fails from here on is the reply, not the request
         self._forgive_lost(row)
-        reply = replace(reply, usage=self._parts.budget.priced(reply.usage))
         final = self._patience.is_last(row.charged)
         result = self._parts.asker.read(row, reply, final=final)
         if result is not None:

@@ -1,17 +1,59 @@
-"""A run's own budget: reserve before sending, settle after, stop with everything saved."""
+"""A run's own budget: reserve, send, settle, and at the end stop with everything saved.
+
+What is not accounted is not free: a reply that does not state its tokens is settled by an
+estimate, and a request that left and whose answer was never read keeps its reservation.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from llmframe.engine.events import Unread
+from llmframe.engine.governor.tokens import BYTES_A_TOKEN, STEP, TokenMeter
+from llmframe.engine.wire.verdict import BadReply, may_be_charged
 from llmframe.providers.prices import Prices
-from llmframe.results import Usage
+from llmframe.results import NOTHING_USED, Usage
+
+if TYPE_CHECKING:
+    from llmframe.engine.asking.asking import Asker
+    from llmframe.engine.events import Events
+    from llmframe.engine.row import Row
+    from llmframe.engine.wire.backend import Backend
+    from llmframe.engine.wire.reply import Reply
+    from llmframe.providers.dialect import Dialect
+
+
+class Reservation:
+    """What is set aside for one request, until it is settled or kept."""
+
+    def __init__(self, budget: Budget, expected: Usage) -> None:
+        self._budget = budget
+        self.expected = expected
+        self._is_open = True
+
+    def settle(self, used: Usage = NOTHING_USED) -> None:
+        """What the request took instead of what was set aside; only the first call counts."""
+        if self._is_open:
+            self._is_open = False
+            self._budget.end(self.expected, used=used)
+
+    def keep(self) -> None:
+        """The request left and nobody knows what it took: what was set aside stays so."""
+        if self._is_open:
+            self._is_open = False
+            self._budget.end(self.expected, kept=self.expected)
 
 
 class Budget:
-    """What a run may spend.
+    """What a run may spend, and what its requests take. Lives on the run's loop.
 
     max_cost: money, in the currency of the prices. max_tokens: tokens, in and out together.
     None has no end. At the end what is in flight comes back: the overshoot is at most that.
-    spent: what has come back so far.
+    spent: what has come back so far, and what earlier runs of the task took. unread: reservations
+    that are kept. in_flight: requests that are out with a reservation.
     """
 
     def __init__(
@@ -24,31 +66,155 @@ class Budget:
         self.max_cost = max_cost
         self.max_tokens = max_tokens
         self.prices = prices
-        self._reserved = Usage(cost=0.0)
         self.spent = Usage(cost=0.0)
+        self.unread = Usage(cost=0.0)
+        self.in_flight = 0
+        self._reserved = Usage(cost=0.0)
+        # of this run alone: another run's answers may be much shorter
+        self._meter = TokenMeter()
+        self._cached_share = 0.0
+        self._has_answers = False
+        self._is_stated = False  # some answers state their tokens
+        self._waiting: list[asyncio.Future[None]] = []
 
     @property
     def is_set(self) -> bool:
         """Whether there is any end."""
         return self.max_cost is not None or self.max_tokens is not None
 
+    @property
+    def currency(self) -> str:
+        """The currency of the prices."""
+        return self.prices.currency if self.prices else "USD"
+
+    # -- before a request -----------------------------------------------------------
+
+    def allows(self, size: int, cap: int | None) -> bool:
+        """Whether a request may leave now; size: UTF-8 bytes of its prompt, cap: its tokens."""
+        if not self.is_set:
+            return True
+        if self.in_flight and not self._has_answers:
+            return False  # nothing is known yet: one request is out until its answer is back
+        return self._has_room(self.expected(size, cap))
+
+    def reserve(self, size: int, cap: int | None) -> Reservation | None:
+        """Set aside what a request will take; None if the budget does not allow it."""
+        return self.force(size, cap) if self.allows(size, cap) else None
+
+    def force(self, size: int, cap: int | None) -> Reservation:
+        """The same for a request that is sent in any case, as a health probe is."""
+        expected = self.expected(size, cap) if self.is_set else NOTHING_USED
+        self._reserved += expected
+        self.in_flight += 1
+        return Reservation(self, expected)
+
+    def expected(self, size: int, cap: int | None) -> Usage:
+        """What a request takes if its answer is among the shorter nine of ten, with its price."""
+        tokens_in = round(self._meter.tokens_in(size))
+        # no answer is longer than its cap, whatever nine of ten answers needed so far
+        tokens_out = round(min(self._meter.high_out, cap or math.inf))
+        cached = math.floor(self._cached_share * tokens_in)
+        return self.priced(Usage(tokens_in, tokens_out, tokens_cached=cached))
+
+    async def settled(self) -> None:
+        """Wait until a request ends, or wake() is called."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        await waiter
+
+    # -- after it -------------------------------------------------------------------
+
+    def accounted(self, used: Usage, size: int, written: int) -> Usage:
+        """A reply's usage with its price; what the endpoint did not state is estimated.
+
+        size, written: UTF-8 bytes of the prompt and of the answer.
+        """
+        if used.tokens_in and (used.tokens_out or not written):
+            self._learn(size, used)
+            return self.priced(used)
+        # others' answers show what cannot be seen in this one, such as thoughts
+        usual = self._meter.mean_out if self._is_stated else 0.0
+        used = replace(
+            used,
+            tokens_in=used.tokens_in or round(self._meter.tokens_in(size)),
+            tokens_out=used.tokens_out or math.ceil(max(written / BYTES_A_TOKEN, usual)),
+            estimated=1,
+        )
+        self._learn(size, used)
+        return self.priced(used)
+
     def priced(self, usage: Usage) -> Usage:
         """The usage with its cost: the endpoint's own word, else by the prices."""
         if usage.cost is not None or self.prices is None:
             return usage
-        return Usage(usage.tokens_in, usage.tokens_out, self.prices.cost(usage))
+        return replace(usage, cost=self.prices.cost(usage))
 
-    def reserve(self, expected: Usage) -> bool:
-        """Set aside what a request will take; False if the budget does not allow it."""
-        wanted = self.spent + self._reserved + self.priced(expected)
-        if self.max_tokens is not None and wanted.tokens_in + wanted.tokens_out > self.max_tokens:
-            return False
-        if self.max_cost is not None and (wanted.cost or 0.0) > self.max_cost:
-            return False
-        self._reserved += self.priced(expected)
-        return True
+    def end(
+        self, reserved: Usage, *, used: Usage = NOTHING_USED, kept: Usage = NOTHING_USED
+    ) -> None:
+        """A request has ended. For its reservation."""
+        self.in_flight -= 1
+        # no residue of the floats where nothing is out
+        self._reserved = self._reserved - reserved if self.in_flight else Usage(cost=0.0)
+        self.spent += used
+        self.unread += kept
+        self.wake()
 
-    def settle(self, expected: Usage, used: Usage) -> None:
-        """The request is back: what it took instead of what was set aside."""
-        self._reserved -= self.priced(expected)
-        self.spent += self.priced(used)
+    def wake(self) -> None:
+        """Let those that wait look again."""
+        waiting, self._waiting = self._waiting, []
+        for waiter in waiting:
+            # an abandoned run is taken apart after its loop was closed
+            if not (waiter.done() or waiter.get_loop().is_closed()):
+                waiter.set_result(None)
+
+    def _has_room(self, expected: Usage) -> bool:
+        wanted = self.spent + self.unread + self._reserved + expected
+        if self.max_tokens is not None and wanted.tokens > self.max_tokens:
+            return False
+        return self.max_cost is None or (wanted.cost or 0.0) <= self.max_cost
+
+    def _learn(self, size: int, used: Usage) -> None:
+        """What answers take; of estimates only as long as nothing better is known."""
+        self._has_answers = True
+        if used.estimated and self._is_stated:
+            return
+        self._is_stated = not used.estimated
+        self._meter.learn(size, used)
+        share = used.tokens_cached / used.tokens_in
+        self._cached_share += STEP * (share - self._cached_share)
+
+
+class Sender:
+    """Sends a run's requests, and accounts for each, however it ends."""
+
+    def __init__(self, backend: Backend, *, asker: Asker, budget: Budget, events: Events) -> None:
+        self._backend = backend
+        self._asker = asker
+        self._budget = budget
+        self._events = events
+
+    async def send(self, row: Row, dialect: Dialect, reservation: Reservation) -> Reply:
+        """One request for the row's next leg; its usage comes back with estimates and price.
+
+        Raises what the backend raises. The reservation is settled by what was read; that of a
+        request that left without being read is kept.
+        """
+        budget, size, cap = self._budget, self._asker.size(row), self._asker.cap(row)
+        try:
+            reply = await self._backend.send(self._asker.body(row, dialect))
+        except BadReply as exc:
+            exc.usage = budget.priced(exc.usage)
+            reservation.settle(exc.usage)
+            raise
+        except (Exception, asyncio.CancelledError) as exc:
+            if may_be_charged(exc):
+                reservation.keep()
+                lost = reservation.expected if budget.is_set else budget.expected(size, cap)
+                self._events.emit(Unread(lost))
+            else:
+                reservation.settle()
+            raise
+        usage = budget.accounted(reply.usage, size, reply.written)
+        reservation.settle(usage)
+        return replace(reply, usage=usage)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from llmframe.engine.events import RequestRefused, RequestSent, Spent
 from llmframe.engine.row import Row
 from llmframe.engine.wire.verdict import BadReply, Verdict, classify
-from llmframe.results import NOTHING_USED, Usage
 from llmframe.system.timeout import TimeOut
 
 if TYPE_CHECKING:
     from llmframe.engine.governor import Lease
+    from llmframe.engine.rows.budget import Sender
     from llmframe.engine.rows.parts import Parts
 
 TEXT = "Is anybody there?"  # in place of a row's text
@@ -26,29 +26,31 @@ class HealthProbe:
     timeout: seconds, one probe.
     """
 
-    def __init__(self, parts: Parts, timeout: float) -> None:
+    def __init__(self, parts: Parts, sender: Sender, *, timeout: float) -> None:
         self._parts = parts
+        self._sender = sender
         self._timeout = timeout
 
     async def send(self, lease: Lease) -> None:
         """One request without a row."""
         parts, governor = self._parts, self._parts.governor
         parts.events.emit(RequestSent(repeated=True))
+        row = Row(-1, b"", TEXT)
+        size, cap = parts.asker.size(row), parts.asker.cap(row)
+        reservation = parts.budget.force(size, cap)
         try:
             async with TimeOut(self._timeout):
-                reply = await parts.backend.send(
-                    parts.asker.body(Row(-1, b"", TEXT), governor.dialects.dialect)
-                )
+                reply = await self._sender.send(row, governor.dialects.dialect, reservation)
         except asyncio.CancelledError:
             governor.release(lease)
             raise
         except Exception as exc:  # noqa: BLE001 - every failure is judged
             if isinstance(exc, BadReply):
-                self._spend(exc.usage)
+                parts.events.emit(Spent(exc.usage))
             self._judge(lease, classify(exc, timeout=self._timeout, scrub=parts.scrub))
         else:
-            self._spend(reply.usage)
-            governor.release(lease, answered=True, usage=reply.usage)
+            parts.events.emit(Spent(reply.usage))
+            governor.release(lease, answered=True, usage=reply.usage.if_stated)
 
     def _judge(self, lease: Lease, verdict: Verdict) -> None:
         governor = self._parts.governor
@@ -66,8 +68,3 @@ class HealthProbe:
         elif not (verdict.status == 401 and governor.key_refused(lease)):
             governor.release(lease)
             governor.abort_all(verdict)
-
-    def _spend(self, usage: Usage) -> None:
-        paid = self._parts.budget.priced(usage)
-        self._parts.budget.settle(NOTHING_USED, paid)
-        self._parts.events.emit(Spent(paid))

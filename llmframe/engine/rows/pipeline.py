@@ -19,13 +19,13 @@ from llmframe.engine.rows.patience import Patience
 from llmframe.engine.rows.planner import Planner
 from llmframe.engine.rows.settle import Settler
 from llmframe.engine.rows.work import Work
-from llmframe.results import NOTHING_USED, Usage
 from llmframe.system.executor import as_exception
 
 if TYPE_CHECKING:
     from llmframe.engine.asking.outgoing import TextRules
     from llmframe.engine.governor import Lease
     from llmframe.engine.row import Row
+    from llmframe.engine.rows.budget import Reservation
     from llmframe.engine.rows.parts import Parts
     from llmframe.errors import CheckpointError
     from llmframe.options.settings import Settings
@@ -127,6 +127,7 @@ class Pipeline:
 
     def _stop(self) -> None:
         self._parts.governor.close(self._parts.share)
+        self._parts.budget.wake()
         for row in self._work.close():
             self._claims.release(row)
 
@@ -181,19 +182,15 @@ class Pipeline:
 
     async def _send(self, row: Row) -> None:
         """Wait in turn and send the row once, if the budget allows it."""
-        expected = self._reserve(row)
-        if expected is None:
-            self._settler.drop(row)
-            return
-        before = row.usage
+        lease, reservation = None, None
         self._queued.add(row)
         try:
-            lease = await self._turn(self._parts.asker.size(row))
+            lease, reservation = await self._turn(row)
             self._queued.discard(row)
-            if lease is None:
+            if lease is None or reservation is None:
                 self._settler.drop(row)
             elif row.claimed or self._claim(row):
-                await self._attempts.attempt(row, lease)
+                await self._attempts.attempt(row, lease, reservation)
             else:  # while this run was held another one has taken the row's key
                 self._parts.governor.give_back(lease)
         except asyncio.CancelledError:
@@ -202,23 +199,32 @@ class Pipeline:
             raise
         finally:
             self._queued.discard(row)
-            self._parts.budget.settle(expected, row.usage - before)
+            if reservation is not None:
+                reservation.settle()  # of a request that was not sent after all
         self._hire()
 
-    def _reserve(self, row: Row) -> Usage | None:
-        """Set aside what the request may cost; None, and the run halts, if that is too much."""
+    async def _turn(self, row: Row) -> tuple[Lease, Reservation] | tuple[None, None]:
+        """Wait until the row may be sent and the budget allows it; None if that is never."""
         budget, asker = self._parts.budget, self._parts.asker
-        if not budget.is_set:
-            return NOTHING_USED
-        # no answer is longer than its cap, whatever nine of ten answers needed so far
-        tokens_in, tokens_out = self._parts.governor.expected(asker.size(row))
-        expected = Usage(round(tokens_in), round(min(tokens_out, asker.cap(row) or tokens_out)))
-        if budget.reserve(expected):
-            return expected
-        self._halt.spent()
-        return None
+        size, cap = asker.size(row), asker.cap(row)
+        while not self._work.closed:
+            if not budget.allows(size, cap):
+                if not budget.in_flight:  # all is back, and what is left does not suffice
+                    self._halt.spent()
+                    break
+                await budget.settled()
+                continue
+            lease = await self._lease(size)
+            if lease is None:
+                break
+            # only now: what waits in a queue has spent nothing
+            reservation = budget.reserve(size, cap)
+            if reservation is not None:
+                return lease, reservation
+            self._parts.governor.give_back(lease)
+        return None, None
 
-    async def _turn(self, size: int = 0) -> Lease | None:
+    async def _lease(self, size: int) -> Lease | None:
         """Wait in turn; in an outage the lease may be for a health probe, then wait again."""
         governor, share = self._parts.governor, self._parts.share
         while (lease := await governor.acquire(share, size)) is not None and lease.is_probe:
@@ -232,7 +238,7 @@ class Pipeline:
                 await asyncio.sleep(HEDGE_INTERVAL)
                 calm = self._parts.governor.refused_for >= CALM and self._work.is_drained
                 row = self._hedges.late(self._clock()) if calm and self._hedges else None
-                lease = None if row is None else await self._turn()
+                lease = await self._lease(self._parts.asker.size(row)) if row else None
                 if row is not None and lease is not None:
                     second.create_task(self._attempts.hedge(row, lease))
 

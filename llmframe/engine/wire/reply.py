@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json
 
+from llmframe.engine.wire.usage import read_usage
 from llmframe.engine.wire.verdict import BadReply, page_title
 from llmframe.results import Usage
 
@@ -19,15 +20,15 @@ if TYPE_CHECKING:
     from llmframe.engine.wire.prepared import Received
     from llmframe.task.confidence import Token
 
-TOO_MUCH = 1e15  # tokens or money; what is above is junk
-
 
 @dataclass(frozen=True, slots=True)
 class Reply:
     """One completion as it came.
 
     content: the message's text. refusal: the model's own words. finish_reason: as it came.
-    headers: of the response. tokens: the content's pieces with their logprobs, if it has any.
+    headers: of the response. thoughts: UTF-8 bytes that the model wrote beside the content, read
+    only where the usage does not state its tokens. tokens: the content's pieces with their
+    logprobs, if it has any.
     """
 
     content: str | None
@@ -36,13 +37,20 @@ class Reply:
     usage: Usage
     headers: Mapping[str, str]
     tokens: tuple[Token, ...] | None = None
+    thoughts: int = 0
+
+    @property
+    def written(self) -> int:
+        """UTF-8 bytes that the model wrote, as far as they came back."""
+        texts = (self.content or "", self.refusal or "")
+        return self.thoughts + sum(len(text.encode(errors="replace")) for text in texts)
 
 
 def read_reply(response: Received | httpx2.Response) -> Reply:
     """The completion in a response; BadReply where there is none."""
     data = read_json(response)
     error = data.get("error") if isinstance(data, dict) else data
-    usage = _read_usage(data.get("usage")) if isinstance(data, dict) else Usage()
+    usage = read_usage(data.get("usage")) if isinstance(data, dict) else Usage()
     if error or not isinstance(data, dict):
         raise BadReply("the endpoint answered with no completion", error=error, usage=usage)
     choices = data.get("choices")
@@ -62,7 +70,14 @@ def read_reply(response: Received | httpx2.Response) -> Reply:
         usage=usage,
         headers=response.headers,
         tokens=_read_tokens(choice.get("logprobs")),
+        thoughts=0 if usage.tokens_out else _thoughts(answer),
     )
+
+
+def _thoughts(answer: dict[str, Any]) -> int:
+    """UTF-8 bytes of a message's reasoning, by both of its usual names."""
+    texts = (_text(answer.get(name)) or "" for name in ("reasoning_content", "reasoning"))
+    return max(len(text.encode(errors="replace")) for text in texts)
 
 
 def _read_tokens(logprobs: object) -> tuple[Token, ...] | None:
@@ -107,21 +122,3 @@ def _text(value: object) -> str | None:
         parts = [part.get("text") for part in value if isinstance(part, dict)]
         return "".join(part for part in parts if isinstance(part, str))
     return value if isinstance(value, str) else None
-
-
-def _read_usage(usage: object) -> Usage:
-    if not isinstance(usage, dict):
-        return Usage()
-    cost = _amount(usage.get("cost"))
-    return Usage(
-        tokens_in=int(_amount(usage.get("prompt_tokens")) or 0),
-        tokens_out=int(_amount(usage.get("completion_tokens")) or 0),
-        cost=None if cost is None else float(cost),
-    )
-
-
-def _amount(value: object) -> int | float | None:
-    """A number from 0; None for all else, infinity and not-a-number included."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return value if 0 <= value < TOO_MUCH else None

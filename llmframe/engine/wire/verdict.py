@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import ssl
 from dataclasses import dataclass, replace
@@ -56,6 +57,17 @@ _TITLE = re.compile(r"<title[^>]*>(.{1,200}?)</title>", re.I | re.S)
 _TOO_LARGE = re.compile(r"request too large", re.I)
 _AMOUNTS = re.compile(r"limit:? ([\d,]+)\b.{0,60}?\brequested:? ([\d,]+)", re.I | re.S)
 _TRANSPORTS = {"aiohttp", "httpx2", "httpcore2", "httpx", "httpcore", "h11", "anyio", "ssl"}
+# what stands among the causes, or their classes, where no connection was made
+_NEVER_LEFT = {
+    "ConnectionRefusedError",
+    "gaierror",
+    "ConnectError",
+    "ConnectTimeout",
+    "PoolTimeout",
+    "ClientConnectorError",
+    "ConnectionTimeoutError",
+    "SSLCertVerificationError",
+}
 
 MOST_OF_PAGE = 4096  # characters of a page searched for its title
 
@@ -123,11 +135,41 @@ def classify(exc: BaseException, *, timeout: float, scrub: Scrubber) -> Verdict:
         return _of_page(verdict, exc.body, scrub) if _is_page(exc.body) else verdict
     if isinstance(exc, TimeoutError):
         return _timed_out(timeout)
-    # transports let some of their own errors through, as aiohttp does with junk
-    is_of_transport = type(exc).__module__.partition(".")[0] in _TRANSPORTS
-    if is_of_transport or isinstance(exc, openai.APIConnectionError | OSError | EOFError):
+    if _is_connection(exc):
         return _classify_connection(exc, timeout, scrub)
     return Verdict("fail_row", "bad_request", scrub(f"{type(exc).__name__}: {exc}"))
+
+
+def may_be_charged(exc: BaseException) -> bool:
+    """Whether a request that ended so may have been answered and charged for without being read.
+
+    True where it was cancelled, timed out or lost its connection; False where a response was
+    read, or where it never left.
+    """
+    if isinstance(exc, asyncio.CancelledError | TimeoutError):
+        return True
+    import openai
+
+    if isinstance(exc, openai.APIStatusError | BadReply | ServerGone) or not _is_connection(exc):
+        return False
+    names = {base.__name__ for cause in _causes(exc) for base in type(cause).__mro__}
+    return not names & _NEVER_LEFT
+
+
+def _is_connection(exc: BaseException) -> bool:
+    import openai
+
+    # transports let some of their own errors through, as aiohttp does with junk
+    is_of_transport = type(exc).__module__.partition(".")[0] in _TRANSPORTS
+    return is_of_transport or isinstance(exc, openai.APIConnectionError | OSError | EOFError)
+
+
+def _causes(exc: BaseException) -> list[BaseException]:
+    """The exception, what it was raised from, and so on to the first."""
+    causes = [exc]
+    while (cause := causes[-1].__cause__ or causes[-1].__context__) and cause not in causes:
+        causes.append(cause)
+    return causes
 
 
 def classify_status(
@@ -254,9 +296,7 @@ def _classify_bad_reply(exc: BadReply, scrub: Scrubber) -> Verdict:
 
 def _classify_connection(exc: BaseException, timeout: float, scrub: Scrubber) -> Verdict:
     # By its causes: the aiohttp transport calls a refused connection a time-out.
-    causes = [exc]
-    while (cause := causes[-1].__cause__ or causes[-1].__context__) and cause not in causes:
-        causes.append(cause)
+    causes = _causes(exc)
     first = causes[-1]
     if isinstance(first, BadReply):  # our own limit of size, exceeded inside the client
         return _classify_bad_reply(first, scrub)

@@ -27,8 +27,10 @@ _RECORDED = {
     "endpoint": str,
     "counts": dict,
     "tokens_in": int,
+    "tokens_cached": int,
     "tokens_out": int,
     "cost": int | float,
+    "currency": str,
     "task": str,
 }
 
@@ -39,7 +41,8 @@ def describe(df: pd.DataFrame) -> dict[str, Any]:
     Always ``llmframe`` (the version), ``created`` (UTC), ``rows`` and ``columns``: what
     llmframe wrote, by name, with ``task``, ``type`` and a closed choice's ``categories``. As
     far as the frame knows it, of its latest call: ``task``, ``model``, ``endpoint`` (host),
-    ``checkpoint`` (the file's name), ``counts``, ``tokens_in``, ``tokens_out``, ``cost``.
+    ``checkpoint`` (the file's name), ``counts``, ``tokens_in``, ``tokens_cached`` (of
+    them), ``tokens_out``, ``cost``, ``currency``.
     """
     entry = df.attrs.get(ATTRS_KEY)
     entry = entry if isinstance(entry, dict) else {}  # attrs may be anybody's

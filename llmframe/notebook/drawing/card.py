@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 from llmframe.notebook.drawing import style
 from llmframe.notebook.drawing.counts import BLANK, kinds, rows_html
 from llmframe.notebook.drawing.escape import SENTENCES, html, plain
-from llmframe.notebook.drawing.format import amount, count, money, noun, plural, rate, span
+from llmframe.notebook.drawing.format import amount, count, noun, plural, rate, span
+from llmframe.notebook.drawing.spending import (
+    cost_words,
+    estimate_words,
+    tokens_in_words,
+    unread_words,
+)
 
 if TYPE_CHECKING:
     from llmframe.engine.report import RunReport
@@ -48,8 +54,9 @@ def _spent_facts(report: RunReport) -> list[str]:
         (report.pending, count(report.pending), "not reached"),
         (True, count(report.requests), noun(report.requests, "request")),
         (True, count(report.retries), f"{retries}, {plural(report.refusals, 'refusal')}"),
-        (True, amount(report.tokens_in + report.tokens_out), "tokens"),
-        (report.cost is not None, money(report.cost or 0.0), "spent"),
+        (True, amount(report.tokens_in), tokens_in_words(report.tokens_in, report.tokens_cached)),
+        (True, amount(report.tokens_out), "out"),
+        (report.cost is not None, html(_cost(report)), "spent"),
         (report.shared, count(report.shared), f"equal {noun(report.shared, 'row')} not sent"),
     ]
     return [style.fact(number, words) for shown, number, words in facts if shown]
@@ -75,7 +82,14 @@ def _lines(ending: Ending) -> list[str]:
 def _notes(ending: Ending) -> list[str]:
     notes = list(ending.notes[:NOTES_SHOWN])
     left = len(ending.notes) - len(notes)
-    return [*notes, f"and {plural(left, 'more note')}"] if left else notes
+    if left:
+        notes.append(f"and {plural(left, 'more note')}")
+    spending = (estimate_words(ending.report.estimated), unread_words(ending.report))
+    return notes + [words for words in spending if words]
+
+
+def _cost(report: RunReport) -> str:
+    return cost_words(report.cost or 0.0, report.currency, estimated=report.estimated)
 
 
 def card_text(ending: Ending) -> str:
@@ -119,8 +133,9 @@ def _spent_text(report: RunReport) -> str:
         plural(report.requests, "request"),
         plural(report.retries, "retry", "retries"),
         plural(report.refusals, "refusal"),
-        f"{amount(report.tokens_in)} tokens in, {amount(report.tokens_out)} out",
+        f"{amount(report.tokens_in)} {tokens_in_words(report.tokens_in, report.tokens_cached)}",
+        f"{amount(report.tokens_out)} out",
     ]
     if report.cost is not None:
-        words.append(money(report.cost))
+        words.append(plain(_cost(report)))
     return ", ".join(words)

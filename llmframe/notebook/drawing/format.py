@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
+_SIGNS = {"USD": "$", "EUR": "€", "GBP": "£", "CNY": "¥", "RMB": "¥", "JPY": "¥"}
 
 
 def count(number: int) -> str:
@@ -53,14 +54,15 @@ def rate(rows_per_second: float) -> tuple[str, str]:
     return _three(rows_per_second), "rows/s"
 
 
-def money(dollars: float) -> str:
-    """A cost in US dollars, the currency of nearly all endpoints: ``$0.41``, ``$0.0032``."""
-    if not math.isfinite(dollars):
+def money(cost: float, currency: str = "USD") -> str:
+    """A cost: ``$0.41``, ``$0.0032``, ``0.41 SEK``. US dollars: what nearly all endpoints take."""
+    if not math.isfinite(cost):
         return "?"
-    if dollars == 0 or abs(dollars) >= 0.1:
-        return f"${dollars:,.2f}"
-    digits = 1 - math.floor(math.log10(abs(dollars)))
-    return f"${dollars:.{digits}f}"
+    digits = 2
+    if cost and abs(cost) < 0.1:
+        digits = 1 - math.floor(math.log10(abs(cost)))
+    number, sign = f"{cost:,.{digits}f}", _SIGNS.get(currency.upper(), currency)
+    return f"{number} {sign}" if sign.isalpha() else f"{sign}{number}"
 
 
 def noun(number: int, one: str, many: str = "") -> str:

@@ -8,6 +8,7 @@ from llmframe.notebook.drawing import style
 from llmframe.notebook.drawing.counts import kinds, rows_html
 from llmframe.notebook.drawing.escape import SENTENCES, html, plain
 from llmframe.notebook.drawing.format import amount, count, money, noun, plural, rate, span
+from llmframe.notebook.drawing.spending import cost_words, estimate_words, tokens_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,13 +50,15 @@ def _request_facts(snapshot: Snapshot) -> list[str]:
     used = snapshot.usage
     facts = [
         style.fact(count(snapshot.in_flight), f"of {count(snapshot.limit)} in flight"),
-        style.fact(amount(used.tokens_in), "tokens in"),
+        style.fact(amount(used.tokens_in), tokens_in_words(used.tokens_in, used.tokens_cached)),
         style.fact(amount(used.tokens_out), "tokens out"),
     ]
     if used.cost is not None:
         whole = projected_cost(snapshot)
-        words = "so far" if whole is None else f"of about {money(whole)}"
-        facts.append(style.fact(money(used.cost), words))
+        currency = snapshot.currency
+        words = "so far" if whole is None else f"of about {html(money(whole, currency))}"
+        cost = cost_words(used.cost, currency, estimated=used.estimated)
+        facts.append(style.fact(html(cost), words))
     retries = noun(snapshot.retries, "retry", "retries")
     words = f"{retries}, {plural(snapshot.refusals, 'refusal')}"
     facts.append(style.fact(count(snapshot.retries), words))
@@ -82,6 +85,8 @@ def _lines(snapshot: Snapshot, hint: str) -> list[str]:
         lines.append(limited)
     if snapshot.errors_by_kind:
         lines.append(f"{style.soft('failed')} {html(kinds(snapshot.errors_by_kind))}")
+    if estimate := estimate_words(snapshot.usage.estimated):
+        lines.append(style.soft(estimate))
     if snapshot.message:
         lines.append(html(snapshot.message, limit=SENTENCES))
     if hint:

@@ -88,6 +88,7 @@ def test_only_the_first_choice_counts():
         ({"prompt_tokens": 3.0, "completion_tokens": 4}, Usage(3, 4)),
         ({"prompt_tokens": -3, "completion_tokens": True}, Usage()),
         ({"prompt_tokens": 10**400, "completion_tokens": 1e300}, Usage()),
+        ({"prompt_tokens": 10**9, "completion_tokens": 10**9, "cost": 1e7}, Usage()),
         ({"cost": 0.25}, Usage(cost=0.25)),
         ({"cost": 0}, Usage(cost=0.0)),
         ({"cost": -1}, Usage()),

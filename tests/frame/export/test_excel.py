@@ -53,7 +53,7 @@ def test_the_sheet_is_ready_to_be_read_and_filtered(tmp_path):
     sheet = sheet_of(tagged(), tmp_path, sheet_name="\u9000\u6b3e")
     assert sheet.title == "\u9000\u6b3e"
     assert sheet.freeze_panes == "A2"
-    assert sheet.auto_filter.ref == "A1:U4"
+    assert sheet.auto_filter.ref == "A1:V4"
     assert sheet["A1"].font.bold
     assert 8 <= sheet.column_dimensions["A"].width <= 60
 

@@ -55,7 +55,8 @@ def text(ending):
         "8,761 requests",
         "310 equal rows",
         "152 retries, 9 refusals",
-        "3.10 M tokens",
+        "2.86 M tokens in (61 % cached)",
+        "240 k out",
         "$0.66 spent",
         "failed 60 context_length, 21 output",
         "limited by the provider's 600 requests a minute",
@@ -87,7 +88,8 @@ def test_the_text_is_the_whole_card():
     assert card_text(FINISHED) == (
         "llmframe: finished, 10,000 rows in 3:26 (48.5 rows/s), deepseek-chat\n"
         "  9,880 ok (1,200 reused, 310 equal rows not sent), 81 failed, 39 skipped (blank)\n"
-        "  8,761 requests, 152 retries, 9 refusals, 2.86 M tokens in, 240 k out, $0.66\n"
+        "  8,761 requests, 152 retries, 9 refusals, 2.86 M tokens in (61 % cached), "
+        "240 k out, $0.66\n"
         "  failed: 60 context_length, 21 output\n"
         "  limited by: the provider's 600 requests a minute\n"
         "  checkpoint: .llmframe/3f9a12c0b7e4.jsonl\n"

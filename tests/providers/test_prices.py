@@ -1,0 +1,52 @@
+"""What tokens cost: by a person's prices, or by those that are known."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from llmframe.providers.prices import Prices, known_prices
+from llmframe.results import Usage
+
+
+@pytest.mark.parametrize(
+    ("given", "cost"),
+    [
+        ((1.0, 2.0), 1.4),
+        ([1.0, 2.0], 1.4),
+        ({"in": 1.0, "out": 2.0}, 1.4),
+        ({"in": 1.0, "out": 2.0, "cached": 0.1}, 0.68),
+        ({"in": 1.0, "out": 2.0, "cached": 0}, 0.6),
+    ],
+)
+def test_cached_tokens_cost_what_is_given_for_them(given, cost):
+    used = Usage(1_000_000, 200_000, tokens_cached=800_000)
+    assert Prices.of(given).cost(used) == pytest.approx(cost)
+
+
+def test_prices_have_a_currency():
+    assert Prices.of((1.0, 2.0)).currency == "USD"
+    assert Prices.of({"in": 1, "out": 2, "currency": "CNY"}).currency == "CNY"
+
+
+def test_prices_are_looked_up_offline_where_the_package_is_installed():
+    pytest.importorskip("genai_prices")
+    prices = known_prices("deepseek-chat", "https://api.deepseek.com/v1")
+    assert prices is not None
+    assert 0 < prices.per_million_cached < prices.per_million_in < prices.per_million_out
+    assert known_prices("no-such-model", "http://localhost:1/v1") is None
+
+
+def test_the_price_of_a_short_prompt_is_taken_not_that_of_a_long_one():
+    genai_prices = pytest.importorskip("genai_prices")
+    url = "https://api.anthropic.com/v1"
+    prices = known_prices("claude-sonnet-4-5", url)
+    short = genai_prices.Usage(input_tokens=1_000, output_tokens=10)
+    found = genai_prices.calc_price(short, model_ref="claude-sonnet-4-5", provider_api_url=url)
+    assert prices.cost(Usage(1_000, 10)) == pytest.approx(float(found.total_price))
+
+
+def test_without_the_package_no_price_is_known(monkeypatch):
+    monkeypatch.setitem(sys.modules, "genai_prices", None)
+    assert known_prices("deepseek-chat", "https://api.deepseek.com/v1") is None

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import count
 from sys import intern
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
@@ -117,6 +118,29 @@ class RowResult(NamedTuple):  # as frozen as a dataclass, and made in half the t
 
 SKIPPED = RowResult("skipped")
 
+Answer = tuple[RowResult, dict[str, Any]]
+"""A stored answer: its result without values, which many rows share, and its values."""
+
+
+class _Slice(NamedTuple):
+    """Answers to consecutive rows, as columns: much smaller than an object for each row.
+
+    start: position of the first row. bare: the rows' results without values, None for a row
+    without an answer here. columns: field name -> values, lists and dicts as JSON.
+    """
+
+    start: int
+    bare: list[RowResult | None]
+    columns: dict[str, list[Any]]
+
+    def result(self, position: int) -> RowResult:
+        """The result of a row that has an answer here."""
+        at = position - self.start
+        values = _plain([column[at] for column in self.columns.values()])
+        bare = self.bare[at]
+        assert bare is not None
+        return bare._replace(values=dict(zip(self.columns, values, strict=True)))
+
 
 class Results(Sequence["RowResult | None"]):
     """The results of n rows by position, None where there is none yet; read from any thread.
@@ -124,28 +148,71 @@ class Results(Sequence["RowResult | None"]):
     A million rows shall cost little memory and not slow down the garbage collector, so an answer
     is held as a tuple of plain values (lists and dicts as JSON), and becomes a RowResult when it is
     read. Rows that share an answer share the tuple; names and labels are one text for all rows.
+    Answers that come by the slice, from a checkpoint, are held as columns.
     """
 
     def __init__(self, n: int) -> None:
-        self._held: list[RowResult | tuple[Any, ...] | None] = [None] * n
+        self._held: list[_Held] = [None] * n
+        self._slices: list[_Slice] = []
         self._names: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     def __len__(self) -> int:
         return len(self._held)
 
     def __iter__(self) -> Iterator[RowResult | None]:
-        return map(_unpacked, self._held)
+        return map(_unpacked, self._held, count())
 
     @overload
     def __getitem__(self, at: int) -> RowResult | None: ...
     @overload
     def __getitem__(self, at: slice) -> list[RowResult | None]: ...
     def __getitem__(self, at: int | slice) -> RowResult | list[RowResult | None] | None:
-        held = self._held[at]
-        return [*map(_unpacked, held)] if isinstance(held, list) else _unpacked(held)
+        if isinstance(at, slice):
+            return [*map(_unpacked, self._held[at], range(len(self))[at])]
+        return _unpacked(self._held[at], range(len(self))[at])
 
     def __setitem__(self, position: int, result: RowResult) -> None:
         self._held[position] = self._packed(result)
+
+    def put_answers(self, start: int, answers: Sequence[Answer | None]) -> None:
+        """Set the results of the rows from start on; a row without an answer stays as it is."""
+        given = [answer for answer in answers if answer is not None]
+        names = {tuple(values) for _, values in given}
+        # other names under the same key were edited by hand; a dict each is better held packed
+        if len(names) != 1 or any(result.confidence for result, _ in given):
+            for position, answer in enumerate(answers, start):
+                if answer is not None:
+                    self[position] = answer[0]._replace(values=answer[1])
+            return
+        columns = {
+            name: _compact([None if each is None else each[1][name] for each in answers])
+            for name in names.pop()
+        }
+        added = _Slice(start, [None if each is None else each[0] for each in answers], columns)
+        self._slices.append(added)
+        for position, answer in enumerate(answers, start):
+            if answer is not None:
+                self._held[position] = added
+
+    def columns(self, names: Sequence[str]) -> tuple[list[RowResult | None], dict[str, list[Any]]]:
+        """All results, and the named fields' values, None where a row has none.
+
+        Some results come without their values. Much faster than reading each row's result.
+        """
+        results: list[RowResult | None] = [None] * len(self)
+        values: dict[str, list[Any]] = {name: [None] * len(self) for name in names}
+        for each in self._slices:
+            rows = slice(each.start, each.start + len(each.bare))
+            results[rows] = each.bare
+            for name in each.columns.keys() & values:
+                values[name][rows] = _plain(each.columns[name])
+        for position, held in enumerate(self._held):
+            if isinstance(held, _Slice) or (result := _unpacked(held, position)) is None:
+                continue
+            results[position] = result
+            for name, column in values.items():
+                column[position] = (result.values or {}).get(name)
+        return results, values
 
     def is_open(self, position: int) -> bool:
         """Whether a row has no result yet."""
@@ -154,6 +221,8 @@ class Results(Sequence["RowResult | None"]):
     def share(self, position: int, others: Sequence[int]) -> None:
         """Give a row's result to others too."""
         held = self._held[position]
+        if isinstance(held, _Slice):  # its columns have no place for rows elsewhere
+            held = self._held[position] = self._packed(held.result(position))
         for other in others:
             self._held[other] = held
 
@@ -168,19 +237,14 @@ class Results(Sequence["RowResult | None"]):
     def copy(self) -> Results:
         """The results as they are now."""
         copied = Results(0)
-        copied._held = self._held.copy()
+        copied._held, copied._slices = self._held.copy(), self._slices.copy()
         return copied
 
     def _packed(self, result: RowResult) -> RowResult | tuple[Any, ...]:
         if result.status != "ok" or result.values is None:
             return result
         names = tuple(result.values)
-        values = [
-            intern(value) if type(value) is str and len(value) <= LABEL else value
-            for value in result.values.values()
-        ]
-        if not _PLAIN.issuperset(map(type, values)):
-            values = [_as_json(value) for value in values]
+        values = _compact([*result.values.values()])
         used = result.usage
         return (
             self._names.setdefault(names, names),
@@ -198,12 +262,21 @@ class ResultStore:
         self._leaders: dict[bytes, int] = {}
         self._followers: dict[int, list[int]] = {}
 
-    def enter(self, position: int, key: bytes) -> int:
-        """The position of the first row with this key: the row's own if there was none."""
-        leader = self._leaders.setdefault(key, position)
-        if leader != position and self.results.is_open(leader):
+    def enter(self, start: int, keys: Sequence[bytes]) -> list[int]:
+        """For each row from start on, the first row with its key: itself if there was none.
+
+        keys: of the rows, empty for a row that is not asked.
+        """
+        first = self._leaders.setdefault
+        return [
+            first(key, position) if key else position for position, key in enumerate(keys, start)
+        ]
+
+    def follow(self, position: int, leader: int) -> RowResult | None:
+        """The leader's result; while there is none, it is shared as soon as it comes."""
+        if self.results.is_open(leader):
             self._followers.setdefault(leader, []).append(position)
-        return leader
+        return self.results[leader]
 
     def settle(self, position: int, result: RowResult) -> list[int]:
         """Write a leader's result to all that share it; returns the followers."""
@@ -223,14 +296,31 @@ def _as_json(value: Any) -> Any:
     return json.dumps(value).encode() if isinstance(value, (list, dict)) else value
 
 
-def _unpacked(held: RowResult | tuple[Any, ...] | None) -> RowResult | None:
+def _compact(values: Sequence[Any]) -> list[Any]:
+    """The values with one text for all equal labels, and lists and dicts as JSON."""
+    kept = [
+        intern(value) if type(value) is str and len(value) <= LABEL else value for value in values
+    ]
+    return kept if _PLAIN.issuperset(map(type, kept)) else [*map(_as_json, kept)]
+
+
+def _plain(kept: Sequence[Any]) -> Sequence[Any]:
+    """The values that were made compact."""
+    if bytes not in map(type, kept):
+        return kept
+    return [json.loads(value) if type(value) is bytes else value for value in kept]
+
+
+_Held = RowResult | tuple[Any, ...] | _Slice | None
+
+
+def _unpacked(held: _Held, position: int) -> RowResult | None:
     if held is None or isinstance(held, RowResult):
         return held
+    if isinstance(held, _Slice):
+        return held.result(position)
     names, attempts, *used, seconds, raw, confidence = held[:_VALUES]
-    values: Any = held[_VALUES:]
-    if bytes in map(type, values):
-        values = [json.loads(value) if type(value) is bytes else value for value in values]
     usage = usage_of(*used)
-    values = dict(zip(names, values))  # noqa: B905 - strict costs half as much again
+    values = dict(zip(names, _plain(held[_VALUES:])))  # noqa: B905 - strict costs half as much again
     sure = None if confidence is None else json.loads(confidence)
     return RowResult("ok", values, None, attempts, usage, seconds, raw, sure)

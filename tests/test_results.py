@@ -84,6 +84,32 @@ def test_labels_and_names_are_one_text_for_all_rows():
     assert next(iter(first.values)) is next(iter(second.values))
 
 
+SAME_NAMES = st.lists(
+    st.none() | st.fixed_dictionaries({"a": PLAIN | st.lists(PLAIN), "b": PLAIN}), max_size=5
+)
+
+
+@given(st.integers(0, 2), SAME_NAMES | st.lists(st.none() | VALUES, max_size=5), USAGES)
+def test_answers_put_together_are_those_put_one_by_one(start, answers, usage):
+    bare = RowResult("ok", None, None, 1, usage)
+    together, single = Results(10), Results(10)
+    together[8] = single[8] = answer(8)
+    together[7] = single[7] = FAILED
+    together.put_answers(start, [None if each is None else (bare, each) for each in answers])
+    for position, values in enumerate(answers, start):
+        if values is not None:
+            single[position] = bare._replace(values=values)
+            together.share(position, [9])
+            single.share(position, [9])
+    assert repr(list(together)) == repr(list(single)) == repr(together[:])
+    found, columns = together.copy().columns(["a", "b", "n"])
+    assert [r and r.status for r in found] == [r and r.status for r in single]
+    assert [r and r.usage for r in found] == [r and r.usage for r in single]
+    for name, column in columns.items():
+        values = [None if r is None or r.values is None else r.values.get(name) for r in single]
+        assert repr(column) == repr(values)
+
+
 def test_the_collector_need_not_visit_answers():
     results = Results(1000)
     for position in range(1000):

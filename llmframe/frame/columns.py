@@ -29,10 +29,8 @@ if TYPE_CHECKING:
 
     from llmframe.frame.existing import Hashes
     from llmframe.frame.typed_columns import Build
-    from llmframe.results import RowResult
+    from llmframe.results import Results, RowResult
     from llmframe.task.value_type import ValueType
-
-    Results = Sequence["RowResult | None"]
 
 STATUSES = ("ok", "failed", "skipped", "pending")
 STATUS = "llm_status"  # the details belong to it
@@ -43,14 +41,15 @@ class Output:
     """One column to write.
 
     name: as text, with the prefix once it is planned. column: its name in the frame, padded
-    where the columns have levels. read: its value of a finished result. pending: its value for
-    a row without one. build: its typed cells from all values. type: what they hold, for attrs.
+    where the columns have levels. read: the name of the field whose values it shows, or its
+    value of a finished result. pending: its value for a row without one. build: its typed cells
+    from all values. type: what they hold, for attrs.
     is_field: an answer, not a status. is_confidence: the probability of another answer.
     of: the output that it belongs to and becomes stale with, an answer or the status.
     """
 
     name: str
-    read: Callable[[RowResult], Any]
+    read: str | Callable[[RowResult], Any]
     build: Build
     type: ValueType
     column: Hashable = None
@@ -182,12 +181,15 @@ def new_columns(
 def _build_columns(index: pd.Index[Any], plan: ColumnPlan, results: Results) -> pd.DataFrame:
     if len(results) != len(index):
         raise ValueError(f"{len(results)} results for {len(index)} rows")
-    columns: list[tuple[Output, list[Any]]] = [(output, []) for output in plan.outputs]
-    for result in results:  # once: the engine makes each result when it is read
-        for output, values in columns:
-            values.append(output.pending if result is None else output.read(result))
+    names = [output.read for output in plan.outputs if isinstance(output.read, str)]
+    rows, answers = results.columns(names)
     built = []
-    for output, values in columns:
+    for output in plan.outputs:
+        read, pending = output.read, output.pending
+        if isinstance(read, str):
+            values = answers[read]
+        else:
+            values = [pending if result is None else read(result) for result in rows]
         cells = output.build(values)
         built.append(pd.Series(cells, index=index, name=output.name, dtype=cells.dtype))
     new = pd.concat(built, axis=1)  # in one step: a frame that grows by columns is fragmented
@@ -274,11 +276,9 @@ def _warn_of_other_task(
 
 
 def _answer(spec: FieldSpec) -> Output:
-    def read(result: RowResult) -> Any:
-        return result.values.get(spec.name) if result.values else None
-
     kind = spec.kind.value if spec.value_type is None else spec.value_type
-    return Output(name=spec.name, read=read, build=builder(spec), type=kind, is_field=True)
+    build = builder(spec)
+    return Output(name=spec.name, read=spec.name, build=build, type=kind, is_field=True)
 
 
 def _probability(spec: FieldSpec) -> Output:

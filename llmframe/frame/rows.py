@@ -20,8 +20,8 @@ from llmframe.frame.cells import (
 )
 from llmframe.frame.column_lookup import ColumnLookup
 from llmframe.frame.template import parse_template
-from llmframe.task.text import refuse_duplicates
-from llmframe.text import clean_text
+from llmframe.task.text import refuse_duplicates, shows_nothing
+from llmframe.text import clean_text, is_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -69,7 +69,15 @@ class RowPlan:
         A row is skipped when every named cell is missing or blank.
         """
         render = self._render  # looked up once, not per row
-        rows = zip(*(column_cells(held.iloc[start:stop]) for held in self._sources), strict=True)
+        columns = [column_cells(held.iloc[start:stop]) for held in self._sources]
+        if render is _render_cell:  # most inputs are one column of texts
+            return [
+                cell
+                if type(cell) is str and not shows_nothing(cell) and is_whole(cell)
+                else _cell_to_send(cell)
+                for cell in columns[0]
+            ]
+        rows = zip(*columns, strict=True)
         return [None if all(map(is_blank, cells)) else clean_text(render(cells)) for cells in rows]
 
     def text(self, position: int) -> str | None:
@@ -153,6 +161,10 @@ def snapshot(data: Data) -> Data:
 
 def _render_cell(cells: tuple[Any, ...]) -> str:
     return cell_text(cells[0])
+
+
+def _cell_to_send(cell: Any) -> str | None:
+    return None if is_blank(cell) else clean_text(cell_text(cell))
 
 
 def _read_template(lookup: ColumnLookup, text: str) -> tuple[tuple[Hashable, ...], Render]:

@@ -11,7 +11,7 @@ import pandas as pd
 from llmframe.frame.cells import cell_text
 from llmframe.task.choices import INT64_MAX, INT64_MIN
 from llmframe.task.fields import FieldSpec, Kind
-from llmframe.text import clean_text
+from llmframe.text import clean_text, is_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -82,8 +82,8 @@ def booleans(values: Sequence[Any]) -> Array:
 def texts(values: Sequence[Any]) -> Array:
     """Pandas' own text type: ``str`` on pandas 3, ``object`` before it or where it is set off."""
     cells = [
-        value  # the common case, without a call per cell
-        if value is None or (type(value) is str and value.isascii())
+        value  # the common case, with few calls per cell
+        if value is None or (type(value) is str and (value.isascii() or is_whole(value)))
         else clean_text(cell_text(value))
         for value in values
     ]

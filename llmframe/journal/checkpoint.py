@@ -14,10 +14,11 @@ from llmframe.journal.shared import close_store
 from llmframe.results import RowResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from llmframe.journal.store import Journal
+    from llmframe.results import Answer
 
 _log = logging.getLogger("llmframe")
 
@@ -87,28 +88,39 @@ class Checkpoint:
         return sum(len(store.index.answers) for store in self._all)
 
     def get(self, key: bytes) -> RowResult | None:
-        """The answer to a key (16 bytes), None without one.
+        """The answer to a key (16 bytes), None without one. Raises as get_all."""
+        [answer] = self.get_all([key])
+        return None if answer is None else answer[0]._replace(values=answer[1])
+
+    def get_all(self, keys: Sequence[bytes]) -> list[Answer | None]:
+        """The answers to many keys in their order, None without one.
 
         Raises CheckpointError if a file cannot be read, or a person's own cannot be written.
         """
+        found: list[Answer | None] = [None] * len(keys)
         for store in self._all:
+            missing = [at for at, answer in enumerate(found) if answer is None]
             try:
-                found = store.get(key)
+                answers = store.get_all([keys[at] for at in missing])
             except OSError as exc:
                 raise self._cannot("read", exc, store.path) from exc
-            if found is None:
-                continue
-            if self._complete and store is not self.written:
-                # None if it was damaged just now: then only the frame gets the answer.
-                content = store.content(key) or {}
-                # Without its id: every row's id gets a line of its own, see has_id.
-                body = {name: content[name] for name in lines.ANSWERED if name in content}
-                if body and self._texts and "text" in content:
-                    body["text"] = content["text"]
-                if body:
-                    self._append(key, body, row_id=None)
-            return found
-        return None
+            for at, answer in zip(missing, answers, strict=True):
+                if answer is not None:
+                    found[at] = answer
+                    if self._complete and store is not self.written:
+                        self._copy(store, keys[at])
+        return found
+
+    def _copy(self, store: Journal, key: bytes) -> None:
+        """Copy an answer into the written file."""
+        # None if it was damaged just now: then only the frame gets the answer.
+        content = store.content(key) or {}
+        # Without its id: every row's id gets a line of its own, see has_id.
+        body = {name: content[name] for name in lines.ANSWERED if name in content}
+        if body and self._texts and "text" in content:
+            body["text"] = content["text"]
+        if body:
+            self._append(key, body, row_id=None)
 
     def append(
         self,

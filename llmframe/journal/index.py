@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from binascii import unhexlify
+from bisect import bisect_right
+from operator import itemgetter
 from typing import TYPE_CHECKING
 from zlib import crc32
 
@@ -25,12 +27,15 @@ _KEPT = lines.LONGEST + 2 * CHUNK
 class Scan:
     """All intact lines of ours and all foreign lines of a file, from an offset on; iterate once.
 
-    damaged: damaged lines so far. end: offset after the last newline. tail: the bytes after it,
-    and tail_end: the offset of their end, both set when the iteration has ended.
+    damaged: damaged lines so far. blocks: offset, size and crc32 of the bytes that were checked
+    together, each whole lines without the last newline. end: offset after the last newline.
+    tail: the bytes after it, and tail_end: the offset of their end, both set when the iteration
+    has ended.
     """
 
     def __init__(self, ops: FileOps, fd: int, at: int = 0) -> None:
         self.damaged = 0
+        self.blocks: list[tuple[int, int, int]] = []
         self.end = at
         self.tail = b""
         self.tail_end = at
@@ -75,7 +80,9 @@ class Scan:
             head, newline, rest = chunk.rpartition(b"\n")
             if newline:
                 self.end = at - len(rest)
-                yield begin, b"".join((*parts, head)).split(b"\n")
+                block = b"".join((*parts, head))
+                self.blocks.append((begin, len(block), crc32(block)))
+                yield begin, block.split(b"\n")
                 parts, begin = [rest], self.end
             else:
                 parts.append(chunk)
@@ -100,6 +107,7 @@ class Index:
 
     def __init__(self) -> None:
         self.answers: dict[bytes, int] = {}
+        self._blocks: list[tuple[int, int, int]] = []
         self.tasks: dict[bytes, int] = {}
         self.damaged = 0
         self.foreign = 0
@@ -122,9 +130,15 @@ class Index:
             except ValueError:  # forged: its checksum is right, its key is not hexadecimal
                 forged += 1
         # Only now: after an OSError within the scan the next call reads the same lines again.
+        self._blocks += scan.blocks
         self.damaged += scan.damaged + forged
         self.foreign += foreign
         self.end, self.tail, self._tail_end = scan.end, scan.tail, scan.tail_end
+
+    def block_at(self, at: int) -> tuple[int, int, int]:
+        """Offset, size and crc32 of the block of checked lines at an offset, or before it."""
+        before = bisect_right(self._blocks, at, key=itemgetter(0))
+        return self._blocks[before - 1] if before else (0, 0, 0)
 
     def end_tail(self) -> bool:
         """Count the tail as a line, as its newline is written next; False if there is no tail."""

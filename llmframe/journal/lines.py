@@ -17,15 +17,17 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from zlib import crc32
 
 from llmframe.results import Failure, RowResult, Usage, usage_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from llmframe.errors import ErrorKind
+    from llmframe.results import Answer
 
 FORMAT = 1
 LONGEST = 64 << 20  # bytes of a line; the scan of a file skips any longer one
@@ -44,6 +46,13 @@ _ONLY_ID = slice(82, -1)  # the value in a line that holds nothing else
 ANSWERED = ("v", "usage", "n", "t", "p", "adopted")
 
 _HEAD = re.compile(rb'\{"k":"[0-9a-f]{32}","c":"[0-9a-f]{8}","task":"[0-9a-f]{12}","[veis]')
+# An answer with neither confidences nor text: its key, its values, and what it used.
+_ANSWER = re.compile(
+    rb'\{"k":"(.{32})","c":"[0-9a-f]{8}","task":"[0-9a-f]{12}","v":(\{.*\})'
+    rb'(?:,"id":(?:0|-?[1-9][0-9]*|"[ !#-[\]-~]*"))?'
+    rb',("usage":\{[^{}]*\},"n":[0-9]+),"t":[1-9][0-9]*\}$',
+    re.MULTILINE,
+).match
 _CODE = re.compile(r"[\w.:-]{1,64}", re.ASCII)
 _STRICT: dict[str, Any] = {"allow_nan": False, "separators": (",", ":")}
 _readable = json.JSONEncoder(ensure_ascii=False, **_STRICT).encode
@@ -229,6 +238,35 @@ def to_result(content: dict[str, Any] | None, key: bytes) -> RowResult | None:
     else:  # not asked for, or forged: an answer without it is still paid for
         confidence = None
     return RowResult("ok", values, None, sent, usage, confidence=confidence)
+
+
+def answers(block: bytes, starts: Sequence[int], keys: Sequence[bytes]) -> list[Answer] | None:
+    """The answers in lines of an intact block, as read and to_result find them one by one.
+
+    starts, keys: the lines' offsets and keys. None if one of them is not as row() makes most.
+    """
+    found = [match.groups() for at in starts if (match := _ANSWER(block, at)) is not None]
+    if len(found) < len(starts):
+        return None
+    named, answered, spent = zip(*found, strict=True)
+    if b"".join(named) != b"".join(keys).hex().encode():
+        return None
+    try:
+        # one call for all: the decoder's start costs more than an answer
+        values = json.loads((b"[%b]" % b",".join(answered)).decode())
+        results = [*map(_without_values, spent)]
+    except (ValueError, RecursionError):
+        return None
+    return [*zip(results, values, strict=True)] if len(values) == len(starts) else None
+
+
+@lru_cache(4096)
+def _without_values(spent: bytes) -> RowResult:
+    """What all answers that used the same have in common. Raises ValueError."""
+    result = to_result(json.loads(b'{"k":"","v":{},%b}' % spent), b"")
+    if result is None:
+        raise ValueError("a forged line")
+    return result._replace(values=None)
 
 
 def to_failure(content: dict[str, Any] | None, key: bytes) -> RowResult | None:

@@ -6,6 +6,7 @@ import contextlib
 import threading
 from binascii import unhexlify
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 from llmframe.journal import lines
 from llmframe.journal.index import FOREIGN, Index, Scan
@@ -13,15 +14,16 @@ from llmframe.journal.writer import Writer
 from llmframe.system.files import READ, FileOps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from llmframe.results import RowResult
+    from llmframe.results import Answer
 
 _WITH_ID = {lines.ANSWER, lines.FAILURE, lines.ID}
 _BEGIN = b'{"k":"'
 _NO_FILE = -1
 _BLOCK = 1 << 14  # bytes read together: some 50 lines; rows are mostly asked for in their order
+_FEW = 16  # answers that are read one by one
 _BEFORE = _BLOCK // 4  # of them before the line asked for: answers come a little out of order
 
 
@@ -43,6 +45,7 @@ class Journal:
         self._ops = ops
         self._ids: set[bytes] | None = None
         self._block = (0, b"")  # the offset of the bytes read last, and the bytes
+        self._checked = (0, b"")  # the same of whole lines that were read together
         self._changing = threading.RLock()
         self._writer = Writer(path, ops, self._report) if write else None
         self._fd = _NO_FILE
@@ -92,19 +95,49 @@ class Journal:
         at = self.index.answers.get(key)
         return None if at is None else lines.read(self._line_at(at))
 
-    def get(self, key: bytes) -> RowResult | None:
-        """The newest answer to key, None without one."""
-        at = self.index.answers.get(key)
-        if at is None:
-            return None
+    def get_all(self, keys: Sequence[bytes]) -> list[Answer | None]:
+        """The newest answer to each key, None without one."""
+        offsets = [*map(self.index.answers.get, keys)]
+        asked = [(key, at) for key, at in zip(keys, offsets, strict=True) if at is not None]
+        found = iter(self._read(asked))
+        return [None if at is None else next(found) for at in offsets]
+
+    def _read(self, asked: Sequence[tuple[bytes, int]]) -> Sequence[Answer | None]:
+        """The answers to keys, each with its line's offset: together where the lines are near."""
+        if len(asked) < _FEW:
+            return [self._read_one(key, at) for key, at in asked]
+        keys, offsets = zip(*asked, strict=True)
+        begin, block = self._checked_block(min(offsets))
+        if max(offsets) < begin + len(block):
+            found = lines.answers(block, [at - begin for at in offsets], keys)
+            if found is not None:
+                return found
+            return [self._read_one(key, at) for key, at in asked]
+        half = len(asked) // 2
+        return [*self._read(asked[:half]), *self._read(asked[half:])]
+
+    def _read_one(self, key: bytes, at: int) -> Answer | None:
         result = lines.to_result(lines.read(self._line_at(at)), key)
-        if result is None:  # damaged since it was indexed: forget it, so that the row is asked
-            with self._changing:
-                self._block = (0, b"")
-                self.index.damaged += 1
-                if self.index.answers.get(key) == at:  # else another thread wrote a newer one
-                    del self.index.answers[key]
-        return result
+        if result is not None:
+            return result._replace(values=None), result.values or {}
+        # damaged since it was indexed: forget it, so that the row is asked
+        with self._changing:
+            self._block = (0, b"")
+            self.index.damaged += 1
+            if self.index.answers.get(key) == at:  # else another thread wrote a newer one
+                del self.index.answers[key]
+        return None
+
+    def _checked_block(self, at: int) -> tuple[int, bytes]:
+        """Whole lines around an offset, unchanged since their checksums were checked, or none."""
+        begin, block = self._checked
+        if not begin <= at < begin + len(block):
+            begin, size, checksum = self.index.block_at(at)
+            block = self._ops.read_at(self._fd, size, begin)
+            if crc32(block) != checksum:
+                block = b""
+            self._checked = (begin, block)
+        return begin, block
 
     def append(self, line: bytes, key: bytes, row_id: str | None) -> None:
         """Write one line, then index it. Raises OSError."""

@@ -25,6 +25,7 @@ from llmframe.errors import PlanError
 from llmframe.frame.columns import new_columns, plan_columns
 from llmframe.journal import open_checkpoint
 from tests.kits import virtual_time
+from tests.kits.columns import held
 from tests.kits.engine import PROMPT, Provider, Texts, reply
 from tests.kits.engine import wire as wired
 from tests.kits.histories import KEYS, NAMES, TASKS, TEXTS, Ledger, right
@@ -264,7 +265,7 @@ class Histories(RuleBasedStateMachine):
 
         index = pd.RangeIndex(len(self.rows))
         frames = [
-            new_columns(index, COLUMNS, list(each), info={})
+            new_columns(index, COLUMNS, held(each), info={})
             for each in (results, virtual_time.run(main()))
         ]
         assert_frame_equal(*frames)

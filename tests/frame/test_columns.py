@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from llmframe.errors import PlanError
 from llmframe.frame.columns import STATUSES, add_columns, new_columns
-from llmframe.results import SKIPPED, RowResult
+from llmframe.results import SKIPPED, Results, RowResult
 from llmframe.task.fields import FieldSpec, Kind
 from tests.kits.columns import (
     DETAILS,
@@ -21,6 +21,7 @@ from tests.kits.columns import (
     SERVICE,
     STARS,
     TEXT_DTYPE,
+    held,
     ok,
     plan_for,
     tag,
@@ -99,7 +100,7 @@ def test_the_frame_itself_is_never_changed(df):
 
 def test_as_many_results_as_rows_are_needed(df):
     with pytest.raises(ValueError, match="3 results for 4 rows"):
-        add_columns(df, plan_for(df), [None] * 3, info={})
+        add_columns(df, plan_for(df), Results(3), info={})
 
 
 # --- on any frame
@@ -197,7 +198,7 @@ def test_a_hundred_fields_do_not_fragment_the_frame(df):
 
 def test_only_the_new_columns_for_a_series(df):
     df = df.set_axis([7, 8, 6, 5])
-    out = new_columns(df.index, plan_for(df), [ok(i) for i in range(4)], info={"model": "m"})
+    out = new_columns(df.index, plan_for(df), held([*map(ok, range(4))]), info={"model": "m"})
     assert list(out.columns) == ["intent", "stars", "summary", "tags", *SERVICE]
     pd.testing.assert_index_equal(out.index, df.index)
     assert out["summary"].tolist() == ["s0", "s1", "s2", "s3"]

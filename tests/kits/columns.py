@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from llmframe.frame.columns import add_columns, plan_columns
-from llmframe.results import Failure, RowResult, Usage
+from llmframe.results import Failure, Results, RowResult, Usage
 from llmframe.task.fields import FieldSpec, Kind
 
 INTENT = FieldSpec("intent", kind=Kind.CHOICE, labels=("refund", "other"), nullable=False)
@@ -43,9 +43,18 @@ def plan_for(df, specs=FIELDS, **options):
     return plan_columns(df, specs, **{**defaults, **options})
 
 
+def held(rows):
+    """The results of rows, None for a pending one, as a run holds them."""
+    results = Results(len(rows))
+    for position, result in enumerate(rows):
+        if result is not None:
+            results[position] = result
+    return results
+
+
 def tag(df, results=None, specs=FIELDS, info=(), **options):
     results = [ok(i) for i in range(len(df))] if results is None else results
-    return add_columns(df, plan_for(df, specs, **options), results, info=dict(info))
+    return add_columns(df, plan_for(df, specs, **options), held(results), info=dict(info))
 
 
 INDEXES = {

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from llmframe.frame.columns import add_columns, plan_columns
 from llmframe.results import SKIPPED, RowResult
 from llmframe.task.fields import resolve_fields
+from tests.kits.columns import held
 
 TEXT_DTYPE = pd.Series(["text"]).dtype
 FORMULAS = [
@@ -115,7 +116,7 @@ def tagged(answers=(FULL, BARE, None), *, fields=None, index=None, texts=None, p
     results = [SKIPPED if answer is None else RowResult("ok", answer) for answer in answers]
     for position in pending:
         results[position] = None
-    return add_columns(df, plan, results, info=INFO)
+    return add_columns(df, plan, held(results), info=INFO)
 
 
 def written(df, tmp_path, **options):

@@ -7,21 +7,26 @@ from typing import TYPE_CHECKING
 from llmframe.errors import CheckpointError, OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from llmframe.engine.row import Row, Rows
     from llmframe.engine.rows.halt import Halt
     from llmframe.journal import Checkpoint
     from llmframe.options.settings import Settings
-    from llmframe.results import RowResult
+    from llmframe.results import Answer, RowResult
 
 
 class Answers:
     """A run without a checkpoint: nothing is recalled and nothing is kept."""
 
-    def recall(self, key: bytes) -> RowResult | None:  # noqa: ARG002 - there is nothing to find
+    def recall(self, key: bytes) -> RowResult | None:
         """The stored answer to a key, if it may be used."""
-        return None
+        [answer] = self.recall_all([key])
+        return None if answer is None else answer[0]._replace(values=answer[1])
+
+    def recall_all(self, keys: Sequence[bytes]) -> Sequence[Answer | None]:
+        """The same for many keys at once, in their order."""
+        return [None] * len(keys)
 
     def keep(self, row: Row, result: RowResult) -> RowResult:  # noqa: ARG002 - as above
         """Write a row's line; returns the result that counts."""
@@ -49,15 +54,14 @@ class StoredAnswers(Answers):
         self._halt = halt
         self._settings = settings
 
-    def recall(self, key: bytes) -> RowResult | None:
-        """The stored answer to a key, if it may be used."""
-        if not self._settings.reuse:
-            return None
-        try:
-            return self._checkpoint.get(key)
-        except CheckpointError as error:
-            self._halt.fail(error)
-            return None
+    def recall_all(self, keys: Sequence[bytes]) -> Sequence[Answer | None]:
+        """The stored answers to keys, if they may be used."""
+        if self._settings.reuse:
+            try:
+                return self._checkpoint.get_all(keys)
+            except CheckpointError as error:
+                self._halt.fail(error)
+        return super().recall_all(keys)
 
     def keep(self, row: Row, result: RowResult) -> RowResult:
         """Write a row's line; an answer that cannot be written as JSON becomes a failure."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 from llmframe.engine.asking.outgoing import NO_RULES
 from llmframe.engine.events import Planned, RowsDone, RowsReused, TextCut
 from llmframe.engine.row import Row
+from llmframe.results import SKIPPED, RowResult
 from llmframe.system.executor import run_in_daemon_thread
 
 if TYPE_CHECKING:
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from llmframe.engine.rows.parts import Parts
     from llmframe.engine.rows.settle import Settler
     from llmframe.engine.rows.work import Work
-    from llmframe.results import RowResult
 
 SLICE = 256  # rows planned in one go, at most: about 1 ms
 FIRST_REDACTED = 16  # the same at first where each must be redacted, at a speed not known
@@ -98,18 +99,12 @@ class Planner:
         """Plan a slice; a stop may end redacting before its last row."""
         rendered = self._rows.texts(start, stop)
         if self._rules.redact is None:
-            texts = [self._rules.redacted(text) for text in rendered]
+            texts: list[str | RowResult] = [SKIPPED if text is None else text for text in rendered]
         else:
             texts = await self._redact(rendered)
-        ids = self._rows.ids(start, stop) or [None] * len(texts)
-        reused: list[int] = []
-        try:
-            for position, (text, row_id) in enumerate(zip(texts, ids, strict=False), start):
-                if self._place(position, text, row_id):
-                    reused.append(position)
-        finally:
-            if reused:
-                self._events.emit(RowsReused(reused))
+        if self._rules.max_tokens is not None:
+            texts = [self._fit(position, text) for position, text in enumerate(texts, start)]
+        self._place(start, texts, self._rows.ids(start, stop))
 
     async def _redact(self, texts: Sequence[str | None]) -> list[str | RowResult]:
         """Redact in a thread; a stop does not wait for a function that hangs."""
@@ -127,33 +122,52 @@ class Planner:
             await asyncio.wait({redacting}, timeout=STOP_CHECK)
         return redacting.result() if redacting.done() else []
 
-    def _place(self, position: int, text: str | RowResult, row_id: object) -> bool:
-        """Enter one row; True if the checkpoint has its answer."""
-        if isinstance(text, str) and self._rules.is_long(text):
-            text = self._rules.fit(text)
-            if isinstance(text, str):
-                self._events.emit(TextCut(position))
-        if not isinstance(text, str):
-            self._settle_unsent(position, text, "blank")
-            return False
-        key = self._keys.key(text)
+    def _place(
+        self, start: int, texts: Sequence[str | RowResult], ids: Sequence[object] | None
+    ) -> None:
+        """Enter a slice of rows; the checkpoint's answers to all of them are recalled at once."""
+        key_of = self._keys.key
+        keys = [key_of(text) if isinstance(text, str) else b"" for text in texts]
         # equal rows are asked once: the first is their leader, the others share its result
-        leader = self._store.enter(position, key)
-        if leader != position:
-            return self._follow(position, leader, key, row_id)
-        answer = self._answers.recall(key)
-        if answer is not None:
-            self._answers.note_id(key, row_id)
-            self._store.results[position] = answer
-            return True
-        if self._rules.redact is not None:
-            self._redacted[position] = text
-        self._work.add(position)
-        return False
+        leaders = self._store.enter(start, keys)
+        own = [
+            key if leader == position else b""
+            for position, (key, leader) in enumerate(zip(keys, leaders, strict=True), start)
+        ]
+        answers = self._answers.recall_all(own)
+        self._store.results.put_answers(start, answers)
+        reused: list[int] = []
+        rows = zip(texts, keys, ids or repeat(None), leaders, answers, strict=False)
+        try:
+            for position, (text, key, row_id, leader, answer) in enumerate(rows, start):
+                if answer is not None:
+                    reused.append(position)
+                    if row_id is not None:
+                        self._answers.note_id(key, row_id)
+                elif not isinstance(text, str):
+                    self._settle_unsent(position, text, "blank")
+                elif leader != position:
+                    if self._follow(position, leader, key, row_id):
+                        reused.append(position)
+                else:
+                    if self._rules.redact is not None:
+                        self._redacted[position] = text
+                    self._work.add(position)
+        finally:
+            if reused:
+                self._events.emit(RowsReused(reused))
+
+    def _fit(self, position: int, text: str | RowResult) -> str | RowResult:
+        if not isinstance(text, str) or not self._rules.is_long(text):
+            return text
+        fitting = self._rules.fit(text)
+        if isinstance(fitting, str):
+            self._events.emit(TextCut(position))
+        return fitting
 
     def _follow(self, position: int, leader: int, key: bytes, row_id: object) -> bool:
         """Share the result of an equal row; True if that came from the checkpoint."""
-        result = self._store.results[leader]
+        result = self._store.follow(position, leader)
         if result is None:
             return False  # settled together with its leader
         if result.status == "ok":

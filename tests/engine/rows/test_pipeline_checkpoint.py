@@ -139,13 +139,13 @@ def test_a_read_error_ends_the_run_as_a_checkpoint_error(checkpoint, monkeypatch
     def fail(*arguments):
         if broken:
             raise CheckpointError("the disk is gone")
-        return False if where == "ids" else None
+        return False if where == "ids" else [None for _ in arguments[0]]
 
     async def main():
         nonlocal broken
         provider = Provider()
         rows = Texts([f"row {i // 2}" for i in range(60)], ids=list(range(60)))
-        monkeypatch.setattr(checkpoint, "has_id" if where == "ids" else "get", fail)
+        monkeypatch.setattr(checkpoint, "has_id" if where == "ids" else "get_all", fail)
         broken = where == "planning"
         wired = wire(rows, provider, checkpoint=checkpoint, cap=5)
         task = asyncio.create_task(wired.run())

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import socket
-import ssl
-import subprocess
 import time
 
 import pytest
@@ -34,6 +31,8 @@ from tests.kits.battery import (
 from tests.kits.proxy import Proxy
 from tests.kits.raw import Raw, good
 from tests.kits.scripts import Program
+from tests.kits.tls import self_signed
+from tests.kits.ways import BY_SDK
 
 pytestmark = [pytest.mark.battery, pytest.mark.usefixtures("way")]
 
@@ -82,16 +81,22 @@ def put_to_sleep(server, program, *, meanwhile=lambda: None):
     return json.loads(output)
 
 
-def test_replies_that_came_while_the_machine_slept_are_read_and_not_bought_again():
-    with testing.serve(latency=0.3) as server, Program(server, SLEEPER) as program:
+@pytest.fixture
+def sleeper(way):
+    """The program, which goes one of the two ways."""
+    return (BY_SDK if way == "sdk" else "") + SLEEPER
+
+
+def test_replies_that_came_while_the_machine_slept_are_read_and_not_bought_again(sleeper):
+    with testing.serve(latency=0.3) as server, Program(server, sleeper) as program:
         result = put_to_sleep(server, program)
         assert result == {"counts": {"ok": 60}, "attempts": 1}
         assert paid_twice(server.ledger) == 0
 
 
-def test_connections_that_died_while_the_machine_slept_cost_one_more_attempt_at_most():
+def test_connections_that_died_while_the_machine_slept_cost_one_more_attempt_at_most(sleeper):
     with testing.serve(latency=0.3) as server, Proxy(server.url) as proxy:
-        with Program(proxy, SLEEPER) as program:
+        with Program(proxy, sleeper) as program:
             result = put_to_sleep(server, program, meanwhile=proxy.cut)
         assert result["counts"] == {"ok": 60}
         assert result["attempts"] <= 2
@@ -221,19 +226,7 @@ def test_a_name_that_resolves_after_a_while_costs_nothing(monkeypatch, tmp_path)
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
     """A certificate that nobody has signed."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("openssl is not installed")
-    folder = tmp_path_factory.mktemp("tls")
-    key, cert = folder / "key.pem", folder / "cert.pem"
-    subprocess.run(
-        [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert,
-         "-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(cert, key)
-    return context
+    return self_signed(tmp_path_factory.mktemp("tls"))[0]
 
 
 def test_a_certificate_that_is_not_trusted_ends_the_run_at_once(certificate):

@@ -130,7 +130,8 @@ class Raw:
                 connection = self._context.wrap_socket(connection, server_side=True)
             with self._lock:
                 self._open.add(connection)
-            with connection.makefile("rb") as reader:
+            # once more, as TLS has put another socket in its place
+            with connection, connection.makefile("rb") as reader:
                 while self._answer(connection, reader, peer):
                     pass
             with self._lock:

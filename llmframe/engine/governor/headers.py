@@ -44,6 +44,8 @@ def read_quotas(
             if match:
                 unit = (match[2] or "requests").lower()
                 found[unit, match[1].lower()] = value.decode("ascii", "replace")
+    if not found:  # as most endpoints: this is read for every reply
+        return {}
     quotas = {}
     for unit in ("requests", "tokens"):
         limit = _count(found.get((unit, "limit"), ""))

@@ -55,6 +55,7 @@ class Backend:
         self._owned = owned
         self._is_alive = is_alive
         self._prepared = prepared
+        self._post = self._post_by_sdk if prepared is None else prepared.post
         self._keys = header_secrets(client.default_headers)
         self._is_plain = type(client) is openai.AsyncOpenAI  # others, as Azure's, make their own
         # the whole address saves the SDK a sixth of a request's CPU in merging URLs
@@ -82,9 +83,7 @@ class Backend:
         content = reply.content and hide_keys(reply.content, keys)
         return reply if content == reply.content else replace(reply, content=content)
 
-    async def _post(self, body: dict[str, Any]) -> Received | httpx2.Response:
-        if self._prepared is not None:
-            return await self._prepared.post(body)
+    async def _post_by_sdk(self, body: dict[str, Any]) -> Received | httpx2.Response:
         return await self.client.post(
             self._url, body=body, cast_to=self._response_type, options=self._options
         )

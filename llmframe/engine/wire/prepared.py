@@ -9,7 +9,6 @@ no success is given to the SDK to judge, so the exceptions are the SDK's own.
 from __future__ import annotations
 
 import inspect
-import json
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import httpx2
 import openai
+from multidict import CIMultiDict
+from pydantic_core import to_json
 
 from llmframe.engine.wire.reply_size import MOST, check_length, limit_size, limited
 
@@ -129,12 +130,12 @@ class Prepared:
         connect = request.extensions["timeout"]["connect"]
         self._session = aiohttp.ClientSession(
             connector=connector,
-            headers=headers,
             timeout=aiohttp.ClientTimeout(sock_connect=connect),
             auto_decompress=False,  # httpx2 unpacks, as it does for the SDK
             cookie_jar=aiohttp.CookieJar(unsafe=True),  # of hosts without a name too, as httpx2's
         )
-        self._options: dict[str, Any] = {"allow_redirects": False}
+        # given with each request: a session's own headers would go to the proxy too, key and all
+        self._options: dict[str, Any] = {"headers": CIMultiDict(headers), "allow_redirects": False}
         if proxy is not None:
             auth = None if proxy.auth is None else aiohttp.BasicAuth(*proxy.auth)
             self._options |= {
@@ -144,11 +145,10 @@ class Prepared:
     async def post(self, body: dict[str, Any]) -> Received | httpx2.Response:
         """Send one chat completion; raises what the SDK raises, and BadReply for a huge reply."""
         try:
-            async with self._session.post(self._url, data=dump(body), **self._options) as raw:
+            async with self._session.post(self._url, data=to_json(body), **self._options) as raw:
                 if 200 <= raw.status < 300 and "Content-Encoding" not in raw.headers:
-                    check_length(raw.headers.get("Content-Length", ""), MOST)
-                    parts = [part async for part in limited(raw.content.iter_any(), MOST)]
-                    return Received(b"".join(parts), httpx2.Headers(raw.raw_headers))
+                    content = await _read(raw)
+                    return Received(content, httpx2.Headers(raw.raw_headers))
                 response = httpx2.Response(raw.status, headers=raw.raw_headers, stream=_Body(raw))
                 await limit_size(response)
                 await response.aread()
@@ -163,6 +163,15 @@ class Prepared:
         await self._session.close()
 
 
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """The body of a response that is not packed; BadReply where it is too large."""
+    if response.content_length is None:
+        parts = [part async for part in limited(response.content.iter_any(), MOST)]
+        return b"".join(parts)
+    check_length(response.headers["Content-Length"], MOST)
+    return await response.read()
+
+
 class _Body(httpx2.AsyncByteStream):
     """The body of aiohttp's response as a stream of httpx2."""
 
@@ -172,12 +181,6 @@ class _Body(httpx2.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for part in self._content.iter_chunked(PART):
             yield part
-
-
-def dump(body: dict[str, Any]) -> bytes:
-    """A body as the SDK writes it."""
-    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return text.encode()
 
 
 async def prepare(
@@ -202,7 +205,7 @@ async def prepare(
     request, other = one.request, two.request
     if request is None or other is None or _sent(request) != _sent(other):
         return None  # a header that is made for each request must not be sent twice
-    if [request.content, other.content] != [dump(body) for body in bodies]:
+    if [request.content, other.content] != [to_json(body) for body in bodies]:
         return None
     return Prepared(rehearsal, request=request, proxy=one.proxy, connector=connect())
 

@@ -237,6 +237,8 @@ def open_run(
             notes += checkpoint.notes
         if checkpoint is not None and settings.adopt:
             notes.append(_adopt(checkpoint, planned))
+        if checkpoint is not None:
+            planned.job.budget.count_earlier(checkpoint.spent())
         # a local server sets the concurrency: its slots
         job = replace(
             planned.job,

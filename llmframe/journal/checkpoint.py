@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from llmframe.errors import CheckpointError, OutputError
 from llmframe.journal import lines
+from llmframe.journal.reading import Reader
 from llmframe.journal.shared import close_store
-from llmframe.results import RowResult
+from llmframe.results import RowResult, Usage
+from llmframe.system.files import SYSTEM
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from llmframe.journal.store import Journal
@@ -121,6 +123,13 @@ class Checkpoint:
             body["text"] = content["text"]
         if body:
             self._append(key, body, row_id=None)
+
+    def spent(self) -> Iterator[Usage]:
+        """What each line of the task took, in all files. Raises CheckpointError."""
+        try:
+            yield from Reader([store.path for store in self._all], SYSTEM).spent(self.task.short)
+        except OSError as exc:
+            raise self._cannot("read", exc, self.path) from exc
 
     def append(
         self,

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from llmframe.results import RowResult
+    from llmframe.results import RowResult, Usage
 
+_PAID = (lines.ANSWER, lines.FAILURE)
 _LATEST = 253_402_300_799  # unix s, the last second of the year 9999
 
 
@@ -153,6 +154,24 @@ class Reader:
             if line[lines.TASK] == short and line[lines.SORT] != lines.SETTINGS:
                 self.damaged += not answers.add(line)
         return answers
+
+    def spent(self, task: str) -> Iterator[Usage]:
+        """What each line of a task took, failures and answers that were bought again too.
+
+        task: its first 12 digits.
+        """
+        seen = set()  # a person's own file repeats lines of the default one
+        for line in self._lines():
+            if line[lines.TASK] != task.encode() or line[lines.SORT] not in _PAID:
+                continue
+            content, key = lines.read(line) or {}, unhexlify(line[lines.KEY])
+            result = lines.to_result(content, key) or lines.to_failure(content, key)
+            if result is None:  # forged
+                continue
+            bought = (key, str(content.get("t")), result.usage)
+            if bought not in seen:
+                seen.add(bought)
+                yield result.usage
 
     def _lines(self) -> Iterator[bytes]:
         """The intact lines of ours."""

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from llmframe.testing import faults, wire
 from llmframe.testing.answers import asked_schema, content_text, make_answer, row_text
+from llmframe.testing.cache import PromptCache
 from llmframe.testing.ledger import Ledger
 from llmframe.testing.limits import Limits, Slots
 from llmframe.testing.wire import Reply
@@ -41,7 +42,9 @@ class Ask:
         self.authorization = authorization
         self.model = str(body.get("model"))
         self.row = row_text(body["messages"])
-        self.prompt_tokens = sum(wire.tokens(content_text(m["content"])) for m in body["messages"])
+        texts = [content_text(message["content"]) for message in body["messages"]]
+        self.prompt = "\n".join(texts)
+        self.prompt_tokens = sum(map(wire.tokens, texts))
         self.cap: int = body.get("max_completion_tokens") or body.get("max_tokens") or 0
 
 
@@ -80,6 +83,7 @@ class Endpoint:
         self._limits = Limits(*options.limits())
         self._answer = make_answer(options.answer)
         self._slots = Slots(options.slots)
+        self._cache = PromptCache()
 
     def apply(self, options: Options) -> None:
         """Take other options from the next request on; limits that stay keep their state."""
@@ -193,8 +197,23 @@ class Endpoint:
             self._limits.spend(time.monotonic(), wire.answer_tokens(choice))
         number, headers = next(self._numbers), self._limit_headers()
         wanted = self.options.logprobs and bool(ask.body.get("logprobs"))
-        return wire.completion(
-            number, ask.model, ask.prompt_tokens, choice, headers, logprobs=wanted
+        used = self._used(ask, call, wire.answer_tokens(choice) if choice else 0)
+        return wire.completion(number, ask.model, used, choice, headers, logprobs=wanted)
+
+    def _used(self, ask: Ask, call: Call, tokens_out: int) -> dict[str, Any] | None:
+        """Enter what the answer takes; returns what it says about it."""
+        call.tokens_in, call.tokens_out = ask.prompt_tokens, tokens_out
+        if self.options.cache:
+            call.tokens_cached = self._cache.hits(ask.prompt)
+            self._cache.remember(ask.prompt)
+        if self.options.usage is None:
+            return None
+        return wire.usage(
+            self.options.usage,
+            call.tokens_in,
+            call.tokens_out,
+            cached=call.tokens_cached,
+            cost=call.cost(self.options.prices),
         )
 
     def _choice(self, ask: Ask, fault: str | None) -> faults.Completion:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(slots=True)
@@ -19,6 +23,7 @@ class Call:
     billed: a completion was produced, even if the client had gone away by then.
     in_flight: requests inside the server at its arrival, this one included.
     peer: the client's port; the same for requests on one connection.
+    tokens_in, tokens_cached (of them), tokens_out: of a completion.
 
     A call under way is filled in when it ends.
     """
@@ -32,6 +37,15 @@ class Call:
     billed: bool = False
     in_flight: int = 0
     peer: int = 0
+    tokens_in: int = 0
+    tokens_cached: int = 0
+    tokens_out: int = 0
+
+    def cost(self, prices: Mapping[str, float]) -> float:
+        """What its tokens cost, by prices per million: "in", "out", and perhaps "cached"."""
+        cached = prices.get("cached", prices["in"])
+        spent = (self.tokens_in - self.tokens_cached) * prices["in"]
+        return (spent + self.tokens_cached * cached + self.tokens_out * prices["out"]) / 1e6
 
 
 class Ledger:
@@ -65,6 +79,10 @@ class Ledger:
     def rows(self) -> Counter[str]:
         """How many requests came for each row."""
         return Counter(call.row for call in self.calls)
+
+    def cost(self, prices: Mapping[str, float]) -> float:
+        """What all completions cost, also those that nobody waited for; prices as in Call.cost."""
+        return sum(call.cost(prices) for call in self.calls if call.billed)
 
     def billed_twice(self) -> list[str]:
         """The rows whose good answer was produced, and so paid, more than once."""

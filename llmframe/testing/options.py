@@ -24,6 +24,8 @@ UNSUPPORTED = (
     "logprobs",
 )
 
+USAGES = ("openai", "deepseek", "anthropic", "responses", "openrouter")
+
 
 class Changes(TypedDict, total=False):
     """The options by name; ``serve`` says what they mean."""
@@ -46,6 +48,9 @@ class Changes(TypedDict, total=False):
     models: tuple[str, ...]
     unsupported: tuple[str, ...]
     logprobs: bool
+    cache: bool
+    usage: str | None
+    prices: Mapping[str, float]
     seed: int
 
 
@@ -71,6 +76,9 @@ class Options:
     models: tuple[str, ...] = ("test-model",)
     unsupported: tuple[str, ...] = ()
     logprobs: bool = True
+    cache: bool = False
+    usage: str | None = "openai"
+    prices: Mapping[str, float] = field(default_factory=lambda: {"in": 1.0, "out": 2.0})
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -86,6 +94,8 @@ class Options:
                 raise ValueError(f"{name}={value!r}; it must be above 0, or None for no limit")
         if self.limiter not in get_args(LimiterKind):
             raise ValueError(f"limiter={self.limiter!r}; it is one of {get_args(LimiterKind)}")
+        if self.usage not in (None, *USAGES):
+            raise ValueError(f"usage={self.usage!r}; it is one of {USAGES}, or None for none")
         if unknown := set(self.unsupported) - set(UNSUPPORTED):
             raise ValueError(f"unsupported={sorted(unknown)}; known are {UNSUPPORTED}")
 

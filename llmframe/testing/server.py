@@ -84,6 +84,11 @@ def serve(
         key: the API key to ask for; None accepts any.
         echo_key: put the Authorization header into every error message.
         unsupported: parameters answered with a 400: ``"json_schema"``, ``"temperature"``, ...
+        usage: how an answer states its tokens: ``"openai"``, ``"deepseek"``, ``"anthropic"``,
+            ``"responses"``, ``"openrouter"`` (with the cost by prices), or None for not at all.
+        cache: cache prompts as providers do: what begins as an earlier one did, in blocks of 64
+            tokens. ``ledger.cost({"in": 1, "out": 2, "cached": 0.1})`` is the bill.
+        prices: of ``usage="openrouter"``, per million tokens: "in", "out", perhaps "cached".
         logprobs: give the tokens' probabilities where they are asked for; False gives null.
     Faults (see ``FAULTS``); errors of status 4xx come immediately, all else after the latency
         faults: a mapping of fault name -> share of requests, chosen by a hash of (seed, row

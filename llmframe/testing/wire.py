@@ -69,29 +69,47 @@ def token_logprobs(content: str) -> dict[str, Any]:
     return {"content": tokens, "refusal": None}
 
 
+def usage(
+    spelling: str, tokens_in: int, tokens_out: int, *, cached: int, cost: float
+) -> dict[str, Any]:
+    """What an answer says about its tokens; spelling: one of options.USAGES.
+
+    cached: of tokens_in. cost: what "openrouter" says that it charged.
+    """
+    is_newer = spelling in ("anthropic", "responses")
+    name_in, name_out = ("input", "output") if is_newer else ("prompt", "completion")
+    counts: dict[str, Any] = {f"{name_in}_tokens": tokens_in, f"{name_out}_tokens": tokens_out}
+    if spelling == "anthropic":  # it counts what is cached beside the rest, and has no total
+        counts["input_tokens"] -= cached
+        return counts | {"cache_read_input_tokens": cached, "cache_creation_input_tokens": 0}
+    counts["total_tokens"] = tokens_in + tokens_out
+    if spelling == "deepseek":
+        missed = tokens_in - cached
+        return counts | {"prompt_cache_hit_tokens": cached, "prompt_cache_miss_tokens": missed}
+    if cached:
+        counts[f"{name_in}_tokens_details"] = {"cached_tokens": cached}
+    return counts | ({"cost": cost} if spelling == "openrouter" else {})
+
+
 def completion(
     number: int,
     model: str,
-    prompt_tokens: int,
+    used: dict[str, Any] | None,
     choice: Completion | None,
     headers: dict[str, str],
     *,
     logprobs: bool = False,
 ) -> Reply:
-    """A chat completion; without a choice its list is empty."""
-    used = answer_tokens(choice) if choice else 0
+    """A chat completion; without a choice its list is empty. used: its usage, None for none."""
     body: dict[str, Any] = {
         "id": f"chatcmpl-{number}",
         "object": "chat.completion",
         "created": started(),
         "model": model,
         "choices": [],
-        "usage": {
-            "prompt_tokens": prompt_tokens,
-            "completion_tokens": used,
-            "total_tokens": prompt_tokens + used,
-        },
     }
+    if used is not None:
+        body["usage"] = used
     if choice:
         message = {"role": "assistant", "content": choice.content, "refusal": choice.refusal}
         body["choices"] = [

@@ -18,6 +18,8 @@ from llmframe.providers.prices import Prices
 from llmframe.results import NOTHING_USED, Usage
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from llmframe.engine.asking.asking import Asker
     from llmframe.engine.events import Events
     from llmframe.engine.row import Row
@@ -86,6 +88,12 @@ class Budget:
     def currency(self) -> str:
         """The currency of the prices."""
         return self.prices.currency if self.prices else "USD"
+
+    def count_earlier(self, runs: Iterable[Usage]) -> None:
+        """Count what earlier runs of the task took."""
+        if self.is_set:
+            for used in runs:
+                self.spent += self.priced(used)
 
     # -- before a request -----------------------------------------------------------
 

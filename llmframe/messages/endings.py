@@ -74,9 +74,20 @@ def aborted(verdict: Verdict, report: RunReport, address: Address) -> str:
 
 def incomplete(report: RunReport) -> str:
     """The message of a run that was stopped."""
-    why = "the budget is spent" if report.limited_by == "budget" else "stopped"
+    why = _over_budget(report) if report.limited_by == "budget" else "stopped"
     next_step = how_to_go_on(report)
     return f"{why}: {report.pending:,} rows are pending. {safe_rows(report)}. {next_step}"
+
+
+def _over_budget(report: RunReport) -> str:
+    """That the budget is spent, and on what that the report's tokens do not show."""
+    if not report.unread:
+        return "the budget is spent"
+    requests = "1 request" if report.unread == 1 else f"{report.unread:,} requests"
+    return (
+        f"the budget is spent, about {report.unread_tokens:,} tokens of it on {requests} without "
+        "an answer that could be read"
+    )
 
 
 def not_durable(message: str, report: RunReport) -> str:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
+from llmframe.engine.wire.usage import read_usage
 from llmframe.testing import serve
+from llmframe.testing.options import USAGES
 from tests.kits.http_client import ask, ask_all
 from tests.kits.until import until
 
@@ -42,3 +46,40 @@ def test_an_answer_is_billed_even_if_the_client_has_left():
         (error,) = ask_all(server, ["a"], concurrent=True, timeout=0.05)
         assert isinstance(error, TimeoutError)
         until(lambda: server.ledger.calls[0].billed)
+
+
+def test_prompts_that_begin_alike_are_cached_and_billed_as_such():
+    shared = "the same beginning of every prompt " * 20  # 700 bytes: two whole blocks
+    with serve(cache=True) as server:
+        ask_all(server, [shared + "a", shared + "b", "something else"])
+        first, second, other = server.ledger.calls
+        assert (first.tokens_cached, second.tokens_cached, other.tokens_cached) == (0, 128, 0)
+        assert second.tokens_in > 128
+        prices = {"in": 1.0, "out": 2.0, "cached": 0.1}
+        used = [(call.tokens_in, call.tokens_cached, call.tokens_out) for call in (first, second)]
+        full, less = ((i - c) + 0.1 * c + 2 * o for i, c, o in used)
+        assert second.cost(prices) * 1e6 == pytest.approx(less)
+        assert server.ledger.cost(prices) * 1e6 == pytest.approx(
+            full + less + 1e6 * other.cost(prices)
+        )
+
+
+@pytest.mark.parametrize("usage", [*USAGES, None])
+def test_the_tokens_are_stated_as_each_family_of_providers_does(usage):
+    shared = "the same beginning of every prompt " * 20
+    with serve(cache=True, usage=usage) as server:
+        ask(server, shared + "a")
+        body = ask(server, shared + "b").json
+        call = server.ledger.calls[1]
+        assert ("usage" in body) == (usage is not None)
+        read = read_usage(body.get("usage"))
+        expected = (call.tokens_in, call.tokens_cached, call.tokens_out)
+        assert (read.tokens_in, read.tokens_cached, read.tokens_out) == (
+            expected if usage else (0, 0, 0)
+        )
+        assert (read.cost is None) == (usage != "openrouter")
+
+
+def test_an_unknown_spelling_of_usage_is_refused():
+    with pytest.raises(ValueError, match="usage='mine'"):
+        serve(usage="mine")

@@ -9,6 +9,7 @@ from llmframe.notebook.drawing.counts import BLANK, kinds, rows_html
 from llmframe.notebook.drawing.escape import SENTENCES, html, plain
 from llmframe.notebook.drawing.format import amount, count, noun, plural, rate, span
 from llmframe.notebook.drawing.spending import (
+    cached_share,
     cost_words,
     estimate_words,
     tokens_in_words,
@@ -50,12 +51,14 @@ def _reached(report: RunReport) -> tuple[str, str]:
 
 def _spent_facts(report: RunReport) -> list[str]:
     retries = noun(report.retries, "retry", "retries")
+    share = cached_share(report.tokens_in, report.tokens_cached)
     facts = [
         (report.pending, count(report.pending), "not reached"),
         (True, count(report.requests), noun(report.requests, "request")),
         (True, count(report.retries), f"{retries}, {plural(report.refusals, 'refusal')}"),
-        (True, amount(report.tokens_in), tokens_in_words(report.tokens_in, report.tokens_cached)),
-        (True, amount(report.tokens_out), "out"),
+        (True, amount(report.tokens_in), "tokens in"),
+        (share, share, "of input cached"),
+        (True, amount(report.tokens_out), "tokens out"),
         (report.cost is not None, html(_cost(report)), "spent"),
         (report.shared, count(report.shared), f"equal {noun(report.shared, 'row')} not sent"),
     ]

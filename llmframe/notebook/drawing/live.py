@@ -8,7 +8,7 @@ from llmframe.notebook.drawing import style
 from llmframe.notebook.drawing.counts import kinds, rows_html
 from llmframe.notebook.drawing.escape import SENTENCES, html, plain
 from llmframe.notebook.drawing.format import amount, count, money, noun, plural, rate, span
-from llmframe.notebook.drawing.spending import cost_words, estimate_words, tokens_in_words
+from llmframe.notebook.drawing.spending import cached_share, cost_words, estimate_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,13 +50,16 @@ def _request_facts(snapshot: Snapshot) -> list[str]:
     used = snapshot.usage
     facts = [
         style.fact(count(snapshot.in_flight), f"of {count(snapshot.limit)} in flight"),
-        style.fact(amount(used.tokens_in), tokens_in_words(used.tokens_in, used.tokens_cached)),
+        style.fact(amount(used.tokens_in), "tokens in"),
         style.fact(amount(used.tokens_out), "tokens out"),
     ]
+    if share := cached_share(used.tokens_in, used.tokens_cached):
+        facts.insert(2, style.fact(share, "of input cached"))
     if used.cost is not None:
         whole = projected_cost(snapshot)
         currency = snapshot.currency
-        words = "so far" if whole is None else f"of about {html(money(whole, currency))}"
+        about = "" if used.estimated else "about "  # said once
+        words = "so far" if whole is None else f"of {about}{html(money(whole, currency))}"
         cost = cost_words(used.cost, currency, estimated=used.estimated)
         facts.append(style.fact(html(cost), words))
     retries = noun(snapshot.retries, "retry", "retries")

@@ -10,10 +10,16 @@ if TYPE_CHECKING:
     from llmframe.engine.report import RunReport
 
 
-def tokens_in_words(tokens_in: int, cached: int) -> str:
-    """What stands after the number of tokens in: ``tokens in (61 % cached)``."""
+def cached_share(tokens_in: int, cached: int) -> str:
+    """The share of the prompts that the provider had in its cache: ``61 %``; empty if none."""
     # rounded down: 100 % is said only where all of them were
-    return f"tokens in ({100 * cached // tokens_in} % cached)" if cached else "tokens in"
+    return f"{100 * cached // tokens_in} %" if cached else ""
+
+
+def tokens_in_words(tokens_in: int, cached: int) -> str:
+    """What stands after the number of tokens in, in a text: ``tokens in (61 % cached)``."""
+    share = cached_share(tokens_in, cached)
+    return f"tokens in ({share} cached)" if share else "tokens in"
 
 
 def cost_words(cost: float, currency: str, *, estimated: int) -> str:
@@ -26,7 +32,7 @@ def estimate_words(estimated: int) -> str:
     if not estimated:
         return ""
     replies = plural(estimated, "reply", "replies")
-    return f"{replies} did not state the tokens used: those are estimated"
+    return f"{replies} did not state the tokens used; those are estimated"
 
 
 def unread_words(report: RunReport) -> str:
@@ -36,7 +42,7 @@ def unread_words(report: RunReport) -> str:
     cost, currency = report.unread_cost, report.currency
     worth = "" if cost is None else f" or {money(cost, currency)}"
     return (
-        f"{plural(report.unread, 'request')} left and no answer was read: if the provider charges "
-        f"for {noun(report.unread, 'it', 'them')}, that is about {amount(report.unread_tokens)} "
-        f"tokens{worth} more, which max_tokens and max_cost count"
+        f"{plural(report.unread, 'request')} left without an answer that could be read; if the "
+        f"provider charges for {noun(report.unread, 'it', 'them')}, that is about "
+        f"{amount(report.unread_tokens)} tokens{worth} more, which max_tokens and max_cost count"
     )

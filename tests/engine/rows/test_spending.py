@@ -57,7 +57,22 @@ def test_where_prices_are_known_nothing_spent_costs_nothing(configured):
     assert lf.last_run().report.cost is None
 
 
-@pytest.mark.parametrize("prices", [1.0, (1.0,), {"in": 1.0}, ("a", "b"), (-1, 0)])
+@pytest.mark.parametrize(
+    "prices",
+    [
+        1.0,
+        (1.0,),
+        {"in": 1.0},
+        ("a", "b"),
+        (-1, 0),
+        (1, 2, 3),
+        {"in": 1, "out": 2, "cached": "x"},
+        {"in": 1, "out": 2, "cached": -1},
+        {"in": 1, "out": 2, "cash": 1},
+        {"in": 1, "out": 2, "currency": 7},
+        {"in": 1, "out": 2, "currency": ""},
+    ],
+)
 def test_prices_of_another_form_are_a_plan_error(configured, prices):
     with pytest.raises(PlanError, match="prices="):
         lf.tag(DF, "text", ["a", "b"], prices=prices)

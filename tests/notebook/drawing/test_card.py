@@ -55,8 +55,9 @@ def text(ending):
         "8,761 requests",
         "310 equal rows",
         "152 retries, 9 refusals",
-        "2.86 M tokens in (61 % cached)",
-        "240 k out",
+        "2.86 M tokens in",
+        "61 % of input cached",
+        "240 k tokens out",
         "$0.66 spent",
         "failed 60 context_length, 21 output",
         "limited by the provider's 600 requests a minute",
@@ -154,3 +155,20 @@ def test_the_card_needs_nothing_that_a_careful_viewer_takes_away(ending):
 
 def test_no_text_colour_is_set_so_that_any_theme_can_be_read():
     assert not re.search(r"[;\"]color:", card_html(FINISHED))
+
+
+def test_what_is_estimated_or_was_not_read_is_noted():
+    report = replace(
+        REPORT, estimated=1, unread=3, unread_tokens=3_120, unread_cost=0.0021, currency="CNY"
+    )
+    ending = replace(FINISHED, report=report)
+    for words in (
+        "about ¥0.66",
+        "1 reply did not state the tokens used; those are estimated",
+        "3 requests left without an answer that could be read",
+        "about 3,120 tokens or ¥0.0021 more",
+    ):
+        assert words in text(ending)
+        assert words in card_text(ending)
+    assert "without an answer" not in text(FINISHED)
+    assert " or " not in card_text(replace(ending, report=replace(report, unread_cost=None)))

@@ -32,6 +32,7 @@ def widths(source):
         "50 of 50 in flight",
         "4 rows waiting to retry",
         "1.74 M tokens in",
+        "61 % of input cached",
         "200 k tokens out",
         "$0.41 of about $0.72",
         "112 retries, 3 refusals",
@@ -121,3 +122,17 @@ def test_the_most_frequent_failures_are_named_and_the_rest_counted():
 
 def test_typesetting_is_switched_off_inside():
     assert 'class="llmframe tex2jax_ignore mathjax_ignore"' in live_html(FINISHED.snapshot)
+
+
+def test_what_is_estimated_is_said_to_be():
+    estimated = replace(RUNNING, usage=Usage(1_740_000, 200_000, 0.41, estimated=12))
+    assert "about $0.41 of $0.72" in text(estimated)
+    assert "12 replies did not state the tokens used" in text(estimated)
+    assert "estimated" not in text(RUNNING)
+    assert "cached" not in text(estimated)
+
+
+def test_another_currency_has_its_own_sign():
+    assert "€0.41 of about €0.72" in text(replace(RUNNING, currency="EUR"))
+    assert "0.41 SEK" in text(replace(RUNNING, currency="SEK"))
+    assert "<i>" not in live_html(replace(RUNNING, currency="<i>"))

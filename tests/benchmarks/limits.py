@@ -19,11 +19,13 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import pandas as pd
 
 import llmframe as lf
 from llmframe import testing
+from llmframe.engine.asking.asking import Sampling
 from llmframe.engine.governor import forget_governors
 from tests.kits.engine import Texts, Wired, numbered, wire
 from tests.kits.virtual_provider import LimitedProvider
@@ -46,12 +48,17 @@ def frame(n: int, length: int = 80) -> pd.DataFrame:
     return pd.DataFrame({"text": [f"row {i} " + "x" * length for i in range(n)]})
 
 
-def simulate(rows: Texts, provider: LimitedProvider, cap: int | None = None) -> tuple[float, Wired]:
+def simulate(
+    rows: Texts,
+    provider: LimitedProvider,
+    cap: int | None = None,
+    sampling: Sampling | None = None,
+) -> tuple[float, Wired]:
     """Seconds of virtual time, and the pipeline as it ended."""
 
     async def main() -> tuple[float, Wired]:
         begun = now()
-        wired = await wire(rows, provider, cap=cap, probes=True).run()
+        wired = await wire(rows, provider, cap=cap, probes=True, sampling=sampling).run()
         return now() - begun, wired
 
     return run(main())
@@ -94,6 +101,21 @@ def tokens_a_minute() -> Seen:
     share = provider.refused / len(provider.calls)
     return Seen(
         "TPM, 50-5,000 tokens",
+        f"{failed} failed, {used:.3f} of the allowed tokens, {share:.2%} refusals",
+        (("0 failed", failed == 0), (">= 95 % used", used >= 0.95),
+         ("<= 1 % refusals", share <= 0.01)),
+    )  # fmt: skip
+
+
+def counted_at_arrival() -> Seen:
+    """Prompt and cap count at arrival, about four times what usage says afterwards."""
+    rows = Texts([f"row {i} " + "word " * (40 + (i * 37) % 200) for i in range(1200)])
+    provider = LimitedProvider(tpm=300_000, latency=1.0, charge=4.0)
+    seconds, wired = simulate(rows, provider, sampling=Sampling(max_output_tokens=600))
+    used, failed = provider.tokens / (seconds * 5000), failures(wired)
+    share = provider.refused / len(provider.calls)
+    return Seen(
+        "TPM, cap at arrival",
         f"{failed} failed, {used:.3f} of the allowed tokens, {share:.2%} refusals",
         (("0 failed", failed == 0), (">= 95 % used", used >= 0.95),
          ("<= 1 % refusals", share <= 0.01)),
@@ -273,10 +295,52 @@ def two_runs() -> Seen:
     )
 
 
+def on_loopback(name: str, rows: int, floor: float, worst: float, **options: Any) -> Seen:
+    """Rows against the loopback server in real time. floor: seconds. worst: x the floor.
+
+    options: of the server; max_output_tokens: of the run.
+    """
+    cap = options.pop("max_output_tokens", None)
+    with testing.serve(process=True, latency=0.3, retry_after="wait", **options) as server:
+        begun = time.monotonic()
+        lf.tag(frame(rows), "text", FIELDS, model="test-model", base_url=server.url, api_key=name,
+               max_output_tokens=cap, checkpoint=False, progress=False)  # fmt: skip
+        seconds, report = time.monotonic() - begun, lf.last_run().report
+        refusals = sum(call.status == 429 for call in server.ledger.calls)
+    ratio, most = seconds / floor, 20 if cap is None else rows // 100
+    return Seen(
+        f"{name}, real",
+        f"{report.failed} failed, {ratio:.3f} x the floor, {refusals} refusals",
+        (("0 failed", report.failed == 0), (f"<= {worst} x", ratio <= worst),
+         (f"<= {most} refusals", refusals <= most)),
+    )  # fmt: skip
+
+
+def real_arrival() -> Seen:
+    """Prompt and cap count at arrival; the floor is what a first run shows to be counted."""
+    with testing.serve(tpm=1e9) as server:
+        lf.tag(frame(1), "text", FIELDS, model="test-model", base_url=server.url, api_key="one",
+               max_output_tokens=400, checkpoint=False, progress=False)  # fmt: skip
+        counted = lf.last_run().report.tokens_in + 400
+    return on_loopback("cap at arrival", 800, 800 * counted / 20_000, 1 / 0.95,
+                       tpm=1_200_000, max_output_tokens=400)  # fmt: skip
+
+
+def real_burst() -> Seen:
+    """A job of 1.5 x the limit with a bucket that holds a minute."""
+    return on_loopback("a minute's bucket", 3000, 30.0, 1.08, rpm=2000, burst=60.0)
+
+
+def real_claimed() -> Seen:
+    """The headers claim such a bucket."""
+    return on_loopback("a bucket only claimed", 1000, 30.0, 1.08, rpm=2000, claimed=60.0)
+
+
 SCENARIOS: dict[str, Callable[[], Seen]] = {
     "headers": with_headers,
     "silent": without_headers,
     "tokens": tokens_a_minute,
+    "arrival": counted_at_arrival,
     "burst": minute_bucket,
     "claimed": claimed_bucket,
     "cap": silent_cap,
@@ -289,6 +353,9 @@ SCENARIOS: dict[str, Callable[[], Seen]] = {
     "quota": hopeless("quota"),
     "model": hopeless("404_model"),
     "two": two_runs,
+    "real-arrival": real_arrival,
+    "real-burst": real_burst,
+    "real-claimed": real_claimed,
 }
 
 

@@ -48,6 +48,7 @@ class LimitedProvider:
         self.broken = (0.0, 0.0)  # from and until when all is refused
         self._limits = Limits(rpm, tpm, "bucket", burst, claimed)
         self._charge = charge
+        self.early = False
         self._slots = Slots(slots)
         self._random = random.Random(7)
         self._on_wire = 0
@@ -58,11 +59,15 @@ class LimitedProvider:
         size = sum(len(message["content"].encode()) for message in body["messages"]) // 4
         usage = Usage(size + 20, 12)
         full = self.max_in_flight is not None and self._on_wire >= self.max_in_flight
+        cap = body.get("max_completion_tokens")
         charged = self._charge * (usage.tokens_in + usage.tokens_out)
+        if self._charge > 1 and cap is not None:
+            charged = size + 20 + cap
         refusal = self._limits.admit(loop.time(), charged)
         if full or refusal is not None or self.broken[0] <= loop.time() < self.broken[1]:
             await self._refuse(0.0 if refusal is None else refusal[1])
         self._on_wire += 1
+        headers = self._limits.headers(loop.time()) if self.says else {}
         try:
             await self._slots.take()
             try:
@@ -72,7 +77,8 @@ class LimitedProvider:
         finally:
             self._on_wire -= 1
         self.tokens += round(charged)
-        headers = self._limits.headers(loop.time()) if self.says else {}
+        if not self.early:
+            headers = self._limits.headers(loop.time()) if self.says else {}
         return Reply(GOOD, "stop", None, usage, httpx2.Headers(headers))
 
     async def _refuse(self, wait: float) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from llmframe.engine.governor.gcra import SHARE, Gcra
 
 if TYPE_CHECKING:
-    from llmframe.engine.governor.headers import Quota
+    from llmframe.providers.limit_headers import Quota
 
 LOW = 0.05  # share of the most ever left, below which the provider's count matters
 OTHERS = 0.10  # share of the limit that must be missing from our own count
@@ -52,7 +52,7 @@ class Allowance:
         self._most_left = 0.0
         self._burst_refused = False
         self._is_deep = False  # more is left than the rate needs, so no margin either
-        self.sent = 0.0  # in all
+        self.sent = 0.0  # in all, without what was refused
 
     @property
     def per_minute(self) -> float | None:
@@ -113,8 +113,9 @@ class Allowance:
         """Used minus reserved."""
         self._gcra.settle(difference)
 
-    def refused(self, now: float) -> None:
-        """A request was refused: where it was part of a burst, there is none any more."""
+    def refused(self, now: float, weight: float) -> None:
+        """A request of this weight was refused: was it one of a burst, there is none any more."""
+        self.sent -= weight
         if self._gcra.end_burst(now, USED):
             self._burst_refused, self._is_deep = True, False
             self._retune()
@@ -126,7 +127,7 @@ class Allowance:
         second = quota.limit / MINUTE
         self._gcra.keep_within(now, remaining)
         # what has left since then may be counted already or not
-        spare = TRUSTED * remaining - (self.sent - sent)
+        spare = TRUSTED * remaining - max(0.0, self.sent - sent)
         if spare > DEEP * second:
             proven = self._most_left - remaining > PROOF * second
             self._gcra.allow_burst(now, spare, proven=proven)

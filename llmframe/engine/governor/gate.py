@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from llmframe.engine.governor.allowance import Allowance
 from llmframe.engine.governor.dialects import DialectFallback
-from llmframe.engine.governor.headers import read_quotas
 from llmframe.engine.governor.limiter import Limiter
 from llmframe.engine.governor.outage import Outage
 from llmframe.engine.governor.pause import TINY, Pause
 from llmframe.engine.governor.plateau import Climb
-from llmframe.engine.governor.tokens import TokenMeter
+from llmframe.engine.governor.tokens import Charge, Count, TokenMeter
+from llmframe.providers.limit_headers import read_quotas
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -35,8 +35,8 @@ class Ticket:
     """One request on the wire.
 
     alone: nothing else was on the wire when it was sent. size: UTF-8 bytes of its prompt.
-    tokens: reserved for it. probe: it is a health probe in an outage, not a row. marks: requests
-    and tokens sent by then, it included.
+    tokens: reserved for it. probe: it is a health probe in an outage, not a row. sent: requests
+    and tokens until then, it included.
     """
 
     sent_at: float
@@ -45,7 +45,7 @@ class Ticket:
     size: int = 0
     tokens: float = 0.0
     probe: bool = False
-    marks: tuple[float | None, float | None] = (None, None)
+    sent: Count | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,7 @@ class Gate:
         self.outage = Outage()
         self.dialects = DialectFallback()
         self.meter = TokenMeter()
+        self.charge = Charge()
         self.requests = Allowance()
         self.tokens = Allowance()
         self.successes = 0
@@ -148,16 +149,16 @@ class Gate:
 
     # -- a request's way ----------------------------------------------------------
 
-    def send(self, now: float, size: int) -> Ticket:
-        """Put a request with a prompt of so many bytes on the wire."""
-        tokens = self.meter.tokens_in(size) + self.meter.mean_out
+    def send(self, now: float, size: int, cap: int | None = None) -> Ticket:
+        """Put a request with a prompt of so many bytes on the wire; cap: of its answer's tokens."""
+        tokens = self.meter.tokens_in(size) + self.charge.expect(self.meter.mean_out, cap)
         if self._first_sent is None:
             self._first_sent = now
         self.requests.reserve(now, 1.0)
         self.tokens.reserve(now, tokens)
         alone = self._on_wire == 0
-        marks = self.requests.sent, self.tokens.sent
-        ticket = Ticket(now, self.pause.epoch, alone, size, tokens, self.outage.is_ours, marks)
+        sent = Count(now, self.requests.sent, self.tokens.sent)
+        ticket = Ticket(now, self.pause.epoch, alone, size, tokens, self.outage.is_ours, sent)
         self._on_wire += 1
         self.pause.sent(now)
         self._limiter.sent(self._on_wire)
@@ -184,7 +185,8 @@ class Gate:
         self.pause.succeeded(epoch, now, now - ticket.sent_at)
         if usage is not None and usage.tokens_in > 0:
             self.meter.learn(ticket.size, usage)
-            self.tokens.settle(usage.tokens_in + usage.tokens_out - ticket.tokens)
+            if self.charge.is_usage:
+                self.tokens.settle(usage.tokens_in + usage.tokens_out - ticket.tokens)
         if clean and self._climb is None:
             self._limiter.succeeded(ticket.sent_at)
         elif clean and was_busy and self._climb is not None:
@@ -196,8 +198,8 @@ class Gate:
         self.refused_at = now
         self._got_through(ticket)
         self.tokens.settle(-ticket.tokens)
-        self.requests.refused(now)
-        self.tokens.refused(now)
+        self.requests.refused(now, 1.0)
+        self.tokens.refused(now, ticket.tokens)
         # what was sent before the last pause began teaches nothing new about the limit
         if ticket.epoch == self.pause.epoch:
             if self._climb is not None:  # from here on refusals teach the limit
@@ -249,13 +251,16 @@ class Gate:
         self, headers: Iterable[tuple[bytes, bytes]], now: float, ticket: Ticket | None = None
     ) -> None:
         """Take over the limits in the headers of a response to this request."""
-        quotas = read_quotas(headers)
-        marks = (None, None) if ticket is None else ticket.marks
-        for unit, allowance, sent in zip(
-            ("requests", "tokens"), (self.requests, self.tokens), marks, strict=True
-        ):
-            if unit in quotas:
-                allowance.name(quotas[unit], now, sent)
+        quotas, sent = read_quotas(headers), None if ticket is None else ticket.sent
+        if "requests" in quotas:
+            self.requests.name(quotas["requests"], now, sent.requests if sent else None)
+        if "tokens" in quotas:
+            quota = quotas["tokens"]
+            self.tokens.name(quota, now, sent.tokens if sent else None)
+            if sent is not None and quota.remaining is not None:
+                until_now = Count(now, self.requests.sent, self.tokens.sent)
+                missing = self.charge.see(quota.limit, quota.remaining, sent, until_now)
+                self.tokens.settle(missing)
 
     def binding(self, now: float) -> Binding:
         """What binds right now."""

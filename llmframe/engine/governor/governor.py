@@ -69,12 +69,15 @@ class Governor:
             self._expect(auto if cap is None else min(cap, FIRST_LIMIT))
         return share
 
-    async def acquire(self, share: Share, size: int = 0) -> Lease | None:
-        """Wait in turn for a lease for a prompt of so many bytes; None once the share is closed."""
+    async def acquire(self, share: Share, size: int = 0, cap: int | None = None) -> Lease | None:
+        """Wait in turn for a lease; None once the share is closed.
+
+        size: bytes of the prompt. cap: tokens that the answer may have, None for any.
+        """
         with self._lock:
             if share.closed:
                 return None
-            waiter = Waiter(share.port.loop.create_future(), size)
+            waiter = Waiter(share.port.loop.create_future(), size, cap)
             share.queue.append(waiter)
             self._pump()
         try:
@@ -298,7 +301,7 @@ class Governor:
         if not (queue and share.may_send and self._gate.is_open(now)):
             return False
         waiter = queue.popleft()
-        lease = Lease(share, self._gate.send(now, waiter.size))
+        lease = Lease(share, self._gate.send(now, waiter.size, waiter.cap))
         share.leases.add(lease)
         share.port.call(self._deliver, waiter, lease)
         return True

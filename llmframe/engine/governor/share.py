@@ -34,10 +34,14 @@ class Lease:
 
 @dataclass(eq=False, slots=True)
 class Waiter:
-    """One row that waits for its lease. size: UTF-8 bytes of its prompt."""
+    """One row that waits for its lease.
+
+    size: UTF-8 bytes of its prompt. cap: tokens that its answer may have, None for any.
+    """
 
     granted: asyncio.Future[Lease | None]
     size: int
+    cap: int | None = None
 
 
 @dataclass(eq=False, slots=True, kw_only=True)

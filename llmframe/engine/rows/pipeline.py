@@ -214,7 +214,7 @@ class Pipeline:
                     break
                 await budget.settled()
                 continue
-            lease = await self._lease(size)
+            lease = await self._lease(size, cap)
             if lease is None:
                 break
             # only now: what waits in a queue has spent nothing
@@ -224,10 +224,10 @@ class Pipeline:
             self._parts.governor.give_back(lease)
         return None, None
 
-    async def _lease(self, size: int) -> Lease | None:
+    async def _lease(self, size: int = 0, cap: int | None = None) -> Lease | None:
         """Wait in turn; in an outage the lease may be for a health probe, then wait again."""
         governor, share = self._parts.governor, self._parts.share
-        while (lease := await governor.acquire(share, size)) is not None and lease.is_probe:
+        while (lease := await governor.acquire(share, size, cap)) is not None and lease.is_probe:
             await self._attempts.probe(lease)
         return lease
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from llmframe.engine.governor.allowance import Allowance, LastMinute
 from llmframe.engine.governor.gcra import PACE, SHARE, SLACK
-from llmframe.engine.governor.headers import Quota
+from llmframe.providers.limit_headers import Quota
 
 
 def send_all(allowance, start, seconds, weight=1.0):
@@ -112,7 +112,7 @@ def test_a_refused_burst_is_never_tried_again():
     allowance = Allowance()
     allowance.name(Quota(6000, 5999), 0.0)
     send_all(allowance, 0.0, 1.0)
-    allowance.refused(1.0)
+    allowance.refused(1.0, 0.0)
     allowance.name(Quota(6000, 5999), 1.0)
     assert len(send_all(allowance, 1.0, 10.0)) == pytest.approx(1000 * SHARE, abs=2)
 
@@ -121,7 +121,7 @@ def test_a_refusal_without_a_burst_says_nothing_about_it():
     allowance = Allowance()
     allowance.name(Quota(6000, 5999), 0.0)
     allowance.reserve(0.0, 1.0)
-    allowance.refused(0.1)
+    allowance.refused(0.1, 0.0)
     assert len(send_all(allowance, 0.1, 2.0)) == pytest.approx(2 * 100 * PACE, abs=2)
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmframe.engine.governor.headers import Quota, read_quotas
+from llmframe.providers.limit_headers import Quota, read_quotas
 
 
 @given(st.text())

@@ -14,6 +14,9 @@ import zlib
 
 import openai
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic_core import to_json
 
 from llmframe.engine.wire.backend import open_backend
 from llmframe.engine.wire.prepared import Prepared
@@ -84,6 +87,19 @@ def test_address_headers_and_body_are_those_of_the_sdk(kind, prepared):
     first, second = on_both_ways(lambda: asked(PLAIN[kind]))
     assert first == second
     assert len(prepared) == 1
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=5).filter(str.isascii), inner),
+    max_leaves=10,
+)  # fmt: skip
+
+
+@given(JSON)
+def test_a_body_is_written_with_the_same_meaning_as_the_sdks(value):
+    assert json.loads(to_json(value)) == json.loads(json.dumps(value))
 
 
 class Mine(openai.AsyncOpenAI):

@@ -259,11 +259,6 @@ class Governor:
         """Whether that series of losses was an outage, as far as is known by now."""
         return self._gate.outage.was_sure(streak)
 
-    def expected(self, size: int) -> tuple[float, float]:
-        """Tokens that a prompt of so many bytes and nine of ten answers take."""
-        with self._lock:
-            return self._gate.meter.tokens_in(size), self._gate.meter.high_out
-
     def binding(self) -> Binding:
         """What binds right now."""
         with self._lock:

@@ -99,22 +99,18 @@ class Budget:
 
     def allows(self, size: int, cap: int | None) -> bool:
         """Whether a request may leave now; size: UTF-8 bytes of its prompt, cap: its tokens."""
-        if not self.is_set:
-            return True
-        if self.in_flight and not self._has_answers:
-            return False  # nothing is known yet: one request is out until its answer is back
-        return self._has_room(self.expected(size, cap))
+        return not self.is_set or self._has_room(self.expected(size, cap))
 
     def reserve(self, size: int, cap: int | None) -> Reservation | None:
         """Set aside what a request will take; None if the budget does not allow it."""
-        return self.force(size, cap) if self.allows(size, cap) else None
+        if not self.is_set:
+            return self._set_aside(NOTHING_USED)
+        expected = self.expected(size, cap)
+        return self._set_aside(expected) if self._has_room(expected) else None
 
     def force(self, size: int, cap: int | None) -> Reservation:
         """The same for a request that is sent in any case, as a health probe is."""
-        expected = self.expected(size, cap) if self.is_set else NOTHING_USED
-        self._reserved += expected
-        self.in_flight += 1
-        return Reservation(self, expected)
+        return self._set_aside(self.expected(size, cap) if self.is_set else NOTHING_USED)
 
     def expected(self, size: int, cap: int | None) -> Usage:
         """What a request takes if its answer is among the shorter nine of ten, with its price."""
@@ -162,11 +158,12 @@ class Budget:
     ) -> None:
         """A request has ended. For its reservation."""
         self.in_flight -= 1
-        # no residue of the floats where nothing is out
-        self._reserved = self._reserved - reserved if self.in_flight else Usage(cost=0.0)
         self.spent += used
-        self.unread += kept
-        self.wake()
+        if self.is_set:
+            # no residue of the floats where nothing is out
+            self._reserved = self._reserved - reserved if self.in_flight else Usage(cost=0.0)
+            self.unread += kept
+            self.wake()
 
     def wake(self) -> None:
         """Let those that wait look again."""
@@ -176,11 +173,19 @@ class Budget:
             if not (waiter.done() or waiter.get_loop().is_closed()):
                 waiter.set_result(None)
 
+    def _set_aside(self, expected: Usage) -> Reservation:
+        self.in_flight += 1
+        if self.is_set:
+            self._reserved += expected
+        return Reservation(self, expected)
+
     def _has_room(self, expected: Usage) -> bool:
-        wanted = self.spent + self.unread + self._reserved + expected
-        if self.max_tokens is not None and wanted.tokens > self.max_tokens:
+        if self.in_flight and not self._has_answers:
+            return False  # nothing is known yet: one request is out until its answer is back
+        taken = (self.spent, self.unread, self._reserved, expected)
+        if self.max_tokens is not None and sum(each.tokens for each in taken) > self.max_tokens:
             return False
-        return self.max_cost is None or (wanted.cost or 0.0) <= self.max_cost
+        return self.max_cost is None or sum(each.cost or 0.0 for each in taken) <= self.max_cost
 
     def _learn(self, size: int, used: Usage) -> None:
         """What answers take; of estimates only as long as nothing better is known."""

@@ -58,9 +58,9 @@ def test_without_a_budget_they_are_estimated_too():
     assert wired.tally.usage.tokens_in > 0
 
 
-def test_estimates_teach_the_governor_nothing():
-    wired = finish(Billed(stated=False), rows=20)
-    assert wired.parts.governor.expected(400) == (100, 100)
+def test_nothing_is_learnt_from_an_estimate():
+    assert Usage(10, 3).if_stated == Usage(10, 3)
+    assert Usage(10, 3, estimated=1).if_stated is None
 
 
 def test_a_request_that_timed_out_keeps_its_reservation():

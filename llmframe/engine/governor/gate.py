@@ -254,8 +254,9 @@ class Gate:
         quotas, sent = read_quotas(headers), None if ticket is None else ticket.sent
         if "requests" in quotas:
             self.requests.name(quotas["requests"], now, sent.requests if sent else None)
-        if "tokens" in quotas:
-            quota = quotas["tokens"]
+        # a request that took more than a minute's limit shows that the limit is none
+        quota = quotas.get("tokens")
+        if quota is not None and (ticket is None or quota.limit >= ticket.tokens):
             self.tokens.name(quota, now, sent.tokens if sent else None)
             if sent is not None and quota.remaining is not None:
                 until_now = Count(now, self.requests.sent, self.tokens.sent)

@@ -21,6 +21,7 @@ class Gcra:
     def __init__(self) -> None:
         self._per_second: float | None = None
         self._due = float("-inf")
+        self._at = float("inf")  # the last moment that was asked about
         self._paced = float("-inf")  # when the next may leave, however large the burst is
         self.saved = 0.0  # seconds of the rate that may be saved up for a burst
         self._proven = False
@@ -31,11 +32,15 @@ class Gcra:
         return None if self._per_second is None else self._per_second * 60.0
 
     def set_rate(self, per_minute: float | None) -> None:
-        """Take another rate from now on; what was reserved stays reserved."""
+        """Take another rate from now on; what was reserved stays reserved, and is paid at it."""
+        before = self._per_second
         self._per_second = None if per_minute is None else max(per_minute, 1e-9) / 60.0
+        if before is not None and self._per_second is not None and self._due > self._at:
+            self._due = self._at + (self._due - self._at) * before / self._per_second
 
     def wait(self, now: float) -> float:
         """Seconds until the next request is due."""
+        self._at = now
         return 0.0 if self._per_second is None else max(0.0, self._due - now, self._paced - now)
 
     def reserve(self, now: float, weight: float) -> None:

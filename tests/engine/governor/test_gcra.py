@@ -86,3 +86,12 @@ def test_a_timer_that_is_a_little_late_loses_nothing():
         gcra.reserve(now, 1)
         now += gcra.wait(now) + 0.015
     assert now == pytest.approx(10.0, abs=0.1)
+
+
+def test_a_debt_made_at_a_wrong_rate_is_paid_at_the_right_one():
+    gcra = Gcra()
+    gcra.set_rate(1)
+    gcra.reserve(0.0, 300)
+    assert gcra.wait(0.0) == pytest.approx(18_000)
+    gcra.set_rate(60_000)
+    assert gcra.wait(0.0) == pytest.approx(0.3)

@@ -144,3 +144,11 @@ def test_a_rate_holds_for_all_runs_together():
         assert max(sent[n + 2] - sent[n] for n in range(100)) == pytest.approx(1.0)
 
     virtual_time.run(main())
+
+
+def test_a_limit_below_what_one_request_took_is_none():
+    gate = new_gate()
+    (ticket,) = send(gate, 0.0, size=400)
+    gate.read_headers([(b"x-ratelimit-limit-tokens", b"1")], 1.0, ticket)
+    assert gate.binding(1.0).tpm is None
+    assert gate.is_open(1.0)

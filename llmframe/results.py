@@ -262,21 +262,16 @@ class ResultStore:
         self._leaders: dict[bytes, int] = {}
         self._followers: dict[int, list[int]] = {}
 
-    def enter(self, start: int, keys: Sequence[bytes]) -> list[int]:
-        """For each row from start on, the first row with its key: itself if there was none.
+    def leaders(self, keys: Sequence[bytes]) -> list[int | None]:
+        """The leader of each key, None where there is none."""
+        return [*map(self._leaders.get, keys)]
 
-        keys: of the rows, empty for a row that is not asked.
-        """
-        first = self._leaders.setdefault
-        return [
-            first(key, position) if key else position for position, key in enumerate(keys, start)
-        ]
-
-    def follow(self, position: int, leader: int) -> RowResult | None:
-        """The leader's result; while there is none, it is shared as soon as it comes."""
-        if self.results.is_open(leader):
+    def enter(self, position: int, key: bytes) -> int:
+        """The position of the first row with this key: the row's own if there was none."""
+        leader = self._leaders.setdefault(key, position)
+        if leader != position and self.results.is_open(leader):
             self._followers.setdefault(leader, []).append(position)
-        return self.results[leader]
+        return leader
 
     def settle(self, position: int, result: RowResult) -> list[int]:
         """Write a leader's result to all that share it; returns the followers."""

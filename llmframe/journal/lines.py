@@ -46,9 +46,9 @@ _ONLY_ID = slice(82, -1)  # the value in a line that holds nothing else
 ANSWERED = ("v", "usage", "n", "t", "p", "adopted")
 
 _HEAD = re.compile(rb'\{"k":"[0-9a-f]{32}","c":"[0-9a-f]{8}","task":"[0-9a-f]{12}","[veis]')
-# An answer with neither confidences nor text: its key, its values, and what it used.
+# An answer with neither confidences nor text: key, checksum, task, values, and what it used.
 _ANSWER = re.compile(
-    rb'\{"k":"(.{32})","c":"[0-9a-f]{8}","task":"[0-9a-f]{12}","v":(\{.*\})'
+    rb'\{"k":"(.{32})","c":"(.{8})","task":"(.{12})","v":(\{.*\})'
     rb'(?:,"id":(?:0|-?[1-9][0-9]*|"[ !#-[\]-~]*"))?'
     rb',("usage":\{[^{}]*\},"n":[0-9]+),"t":[1-9][0-9]*\}$',
     re.MULTILINE,
@@ -248,8 +248,10 @@ def answers(block: bytes, starts: Sequence[int], keys: Sequence[bytes]) -> list[
     found = [match.groups() for at in starts if (match := _ANSWER(block, at)) is not None]
     if len(found) < len(starts):
         return None
-    named, answered, spent = zip(*found, strict=True)
-    if b"".join(named) != b"".join(keys).hex().encode():
+    named, sums, tasks, answered, spent = zip(*found, strict=True)
+    # whatever the checksums and tasks are, no quote or backslash may be among their letters
+    plain = b"".join((*sums, *set(tasks))).isalnum()
+    if not plain or b"".join(named) != b"".join(keys).hex().encode():
         return None
     try:
         # one call for all: the decoder's start costs more than an answer

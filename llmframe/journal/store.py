@@ -95,26 +95,30 @@ class Journal:
         at = self.index.answers.get(key)
         return None if at is None else lines.read(self._line_at(at))
 
-    def get_all(self, keys: Sequence[bytes]) -> list[Answer | None]:
+    def get_all(self, keys: Sequence[bytes]) -> Sequence[Answer | None]:
         """The newest answer to each key, None without one."""
         offsets = [*map(self.index.answers.get, keys)]
-        asked = [(key, at) for key, at in zip(keys, offsets, strict=True) if at is not None]
-        found = iter(self._read(asked))
+        known = [at for at in offsets if at is not None]
+        if len(known) == len(keys):
+            return self._read(keys, known)
+        asked = [key for key, at in zip(keys, offsets, strict=True) if at is not None]
+        found = iter(self._read(asked, known))
         return [None if at is None else next(found) for at in offsets]
 
-    def _read(self, asked: Sequence[tuple[bytes, int]]) -> Sequence[Answer | None]:
-        """The answers to keys, each with its line's offset: together where the lines are near."""
-        if len(asked) < _FEW:
-            return [self._read_one(key, at) for key, at in asked]
-        keys, offsets = zip(*asked, strict=True)
-        begin, block = self._checked_block(min(offsets))
-        if max(offsets) < begin + len(block):
+    def _read(self, keys: Sequence[bytes], offsets: Sequence[int]) -> Sequence[Answer | None]:
+        """The answers in the lines at these offsets: together where the lines are near."""
+        if len(keys) >= _FEW:
+            begin, block = self._checked_block(min(offsets))
+            if max(offsets) >= begin + len(block):
+                half = len(keys) // 2
+                return [
+                    *self._read(keys[:half], offsets[:half]),
+                    *self._read(keys[half:], offsets[half:]),
+                ]
             found = lines.answers(block, [at - begin for at in offsets], keys)
             if found is not None:
                 return found
-            return [self._read_one(key, at) for key, at in asked]
-        half = len(asked) // 2
-        return [*self._read(asked[:half]), *self._read(asked[half:])]
+        return [*map(self._read_one, keys, offsets)]
 
     def _read_one(self, key: bytes, at: int) -> Answer | None:
         result = lines.to_result(lines.read(self._line_at(at)), key)

@@ -41,18 +41,21 @@ USED = st.sampled_from(
 )  # fmt: skip
 IDS = st.sampled_from(["", ',"id":7', ',"id":-1', ',"id":"a b"', ',"id":"é"', ',"id":01'])
 ENDS = st.sampled_from([',"t":1}', ',"t":1,"p":{"a":0.5}}', ',"t":1,"text":"x"}', ',"t":01}', "}"])
+TASKS = st.sampled_from(
+    ["ABCDEF012345", '00000000000"', "0000000\\\\0000", "00000000000\t", "0" * 11]
+)
 # One part of a line is odd: two would hide each other.
-PARTS = ('{"a":"b"}', '"usage":{"in":290,"out":30},"n":1', "", ',"t":1}')
+PARTS = ('{"a":"b"}', '"usage":{"in":290,"out":30},"n":1', "", ',"t":1}', "0" * 12)
 ODD_LINES = st.one_of(
     st.tuples(*(odd if at == odd_at else st.just(part) for at, part in enumerate(PARTS)))
-    for odd_at, odd in enumerate([ANSWERS, USED, IDS, ENDS])
+    for odd_at, odd in enumerate([ANSWERS, USED, IDS, ENDS, TASKS])
 )
 
 
-def line(n: int, *, answer: str, used: str, row_id: str, end: str) -> bytes:
+def line(n: int, answer: str, used: str, row_id: str, end: str, task: str) -> bytes:
     """A line with a right checksum around anything."""
     before = b'{"k":"%b","c":"' % key(n).hex().encode()
-    content = f'","task":"000000000000","v":{answer}{row_id},{used}{end}'
+    content = f'","task":"{task}","v":{answer}{row_id},{used}{end}'
     after = content.encode(errors="surrogatepass").replace(b"\n", b"")
     return b"%b%08x%b" % (before, crc32(after, crc32(before)), after)
 
@@ -76,10 +79,7 @@ def same(found: list[RowResult], wanted: list[RowResult | None]) -> None:
 @settings(deadline=None, max_examples=150)
 @given(st.lists(ODD_LINES, min_size=1, max_size=3))
 def test_wild_lines_are_read_together_as_one_by_one_or_not_at_all(wild) -> None:
-    group = [
-        line(n, answer=answer, used=used, row_id=row_id, end=end)
-        for n, (answer, used, row_id, end) in enumerate(wild)
-    ]
+    group = [line(n, *parts) for n, parts in enumerate(wild)]
     found = together(group)
     if found is not None:
         same(found, one_by_one(group))

@@ -207,7 +207,7 @@ def test_long_texts_are_planned_in_smaller_slices():
 
 @pytest.mark.parametrize(
     ("size", "took", "following"),
-    [(256, 0.001, 256), (256, 0.004, 128), (256, 10.0, 1), (1, 0.0, 2), (16, 0.0, 32), (1, 9.9, 1)],
+    [(512, 0.001, 512), (512, 0.004, 256), (512, 10.0, 1), (1, 0.0, 2), (16, 0.0, 32), (1, 9.9, 1)],
 )
 def test_a_slice_takes_two_thousandths_of_a_second_at_most(size, took, following):
     assert planners.next_size(size, took) == following

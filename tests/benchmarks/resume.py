@@ -75,7 +75,7 @@ def finished(rows: int, table: Table) -> None:
         "indexed, CPU", told["index"], bound=(3e-6 if many else 2e-6) * rows, floor=json_floor
     )
     table.tell("keyed, CPU", told["key"], bound=3e-6 * rows, floor=json_floor)
-    table.tell("resumed, CPU", told["cpu"], bound=(20e-6 if many else 12e-6) * rows, floor=floor)
+    table.tell("resumed, CPU", told["cpu"], bound=(10e-6 if many else 5e-6) * rows, floor=floor)
     table.tell("resumed, wall", told["wall"])
     table.tell("resumed over its own result, CPU", told["again"])
     table.tell("memory over the frame, a row", told["bytes"], "B", bound=1000)

@@ -83,7 +83,7 @@ class _Sender:
             return float("inf")
         until, what = self._traits.phase(self._now)
         if what and what != "slow":
-            return until - self._now
+            return max(until - self._now, 1e-6)  # rounding must not stand still
         if self._paced > self._now:
             return self._paced - self._now
         row, attempt = self._queue[0]

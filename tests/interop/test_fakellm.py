@@ -38,5 +38,5 @@ def test_check_tells_every_line_right(fakellm, capsys):
     assert wrong.found == "json_schema is accepted, but the answer does not follow it"
     found = {line.name: line.found for line in check.lines}
     assert found["reachable"] == "it answers"
-    assert found["logprobs"] == "no: asked for, but none came"
-    assert found["rate-limit headers"] == "none; limits are learnt from refusals"
+    assert found["logprobs"] == "no: requested, but none came"
+    assert found["rate-limit headers"] == "none; a run learns limits from refusals"

@@ -82,8 +82,8 @@ def test_check_tells_every_line_right(llmock, capsys):
     assert found["reachable"] == "it answers"
     assert found["key accepted"] == "as given"
     assert found["response format"] == "json_schema, and the answer follows it"
-    assert found["logprobs"] == "no: asked for, but none came"
-    assert found["rate-limit headers"] == "none; limits are learnt from refusals"
+    assert found["logprobs"] == "no: requested, but none came"
+    assert found["rate-limit headers"] == "none; a run learns limits from refusals"
     assert "tokens in" in found["price"]
 
 

@@ -108,10 +108,10 @@ def test_at_most_so_many_in_flight_loses_no_row():
 def test_a_request_that_hangs_ends_at_its_time_out():
     with testing.serve(fault_rows={"record 3": "hang", "record 4": "trickle"}) as server:
         began = time.monotonic()
-        out = tag(frame(), server, timeout=0.3, max_attempts=1)
-        assert time.monotonic() - began < 3
+        out = tag(frame(), server, timeout=1, max_attempts=1)
+        assert time.monotonic() - began < 8
     assert kinds(out).tolist() == ["timeout", "timeout"]
-    assert out["llm_error"].dropna().tolist()[0] == "timeout: no complete reply within 0.3 s"
+    assert out["llm_error"].dropna().tolist()[0] == "timeout: no complete reply within 1 s"
 
 
 def test_a_row_has_its_deadline():

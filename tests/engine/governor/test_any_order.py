@@ -40,6 +40,9 @@ class Battle:
         share, held = self.shares[run], self.held[run]
         if what == "ask":
             self.waiting[run].append(asyncio.create_task(self.acquire(run, share)))
+            # It must stand in the queue before the next step: a task that asks after a grant,
+            # but before the granted task wakes up, is noted here before that one.
+            await asyncio.sleep(0)
         elif what == "cancel" and self.waiting[run]:
             self.waiting[run].pop(len(self.waiting[run]) // 2).cancel()
         elif what == "sleep":

@@ -109,7 +109,7 @@ def test_a_request_that_hangs_ends_at_its_time_out():
     with testing.serve(fault_rows={"record 3": "hang", "record 4": "trickle"}) as server:
         began = time.monotonic()
         out = tag(frame(), server, timeout=1, max_attempts=1)
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began < 3
     assert kinds(out).tolist() == ["timeout", "timeout"]
     assert out["llm_error"].dropna().tolist()[0] == "timeout: no complete reply within 1 s"
 

@@ -9,7 +9,7 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[1]
 BASES = [REPOSITORY, REPOSITORY / "llmframe", REPOSITORY / "llmframe" / "engine"]
-PAGES = ["docs/architecture.md", "docs/wire.md", "CONTRIBUTING.md"]
+PAGES = ["docs/architecture.md", "docs/limits.md", "docs/wire.md", "CONTRIBUTING.md"]
 PATH = re.compile(
     r"(?<![\w/.-])(?!\.venv/)[\w.-]+(?:/[\w.-]+)*(?:/|\.(?:py|md|yaml|toml))(?![\w/])"
 )

@@ -30,6 +30,8 @@ def cause(binding: Binding, *, cap: int | None, held: bool) -> str:
     limit = binding.limit if cap is None else min(binding.limit, cap)
     if binding.on_wire < limit:
         return "latency"
+    if binding.is_cap and limit == binding.limit:
+        return "the provider's cap"
     return f"concurrency {limit}" if limit == cap else "concurrency found so far"
 
 
@@ -41,6 +43,8 @@ def words(binding: Binding, *, cap: int | None, held: bool) -> str:
     if text == "outage":
         wait = f"next check in {_span(binding.pause)}" if binding.pause else "checking"
         return f"outage, {wait}"
+    if text == "the provider's cap":
+        return f"{binding.limit} at once, the provider's cap"
     if text == "concurrency found so far":
         return f"concurrency {binding.limit}, found so far"
     return text

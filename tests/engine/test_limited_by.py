@@ -22,6 +22,8 @@ FREE = Binding(
         ({"on_wire": 20}, None, "concurrency 20, found so far"),
         ({"on_wire": 20}, 50, "concurrency 20, found so far"),
         ({"on_wire": 20}, 20, "concurrency 20"),
+        ({"on_wire": 20, "is_cap": True}, 50, "20 at once, the provider's cap"),
+        ({"on_wire": 8, "is_cap": True}, 8, "concurrency 8"),
         ({"on_wire": 8}, 8, "concurrency 8"),
         ({"requests": 0.1, "rpm": 600.0, "named": True}, None, "RPM 600 (header)"),
         ({"requests": 0.1, "rpm": 600.0}, None, "RPM 600 (yours)"),

@@ -13,6 +13,7 @@ LOW = 0.05  # share of the most ever left, below which the provider's count matt
 OTHERS = 0.10  # share of the limit that must be missing from our own count
 BRAKE = 0.5  # of the rate, while somebody else spends the key
 MINUTE = 60
+ABSURD = 0.1  # of what was used in the last minute; a limit below that is a mistake
 DEEP = 3.0  # seconds' worth of the limit: a bucket that holds more may be emptied faster
 PROOF = 11.0  # seconds' worth of the limit that was used above the rate: the bucket is real
 USED = 0.5  # seconds of a burst, after which a refusal is about it
@@ -40,8 +41,36 @@ class LastMinute:
         return sum(u for s, u in zip(self._second, self._used, strict=True) if s > first)
 
 
+class Pace:
+    """Requests sent in the last minute, and the most that were answered within one."""
+
+    def __init__(self) -> None:
+        self._sent = LastMinute()
+        self._best = self._answered = self._minute = 0
+
+    def sent(self, now: float) -> None:
+        """A request leaves."""
+        self._sent.add(now, 1.0)
+
+    def answered(self, now: float) -> None:
+        """A request was answered."""
+        minute = int(now) // MINUTE
+        if minute != self._minute:
+            self._best = max(self._best, self._answered)
+            self._minute, self._answered = minute, 0
+        self._answered += 1
+
+    def is_slow(self, now: float) -> bool:
+        """Whether so little was sent in the last minute that no limit a minute is exceeded.
+
+        The request that is asked about is one of them.
+        """
+        best = max(self._best, self._answered)
+        return self._sent.total(now) - 1 <= max(1, best // 2)
+
+
 class Allowance:
-    """Requests or tokens a minute. The strictest of what is known holds."""
+    """Requests or tokens a minute: the person's limit, else the provider's."""
 
     def __init__(self) -> None:
         self._gcra = Gcra()
@@ -53,20 +82,20 @@ class Allowance:
         self._burst_refused = False
         self._is_deep = False  # more is left than the rate needs, so no margin either
         self.sent = 0.0  # in all, without what was refused
+        self._largest = 0.0  # weight of a request that was answered
 
     @property
     def per_minute(self) -> float | None:
         """The limit as the person or the provider gives it, None while nothing is known."""
-        known = [limit for limit in (self._asked, self._named) if limit is not None]
-        return min(known, default=None)
+        return self._named if self._asked is None else self._asked
 
     @property
     def is_named(self) -> bool:
         """Whether the limit is the provider's, not the person's."""
-        return self._named is not None and self.per_minute == self._named
+        return self._named is not None and self._asked is None
 
     def ask(self, per_minute: float | None) -> None:
-        """Take the person's limit, None for none."""
+        """Take the person's limit, which outranks the provider's; None for none."""
         self._asked = per_minute
         if per_minute is not None:
             self._gcra.end_burst()
@@ -79,6 +108,9 @@ class Allowance:
         sent: as it was when the response's request had left; all of it when None.
         """
         if quota.limit != self._named:
+            # what was answered outranks what is said: one wrong word must not jam the endpoint
+            if quota.limit < max(self._largest, ABSURD * self._used.total(now)):
+                return
             self._named = quota.limit
             self._retune()
         if quota.remaining is None:
@@ -113,6 +145,13 @@ class Allowance:
         """Used minus reserved."""
         self._gcra.settle(difference)
 
+    def answered(self, weight: float) -> None:
+        """A request of this weight was answered: no limit is below that."""
+        self._largest = max(self._largest, weight)
+        if self._named is not None and self._named < weight:
+            self._named = None
+            self._retune()
+
     def refused(self, now: float, weight: float) -> None:
         """A request of this weight was refused: was it one of a burst, there is none any more."""
         self.sent -= weight
@@ -135,9 +174,9 @@ class Allowance:
         self._retune()
 
     def _retune(self) -> None:
-        share = 1.0 if self._is_deep else SHARE
-        rates = [self._asked, None if self._named is None else self._named * share]
-        rate = min((r for r in rates if r is not None), default=None)
+        rate = self._asked
+        if rate is None and self._named is not None:
+            rate = self._named * (1.0 if self._is_deep else SHARE)
         if rate is not None and self._brake_ends is not None:
             rate *= BRAKE
         self._gcra.set_rate(rate)

@@ -10,13 +10,14 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from llmframe.engine.governor.allowance import Allowance
+from llmframe.engine.governor.allowance import Allowance, Pace
 from llmframe.engine.governor.dialects import DialectFallback
 from llmframe.engine.governor.limiter import Limiter
 from llmframe.engine.governor.outage import Outage
 from llmframe.engine.governor.pause import TINY, Pause
 from llmframe.engine.governor.plateau import Climb
 from llmframe.engine.governor.tokens import Charge, Count, TokenMeter
+from llmframe.engine.governor.wall import Step, Wall
 from llmframe.providers.limit_headers import read_quotas
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ class Ticket:
 
     alone: nothing else was on the wire when it was sent. size: UTF-8 bytes of its prompt.
     tokens: reserved for it. probe: it is a health probe in an outage, not a row. sent: requests
-    and tokens until then, it included.
+    and tokens until then, it included. others: that were on the wire. step: what its being
+    accepted or refused shows.
     """
 
     sent_at: float
@@ -46,6 +48,8 @@ class Ticket:
     tokens: float = 0.0
     probe: bool = False
     sent: Count | None = None
+    others: int = 0
+    step: Step = Step.WITHIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ class Binding:
     pause: seconds left of the pause. outage: the pause is for one. on_wire, limit: requests
     that are, and may be. requests, tokens: seconds until the next is due by the limits a
     minute; rpm, tpm: those limits; named: they come from the provider. probing: the first
-    answer is awaited.
+    answer is awaited. is_cap: the provider takes no more than the limit at once.
     """
 
     pause: float
@@ -68,6 +72,7 @@ class Binding:
     tpm: float | None
     named: bool
     probing: bool
+    is_cap: bool = False
 
 
 class Gate:
@@ -82,6 +87,7 @@ class Gate:
         self.dialects = DialectFallback()
         self.meter = TokenMeter()
         self.charge = Charge()
+        self.pace = Pace()
         self.requests = Allowance()
         self.tokens = Allowance()
         self.successes = 0
@@ -90,6 +96,7 @@ class Gate:
         self.refused_at = float("-inf")
         self._limiter = Limiter(1, 1)
         self._climb: Climb | None = None
+        self._wall = Wall()
         self._key_doubted: int | None = None  # epoch whose requests decide
         self._first_sent: float | None = None
         self._reconnect_at: float | None = None  # set while nobody has ever answered
@@ -97,8 +104,13 @@ class Gate:
 
     @property
     def limit(self) -> int:
-        """Requests that may be on the wire."""
+        """Requests that may be on the wire, as far as the provider takes so many at once."""
         return self._limiter.limit if self._climb is None else self._climb.limit
+
+    @property
+    def cap(self) -> int | None:
+        """Requests that the provider takes at once, None where that is not what limits."""
+        return self._wall.most if self._wall.is_cap and self._wall.most < self.limit else None
 
     def expect(self, first: int, ceiling: int, *, finds_own: bool, now: float) -> None:
         """A run joined or left.
@@ -135,6 +147,7 @@ class Gate:
             self.tokens.wait(now),
             0.0 if self._reconnect_at is None else self._reconnect_at - now,
             self._first_answer_wait(now) if self._on_wire else 0.0,
+            self._wall.wait(self._on_wire, now),
         )
 
     def _first_answer_wait(self, now: float) -> float:
@@ -143,9 +156,16 @@ class Gate:
             return 0.0
         return max(0.0, self._first_sent + FIRST_ANSWER - now)
 
+    def look(self, now: float) -> None:
+        """Let one request leave at once in a long pause: the person may have changed something."""
+        if not self.outage.is_on:
+            self.pause.look(now)
+
     def advance(self, now: float) -> None:
         """Let time pass up to now."""
         self.pause.advance(now)
+        if self._wall.advance(now):
+            self.pause.refused(now, self.pause.epoch, 0.0, 0.0)
 
     # -- a request's way ----------------------------------------------------------
 
@@ -154,11 +174,22 @@ class Gate:
         tokens = self.meter.tokens_in(size) + self.charge.expect(self.meter.mean_out, cap)
         if self._first_sent is None:
             self._first_sent = now
+        self.pace.sent(now)
         self.requests.reserve(now, 1.0)
         self.tokens.reserve(now, tokens)
-        alone = self._on_wire == 0
-        sent = Count(now, self.requests.sent, self.tokens.sent)
-        ticket = Ticket(now, self.pause.epoch, alone, size, tokens, self.outage.is_ours, sent)
+        others, answer = self._on_wire, self.pause.answer
+        step = self._wall.sent(others, now, now - self._first_sent if answer is None else answer)
+        ticket = Ticket(
+            sent_at=now,
+            epoch=self.pause.epoch,
+            alone=others == 0,
+            size=size,
+            tokens=tokens,
+            probe=self.outage.is_ours,
+            sent=Count(now, self.requests.sent, self.tokens.sent),
+            others=others,
+            step=step,
+        )
         self._on_wire += 1
         self.pause.sent(now)
         self._limiter.sent(self._on_wire)
@@ -168,6 +199,7 @@ class Gate:
         """A request is off the wire, whatever came of it; its reservation stays."""
         self._on_wire -= 1
         self.pause.taken_off(ticket.epoch)
+        self._wall.taken_off(ticket.step)
 
     def never_sent(self, ticket: Ticket) -> None:
         """The lease was not used: what was reserved comes back."""
@@ -176,17 +208,21 @@ class Gate:
 
     def succeeded(self, ticket: Ticket, now: float, usage: Usage | None, *, clean: bool) -> None:
         """A request was answered; usage: what it took. clean: at the row's first attempt."""
-        was_busy = self._on_wire + 1 >= BUSY * self.limit
+        was_busy = self._on_wire + 1 >= BUSY * self.limit and self.cap is None
         self.successes += 1
         self.succeeded_at = now
+        self.pace.answered(now)
         # in an outage any answer ends the pause, even to what was sent before it
         epoch = self.pause.epoch if self.outage.is_on else ticket.epoch
         self._got_through(ticket)
         self.pause.succeeded(epoch, now, now - ticket.sent_at)
+        self._wall.answered(ticket.step, now)
         if usage is not None and usage.tokens_in > 0:
             self.meter.learn(ticket.size, usage)
+            used = usage.tokens_in + usage.tokens_out
             if self.charge.is_usage:
-                self.tokens.settle(usage.tokens_in + usage.tokens_out - ticket.tokens)
+                self.tokens.settle(used - ticket.tokens)
+            self.tokens.answered(used)
         if clean and self._climb is None:
             self._limiter.succeeded(ticket.sent_at)
         elif clean and was_busy and self._climb is not None:
@@ -200,14 +236,31 @@ class Gate:
         self.tokens.settle(-ticket.tokens)
         self.requests.refused(now, 1.0)
         self.tokens.refused(now, ticket.tokens)
-        # what was sent before the last pause began teaches nothing new about the limit
+        took = now - ticket.sent_at
         if ticket.epoch == self.pause.epoch:
-            if self._climb is not None:  # from here on refusals teach the limit
-                self._limiter.begin_at(self._climb.limit)
-                self._climb = None
-            if not ticket.alone:  # one alone is not refused because they are too many
-                self._limiter.refused(now, ticket.sent_at)
-        self.pause.refused(now, ticket.epoch, retry_after, now - ticket.sent_at)
+            too_fast = self._wall.refused(
+                ticket.step,
+                now,
+                sent_at=ticket.sent_at,
+                others=ticket.others,
+                asked=retry_after or 0.0,
+                answer=self.pause.answer or took,
+            )
+            if ticket.step is Step.TRIAL or not too_fast:
+                self.pause.warn()
+            if not too_fast:
+                return
+            self._cut(ticket, now)
+        # what was sent before the last pause began teaches nothing new about the limit
+        self.pause.refused(now, ticket.epoch, retry_after, took)
+
+    def _cut(self, ticket: Ticket, now: float) -> None:
+        if self._climb is not None:  # from here on refusals teach the limit
+            self._limiter.begin_at(self._climb.limit)
+            self._climb = None
+        if not ticket.alone:  # one alone is not refused because they are too many
+            self._limiter.begin_at(min(self.limit, self._wall.most))
+            self._limiter.refused(now, ticket.sent_at)
 
     def _got_through(self, ticket: Ticket) -> None:
         """Somebody is there, and knows the key: so there is no outage, and no bad key."""
@@ -269,7 +322,8 @@ class Gate:
             pause=self.pause.left(now),
             outage=self.outage.is_on,
             on_wire=self._on_wire,
-            limit=self.limit,
+            limit=self.limit if self.cap is None else self.cap,
+            is_cap=self.cap is not None,
             requests=self.requests.wait(now),
             tokens=self.tokens.wait(now),
             rpm=self.requests.per_minute,

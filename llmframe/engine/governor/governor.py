@@ -65,6 +65,7 @@ class Governor:
         share = Share(port=LoopPort(self._on_timer), cap=cap, rpm=rpm, tpm=tpm)
         with self._lock:
             self._shares.append(share)
+            self._gate.look(self.clock())
             auto = slots or FIRST_LIMIT_AUTO
             self._expect(auto if cap is None else min(cap, FIRST_LIMIT))
         return share
@@ -99,6 +100,7 @@ class Governor:
         """Grant the run leases again."""
         with self._lock:
             share.held = False
+            self._gate.look(self.clock())
             self._pump()
 
     def close(self, share: Share) -> None:
@@ -160,8 +162,8 @@ class Governor:
                 self._gate.never_sent(lease.ticket)
             self._pump()
 
-    def refuse(self, lease: Lease, retry_after: float | None, *, counts: bool = True) -> None:
-        """The attempt has ended with a refusal.
+    def refuse(self, lease: Lease, retry_after: float | None, *, counts: bool = True) -> float:
+        """The attempt has ended with a refusal; seconds for which nothing is sent now.
 
         retry_after: seconds the provider asks to wait. counts: False for a row that is
         refused again and again while others succeed: its refusals pause nobody.
@@ -170,6 +172,7 @@ class Governor:
             if self._take_back(lease) and counts:
                 self._gate.refused(lease.ticket, self.clock(), retry_after)
             self._pump()
+            return self._gate.pause.left(self.clock())
 
     def lose(self, lease: Lease, *, left: float = math.inf, counts: bool = True) -> bool:
         """The attempt was lost (5xx, connection, time-out); True if an outage is to blame.
@@ -243,6 +246,12 @@ class Governor:
     def quiet(self) -> float:
         """Seconds since a request was answered; inf if none ever was."""
         return self.clock() - self._gate.succeeded_at
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether so little was sent in the last minute that no limit a minute is exceeded."""
+        with self._lock:
+            return self._gate.pace.is_slow(self.clock())
 
     @property
     def lost_for(self) -> float:
@@ -335,9 +344,12 @@ class Governor:
         shares = tuple(self._shares)
         finds_own = any(share.cap is None for share in shares)
         wanted = sum(auto_cap() if share.cap is None else share.cap for share in shares)
-        self._gate.expect(first, wanted, finds_own=finds_own, now=self.clock())
-        self._gate.requests.ask(min((s.rpm for s in shares if s.rpm is not None), default=None))
-        self._gate.tokens.ask(min((s.tpm for s in shares if s.tpm is not None), default=None))
+        now = self.clock()
+        self._gate.expect(first, wanted, finds_own=finds_own, now=now)
+        rpm = min((s.rpm for s in shares if s.rpm is not None), default=None)
+        tpm = min((s.tpm for s in shares if s.tpm is not None), default=None)
+        self._gate.requests.ask(rpm)
+        self._gate.tokens.ask(tpm)
 
     # -- on the loop of the share -------------------------------------------------
 

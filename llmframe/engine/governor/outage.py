@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llmframe.engine.governor.backoff import exponential
+from llmframe.engine.governor.pause import exponential
 
 LEAST = 5  # results in a row that must have been bad
 FEW = 2  # the same where that is more than the rows that are left

@@ -5,19 +5,26 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-from llmframe.engine.governor.backoff import exponential
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 TINY = 1e-6  # seconds; what is due so soon is due, whatever the rounding
 BACKOFF_BASE = 0.5  # seconds
 BACKOFF_MAX = 60.0  # seconds
+LOOK = 5.0  # seconds that a pause must last, at least, for a new run to try at once
+WINDOW = 60.5  # seconds after which a limit a minute has forgotten a request
 # A request is assumed to be accepted once max(QUICK, ACCEPTED x the usual time of a refusal)
 # has passed without one.
 QUICK = 0.3  # seconds
 ACCEPTED = 3.0
+ANSWER = 1.0  # seconds that an answer is assumed to take while nothing is known
 STEP = 0.2  # weight of one answer in the running means
+STEPS = 20  # doublings, at most: after weeks of an outage 2.0**steps would overflow
+
+
+def exponential(first: float, steps: int, longest: float) -> float:
+    """Seconds after so many doublings of the first wait, the longest at most."""
+    return min(longest, first * 2.0 ** min(steps, STEPS))
 
 
 class Pause:
@@ -37,10 +44,13 @@ class Pause:
         self._first_at: float | None = None  # when the one request was sent
         self._ramp_at: float | None = float("-inf")  # None while half-open
         self._needs_answer = False
-        self._answer = 1.0  # seconds that an answer takes
+        self.answer: float | None = None  # seconds that an answer takes, as far as is known
         self._refusal = 0.0  # seconds that a refusal takes
         self._backoff = 0
         self._warned = False
+        self._looking = False  # one request left before the end of the pause
+        self._asked_until = float("-inf")  # when that would have been
+        self._full_at = float("-inf")  # when the first of the latest refusals came
 
     def left(self, now: float) -> float:
         """Seconds until something may be sent again."""
@@ -55,9 +65,10 @@ class Pause:
         began = self._accepted_at() if self._ramp_at is None else self._ramp_at
         if began > now:
             return began - now
-        if now - began >= self._answer:
+        over = ANSWER if self.answer is None else self.answer
+        if now - began >= over:
             return 0.0
-        return max(0.0, (self._sent - 1) * self._answer / max(limit, 1) - (now - began))
+        return max(0.0, (self._sent - 1) * over / max(limit, 1) - (now - began))
 
     def advance(self, now: float) -> None:
         """Let time pass: once a ramp has begun, no later refusal moves its beginning."""
@@ -78,7 +89,7 @@ class Pause:
 
     def succeeded(self, epoch: int, now: float, took: float) -> None:
         """A request was answered in so many seconds."""
-        self._answer += STEP * (took - self._answer)
+        self.answer = took if self.answer is None else self.answer + STEP * (took - self.answer)
         if epoch == self.epoch:
             self._backoff = 0
             self._warned = False
@@ -94,6 +105,13 @@ class Pause:
         """
         self.advance(now)
         self._refusal = max(took, (1 - STEP) * self._refusal)
+        untried = self._ramp_at is None  # nothing was accepted since the last pause
+        if not self._backoff:
+            self._full_at = now
+        if self._looking and epoch == self.epoch and untried:  # it waits on, as it was asked to
+            self.until = max(self._asked_until, now) if retry_after is None else now + retry_after
+            self._begin_epoch()
+            return True
         if retry_after is not None:
             if now >= self.until:
                 self._half_open()
@@ -102,15 +120,30 @@ class Pause:
         # that ends half-open like any other.
         if epoch != self.epoch:
             return False
-        if retry_after is None:
-            if not self._warned and self._ramp_at is not None:
-                self._warned = True
-                return False
+        if retry_after is None and not self._warned and not untried:
+            self._warned = True
+            return False
+        # the time that the provider asked for has proved too short, or it asks for none
+        if retry_after is None or untried:
             top = exponential(BACKOFF_BASE, self._backoff, BACKOFF_MAX)
             self._backoff += 1
-            self.until = max(self.until, now + self._jitter(top))
+            wait = self._jitter(top)
+            window = self._full_at + WINDOW - now  # then all that was accepted is forgotten
+            self.until = max(self.until, now + (window if 0 < window < wait else wait))
         self._begin_epoch()
         return True
+
+    def look(self, now: float) -> None:
+        """End a long pause for one request; if it is refused too, the pause goes on."""
+        if self.until - now < LOOK:
+            return
+        asked_until, self.until = self.until, now
+        self._begin_epoch()
+        self._looking, self._asked_until = True, asked_until
+
+    def warn(self) -> None:
+        """A request was refused, perhaps only because of the others; the next one pauses."""
+        self._warned = True
 
     def probe_in(self, seconds: float, now: float, epoch: int) -> bool:
         """Pause, then let one request leave, which must be answered; True if a new epoch began."""
@@ -129,8 +162,7 @@ class Pause:
 
     def _begin_epoch(self) -> None:
         self.epoch += 1
-        self._warned = False
-        self._needs_answer = False
+        self._warned = self._needs_answer = self._looking = False
         self._half_open()
 
     def _half_open(self) -> None:

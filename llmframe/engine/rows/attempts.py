@@ -20,7 +20,7 @@ from llmframe.engine.rows.decisions import (
     decide,
     is_hopeless,
     is_nobody,
-    is_stubborn,
+    is_to_blame,
     unless_over,
 )
 from llmframe.engine.rows.health_probe import HealthProbe
@@ -194,13 +194,16 @@ class Attempts:
             refusals=governor.refusals,
             quiet=governor.quiet,
             none_fresh=self._work.none_fresh,
+            slow=verdict.action == "refused" and governor.is_slow,
         )
         if verdict.action == "refused":
             self._parts.events.emit(RequestRefused(verdict))
             row.note_refused(
                 now, alone=lease.alone, successes=facts.successes, refusals=facts.refusals
             )
-            governor.refuse(lease, verdict.retry_after, counts=not is_stubborn(row, facts))
+            counts = not is_to_blame(row, facts)
+            pause = governor.refuse(lease, verdict.retry_after, counts=counts)
+            facts = replace(facts, pause=pause)
         elif verdict.action == "fail_row":
             governor.release(lease, answered=True)
             if verdict.kind == "bad_request":  # perhaps only how the request was written

@@ -14,11 +14,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+IN_VAIN = 2  # refused rows without a row between that needs nothing more
+
+
 class Work:
     """Rows for the workers; lives on one loop.
 
     clock: monotonic seconds. limit: requests that may be on the wire now; no more than
     twice as many rows wait, beyond that nothing fresh is taken.
+    Rows that were refused come after the fresh ones, those that were refused least first: they
+    may be the reason.
     A row that was taken is out until done() is called for it; meanwhile it may come back by
     retry(). elsewhere: rows that are out because another run is asking for their answer.
     """
@@ -28,7 +33,10 @@ class Work:
         self._limit = limit
         self._fresh: deque[int] = deque()
         self._waiting: list[tuple[float, int, Row]] = []
+        self._refused: list[tuple[int, int, Row]] = []
         self._last: deque[Row] = deque()
+        self._lost = 0
+        self._in_vain = 0
         self._order = 0
         self._out = 0
         self.elsewhere = 0
@@ -40,7 +48,7 @@ class Work:
     @property
     def waiting(self) -> int:
         """Rows that wait to be tried again."""
-        return len(self._waiting) + len(self._last)
+        return len(self._waiting) + len(self._refused) + len(self._last)
 
     @property
     def left(self) -> float:
@@ -55,12 +63,13 @@ class Work:
     @property
     def is_drained(self) -> bool:
         """Whether all that is left is on the wire."""
-        return not (self._planning or self._fresh or self._waiting or self._last or self.closed)
+        return not (self._planning or self._fresh or self.waiting or self.closed)
 
     @property
     def unattended(self) -> int:
         """Rows that no idle worker is about to take."""
-        return max(0, len(self._fresh) + len(self._waiting) - len(self._idle))
+        here = len(self._fresh) + len(self._waiting) + len(self._refused)
+        return max(0, here - len(self._idle))
 
     def add(self, position: int) -> None:
         """A fresh row; ignored once closed."""
@@ -76,12 +85,14 @@ class Work:
     def retry(self, row: Row, due: float) -> None:
         """Try a row again, not before this time; rows that are last go alone, after all others."""
         self._order += 1
+        self._lost += not row.refused
+        self._in_vain += bool(row.refused)
         heapq.heappush(self._waiting, (due, self._order, row))
         self._wake_one()
 
     def waiting_rows(self) -> list[Row]:
         """The rows that wait to be tried again."""
-        return [row for _, _, row in self._waiting] + list(self._last)
+        return [row for _, _, row in (*self._waiting, *self._refused)] + list(self._last)
 
     def await_elsewhere(self) -> None:
         """Another run is asking for the answer of a row that was taken."""
@@ -96,6 +107,7 @@ class Work:
     def done(self) -> None:
         """A row that was taken needs nothing more."""
         self._out -= 1
+        self._in_vain = 0
         if self._is_over():
             self._wake_all()
         elif self._last:
@@ -107,6 +119,7 @@ class Work:
         rows = self.waiting_rows()
         self._out -= len(rows)
         self._waiting.clear()
+        self._refused.clear()
         self._last.clear()
         self._fresh.clear()
         self._wake_all()
@@ -124,16 +137,21 @@ class Work:
 
     def _take(self) -> Row | int | None:
         while self._waiting and self._waiting[0][0] <= self._clock():
-            row = heapq.heappop(self._waiting)[2]
-            if not row.is_last:
+            _, order, row = heapq.heappop(self._waiting)
+            self._lost -= not row.refused
+            if row.is_last:
+                self._last.append(row)
+            elif row.refused:
+                heapq.heappush(self._refused, (row.refused, order, row))
+            else:
                 return row
-            self._last.append(row)
-        # enough rows wait already: taking more would only make the heap grow in a storm
-        if len(self._waiting) >= 2 * self._limit():
-            return None
-        if self._fresh:
+        # enough rows were lost already: taking more would only make the heap grow in a storm
+        if self._fresh and self._lost < 2 * self._limit():
             self._out += 1
-            return self._fresh.popleft()
+            # rows that are always refused stand together: then try one from the other end
+            return self._fresh.pop() if self._in_vain > IN_VAIN else self._fresh.popleft()
+        if self._refused:
+            return heapq.heappop(self._refused)[2]
         here = self._out - self.elsewhere  # two runs must not await each other
         if self._last and not self._planning and here == len(self._last):
             return self._last.popleft()

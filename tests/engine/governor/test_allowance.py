@@ -46,14 +46,46 @@ def test_the_providers_limit_is_kept_with_a_margin():
     assert (allowance.per_minute, allowance.is_named) == (600, True)
 
 
-@pytest.mark.parametrize(("asked", "named", "binds"), [(300, 600, 300), (600, 300, 300 * SHARE)])
-def test_the_strictest_of_person_and_provider_holds(asked, named, binds):
+@pytest.mark.parametrize("named", [30, 600])
+def test_the_persons_limit_outranks_the_providers(named):
     allowance = Allowance()
-    allowance.ask(asked)
+    allowance.ask(300)
     allowance.name(Quota(named), 0.0)
-    assert len(send_all(allowance, 0.0, 60.0)) == pytest.approx(binds, abs=1)
-    assert allowance.per_minute == 300
-    assert allowance.is_named == (named < asked)
+    assert len(send_all(allowance, 0.0, 60.0)) == pytest.approx(300, abs=1)
+    assert (allowance.per_minute, allowance.is_named) == (300, False)
+
+
+def test_a_limit_below_a_request_that_was_answered_is_a_mistake():
+    allowance = Allowance()
+    allowance.name(Quota(1), 0.0)
+    allowance.reserve(0.0, 300)
+    assert allowance.wait(0.0) > 3600
+    allowance.answered(300)
+    assert allowance.wait(1.0) == 0
+    allowance.name(Quota(1), 2.0)
+    assert allowance.per_minute is None
+
+
+def test_a_limit_far_below_what_was_used_in_the_last_minute_is_a_mistake():
+    allowance = Allowance()
+    allowance.name(Quota(600), 0.0)
+    send_all(allowance, 0.0, 30.0)
+    allowance.name(Quota(6), 30.0)
+    assert allowance.per_minute == 600
+    allowance.name(Quota(60), 30.0)
+    assert allowance.per_minute == 60
+
+
+def test_a_debt_is_rescaled_when_its_rate_is_corrected():
+    allowance = Allowance()
+    allowance.name(Quota(6 / SHARE), 0.0)
+    allowance.reserve(0.0, 2)
+    assert allowance.wait(0.0) == pytest.approx(20)
+    assert allowance.wait(10.0) == pytest.approx(10)
+    allowance.name(Quota(600 / SHARE), 10.0)
+    assert allowance.wait(10.0) == pytest.approx(0.1)
+    allowance.ask(6)
+    assert allowance.wait(10.0) == pytest.approx(10.0)
 
 
 def test_a_changed_header_counts_at_once():

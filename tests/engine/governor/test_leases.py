@@ -165,7 +165,6 @@ def test_a_run_that_leaves_gives_all_back_and_nothing_of_it_counts_later():
             for _ in range(5)
         ]
         governor.refuse(leases.pop(), 100.0)
-        governor.release(leases.pop())  # the limit was cut: now time alone can open it
         waiting = asyncio.create_task(governor.acquire(share))
         await settled()
         governor.leave(share)

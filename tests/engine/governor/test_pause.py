@@ -168,3 +168,22 @@ def test_retry_after_of_nothing_still_ends_half_open():
     assert pause.wait(5.0, 10) == 0
     pause.sent(5.0)
     assert pause.wait(5.0, 10) > 0
+
+
+@pytest.mark.parametrize("word", [0.0, 1.0])
+def test_a_time_that_has_proved_too_short_is_doubled_as_without_a_header(word):
+    pause = Pause(whole)
+    waits = []
+    for epoch in range(7):
+        pause.refused(100.0 * epoch, epoch, word, 0.1)
+        waits.append(pause.left(100.0 * epoch))
+    assert waits == [word, *(max(word, each) for each in (0.5, 1, 2, 4, 8, 16))]
+
+
+def test_a_minute_after_the_first_refusal_a_limit_a_minute_is_tried():
+    pause = Pause(whole)
+    now = 0.0
+    for epoch in range(8):
+        pause.refused(now, epoch, 0.0, 0.1)
+        now = now + pause.left(now)
+    assert now == pytest.approx(60.5)

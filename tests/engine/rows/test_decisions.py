@@ -10,6 +10,7 @@ from llmframe.engine.rows.decisions import (
     LONGEST_STORM,
     LONGEST_WINDOW,
     NEVER_CONNECTED,
+    QUIET,
     REFUSED_ALONE,
     STUBBORN_AFTER,
     Defer,
@@ -81,7 +82,13 @@ CASES = {
     # refusals
     "a refusal waits and uses up nothing": (REFUSED, {"charged": 5}, {}, Defer(BACKOFF)),
     "as long as the provider asks": (
-        verdict("refused", "rate_limit", 429, retry_after=30.0), {}, {}, Defer(30.0)),
+        verdict("refused", "rate_limit", 429, retry_after=30.0), {}, {"pause": 40.0}, Defer(30.0)),
+    "no longer than the others": (
+        verdict("refused", "rate_limit", 429, retry_after=36000.0), {}, {"pause": 0.0},
+        Defer(BACKOFF)),
+    "a row that alone is refused waits for a minute at most": (
+        verdict("refused", "rate_limit", 429, retry_after=36000.0), {"refused": STUBBORN_AFTER},
+        {"successes": 10}, Defer(LONGEST_WINDOW, last=True)),
     "refused again and again while others pass: it goes last": (
         REFUSED, {"refused": STUBBORN_AFTER}, {"successes": 10}, Defer(BACKOFF, last=True)),
     "few successes blame no row": (
@@ -93,12 +100,16 @@ CASES = {
     "stubborn for ten refusals: it fails": (
         REFUSED, {"refused": HOPELESS_AFTER}, {"successes": 10},
         Fail("rate_limit", "it broke (refused 10 times)")),
-    "alone, after a minute without a success: it fails": (
-        REFUSED, {"refused": 2, "refused_alone": 2}, {"successes": 1, "quiet": LONGEST_WINDOW},
+    "alone, where no limit a minute can be the reason: it fails": (
+        REFUSED, {"refused": 2, "refused_alone": 1},
+        {"successes": 1, "quiet": QUIET, "slow": True},
         Fail("rate_limit", "it broke (refused 2 times)")),
-    "alone within the minute: a rate may be the reason": (
-        REFUSED, {"refused": 2, "refused_alone": 2}, {"successes": 1, "quiet": 59.0},
+    "alone, but others were refused in that minute and may count too": (
+        REFUSED, {"refused": 2, "refused_alone": 2}, {"successes": 1, "quiet": QUIET},
         Defer(BACKOFF)),
+    "alone, but a storm may pass": (
+        REFUSED, {"refused": 2, "refused_alone": 2},
+        {"successes": 1, "quiet": QUIET - 1, "slow": True}, Defer(BACKOFF)),
     "a storm fails no row": (
         REFUSED, {"refused": 99, "refused_alone": 99}, {"now": LONGEST_STORM}, Defer(BACKOFF)),
     "but a run's last rows, after a quarter of an hour": (

@@ -16,8 +16,8 @@ from llmframe.accessor import llm, register
 from llmframe.calls.check import check
 from llmframe.calls.files import read_checkpoint, read_metadata, read_parquet
 from llmframe.calls.tag import atag, start, tag
-from llmframe.engine.report import RunReport
 from llmframe.options.layers import configure
+from llmframe.report import RunReport
 from llmframe.runs.run import Run, last_run
 
 __all__ = [

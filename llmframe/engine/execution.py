@@ -13,13 +13,14 @@ from llmframe.engine.asking.asking import Asker
 from llmframe.engine.events import Events
 from llmframe.engine.governor import auto_cap, governor_for
 from llmframe.engine.limited_by import LimitHistory, cause, words
-from llmframe.engine.report import RunReport, Snapshot, Tally
 from llmframe.engine.rows.claims import in_flight
 from llmframe.engine.rows.halt import Halt
 from llmframe.engine.rows.parts import Parts
 from llmframe.engine.rows.pipeline import Pipeline
+from llmframe.engine.tally import Tally
 from llmframe.engine.wire.backend import open_backend
-from llmframe.engine.wire.scrubber import Scrubber
+from llmframe.providers.scrubber import Scrubber
+from llmframe.report import RunReport, Snapshot
 from llmframe.results import NOTHING_USED, ResultStore
 from llmframe.system.loops import running_loop
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from llmframe.engine.events import Observer
     from llmframe.engine.governor import Share
     from llmframe.engine.job import Job
-    from llmframe.engine.report import RunStatus
+    from llmframe.report import RunStatus
     from llmframe.results import Results
 
 FIRST_NOTE = 0.01  # seconds

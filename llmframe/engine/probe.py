@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from llmframe.engine.asking.asking import Asker
     from llmframe.engine.wire.backend import Backend
     from llmframe.engine.wire.reply import Reply
-    from llmframe.engine.wire.scrubber import Scrubber
     from llmframe.engine.wire.verdict import Verdict
     from llmframe.providers.dialect import Dialect
+    from llmframe.providers.scrubber import Scrubber
 
 MOST = 7  # requests: each way of asking is refused at most once, and one is asked again
 

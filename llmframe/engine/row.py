@@ -68,13 +68,16 @@ class Row:
     larger: bool = False
     again: bool = False  # asked again after a blank reply
 
-    # refusals: how often, how often with nothing else on the wire, since when, and how many
-    # requests of all rows had been answered and refused before
+    # refusals: how often, how often with nothing else on the wire, how often for no reason but
+    # the row itself, since when, and how many requests of all rows had been answered and refused
+    # before the first, and answered before the last for which only the row can be the reason
     refused: int = 0
     refused_alone: int = 0
+    suspected: int = 0
     refused_since: float = 0.0
     successes_before: int = 0
     refusals_before: int = 0
+    successes_then: int = 0
 
     # losses that may turn out to belong to an outage: in which streak, how many were charged
     lost_in: int | None = None
@@ -118,6 +121,12 @@ class Row:
             self.refused_since = now
             self.successes_before = successes
             self.refusals_before = refusals
+            self.successes_then = successes
+
+    def note_suspect(self, successes: int) -> None:
+        """It was refused for no reason but the row itself."""
+        self.suspected += 1
+        self.successes_then = successes
 
     def failed(self, kind: ErrorKind, message: str) -> RowResult:
         """The result of this row, if it fails for good."""

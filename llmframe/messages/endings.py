@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from llmframe.messages.causes import explain
 
 if TYPE_CHECKING:
-    from llmframe.engine.report import RunReport
     from llmframe.engine.wire.verdict import Verdict
     from llmframe.messages.causes import Address
+    from llmframe.report import RunReport
 
 NO_LOGPROBS = (
     "the endpoint gave no probabilities (logprobs) with its answers, so the confidence columns are "

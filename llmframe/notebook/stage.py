@@ -14,10 +14,10 @@ from llmframe.notebook.view import Controls
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from llmframe.engine.report import Snapshot
     from llmframe.notebook import Progress
     from llmframe.notebook.latest_rows import LatestRows
     from llmframe.notebook.view import Ending
+    from llmframe.report import Snapshot
 
 TICK = 0.2  # seconds between two refreshes of a view
 MOST = 3  # live views of one run in addition to the first; each costs its share of a core

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from llmframe.engine.report import RunReport, Snapshot
+    from llmframe.report import RunReport, Snapshot
 
 
 class Controls(Protocol):

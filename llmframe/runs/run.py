@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from llmframe.engine.report import RunReport, RunStatus
+    from llmframe.report import RunReport, RunStatus
     from llmframe.runs.session import Session
 
 

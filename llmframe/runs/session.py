@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from llmframe.engine.execution import Execution
-    from llmframe.engine.report import RunStatus, Snapshot
     from llmframe.frame.columns import ColumnPlan
     from llmframe.frame.rows import RowPlan
     from llmframe.notebook.stage import Stage
+    from llmframe.report import RunStatus, Snapshot
 
 SLICE = 10_000  # rows whose texts are compared together
 PROBE = 1.0  # seconds after which a waiting thread checks again that the run's loop is open

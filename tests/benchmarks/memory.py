@@ -23,14 +23,14 @@ from llmframe.engine.asking.asking import Asker, Sampling
 from llmframe.engine.asking.keys import KeyMaker
 from llmframe.engine.events import Events, Planned
 from llmframe.engine.governor import Governor
-from llmframe.engine.report import Tally
 from llmframe.engine.rows.budget import Budget
 from llmframe.engine.rows.claims import InFlight
 from llmframe.engine.rows.parts import Parts
 from llmframe.engine.rows.pipeline import Pipeline
-from llmframe.engine.wire.scrubber import Scrubber
+from llmframe.engine.tally import Tally
 from llmframe.frame.rows import plan_rows
 from llmframe.options.settings import Settings
+from llmframe.providers.scrubber import Scrubber
 from llmframe.results import ResultStore
 from llmframe.task.fields import resolve_fields
 from llmframe.task.prompt import Prompt

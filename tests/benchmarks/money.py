@@ -22,10 +22,10 @@ import pandas as pd
 
 import llmframe as lf
 from llmframe import testing
-from llmframe.engine.report import RunReport
 from llmframe.engine.rows.budget import Budget
 from llmframe.engine.rows.patience import Patience
 from llmframe.engine.wire.reply import Reply
+from llmframe.report import RunReport
 from llmframe.results import Usage
 from llmframe.testing.options import USAGES
 from tests.benchmarks.limits import Seen

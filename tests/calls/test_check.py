@@ -13,7 +13,6 @@ import llmframe as lf
 from llmframe import testing
 from llmframe.calls import check as checking
 from llmframe.engine.probe import Finding, Probe
-from llmframe.engine.wire.scrubber import Scrubber
 from llmframe.engine.wire.verdict import BadReply
 from llmframe.errors import PlanError
 from llmframe.messages import check_lines
@@ -21,6 +20,7 @@ from llmframe.messages.check_lines import Line
 from llmframe.notebook.check_view import Check
 from llmframe.options.settings import DEFAULTS
 from llmframe.providers.dialect import Dialect
+from llmframe.providers.scrubber import Scrubber
 from llmframe.results import Usage
 from tests.kits import virtual_time
 from tests.kits.foreign import serve_page

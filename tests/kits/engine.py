@@ -17,16 +17,16 @@ from llmframe.engine.asking.keys import KeyMaker
 from llmframe.engine.asking.outgoing import NO_RULES
 from llmframe.engine.events import Events
 from llmframe.engine.governor import Governor
-from llmframe.engine.report import Tally
 from llmframe.engine.rows.budget import Budget
 from llmframe.engine.rows.claims import InFlight
 from llmframe.engine.rows.parts import Parts
 from llmframe.engine.rows.patience import Patience
 from llmframe.engine.rows.pipeline import Pipeline
+from llmframe.engine.tally import Tally
 from llmframe.engine.wire.reply import Reply
-from llmframe.engine.wire.scrubber import Scrubber
 from llmframe.options.settings import Settings
 from llmframe.providers.dialect import Dialect
+from llmframe.providers.scrubber import Scrubber
 from llmframe.results import ResultStore, Usage
 from llmframe.task.fields import resolve_fields
 from llmframe.task.prompt import Prompt

@@ -6,8 +6,8 @@ import html.parser
 from dataclasses import replace
 from typing import Any
 
-from llmframe.engine.report import RunReport, Snapshot
 from llmframe.notebook.view import Ending, ShownRow
+from llmframe.report import RunReport, Snapshot
 from llmframe.results import Usage
 
 RUNNING = Snapshot(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import httpx2
@@ -105,7 +105,7 @@ def draw(seed: int) -> Traits:
     rpm = r.choice([None, 30, 120, 600, 3000]) if rates else None
     tpm = r.choice([None, None, 60_000, 300_000]) if rates else None
     few = {
-        "refuse": [0, 0, 0.01, 0.05],
+        "refuse": [0, 0, 0.01, 0.02],  # at 5 % nothing tells them from a rate
         "500": [0, 0, 0.01, 0.05, 0.2],
         "hang": [0, 0, 0, 0.01],
         "drop": [0, 0, 0.01, 0.05],
@@ -115,7 +115,7 @@ def draw(seed: int) -> Traits:
     kinds = ("500", "429", "429 and when", "429 at once", "503 and when", "drop", "hang", "slow")
     begin = 3 * latency + r.uniform(1, 40)
     length = r.choice([3, 20, 90])
-    return Traits(
+    traits = Traits(
         seed=seed,
         rows=r.choice([40, 150, 400]) if rpm != 30 else 40,
         words=r.choice([5, 5, 100, 400]),
@@ -140,6 +140,9 @@ def draw(seed: int) -> Traits:
         phases=((begin, begin + length, r.choice(kinds)),) if r.random() < 0.3 else (),
         poison=r.choice([1, 3, 25]) if r.random() < 0.1 else 0,
     )
+    if rpm and traits.asked_rpm and traits.asked_rpm > rpm:  # the person's limit outranks words
+        traits = replace(traits, asked_rpm=None)
+    return traits
 
 
 class RandomProvider:

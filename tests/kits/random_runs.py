@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 5
 LATEST, GRACE = 1.5, 10.0  # x the floor, and seconds
-REPEATS = 1800.0  # seconds that rows which are always refused may be tried for
+REPEATS = 3600.0  # seconds that rows which are always refused may be tried for
+REFUSED = 12.0  # seconds that each of them may hold up the others
+HOURS = 600.0  # seconds of a pause after which the person presses Resume
+LOOKS = 60.0  # seconds between two looks of the person
 GIVE_UP = 4.0  # x what is allowed, the run is ended
 MOST_TURNS = 300_000
 
@@ -30,13 +33,14 @@ class Went:
     traits: Traits
     seconds: float
     floor: float
+    allowed: float
     seen: dict[str, int]
     wrong: tuple[str, ...]
 
     @property
     def ratio(self) -> float:
         """Seconds over what is allowed."""
-        return self.seconds / (LATEST * self.floor + GRACE)
+        return self.seconds / self.allowed
 
     def __str__(self) -> str:
         wrong = "; ".join(self.wrong) or "ok"
@@ -64,30 +68,33 @@ def live(seed: int) -> Went:
     traits = draw(seed)
     provider = RandomProvider(traits)
     least = floor(traits)
-    give_up = GIVE_UP * (LATEST * least + GRACE) + (REPEATS if traits.poison else 0.0)
+    allowed = LATEST * least + GRACE + REFUSED * traits.poison + LOOKS * traits.wrong_word
+    # a little later than the floor it may meet what the floor has just escaped
+    allowed += sum(end - begin for begin, end, _ in traits.phases if least <= begin < allowed)
+    give_up = GIVE_UP * allowed + (REPEATS if traits.poison else 0.0)
     with asyncio.Runner(loop_factory=_CountingLoop) as runner:
         loop = runner.get_loop()
         try:
             wired = runner.run(_run(traits, provider, give_up))
         except Stuck as exc:
             wrong = (f"STUCK after {loop.time() - BEGIN:.0f} s: {exc}",)
-            return Went(traits, give_up, least, dict(provider.seen), wrong)
+            return Went(traits, give_up, least, allowed, dict(provider.seen), wrong)
         turns = getattr(loop, "turns", 0)
         ended = loop.time() - BEGIN
     good = max((at for row, at in provider.answered.items() if row >= 0), default=BEGIN) - BEGIN
     wrong = [*_rows(traits, provider, wired), *_caps(traits, provider)]
     if ended >= give_up:
         wrong.append("NEVER ended")
-    if good > LATEST * least + GRACE:
+    if good > allowed:
         wrong.append(f"LATE {good:.0f} s, floor {least:.0f} s")
-    if ended > LATEST * least + GRACE + (REPEATS if traits.poison else 0.0) and ended > good + 60:
+    if ended > allowed + (REPEATS if traits.poison else 0.0) and ended > good + 60:
         wrong.append(f"LATE END {ended:.0f} s, the last good row at {good:.0f} s")
     requests = len(provider.sent)
     if turns > 60 * requests + 50 * ended + 5000:
         wrong.append(f"SPIN {turns} turns for {requests} requests")
     if requests > 4 * traits.rows + 10 * ended + 100 + 12 * traits.poison:
         wrong.append(f"HAMMER {requests} requests for {traits.rows} rows in {ended:.0f} s")
-    return Went(traits, good, least, dict(provider.seen), tuple(wrong))
+    return Went(traits, good, least, allowed, dict(provider.seen), tuple(wrong))
 
 
 async def _run(traits: Traits, provider: RandomProvider, give_up: float) -> Wired:
@@ -96,8 +103,13 @@ async def _run(traits: Traits, provider: RandomProvider, give_up: float) -> Wire
         patience=Patience(traits.timeout, None, ATTEMPTS),
     )  # fmt: skip
     task = asyncio.ensure_future(wired.run())
-    done, _ = await asyncio.wait({task}, timeout=give_up)
-    if not done:
+    ends = asyncio.get_running_loop().time() + give_up
+    while not task.done() and asyncio.get_running_loop().time() < ends:
+        await asyncio.wait({task}, timeout=min(LOOKS, give_up))
+        governor = wired.parts.governor
+        if governor.binding().pause > HOURS:
+            governor.resume(wired.parts.share)
+    if not task.done():
         task.cancel()
         await asyncio.wait({task})
     return wired

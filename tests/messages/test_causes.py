@@ -13,11 +13,11 @@ import pytest
 import llmframe as lf
 from llmframe import testing
 from llmframe.engine.rows import decisions
-from llmframe.engine.wire.scrubber import Scrubber
 from llmframe.engine.wire.verdict import Verdict, classify_status
 from llmframe.errors import RunAborted
 from llmframe.messages.causes import Address, explain
 from llmframe.messages.endings import AGAIN_WITHOUT, aborted, how_to_go_on
+from llmframe.providers.scrubber import Scrubber
 from tests.kits.foreign import serve_page, serve_raw
 
 KEY = "sk-canary-0123456789"

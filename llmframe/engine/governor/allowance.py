@@ -13,7 +13,10 @@ LOW = 0.05  # share of the most ever left, below which the provider's count matt
 OTHERS = 0.10  # share of the limit that must be missing from our own count
 BRAKE = 0.5  # of the rate, while somebody else spends the key
 MINUTE = 60
-ABSURD = 0.1  # of what was used in the last minute; a limit below that is a mistake
+# A full bucket lets two minutes' worth through in one minute, and what is refused is counted too.
+FEW = 3  # requests a minute, which hardly any limit refuses
+ABSURD = 0.4  # of what was used in the last minute; a limit below that is a mistake
+UNNAMED = 5  # answers in a row without the limit: then it was a mistake, or holds no more
 DEEP = 3.0  # seconds' worth of the limit: a bucket that holds more may be emptied faster
 PROOF = 11.0  # seconds' worth of the limit that was used above the rate: the bucket is real
 USED = 0.5  # seconds of a burst, after which a refusal is about it
@@ -66,7 +69,7 @@ class Pace:
         The request that is asked about is one of them.
         """
         best = max(self._best, self._answered)
-        return self._sent.total(now) - 1 <= max(1, best // 2)
+        return self._sent.total(now) - 1 <= max(FEW, best // 2)
 
 
 class Allowance:
@@ -83,6 +86,7 @@ class Allowance:
         self._is_deep = False  # more is left than the rate needs, so no margin either
         self.sent = 0.0  # in all, without what was refused
         self._largest = 0.0  # weight of a request that was answered
+        self._unnamed = 0  # answers since a response gave the limit
 
     @property
     def per_minute(self) -> float | None:
@@ -107,6 +111,7 @@ class Allowance:
 
         sent: as it was when the response's request had left; all of it when None.
         """
+        self._unnamed = 0
         if quota.limit != self._named:
             # what was answered outranks what is said: one wrong word must not jam the endpoint
             if quota.limit < max(self._largest, ABSURD * self._used.total(now)):
@@ -148,8 +153,9 @@ class Allowance:
     def answered(self, weight: float) -> None:
         """A request of this weight was answered: no limit is below that."""
         self._largest = max(self._largest, weight)
-        if self._named is not None and self._named < weight:
-            self._named = None
+        self._unnamed += 1
+        if self._named is not None and (self._named < weight or self._unnamed > UNNAMED):
+            self._named, self._is_deep = None, False
             self._retune()
 
     def refused(self, now: float, weight: float) -> None:

@@ -16,8 +16,8 @@ from llmframe.engine.governor.limiter import Limiter
 from llmframe.engine.governor.outage import Outage
 from llmframe.engine.governor.pause import TINY, Pause
 from llmframe.engine.governor.plateau import Climb
+from llmframe.engine.governor.provider_cap import ProviderCap, Step
 from llmframe.engine.governor.tokens import Charge, Count, TokenMeter
-from llmframe.engine.governor.wall import Step, Wall
 from llmframe.providers.limit_headers import read_quotas
 
 if TYPE_CHECKING:
@@ -94,9 +94,10 @@ class Gate:
         self.refusals = 0
         self.succeeded_at = float("-inf")
         self.refused_at = float("-inf")
+        self.probe_next = False  # the next request is a health probe, no row
         self._limiter = Limiter(1, 1)
         self._climb: Climb | None = None
-        self._wall = Wall()
+        self._provider_cap = ProviderCap()
         self._key_doubted: int | None = None  # epoch whose requests decide
         self._first_sent: float | None = None
         self._reconnect_at: float | None = None  # set while nobody has ever answered
@@ -110,7 +111,11 @@ class Gate:
     @property
     def cap(self) -> int | None:
         """Requests that the provider takes at once, None where that is not what limits."""
-        return self._wall.most if self._wall.is_cap and self._wall.most < self.limit else None
+        return (
+            self._provider_cap.most
+            if self._provider_cap.is_known and self._provider_cap.most < self.limit
+            else None
+        )
 
     def expect(self, first: int, ceiling: int, *, finds_own: bool, now: float) -> None:
         """A run joined or left.
@@ -147,7 +152,7 @@ class Gate:
             self.tokens.wait(now),
             0.0 if self._reconnect_at is None else self._reconnect_at - now,
             self._first_answer_wait(now) if self._on_wire else 0.0,
-            self._wall.wait(self._on_wire, now),
+            self._provider_cap.wait(self._on_wire, now),
         )
 
     def _first_answer_wait(self, now: float) -> float:
@@ -164,7 +169,7 @@ class Gate:
     def advance(self, now: float) -> None:
         """Let time pass up to now."""
         self.pause.advance(now)
-        if self._wall.advance(now):
+        if self._provider_cap.advance(now):
             self.pause.refused(now, self.pause.epoch, 0.0, 0.0)
 
     # -- a request's way ----------------------------------------------------------
@@ -178,18 +183,21 @@ class Gate:
         self.requests.reserve(now, 1.0)
         self.tokens.reserve(now, tokens)
         others, answer = self._on_wire, self.pause.answer
-        step = self._wall.sent(others, now, now - self._first_sent if answer is None else answer)
+        step = self._provider_cap.sent(
+            others, now, now - self._first_sent if answer is None else answer
+        )
         ticket = Ticket(
             sent_at=now,
             epoch=self.pause.epoch,
             alone=others == 0,
             size=size,
             tokens=tokens,
-            probe=self.outage.is_ours,
+            probe=self.outage.is_ours or self.probe_next,
             sent=Count(now, self.requests.sent, self.tokens.sent),
             others=others,
             step=step,
         )
+        self.probe_next = False
         self._on_wire += 1
         self.pause.sent(now)
         self._limiter.sent(self._on_wire)
@@ -199,7 +207,7 @@ class Gate:
         """A request is off the wire, whatever came of it; its reservation stays."""
         self._on_wire -= 1
         self.pause.taken_off(ticket.epoch)
-        self._wall.taken_off(ticket.step)
+        self._provider_cap.taken_off(ticket.step)
 
     def never_sent(self, ticket: Ticket) -> None:
         """The lease was not used: what was reserved comes back."""
@@ -216,7 +224,8 @@ class Gate:
         epoch = self.pause.epoch if self.outage.is_on else ticket.epoch
         self._got_through(ticket)
         self.pause.succeeded(epoch, now, now - ticket.sent_at)
-        self._wall.answered(ticket.step, now)
+        self._provider_cap.answered(ticket.step, now)
+        self.requests.answered(1.0)
         if usage is not None and usage.tokens_in > 0:
             self.meter.learn(ticket.size, usage)
             used = usage.tokens_in + usage.tokens_out
@@ -238,7 +247,7 @@ class Gate:
         self.tokens.refused(now, ticket.tokens)
         took = now - ticket.sent_at
         if ticket.epoch == self.pause.epoch:
-            too_fast = self._wall.refused(
+            too_fast = self._provider_cap.refused(
                 ticket.step,
                 now,
                 sent_at=ticket.sent_at,
@@ -259,7 +268,7 @@ class Gate:
             self._limiter.begin_at(self._climb.limit)
             self._climb = None
         if not ticket.alone:  # one alone is not refused because they are too many
-            self._limiter.begin_at(min(self.limit, self._wall.most))
+            self._limiter.begin_at(min(self.limit, self._provider_cap.most))
             self._limiter.refused(now, ticket.sent_at)
 
     def _got_through(self, ticket: Ticket) -> None:

@@ -35,6 +35,8 @@ class Gcra:
         """Take another rate from now on; what was reserved stays reserved, and is paid at it."""
         before = self._per_second
         self._per_second = None if per_minute is None else max(per_minute, 1e-9) / 60.0
+        if self._per_second is None:
+            self._due = min(self._due, self._at)
         if before is not None and self._per_second is not None and self._due > self._at:
             self._due = self._at + (self._due - self._at) * before / self._per_second
 

@@ -71,7 +71,7 @@ class Governor:
         return share
 
     async def acquire(self, share: Share, size: int = 0, cap: int | None = None) -> Lease | None:
-        """Wait in turn for a lease; None once the share is closed.
+        """Wait in turn for a lease; None once the share is closed, or when it is recalled.
 
         size: bytes of the prompt. cap: tokens that the answer may have, None for any.
         """
@@ -107,6 +107,11 @@ class Governor:
         """Grant nothing any more and send the waiting away; leases stay until they end."""
         with self._lock:
             share.closed = True
+        self.recall(share)
+
+    def recall(self, share: Share) -> None:
+        """Send the waiting away without a lease: other rows shall queue before them."""
+        with self._lock:
             waiting, share.queue = share.queue, deque()
         for waiter in waiting:
             share.port.call(self._deliver, waiter, None)
@@ -162,15 +167,24 @@ class Governor:
                 self._gate.never_sent(lease.ticket)
             self._pump()
 
-    def refuse(self, lease: Lease, retry_after: float | None, *, counts: bool = True) -> float:
+    def refuse(
+        self,
+        lease: Lease,
+        retry_after: float | None,
+        *,
+        counts: bool = True,
+        probe: bool = False,
+    ) -> float:
         """The attempt has ended with a refusal; seconds for which nothing is sent now.
 
         retry_after: seconds the provider asks to wait. counts: False for a row that is
-        refused again and again while others succeed: its refusals pause nobody.
+        refused again and again while others succeed: its refusals pause nobody. probe: a health
+        probe is sent before the next row.
         """
         with self._lock:
             if self._take_back(lease) and counts:
                 self._gate.refused(lease.ticket, self.clock(), retry_after)
+            self._gate.probe_next |= probe
             self._pump()
             return self._gate.pause.left(self.clock())
 

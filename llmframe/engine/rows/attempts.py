@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from llmframe.engine.events import RequestRefused, RequestSent, Spent
 from llmframe.engine.rows.budget import Reservation, Sender
 from llmframe.engine.rows.decisions import (
+    LONGEST_WINDOW,
     Decision,
     Defer,
     EndRun,
@@ -192,18 +193,10 @@ class Attempts:
             now=now,
             successes=governor.successes,
             refusals=governor.refusals,
-            quiet=governor.quiet,
             none_fresh=self._work.none_fresh,
-            slow=verdict.action == "refused" and governor.is_slow,
         )
         if verdict.action == "refused":
-            self._parts.events.emit(RequestRefused(verdict))
-            row.note_refused(
-                now, alone=lease.alone, successes=facts.successes, refusals=facts.refusals
-            )
-            counts = not is_to_blame(row, facts)
-            pause = governor.refuse(lease, verdict.retry_after, counts=counts)
-            facts = replace(facts, pause=pause)
+            facts = self._refused(row, lease, verdict, facts)
         elif verdict.action == "fail_row":
             governor.release(lease, answered=True)
             if verdict.kind == "bad_request":  # perhaps only how the request was written
@@ -219,6 +212,29 @@ class Attempts:
         else:
             facts = replace(facts, outage=self._lose(row, lease, verdict, facts))
         return facts
+
+    def _refused(self, row: Row, lease: Lease, verdict: Verdict, facts: Facts) -> Facts:
+        """The provider refuses the request: because of a limit, or because of its row."""
+        governor = self._parts.governor
+        self._parts.events.emit(RequestRefused(verdict))
+        is_quiet = governor.quiet >= LONGEST_WINDOW
+        answered = row.refused > 0 and facts.successes > row.successes_then
+        suspect = lease.alone and answered and is_quiet and governor.is_slow
+        row.note_refused(
+            facts.now, alone=lease.alone, successes=facts.successes, refusals=facts.refusals
+        )
+        if suspect:
+            row.note_suspect(facts.successes)
+        facts = replace(facts, suspect=suspect)
+        # where all rows that are left were refused, they may be the reason: ask something else
+        ask_else = facts.none_fresh and row.refused > 1 and is_quiet and not answered
+        pause = governor.refuse(
+            lease, verdict.retry_after, counts=not is_to_blame(row, facts), probe=ask_else
+        )
+        if lease.alone:  # the next to be sent is chosen anew: this row's kind may be to blame
+            self._work.refused_alone()
+            governor.recall(self._parts.share)
+        return replace(facts, pause=pause)
 
     def _lose(self, row: Row, lease: Lease, verdict: Verdict, facts: Facts) -> bool:
         """The request is lost; whether an outage took it, which is no fault of the row."""

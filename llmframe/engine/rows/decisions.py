@@ -25,9 +25,8 @@ STUBBORN_AFTER = 3  # refusals of one row while others succeed: it goes last
 HOPELESS_AFTER = 10  # refusals of such a row: it fails
 REFUSED_ALONE = 2  # refusals of such a row while nothing else was on the wire: it fails
 SUCCESSES_PER_REFUSAL = 10  # from here on it is the row that is refused, not the rate
-REFUSED_TWICE = 2  # refusals of such a row where no limit a minute can be the reason: it fails
+SUSPECTED = 2  # refusals for which only the row itself can be the reason: it fails
 LONGEST_WINDOW = 60.0  # seconds; the longest wait of a row that others do not share
-QUIET = 120.0  # seconds without any success, after which refusals are no passing storm
 LONGEST_STORM = 900.0  # seconds without any success, after which a run's last rows fail
 
 
@@ -91,9 +90,9 @@ class Facts:
     key_doubted: the key was good before and is tried once more. outage: the endpoint, not the
     row, is to blame.
     now: seconds, the governor's clock. successes, refusals: requests answered and refused so far,
-    over all runs. quiet: seconds since the last success. none_fresh: every row that is left has
-    been sent before. slow: so little was sent in the last minute that no limit a minute is
-    exceeded. pause: seconds for which nothing is sent after a refusal.
+    over all runs. none_fresh: every row that is left has
+    been sent before. suspect: only the row itself can be the reason of its refusal. pause:
+    seconds for which nothing is sent after a refusal.
     """
 
     stopped: bool = False
@@ -105,9 +104,8 @@ class Facts:
     now: float = 0.0
     successes: int = 0
     refusals: int = 0
-    quiet: float = 0.0
     none_fresh: bool = False
-    slow: bool = False
+    suspect: bool = False
     pause: float = 0.0
 
 
@@ -173,25 +171,21 @@ def _after_refusal(row: Row, verdict: Verdict, facts: Facts, patience: Patience)
     if verdict.retry_after is not None:
         # the answers that others get outrank the time that was asked for
         longest = LONGEST_WINDOW if stubborn else max(facts.pause, wait)
-        wait = min(verdict.retry_after, longest)
+        wait = min(verdict.retry_after, longest, LONGEST_WINDOW)
     return unless_over(Defer(wait, last=row.is_last or stubborn), row, facts, patience)
 
 
 def is_to_blame(row: Row, facts: Facts) -> bool:
     """True when a refusal is about this row alone: it pauses nobody."""
-    stubborn = is_stubborn(row, facts)
-    return stubborn or _is_refused_for_good(row, facts, stubborn=stubborn)
+    return facts.suspect or is_stubborn(row, facts)
 
 
 def _is_refused_for_good(row: Row, facts: Facts, *, stubborn: bool) -> bool:
     """True when a row that was refused once more has to fail."""
     if stubborn:
         return row.refused_alone >= REFUSED_ALONE or row.refused >= HOPELESS_AFTER
-    if facts.successes > row.successes_before:
-        # too few others tell anything: it must have been refused alone, when hardly anything else
-        # was sent that could have used up a limit, refused or not
-        twice = row.refused >= REFUSED_TWICE and row.refused_alone > 0
-        return twice and facts.slow and facts.quiet >= QUIET
+    if facts.suspect:
+        return row.suspected >= SUSPECTED
     # a storm that lets nothing through fails no row, but for a run's last ones after a quarter of
     # an hour: a cell that is run again for the rows that are always refused must come to an end
     lasts = facts.now - row.refused_since

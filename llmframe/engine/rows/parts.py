@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from llmframe.engine.rows.budget import Budget
     from llmframe.engine.rows.claims import InFlight
     from llmframe.engine.wire.backend import Backend
-    from llmframe.engine.wire.scrubber import Scrubber
     from llmframe.journal import Checkpoint
+    from llmframe.providers.scrubber import Scrubber
     from llmframe.results import ResultStore
 
 

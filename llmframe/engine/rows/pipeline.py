@@ -188,7 +188,7 @@ class Pipeline:
             lease, reservation = await self._turn(row)
             self._queued.discard(row)
             if lease is None or reservation is None:
-                self._settler.drop(row)
+                self._not_sent(row)
             elif row.claimed or self._claim(row):
                 await self._attempts.attempt(row, lease, reservation)
             else:  # while this run was held another one has taken the row's key
@@ -202,6 +202,18 @@ class Pipeline:
             if reservation is not None:
                 reservation.settle()  # of a request that was not sent after all
         self._hire()
+        if lease is None or row.refused:
+            await asyncio.sleep(0)  # all that were recalled put their rows back first
+
+    def _not_sent(self, row: Row) -> None:
+        """The row got no lease: because the run ends, or because others are to queue before it."""
+        if self._work.closed or self._parts.share.closed:
+            self._settler.drop(row)
+        elif row.sent:
+            self._work.retry(row, self._clock())
+        else:
+            self._claims.release(row)
+            self._work.put_back(row)
 
     async def _turn(self, row: Row) -> tuple[Lease, Reservation] | tuple[None, None]:
         """Wait until the row may be sent and the budget allows it; None if that is never."""

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-IN_VAIN = 2  # refused rows without a row between that needs nothing more
+# Rows that are always refused often stand together.
+IN_VAIN = 3  # rows refused alone and in a row: then go on elsewhere in the frame
+ELSEWHERE = 0.618  # of the rows that are left; so each time it is far from where it was before
 
 
 class Work:
@@ -31,12 +33,13 @@ class Work:
     def __init__(self, clock: Callable[[], float], limit: Callable[[], int]) -> None:
         self._clock = clock
         self._limit = limit
-        self._fresh: deque[int] = deque()
+        self._fresh: deque[int | Row] = deque()
         self._waiting: list[tuple[float, int, Row]] = []
-        self._refused: list[tuple[int, int, Row]] = []
+        self._refused: list[tuple[int, float, int, Row]] = []
         self._last: deque[Row] = deque()
         self._lost = 0
         self._in_vain = 0
+        self._goes_on_elsewhere = False
         self._order = 0
         self._out = 0
         self.elsewhere = 0
@@ -82,17 +85,29 @@ class Work:
         self._planning = False
         self._wake_all()
 
+    def put_back(self, row: Row) -> None:
+        """A row that was taken and not sent: it comes after the fresh ones."""
+        if not self.closed:
+            self._out -= 1
+            self._fresh.append(row)
+            self._wake_one()
+
+    def refused_alone(self) -> None:
+        """A row was refused with nothing else on the wire."""
+        self._in_vain += 1
+        self._goes_on_elsewhere = self._in_vain % IN_VAIN == 0
+
     def retry(self, row: Row, due: float) -> None:
         """Try a row again, not before this time; rows that are last go alone, after all others."""
         self._order += 1
         self._lost += not row.refused
-        self._in_vain += bool(row.refused)
         heapq.heappush(self._waiting, (due, self._order, row))
         self._wake_one()
 
     def waiting_rows(self) -> list[Row]:
         """The rows that wait to be tried again."""
-        return [row for _, _, row in (*self._waiting, *self._refused)] + list(self._last)
+        waiting = [row for _, _, row in self._waiting] + [row for *_, row in self._refused]
+        return waiting + list(self._last)
 
     def await_elsewhere(self) -> None:
         """Another run is asking for the answer of a row that was taken."""
@@ -142,16 +157,18 @@ class Work:
             if row.is_last:
                 self._last.append(row)
             elif row.refused:
-                heapq.heappush(self._refused, (row.refused, order, row))
+                heapq.heappush(self._refused, (row.refused, row.refused_since, order, row))
             else:
                 return row
         # enough rows were lost already: taking more would only make the heap grow in a storm
         if self._fresh and self._lost < 2 * self._limit():
             self._out += 1
-            # rows that are always refused stand together: then try one from the other end
-            return self._fresh.pop() if self._in_vain > IN_VAIN else self._fresh.popleft()
+            if self._goes_on_elsewhere:
+                self._fresh.rotate(-int(ELSEWHERE * len(self._fresh)))
+                self._goes_on_elsewhere = False
+            return self._fresh.popleft()
         if self._refused:
-            return heapq.heappop(self._refused)[2]
+            return heapq.heappop(self._refused)[-1]
         here = self._out - self.elsewhere  # two runs must not await each other
         if self._last and not self._planning and here == len(self._last):
             return self._last.popleft()

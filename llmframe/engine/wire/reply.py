@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json
 
-from llmframe.engine.wire.usage import read_usage
-from llmframe.engine.wire.verdict import BadReply, page_title
+from llmframe.engine.wire.verdict import BadReply
+from llmframe.providers.usage import read_usage
+from llmframe.providers.web_page import page_title
 from llmframe.results import Usage
 
 if TYPE_CHECKING:

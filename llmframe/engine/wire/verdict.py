@@ -8,8 +8,17 @@ import ssl
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from llmframe.engine.wire.retry_after import retry_after
-from llmframe.engine.wire.scrubber import Scrubber
+from llmframe.providers.error_words import (
+    exceeds_limit,
+    is_billing,
+    is_filtered,
+    is_lost_model,
+    is_too_long,
+    is_wrong_key,
+    names_no_model,
+)
+from llmframe.providers.retry_after import retry_after
+from llmframe.providers.web_page import is_page, page_title
 from llmframe.results import NOTHING_USED, Usage
 from llmframe.secret import hide_secrets
 
@@ -17,45 +26,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from llmframe.errors import ErrorKind
+    from llmframe.providers.scrubber import Scrubber
 
 Action = Literal["retry", "refused", "fail_row", "end_run"]
 About = Literal["", "model", "address", "page", "gone"]
 
-BILLING_CODES = frozenset({
-    "insufficient_quota",
-    "credit_balance_exhausted",
-    "organization_spend_limit_exceeded",
-    "project_spend_limit_exceeded",
-    "organization_usage_limit_exceeded",
-    "billing_hard_limit_reached",
-    "billing_not_active",
-})  # fmt: skip
-LOST_MODEL_CODES = frozenset({"model_not_found", "deploymentnotfound", "model_not_available"})
 NO_API = frozenset({404, 405, 410, 501})  # the server knows no such address
-CONTEXT_CODES = frozenset({"context_length_exceeded", "string_above_max_length"})
-FILTER_CODES = frozenset({"content_filter", "content_policy_violation", "moderation_blocked"})
-_CONTEXT_WORDS = re.compile(
-    r"context (length|size|window)|too (many|long).{0,20}tokens|maximum (context|input|prompt)"
-    r"|reduce the length",
-    re.I,
-)
-_FILTER_WORDS = re.compile(r"content.?(filter|policy|management)|moderation|flagged", re.I)
-_NO_MODEL = re.compile(
-    r"model (does )?not exist(\. please check it carefully)?"
-    r"|invalid model: .{1,100}|unknown model:? .{1,100}"
-    r"|.{1,100} is not a valid model id|the model .{1,100} does not exist"
-    r"|the supported api model names are .{1,200}, but you passed .{1,100}",
-    re.I,
-)  # the whole message: a row's text in one must not match
-_NO_KEY = re.compile(
-    r"api key not valid\. please pass a valid api key"
-    r"|incorrect api key provided: .{1,100}\. you can obtain an api key from .{1,100}",
-    re.I,
-)  # the whole message of Gemini, and of xAI
 _END_BY_BILLING: tuple[Action, ErrorKind] = ("end_run", "rate_limit")
-_TITLE = re.compile(r"<title[^>]*>(.{1,200}?)</title>", re.I | re.S)
-_TOO_LARGE = re.compile(r"request too large", re.I)
-_AMOUNTS = re.compile(r"limit:? ([\d,]+)\b.{0,60}?\brequested:? ([\d,]+)", re.I | re.S)
 _TRANSPORTS = {"aiohttp", "httpx2", "httpcore2", "httpx", "httpcore", "h11", "anyio", "ssl"}
 # what stands among the causes, or their classes, where no connection was made
 _NEVER_LEFT = {
@@ -68,8 +45,6 @@ _NEVER_LEFT = {
     "ConnectionTimeoutError",
     "SSLCertVerificationError",
 }
-
-MOST_OF_PAGE = 4096  # characters of a page searched for its title
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +107,7 @@ def classify(exc: BaseException, *, timeout: float, scrub: Scrubber) -> Verdict:
     if isinstance(exc, openai.APIStatusError):
         headers = exc.response.headers
         verdict = classify_status(exc.status_code, _error_body(exc.body), headers, scrub)
-        return _of_page(verdict, exc.body, scrub) if _is_page(exc.body) else verdict
+        return _of_page(verdict, exc.body, scrub) if is_page(exc.body) else verdict
     if isinstance(exc, TimeoutError):
         return _timed_out(timeout)
     if _is_connection(exc):
@@ -179,7 +154,7 @@ def classify_status(
     code = str(error.get("code") or error.get("type") or "")
     message = str(error.get("message") or error.get("detail") or "")
     wait = retry_after(headers)
-    if status == 400 and _NO_KEY.fullmatch(message.rstrip(".")):
+    if status == 400 and is_wrong_key(message):
         status = 401  # what others call a wrong key
     about = _missing(status, code.lower(), message)
     if _is_billing(status, error, wait):
@@ -201,8 +176,7 @@ def classify_status(
 
 def _missing(status: int, code: str, message: str) -> About:
     """What does not exist: the model, or the API."""
-    names_no_model = status in (400, 422) and _NO_MODEL.fullmatch(message.rstrip("."))
-    if code in LOST_MODEL_CODES or names_no_model:
+    if is_lost_model(code) or (status in (400, 422) and names_no_model(message)):
         return "model"
     if status in NO_API:
         return "model" if status == 404 and re.search(r"\bmodel\b", message, re.I) else "address"
@@ -211,16 +185,12 @@ def _missing(status: int, code: str, message: str) -> About:
 
 def _is_billing(status: int, error: Mapping[str, Any], wait: float | None) -> bool:
     """No credit: waiting does not help, unless the endpoint itself says until when."""
-    named = {str(error.get("code")), str(error.get("type"))} & BILLING_CODES
-    return bool(named) or (status == 402 and wait is None)
+    return is_billing(error) or (status == 402 and wait is None)
 
 
 def _refusal(status: int, message: str) -> tuple[Action, ErrorKind]:
     """A refusal passes, unless this one request asks for more than the whole limit."""
-    too_large = status == 429 and _TOO_LARGE.search(message) is not None
-    if status == 429 and (amounts := _AMOUNTS.search(message)):
-        limit, requested = (float(amount.replace(",", "") or 0) for amount in amounts.groups())
-        too_large = requested > limit
+    too_large = status == 429 and exceeds_limit(message)
     return "fail_row" if too_large else "refused", "rate_limit"
 
 
@@ -230,11 +200,11 @@ def _judge_status(status: int, code: str, message: str, missing: About) -> tuple
         return "end_run", "bad_request"
     if status in (408, 409) or status >= 500:
         return "retry", "timeout" if status == 408 else "server"
-    if status in (400, 403) and (code in FILTER_CODES or _FILTER_WORDS.search(message)):
+    if status in (400, 403) and is_filtered(code, message):
         return "fail_row", "content_filter"
     if 300 <= status < 400 or status in (401, 403):
         return "end_run", "bad_request"
-    if status == 413 or code in CONTEXT_CODES or _CONTEXT_WORDS.search(message):
+    if status == 413 or is_too_long(code, message):
         return "fail_row", "context_length"
     return "fail_row", "bad_request"
 
@@ -257,11 +227,7 @@ def _error_body(body: object) -> Mapping[str, Any]:
     if isinstance(body, dict):
         inner = body.get("error", body)
         return inner if isinstance(inner, dict) else _error_body(inner)
-    return {"message": body} if isinstance(body, str) and not _is_page(body) else {}
-
-
-def _is_page(body: object) -> bool:
-    return isinstance(body, str) and body.lstrip().startswith("<")
+    return {"message": body} if isinstance(body, str) and not is_page(body) else {}
 
 
 def _of_page(verdict: Verdict, page: object, scrub: Scrubber) -> Verdict:
@@ -272,13 +238,6 @@ def _of_page(verdict: Verdict, page: object, scrub: Scrubber) -> Verdict:
         return verdict
     # A firewall may send one for a single row, so it ends a run only if nothing else ever came.
     return replace(verdict, action="retry", about="page")
-
-
-def page_title(page: str, scrub: Scrubber | None = None) -> str:
-    """The title of a web page in quotes and brackets; empty where it has none."""
-    found = _TITLE.search(page[:MOST_OF_PAGE])
-    title = (scrub or Scrubber())(found[1]) if found else ""
-    return f' ("{title}")' if title else ""
 
 
 def _classify_bad_reply(exc: BadReply, scrub: Scrubber) -> Verdict:

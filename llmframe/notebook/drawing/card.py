@@ -17,8 +17,8 @@ from llmframe.notebook.drawing.spending import (
 )
 
 if TYPE_CHECKING:
-    from llmframe.engine.report import RunReport
     from llmframe.notebook.view import Ending
+    from llmframe.report import RunReport
 
 NOTES_SHOWN = 6
 

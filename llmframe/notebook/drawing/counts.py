@@ -9,7 +9,7 @@ from llmframe.notebook.drawing.escape import plain
 from llmframe.notebook.drawing.format import count
 
 if TYPE_CHECKING:
-    from llmframe.engine.report import RunReport, Snapshot
+    from llmframe.report import RunReport, Snapshot
 
 KINDS_SHOWN = 6  # kinds of failure listed, the most frequent first
 BLANK = "skipped (blank)"

@@ -13,7 +13,7 @@ from llmframe.notebook.drawing.spending import cached_share, cost_words, estimat
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from llmframe.engine.report import Snapshot
+    from llmframe.report import Snapshot
 
 INTERRUPT_HINT = "To stop, press the interrupt button (the square above); no answer is lost."
 BACKGROUND_HINT = "run.stop() ends it; run.pause() and run.resume() interrupt and continue it."

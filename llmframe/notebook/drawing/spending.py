@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from llmframe.notebook.drawing.format import amount, money, noun, plural
 
 if TYPE_CHECKING:
-    from llmframe.engine.report import RunReport
+    from llmframe.report import RunReport
 
 
 def cached_share(tokens_in: int, cached: int) -> str:

@@ -14,8 +14,8 @@ from llmframe.notebook.view import View
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from llmframe.engine.report import Snapshot
     from llmframe.notebook.view import Ending
+    from llmframe.report import Snapshot
 
 _FORMAT = "{percentage:3.0f}%|{bar}| {desc}"
 _BAR_WIDTH = 20  # columns left for the bar itself

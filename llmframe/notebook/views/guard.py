@@ -12,8 +12,8 @@ from llmframe.notebook.views.log import LogView
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from llmframe.engine.report import Snapshot
     from llmframe.notebook.view import Ending
+    from llmframe.report import Snapshot
 
 logger = logging.getLogger("llmframe")
 

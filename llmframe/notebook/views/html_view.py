@@ -11,9 +11,9 @@ from llmframe.notebook.hosts import bundle, show
 from llmframe.notebook.view import View
 
 if TYPE_CHECKING:
-    from llmframe.engine.report import Snapshot
     from llmframe.notebook.latest_rows import LatestRows
     from llmframe.notebook.view import Ending
+    from llmframe.report import Snapshot
 
 STARTING = "llmframe: starting"
 

@@ -11,8 +11,8 @@ from llmframe.notebook.drawing.live import live_text
 from llmframe.notebook.view import View
 
 if TYPE_CHECKING:
-    from llmframe.engine.report import Snapshot
     from llmframe.notebook.view import Ending
+    from llmframe.report import Snapshot
 
 INTERVAL = 10.0  # seconds between two lines
 logger = logging.getLogger("llmframe")

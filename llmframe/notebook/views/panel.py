@@ -15,9 +15,9 @@ from llmframe.notebook.views.html_view import STARTING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from llmframe.engine.report import Snapshot
     from llmframe.notebook.latest_rows import LatestRows
     from llmframe.notebook.view import Controls, Ending
+    from llmframe.report import Snapshot
 
 COUNTS_STAY = 0.35  # seconds; of five refreshes a second every other one is sent
 ROWS_STAY = 2.0  # seconds that single rows stay, so that they can be read

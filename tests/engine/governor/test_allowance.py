@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmframe.engine.governor.allowance import Allowance, LastMinute
+from llmframe.engine.governor.allowance import UNNAMED, Allowance, LastMinute
 from llmframe.engine.governor.gcra import PACE, SHARE, SLACK
 from llmframe.providers.limit_headers import Quota
 
@@ -70,10 +70,32 @@ def test_a_limit_far_below_what_was_used_in_the_last_minute_is_a_mistake():
     allowance = Allowance()
     allowance.name(Quota(600), 0.0)
     send_all(allowance, 0.0, 30.0)
-    allowance.name(Quota(6), 30.0)
-    assert allowance.per_minute == 600
     allowance.name(Quota(60), 30.0)
-    assert allowance.per_minute == 60
+    assert allowance.per_minute == 600
+    allowance.name(Quota(300), 30.0)
+    assert allowance.per_minute == 300
+
+
+def test_a_limit_that_later_answers_do_not_repeat_is_forgotten():
+    allowance = Allowance()
+    allowance.name(Quota(1), 0.0)
+    allowance.reserve(0.0, 1.0)
+    allowance.reserve(0.0, 1.0)
+    for _ in range(UNNAMED):
+        allowance.answered(1.0)
+        assert allowance.wait(1.0) > 60
+    allowance.answered(1.0)
+    assert allowance.per_minute is None
+    assert allowance.wait(1.0) == 0
+
+
+def test_a_limit_that_is_repeated_now_and_then_is_kept():
+    allowance = Allowance()
+    for second in range(30):
+        if second % UNNAMED == 0:
+            allowance.name(Quota(600), float(second))
+        allowance.answered(1.0)
+    assert allowance.per_minute == 600
 
 
 def test_a_debt_is_rescaled_when_its_rate_is_corrected():

@@ -10,9 +10,9 @@ from llmframe.engine.rows.decisions import (
     LONGEST_STORM,
     LONGEST_WINDOW,
     NEVER_CONNECTED,
-    QUIET,
     REFUSED_ALONE,
     STUBBORN_AFTER,
+    SUSPECTED,
     Defer,
     EndRun,
     Facts,
@@ -100,16 +100,13 @@ CASES = {
     "stubborn for ten refusals: it fails": (
         REFUSED, {"refused": HOPELESS_AFTER}, {"successes": 10},
         Fail("rate_limit", "it broke (refused 10 times)")),
-    "alone, where no limit a minute can be the reason: it fails": (
-        REFUSED, {"refused": 2, "refused_alone": 1},
-        {"successes": 1, "quiet": QUIET, "slow": True},
-        Fail("rate_limit", "it broke (refused 2 times)")),
-    "alone, but others were refused in that minute and may count too": (
-        REFUSED, {"refused": 2, "refused_alone": 2}, {"successes": 1, "quiet": QUIET},
-        Defer(BACKOFF)),
-    "alone, but a storm may pass": (
-        REFUSED, {"refused": 2, "refused_alone": 2},
-        {"successes": 1, "quiet": QUIET - 1, "slow": True}, Defer(BACKOFF)),
+    "twice for no reason but the row itself: it fails": (
+        REFUSED, {"refused": 4, "suspected": SUSPECTED}, {"suspect": True},
+        Fail("rate_limit", "it broke (refused 4 times)")),
+    "once may be a mistake": (
+        REFUSED, {"refused": 4, "suspected": SUSPECTED - 1}, {"suspect": True}, Defer(BACKOFF)),
+    "in a storm that came afterwards nothing is sure": (
+        REFUSED, {"refused": 4, "suspected": SUSPECTED}, {}, Defer(BACKOFF)),
     "a storm fails no row": (
         REFUSED, {"refused": 99, "refused_alone": 99}, {"now": LONGEST_STORM}, Defer(BACKOFF)),
     "but a run's last rows, after a quarter of an hour": (

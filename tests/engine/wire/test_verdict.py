@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmframe.engine.wire.scrubber import Scrubber
-from llmframe.engine.wire.verdict import BILLING_CODES, BadReply, classify, classify_status
+from llmframe.engine.wire.verdict import BadReply, classify, classify_status
+from llmframe.providers.error_words import BILLING_CODES
+from llmframe.providers.scrubber import Scrubber
 from llmframe.results import Usage
 from tests.kits.engine import status_error
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llmframe.engine.governor.wall import LEAST_ROUND, TRY_SOON
+from llmframe.engine.governor.provider_cap import LEAST_ROUND, TRY_SOON
 from tests.kits.governor import new_gate, send
 
 

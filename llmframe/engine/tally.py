@@ -1,119 +1,19 @@
-"""Counting a run: the live tally, its snapshots for the views, and the final report."""
+"""Counts what happens in a run, for its snapshots and its report."""
 
 from __future__ import annotations
 
 from collections import Counter, deque
 from dataclasses import KW_ONLY, dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from llmframe.engine import events
+from llmframe.report import Counts, RunReport
 from llmframe.results import NOTHING_USED, RowResult, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-RunStatus = Literal["running", "paused", "stopping", "stopped", "finished", "aborted"]
-
 RATE_WINDOW = 10.0  # seconds, of the live rows per second
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
-    """What both a snapshot and a report count.
-
-    rows: rows of the frame. ok, failed, skipped: rows done, by status.
-    reused, shared: of the ok rows, those answered by the checkpoint and by an equal row's request.
-    requests, retries, refusals: everything sent; of them repeats; of them refused (429).
-    seconds: since the start, to the end. errors_by_kind: failed rows by kind.
-    """
-
-    rows: int
-    ok: int
-    failed: int
-    skipped: int
-    reused: int
-    shared: int
-    requests: int
-    retries: int
-    refusals: int
-    seconds: float
-    errors_by_kind: dict[str, int]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot(Counts):
-    """A run at one moment, for the views.
-
-    planned: every row has been planned; until then the counts are a lower bound.
-    in_flight, limit, waiting: requests on the wire, the most allowed, rows waiting for a retry.
-    rate: rows answered by requests per second, over the last ten. eta: seconds left, None if
-    unknown. limited_by: what limits the run right now, in words.
-    message: one sentence for the person, empty while all is well. currency: of the cost. unread:
-    as in RunReport.
-    """
-
-    status: RunStatus
-    planned: bool
-    usage: Usage
-    in_flight: int
-    limit: int
-    waiting: int
-    rate: float
-    eta: float | None
-    limited_by: str
-    message: str = ""
-    currency: str = "USD"
-    unread: int = 0
-
-    @property
-    def done(self) -> int:
-        """Rows that need nothing more."""
-        return self.ok + self.failed + self.skipped
-
-    @property
-    def pending(self) -> int:
-        """Rows that were not reached."""
-        return self.rows - self.done
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunReport(Counts):
-    """What a run did: rows = done + pending, done = ok + failed + skipped.
-
-    tokens_in, tokens_out: as the provider counted them. tokens_cached: of tokens_in, those that it
-    had in its cache. cost: as the endpoint says, else by the prices, in their currency; None if
-    neither is known. estimated: replies that did not state their tokens, which are an estimate.
-    unread: requests that left and whose answers were never read (timed out, lost, cancelled), and
-    what they may have taken: max_cost and max_tokens count it, the tokens and cost above do not.
-    limited_by: what limited the run for the longest. checkpoint: its path, None
-    without one. time_went_to: shares of the time by what limited the run, largest first.
-    limits: (seconds since the start, concurrent requests allowed) at each change. hedges: second
-    requests for late rows. cut: rows whose text was too long and lost its end.
-    """
-
-    pending: int
-    done: int
-    tokens_in: int
-    tokens_out: int
-    cost: float | None
-    rows_per_second: float
-    limited_by: str
-    checkpoint: str | None
-    time_went_to: dict[str, float] = field(default_factory=dict)
-    limits: tuple[tuple[float, int], ...] = ()
-    hedges: int = 0
-    cut: int = 0
-    tokens_cached: int = 0
-    currency: str = "USD"
-    estimated: int = 0
-    unread: int = 0
-    unread_tokens: int = 0
-    unread_cost: float | None = None
-
-    @property
-    def cached_share(self) -> float:
-        """The share of the prompts' tokens that the provider had in its cache, from 0 to 1."""
-        return self.tokens_cached / self.tokens_in if self.tokens_in else 0.0
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmframe.engine.wire.retry_after import LONGEST_WAIT, retry_after
+from llmframe.providers.retry_after import LONGEST_WAIT, retry_after
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,11 @@ import dataclasses
 import pytest
 
 from llmframe.engine.events import Planned, RequestRefused, RequestSent, RowsDone, RowsReused
-from llmframe.engine.report import RunReport, Snapshot, Tally
+from llmframe.engine.tally import Tally
 from llmframe.engine.wire.verdict import Verdict
 from llmframe.messages import endings as advice
 from llmframe.messages.causes import Address
+from llmframe.report import RunReport, Snapshot
 from llmframe.results import SKIPPED, Failure, RowResult, Usage
 
 OK = RowResult("ok", {}, usage=Usage(10, 2, 0.5))

@@ -17,56 +17,18 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
-
-import pandas as pd
 
 import llmframe as lf
 from llmframe import testing
 from llmframe.engine.asking.asking import Sampling
 from llmframe.engine.governor import forget_governors
+from tests.benchmarks import refusals
+from tests.benchmarks.scenario import FIELDS, Seen, failures, frame, simulate
 from tests.kits.engine import Texts, Wired, numbered, wire
 from tests.kits.virtual_provider import LimitedProvider
 from tests.kits.virtual_time import now, run
-
-FIELDS = {"intent": ["refund", "delivery", "billing", "other"]}
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What a scenario showed. goals: (what, reached)."""
-
-    name: str
-    line: str
-    goals: tuple[tuple[str, bool], ...]
-
-
-def frame(n: int, length: int = 80) -> pd.DataFrame:
-    """n distinct texts of about so many characters."""
-    return pd.DataFrame({"text": [f"row {i} " + "x" * length for i in range(n)]})
-
-
-def simulate(
-    rows: Texts,
-    provider: LimitedProvider,
-    cap: int | None = None,
-    sampling: Sampling | None = None,
-) -> tuple[float, Wired]:
-    """Seconds of virtual time, and the pipeline as it ended."""
-
-    async def main() -> tuple[float, Wired]:
-        begun = now()
-        wired = await wire(rows, provider, cap=cap, probes=True, sampling=sampling).run()
-        return now() - begun, wired
-
-    return run(main())
-
-
-def failures(wired: Wired) -> int:
-    """Rows that are not ok."""
-    return sum(n for status, n in Counter(wired.statuses).items() if status != "ok")
 
 
 def requests_a_minute(name: str, worst: float, refusals: int, *, says: bool) -> Seen:
@@ -356,6 +318,7 @@ SCENARIOS: dict[str, Callable[[], Seen]] = {
     "real-arrival": real_arrival,
     "real-burst": real_burst,
     "real-claimed": real_claimed,
+    **refusals.SCENARIOS,
 }
 
 

@@ -34,8 +34,9 @@ def _as_said(traits: Traits) -> Traits:
     if traits.headers == "low":  # nothing shows that more would be let in
         rpm, tpm = rpm and rpm * 0.5, tpm and tpm * 0.5
     burst = traits.burst
-    if traits.headers not in ("true", "claimed", "sometimes") or traits.faults.get("refuse"):
-        burst = 1.0  # nothing says that there is a bucket, or a refusal contradicts it
+    contradicted = traits.faults.get("refuse") or traits.at_once  # by the first refusal
+    if contradicted or traits.headers not in ("true", "claimed", "sometimes"):
+        burst = 1.0  # nothing says that there is a bucket
     return replace(traits, rpm=rpm, tpm=tpm, burst=burst)
 
 

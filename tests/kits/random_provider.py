@@ -148,7 +148,8 @@ def draw(seed: int) -> Traits:
 class RandomProvider:
     """Stands where a Backend stands; in the loop's time.
 
-    failed: losses and bad replies by row, those of a phase left out. sent: when requests came.
+    failed: losses and bad replies by row, those of a phase left out. unlucky: chance refusals by
+    row. sent: when requests came.
     """
 
     def __init__(self, traits: Traits) -> None:
@@ -157,6 +158,7 @@ class RandomProvider:
         self.seen: Counter[str] = Counter()
         self.failed: Counter[int] = Counter()
         self.let_in: Counter[int] = Counter()
+        self.unlucky: Counter[int] = Counter()
         self.answered: dict[int, float] = {}
         self.peak = 0
         self._on_wire = 0
@@ -193,6 +195,7 @@ class RandomProvider:
         what, seconds = traits.luck(row, self.let_in[row])
         self.let_in[row] += 1
         if what == "refuse":
+            self.unlucky[row] += 1
             await self._refuse("luck", 1.0)
         await asyncio.sleep(FOREVER if what == "hang" else seconds)
         if phase == "slow":

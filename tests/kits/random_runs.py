@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from tests.kits.random_provider import Traits
 
 ATTEMPTS = 5
+UNLUCKY = 3  # chance refusals of one row, while all others pass, look like its own
 LATEST, GRACE = 1.5, 10.0  # x the floor, and seconds
 REPEATS = 3600.0  # seconds that rows which are always refused may be tried for
 REFUSED = 12.0  # seconds that each of them may hold up the others
@@ -66,6 +68,7 @@ class _CountingLoop(VirtualLoop):
 def live(seed: int) -> Went:
     """One run against the provider of this number."""
     traits = draw(seed)
+    random.seed(seed)  # the jitter of pauses and back-offs
     provider = RandomProvider(traits)
     least = floor(traits)
     allowed = LATEST * least + GRACE + REFUSED * traits.poison + LOOKS * traits.wrong_word
@@ -121,7 +124,10 @@ def _rows(traits: Traits, provider: RandomProvider, wired: Wired) -> list[str]:
     lost = [
         row
         for row, status in enumerate(wired.statuses)
-        if status == "failed" and row >= traits.poison and provider.failed[row] < ATTEMPTS
+        if status == "failed"
+        and row >= traits.poison
+        and provider.failed[row] < ATTEMPTS
+        and provider.unlucky[row] < UNLUCKY
     ]
     wrong = []
     if pending:

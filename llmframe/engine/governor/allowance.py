@@ -16,7 +16,8 @@ MINUTE = 60
 # A full bucket lets two minutes' worth through in one minute, and what is refused is counted too.
 FEW = 3  # requests a minute, which hardly any limit refuses
 ABSURD = 0.4  # of what was used in the last minute; a limit below that is a mistake
-UNNAMED = 5  # answers in a row without the limit: then it was a mistake, or holds no more
+# A limit that later answers do not repeat was a mistake, or holds no more.
+UNNAMED = 5  # times the most answers that ever came between two that gave it
 DEEP = 3.0  # seconds' worth of the limit: a bucket that holds more may be emptied faster
 PROOF = 11.0  # seconds' worth of the limit that was used above the rate: the bucket is real
 USED = 0.5  # seconds of a burst, after which a refusal is about it
@@ -87,6 +88,7 @@ class Allowance:
         self.sent = 0.0  # in all, without what was refused
         self._largest = 0.0  # weight of a request that was answered
         self._unnamed = 0  # answers since a response gave the limit
+        self._gap = 1  # the most answers between two that gave it
 
     @property
     def per_minute(self) -> float | None:
@@ -111,6 +113,8 @@ class Allowance:
 
         sent: as it was when the response's request had left; all of it when None.
         """
+        if self._named is not None:
+            self._gap = max(self._gap, self._unnamed)
         self._unnamed = 0
         if quota.limit != self._named:
             # what was answered outranks what is said: one wrong word must not jam the endpoint
@@ -154,7 +158,9 @@ class Allowance:
         """A request of this weight was answered: no limit is below that."""
         self._largest = max(self._largest, weight)
         self._unnamed += 1
-        if self._named is not None and (self._named < weight or self._unnamed > UNNAMED):
+        if self._named is not None and (
+            self._named < weight or self._unnamed > UNNAMED * self._gap
+        ):
             self._named, self._is_deep = None, False
             self._retune()
 

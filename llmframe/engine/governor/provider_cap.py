@@ -23,7 +23,7 @@ TRY_PAUSE = 2.0  # seconds between two such tries, at least
 
 MANY = 0.75  # refusals below the cap, above ALLOWED of the answers: then the trials were lucky
 ALLOWED = 0.05
-SURE = 30.0  # seconds in which every refusal is taken for the rate, after one was
+SURE = 60.0  # seconds in which every refusal is taken for the rate, after one was
 LONGEST_SURE = 240.0  # the same after many such
 
 # A request counts as accepted when it is not refused in three times the usual time.
@@ -66,7 +66,7 @@ class ProviderCap:
         self.most = 0
         self.is_known = False
         self._next_at = float("-inf")  # from when one more than the most may leave
-        self._growing = False  # more than the cap seems to be accepted
+        self._beyond = 0  # requests beyond the cap that have left since it held
         self._answers_due = 0  # answers until more than the cap is tried
         self._confirmed_at = 0  # the cap when it was confirmed last
         self._doubt: Doubt | None = None
@@ -109,12 +109,14 @@ class ProviderCap:
         if on_wire < self.most:
             return Step.WITHIN
         self.most = on_wire + 1
-        if self.is_known and not self._growing:  # the first beyond a cap is probably refused
-            self._growing, self._next_at = True, now + self._accepted_after
-        else:
-            growth = min(0.4 * answer, max(LEAST_GROWTH, min(answer / 4, GROWTH)))
-            gap = growth / self.most
-            self._next_at = now + (max(gap, min(REFUSAL, answer / 4)) if self.most <= FEW else gap)
+        growth = min(0.4 * answer, max(LEAST_GROWTH, min(answer / 4, GROWTH)))
+        gap = growth / self.most
+        if self.is_known:  # the first beyond a cap is probably refused; the others ever less
+            self._beyond += 1
+            gap = max(gap, self._accepted_after / self._beyond)
+        elif self.most <= FEW:
+            gap = max(gap, min(REFUSAL, answer / 4))
+        self._next_at = now + gap
         return Step.BEYOND
 
     def taken_off(self, step: Step) -> None:
@@ -159,7 +161,7 @@ class ProviderCap:
         elif self.is_known and step is Step.BEYOND and not is_late:
             self._confirm(min(self.most, others))
         elif is_late and self.is_known:
-            self._hold(min(self.most, others), self._soon)
+            self._hold(min(self.most, others), _soon(others))
         elif self._contradicted > MANY:
             return self._is_rate(now)
         else:
@@ -167,18 +169,15 @@ class ProviderCap:
             self._doubt = Doubt(room=others, is_top=is_top, ends=ends)
         return False
 
-    @property
-    def _soon(self) -> int:
-        return TRY_SOON * max(self.most, LEAST_ROUND)
-
     def _trial_accepted(self, doubt: Doubt) -> None:
         """It was not the rate; where fewer were accepted at once before, it was no cap either."""
         self._doubt = None
         self._contradicted += not doubt.trials and (self.is_known or not doubt.is_top)
         if doubt.is_top:
-            due = self._answers_due if self.is_known and self._answers_due > 0 else self._soon
+            soon = _soon(doubt.room)
+            due = self._answers_due if self.is_known and self._answers_due > 0 else soon
             self.is_known, self._confirmed_at = True, doubt.room
-            self._hold(doubt.room, min(due, self._soon))
+            self._hold(doubt.room, min(due, soon))
 
     def _trial_refused(self, doubt: Doubt, others: int, now: float) -> bool:
         """A known cap may have moved far down; else it is the rate."""
@@ -199,10 +198,15 @@ class ProviderCap:
     def _confirm(self, most: int) -> None:
         """One beyond the cap was refused, as was to be expected; a cap that moves may go on so."""
         has_moved = most > self._confirmed_at
-        self._hold(most, self._soon if has_moved else TRY_AFTER)
+        self._hold(most, _soon(most) if has_moved else TRY_AFTER)
         self._confirmed_at = most
 
     def _hold(self, most: int, answers: int) -> None:
         """No more than so many at once, until so many answers have come."""
         self.most, self._answers_due = most, answers
-        self._growing, self._next_at = False, float("inf")
+        self._beyond, self._next_at = 0, float("inf")
+
+
+def _soon(most: int) -> int:
+    """Answers until more than a cap that was just found is tried."""
+    return TRY_SOON * max(most, LEAST_ROUND)

@@ -35,21 +35,19 @@ BUSY = 0.8  # share of the limit on the wire, from which a completion teaches th
 class Ticket:
     """One request on the wire.
 
-    alone: nothing else was on the wire when it was sent. size: UTF-8 bytes of its prompt.
-    tokens: reserved for it. probe: it is a health probe in an outage, not a row. sent: requests
-    and tokens until then, it included. others: that were on the wire. step: what its being
-    accepted or refused shows.
+    others: requests that were on the wire when it was sent. size: UTF-8 bytes of its prompt.
+    tokens: reserved for it. probe: it is a health probe, not a row. sent: requests and tokens
+    until then, it included. step: what its being accepted or refused shows.
     """
 
     sent_at: float
     epoch: int
-    alone: bool
-    size: int = 0
-    tokens: float = 0.0
-    probe: bool = False
-    sent: Count | None = None
-    others: int = 0
-    step: Step = Step.WITHIN
+    others: int
+    size: int
+    tokens: float
+    probe: bool
+    sent: Count
+    step: Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +109,8 @@ class Gate:
     @property
     def cap(self) -> int | None:
         """Requests that the provider takes at once, None where that is not what limits."""
-        return (
-            self._provider_cap.most
-            if self._provider_cap.is_known and self._provider_cap.most < self.limit
-            else None
-        )
+        cap = self._provider_cap
+        return cap.most if cap.is_known and cap.most < self.limit else None
 
     def expect(self, first: int, ceiling: int, *, finds_own: bool, now: float) -> None:
         """A run joined or left.
@@ -189,12 +184,11 @@ class Gate:
         ticket = Ticket(
             sent_at=now,
             epoch=self.pause.epoch,
-            alone=others == 0,
+            others=others,
             size=size,
             tokens=tokens,
             probe=self.outage.is_ours or self.probe_next,
             sent=Count(now, self.requests.sent, self.tokens.sent),
-            others=others,
             step=step,
         )
         self.probe_next = False
@@ -267,7 +261,7 @@ class Gate:
         if self._climb is not None:  # from here on refusals teach the limit
             self._limiter.begin_at(self._climb.limit)
             self._climb = None
-        if not ticket.alone:  # one alone is not refused because they are too many
+        if ticket.others:  # one alone is not refused because they are too many
             self._limiter.begin_at(min(self.limit, self._provider_cap.most))
             self._limiter.refused(now, ticket.sent_at)
 

@@ -358,12 +358,9 @@ class Governor:
         shares = tuple(self._shares)
         finds_own = any(share.cap is None for share in shares)
         wanted = sum(auto_cap() if share.cap is None else share.cap for share in shares)
-        now = self.clock()
-        self._gate.expect(first, wanted, finds_own=finds_own, now=now)
-        rpm = min((s.rpm for s in shares if s.rpm is not None), default=None)
-        tpm = min((s.tpm for s in shares if s.tpm is not None), default=None)
-        self._gate.requests.ask(rpm)
-        self._gate.tokens.ask(tpm)
+        self._gate.expect(first, wanted, finds_own=finds_own, now=self.clock())
+        self._gate.requests.ask(min((s.rpm for s in shares if s.rpm is not None), default=None))
+        self._gate.tokens.ask(min((s.tpm for s in shares if s.tpm is not None), default=None))
 
     # -- on the loop of the share -------------------------------------------------
 

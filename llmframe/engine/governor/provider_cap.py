@@ -15,17 +15,14 @@ GROWTH = 0.5  # seconds in which the number at once grows by e; a quarter of an 
 LEAST_GROWTH = 0.25  # seconds, but for answers that are faster than that
 FEW = 5  # up to so many at once there is time for each to be refused
 REFUSAL = 0.12  # seconds
-
 TRY_AFTER = 250  # answers until more than the cap is tried again: 0.4 % of refusals
 TRY_SOON = 2  # rounds until it is tried for the first time: the trial may have been lucky
 LEAST_ROUND = 8  # answers
 TRY_PAUSE = 2.0  # seconds between two such tries, at least
-
 MANY = 0.75  # refusals below the cap, above ALLOWED of the answers: then the trials were lucky
 ALLOWED = 0.05
 SURE = 60.0  # seconds in which every refusal is taken for the rate, after one was
 LONGEST_SURE = 240.0  # the same after many such
-
 # A request counts as accepted when it is not refused in three times the usual time.
 QUICK = 0.1  # seconds, at least
 ACCEPTED = 3.0

@@ -24,7 +24,7 @@ class Lease:
     @property
     def alone(self) -> bool:
         """Whether nothing else was on the wire when it was granted."""
-        return self.ticket.alone
+        return self.ticket.others == 0
 
     @property
     def is_probe(self) -> bool:

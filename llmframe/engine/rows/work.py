@@ -106,8 +106,8 @@ class Work:
 
     def waiting_rows(self) -> list[Row]:
         """The rows that wait to be tried again."""
-        waiting = [row for _, _, row in self._waiting] + [row for *_, row in self._refused]
-        return waiting + list(self._last)
+        waiting = [*[each[-1] for each in self._waiting], *[each[-1] for each in self._refused]]
+        return [*waiting, *self._last]
 
     def await_elsewhere(self) -> None:
         """Another run is asking for the answer of a row that was taken."""

@@ -105,7 +105,7 @@ def test_the_gate_counts_what_happens():
     gate = Gate(whole)
     gate.expect(2, 2, finds_own=False, now=0.0)
     first, second = gate.send(1.0, 100), gate.send(1.0, 100)
-    assert (first.alone, second.alone) == (True, False)
+    assert (first.others, second.others) == (0, 1)
     assert not gate.is_open(1.0)
     assert (gate.binding(1.0).on_wire, gate.binding(1.0).limit) == (2, 2)
     gate.take_off(first)

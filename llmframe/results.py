@@ -207,11 +207,13 @@ class Results(Sequence["RowResult | None"]):
             for name in each.columns.keys() & values:
                 values[name][rows] = _plain(each.columns[name])
         for position, held in enumerate(self._held):
-            if isinstance(held, _Slice) or (result := _unpacked(held, position)) is None:
-                continue
-            results[position] = result
-            for name, column in values.items():
-                column[position] = (result.values or {}).get(name)
+            if isinstance(held, RowResult):
+                results[position] = held
+            elif isinstance(held, tuple) and not isinstance(held, _Slice):
+                results[position] = _bare(held)
+                for name, value in zip(held[0], _plain(held[_VALUES:]), strict=True):
+                    if name in values:
+                        values[name][position] = value
         return results, values
 
     def is_open(self, position: int) -> bool:
@@ -314,8 +316,12 @@ def _unpacked(held: _Held, position: int) -> RowResult | None:
         return held
     if isinstance(held, _Slice):
         return held.result(position)
-    names, attempts, *used, seconds, raw, confidence = held[:_VALUES]
-    usage = usage_of(*used)
-    values = dict(zip(names, _plain(held[_VALUES:])))  # noqa: B905 - strict costs half as much again
+    values = dict(zip(held[0], _plain(held[_VALUES:])))  # noqa: B905 - strict: half as much again
+    return _bare(held, values)
+
+
+def _bare(held: tuple[Any, ...], values: dict[str, Any] | None = None) -> RowResult:
+    """A packed result with these values in place of its own."""
+    _, attempts, *used, seconds, raw, confidence = held[:_VALUES]
     sure = None if confidence is None else json.loads(confidence)
-    return RowResult("ok", values, None, attempts, usage, seconds, raw, sure)
+    return RowResult("ok", values, None, attempts, usage_of(*used), seconds, raw, sure)

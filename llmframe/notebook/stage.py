@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 TICK = 0.2  # seconds between two refreshes of a view
 MOST = 3  # live views of one run in addition to the first; each costs its share of a core
+LAST = 2.0  # seconds in which a view that a thread draws leaves its card, at most
 ELSEWHERE = "The run goes on; it is shown in a newer cell."
 
 
@@ -55,6 +56,7 @@ class Stage:
         self._ending = ending
         self._cells: set[str] = set()
         self._more: list[OpenView] = []
+        self._opened: list[OpenView] = []
 
     def open(self, *, blocking: bool, progress: Progress | bool | None = None) -> OpenView:
         """Show the run in the running cell.
@@ -65,7 +67,9 @@ class Stage:
         wanted = self._progress if progress is None else progress
         view = make_view(wanted, controls=self._run, blocking=blocking, latest=self._latest)
         view.open()
-        return OpenView(self._run, view, self._ending)
+        opened = OpenView(self._run, view, self._ending)
+        self._opened = [*(one for one in self._opened if not one.closed), opened]
+        return opened
 
     def display(self) -> bool:
         """Show the run in a cell that displays it, once: live while it goes on, else its card.
@@ -88,6 +92,14 @@ class Stage:
             old.retire()
         return True
 
+    def settle(self) -> None:
+        """Wait until the views that threads draw have left the card of a run that has ended.
+
+        A notebook that ends here must not keep a live view.
+        """
+        for view in self._opened:
+            view.settle(LAST)
+
 
 class OpenView:
     """One view of a run, from the cell that opens it to the card that stays."""
@@ -97,6 +109,7 @@ class OpenView:
         self._view = view
         self._ending = ending
         self._retired = threading.Event()
+        self._thread: threading.Thread | None = None
         self.closed = False
 
     def refresh(self) -> None:
@@ -111,7 +124,13 @@ class OpenView:
                 self.refresh()
             self.close()
 
-        threading.Thread(target=draw, name="llmframe-view", daemon=True).start()
+        self._thread = threading.Thread(target=draw, name="llmframe-view", daemon=True)
+        self._thread.start()
+
+    def settle(self, timeout: float) -> None:
+        """Wait until the thread that draws it has left the card, at most so many seconds."""
+        if self._thread is not None:
+            self._thread.join(timeout)
 
     def retire(self) -> None:
         """Stop drawing, because newer cells show the run, and leave a card that says so."""

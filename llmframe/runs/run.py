@@ -99,6 +99,7 @@ class Run:
         pending rows and gives one IncompleteWarning.
         """
         self._session.wait()
+        self._session.settle_views()
         return self._session.outcome()
 
     def partial(self) -> pd.DataFrame:

@@ -23,6 +23,7 @@ from llmframe.errors import (
 )
 from llmframe.messages import endings
 from llmframe.messages.causes import Address
+from llmframe.system.executor import run_in_daemon_thread
 from llmframe.system.loops import running_loop
 
 if TYPE_CHECKING:
@@ -198,7 +199,13 @@ class Session:
         """Wait on the caller's loop, then return as ``outcome`` does."""
         self.abandon_if_loop_closed()
         await asyncio.wrap_future(self._over)
+        await run_in_daemon_thread(self.settle_views)
         return self.outcome()
+
+    def settle_views(self) -> None:
+        """Wait until the views of a run that has ended show its card: the notebook may end here."""
+        if self.stage is not None:
+            self.stage.settle()
 
     def partial(self) -> pd.DataFrame:
         """See Run.partial."""

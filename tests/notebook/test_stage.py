@@ -83,6 +83,13 @@ def test_another_cell_shows_it_live_until_it_ends(stage, run, screen, shell):
     assert "was not recorded here" in texts(screen)[0]  # whoever opened that view closes it
 
 
+def test_a_run_that_has_ended_is_settled_once_its_card_is_drawn(stage, run, screen):
+    stage.open(blocking=False).refresh_in_background()
+    run.over.set()
+    stage.settle()
+    assert "llmframe: as it is" in texts(screen)[0]
+
+
 def test_a_run_that_is_over_is_shown_as_its_card(stage, run, screen):
     run.over.set()
     assert stage.display()

@@ -21,8 +21,6 @@ CELLS = [
     'run = frame(30, "other").llm.start("text", FIELDS)',
     "rest = await run",
     'assert set(out["llm_status"]) == set(rest["llm_status"]) == {"ok"}',
-    # The card of a run that was started is drawn on a thread, which the notebook's end cuts off.
-    'import threading\n[t.join() for t in threading.enumerate() if t.name == "llmframe-view"];',
 ]
 EXECUTORS = {
     "papermill": ["-m", "papermill", "in.ipynb", "out.ipynb", "-k", "python3", "--no-progress-bar"],

@@ -106,7 +106,7 @@ class ProviderCap:
         if on_wire < self.most:
             return Step.WITHIN
         self.most = on_wire + 1
-        growth = min(0.4 * answer, max(LEAST_GROWTH, min(answer / 4, GROWTH)))
+        growth = min(0.3 * answer, max(LEAST_GROWTH, min(answer / 4, GROWTH)))
         gap = growth / self.most
         if self.is_known:  # the first beyond a cap is probably refused; the others ever less
             self._beyond += 1

@@ -252,3 +252,19 @@ def test_a_lease_that_comes_back_after_its_run_has_left_changes_nothing(end):
         assert governor.binding().on_wire == 0
 
     virtual_time.run(main())
+
+
+def test_a_recall_sends_the_waiting_away_and_leaves_the_leases():
+    async def main():
+        governor = new_governor()
+        share = governor.join(1)
+        held = await governor.acquire(share)
+        waiting = [asyncio.create_task(governor.acquire(share)) for _ in range(3)]
+        await settled()
+        governor.recall(share)
+        assert await asyncio.gather(*waiting) == [None] * 3
+        assert (share.closed, share.on_wire) == (False, 1)
+        governor.release(held)
+        assert await governor.acquire(share) is not None
+
+    virtual_time.run(main())

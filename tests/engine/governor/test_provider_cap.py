@@ -164,3 +164,20 @@ def test_a_look_that_is_answered_ends_the_pause():
     answer(gate, *send(gate, 100.0), 101.0)
     assert gate.is_open(101.0)
     assert gate.binding(101.0).pause == 0
+
+
+def test_refusals_below_the_cap_that_trials_do_not_explain_are_for_the_rate():
+    gate, flying = capped()
+    now = 2.0
+    for _ in range(4):
+        binding = gate.binding(now)
+        if not binding.is_cap:
+            break
+        answer(gate, flying.pop(0), now)
+        refuse(gate, *send(gate, now), now + 0.01)
+        answer(gate, flying.pop(0), now + 0.2)
+        flying += send(gate, now + 0.2)  # the trial is accepted
+        gate.advance(now + 0.5)
+        flying += send(gate, now + 0.5)
+        now += 1.0
+    assert not gate.binding(now).is_cap

@@ -7,10 +7,12 @@ import asyncio
 import pytest
 
 from llmframe.engine.events import RequestRefused
+from llmframe.engine.rows.health_probe import TEXT
 from llmframe.engine.rows.patience import Patience
 from tests.kits import virtual_time
 from tests.kits.engine import (
     Provider,
+    Texts,
     numbered,
     refusal,
     reply,
@@ -23,6 +25,7 @@ from tests.kits.virtual_pipelines import (
     outcome,
     run,
 )
+from tests.kits.virtual_provider import LimitedProvider
 
 
 def test_a_rate_pauses_all_for_as_long_as_the_provider_asks():
@@ -161,3 +164,59 @@ def test_a_storm_at_the_very_beginning_fails_no_row_of_a_small_frame(rows, retry
         assert virtual_time.now() < 1500
 
     run(main)
+
+
+@pytest.mark.parametrize(("first", "cap"), [(2, 1), (5, 1), (50, None), (50, 8)])
+def test_rows_that_are_always_refused_hold_up_no_other_and_fail(first, cap):
+    async def main():
+        texts = [f"long {i}" for i in range(first)] + [f"good {i}" for i in range(100)]
+
+        def answer(text, attempt):
+            return (0.1, refusal()) if text.startswith("long") else (1.0, reply())
+
+        provider = Provider(answer)
+        done = await wire(Texts(texts), provider, cap=cap).run()
+        assert done.statuses == ["failed"] * first + ["ok"] * 100
+        assert all(error.startswith("rate_limit: ") for error in done.errors[:first])
+        good = max(at for at, text in provider.calls if text.startswith("good"))
+        assert good - 1000 < 300
+        assert virtual_time.now() - 1000 < 3600
+
+    run(main)
+
+
+def test_where_only_refused_rows_are_left_a_health_probe_shows_that_the_provider_answers():
+    provider = Provider(for_row("row 0", (0.1, refusal())))
+    done = outcome(numbered(3), provider)
+    assert done.statuses == ["failed", "ok", "ok"]
+    assert provider.asked[TEXT] >= 1
+
+
+def test_a_storm_that_comes_after_a_rows_first_refusal_fails_it_not():
+    def answer(text, attempt):
+        in_storm = virtual_time.now() > 1020
+        unlucky = text == "row 7" and not attempt
+        return (0.1, refusal()) if (unlucky or in_storm) and text != "row 0" else (1.0, reply())
+
+    async def main():
+        wired = wire(numbered(200), Provider(answer), cap=5)
+        running = asyncio.create_task(wired.run())
+        await asyncio.sleep(3000)
+        assert "failed" not in wired.statuses
+        wired.pipeline.stop()
+        await running
+
+    run(main)
+
+
+@pytest.mark.parametrize("most", [1, 3, 30])
+@pytest.mark.parametrize("retry_after", [None, 1.0])
+def test_a_cap_on_requests_at_once_pauses_nobody(most, retry_after):
+    provider = LimitedProvider(
+        max_in_flight=most, says=False, latency=0.5, spread=0, retry_after=retry_after, refusal=0.01
+    )
+    rows = 60 * most + 400
+    done = outcome(numbered(rows), provider, cap=None, probes=True)
+    assert set(done.statuses) == {"ok"}
+    assert provider.calls[-1] - provider.calls[0] <= 1.10 * rows * 0.5 / most
+    assert provider.refused <= 0.01 * rows

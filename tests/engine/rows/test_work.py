@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from llmframe.engine.row import Row
-from llmframe.engine.rows.work import Work
+from llmframe.engine.rows.work import ELSEWHERE, IN_VAIN, Work
 from tests.kits import virtual_time
 from tests.kits.until import turns
 
@@ -307,3 +307,66 @@ async def test_a_cancelled_worker_is_passed_over():
     gone.cancel()
     work.add(0)  # before the cancelled one has run
     assert await stays == 0
+
+
+def refused(position, times, since=0.0):
+    made = row(position)
+    made.refused, made.refused_since = times, since
+    return made
+
+
+@in_virtual_time
+async def test_refused_rows_come_after_the_fresh_ones_the_least_refused_first():
+    work = new_work()
+    for position in range(5):
+        work.add(position)
+    taken = [await work.next() for _ in range(3)]
+    assert taken == [0, 1, 2]
+    for each in (refused(0, 2), refused(1, 1, since=5.0), refused(2, 1, since=3.0)):
+        work.retry(each, 0.0)
+    assert [await work.next() for _ in range(2)] == [3, 4]
+    work.planned()
+    assert [(await work.next()).position for _ in range(3)] == [2, 1, 0]
+
+
+@in_virtual_time
+async def test_after_three_rows_refused_alone_it_goes_on_elsewhere_in_the_frame():
+    work = new_work()
+    for position in range(100):
+        work.add(position)
+    for position in range(IN_VAIN):
+        assert await work.next() == position
+        work.refused_alone()
+    assert await work.next() == IN_VAIN + int(ELSEWHERE * (100 - IN_VAIN))
+    rest = [await work.next() for _ in range(100 - IN_VAIN - 1)]
+    assert sorted(rest)[0] == IN_VAIN  # none is left out
+
+
+@in_virtual_time
+async def test_a_row_that_is_done_between_keeps_the_order():
+    work = new_work()
+    for position in range(10):
+        work.add(position)
+    for position in range(4):
+        assert await work.next() == position
+        if position == 1:
+            work.done()
+        else:
+            work.refused_alone()
+    assert await work.next() == 4
+
+
+@in_virtual_time
+async def test_a_row_that_was_put_back_comes_after_the_fresh_ones():
+    work = new_work()
+    for position in range(3):
+        work.add(position)
+    work.planned()
+    assert await work.next() == 0
+    first = row(0)
+    work.put_back(first)
+    assert [await work.next() for _ in range(3)] == [1, 2, first]
+    assert work.left == 3
+    for _ in range(3):
+        work.done()
+    assert await work.next() is None

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+MOST_WAITING = 1000  # rows, of which most were refused; beyond that no fresh one is taken
 # Rows that are always refused often stand together.
 IN_VAIN = 3  # rows refused alone and in a row: then go on elsewhere in the frame
 ELSEWHERE = 0.618  # of the rows that are left; so each time it is far from where it was before
@@ -160,8 +161,9 @@ class Work:
                 heapq.heappush(self._refused, (row.refused, row.refused_since, order, row))
             else:
                 return row
-        # enough rows were lost already: taking more would only make the heap grow in a storm
-        if self._fresh and self._lost < 2 * self._limit():
+        # enough rows wait already: taking more would only make the heaps grow in a storm
+        enough = self._lost >= 2 * self._limit() or self.waiting >= MOST_WAITING
+        if self._fresh and not enough:
             self._out += 1
             if self._goes_on_elsewhere:
                 self._fresh.rotate(-int(ELSEWHERE * len(self._fresh)))

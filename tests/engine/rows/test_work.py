@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from llmframe.engine.row import Row
-from llmframe.engine.rows.work import ELSEWHERE, IN_VAIN, Work
+from llmframe.engine.rows.work import ELSEWHERE, IN_VAIN, MOST_WAITING, Work
 from tests.kits import virtual_time
 from tests.kits.until import turns
 
@@ -370,3 +370,17 @@ async def test_a_row_that_was_put_back_comes_after_the_fresh_ones():
     for _ in range(3):
         work.done()
     assert await work.next() is None
+
+
+@in_virtual_time
+async def test_where_a_thousand_rows_wait_no_fresh_one_is_taken():
+    work = new_work()
+    for position in range(MOST_WAITING + 2):
+        work.add(position)
+    for position in range(MOST_WAITING):
+        assert await work.next() == position
+    for position in range(MOST_WAITING):
+        work.retry(refused(position, 1), 0.0)
+    assert (await work.next()).position == 0
+    work.done()
+    assert await work.next() == MOST_WAITING

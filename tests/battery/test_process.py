@@ -302,7 +302,7 @@ def test_where_all_fail_alike_the_first_failure_is_raised_not_counted(tmp_path, 
     run, error = caught.value.run, caught.value
     assert error.kind == "output"
     assert error.index == kit.frame(100).index[error.position]
-    assert run.errors.index.tolist()[0] == error.index
+    assert error.index in run.errors.index  # others that were in flight may have failed too
     assert len(server.ledger) <= 60
     assert run.report.pending >= 70
     with pytest.raises(RowError):

@@ -175,8 +175,10 @@ def test_a_second_kernel_on_ones_own_path_is_told_who_has_it_and_sends_nothing(
     path = tmp_path / "run.jsonl"
     first = nursery.tag(300, apart.url, path)
     kit.until(lambda: len(apart.ledger) >= 20)
+    apart.update(latency=10.0)  # so that the first still has the file when the second has begun
     second = nursery.tag(300, apart.url, path).end()
     assert second["error"] == "CheckpointError"
     kit.says(second["message"], f"process {first.pid}", "Nothing was sent", "checkpoint=False")
     assert first.kill_when(lambda: True)
+    apart.update(latency=0.02)
     assert kit.statuses(nursery.tag(300, apart.url, path).end()["frame"]) == {"ok": 300}

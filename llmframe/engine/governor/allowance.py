@@ -13,8 +13,8 @@ LOW = 0.05  # share of the most ever left, below which the provider's count matt
 OTHERS = 0.10  # share of the limit that must be missing from our own count
 BRAKE = 0.5  # of the rate, while somebody else spends the key
 MINUTE = 60
-# A full bucket lets two minutes' worth through in one minute, and what is refused is counted too.
 FEW = 3  # requests a minute, which hardly any limit refuses
+# A full bucket lets two minutes' worth through in one minute, and what is refused is counted too.
 ABSURD = 0.4  # of what was used in the last minute; a limit below that is a mistake
 # A limit that later answers do not repeat was a mistake, or holds no more.
 UNNAMED = 5  # times the most answers that ever came between two that gave it
@@ -46,15 +46,10 @@ class LastMinute:
 
 
 class Pace:
-    """Requests sent in the last minute, and the most that were answered within one."""
+    """The most requests that were answered within one minute."""
 
     def __init__(self) -> None:
-        self._sent = LastMinute()
         self._best = self._answered = self._minute = 0
-
-    def sent(self, now: float) -> None:
-        """A request leaves."""
-        self._sent.add(now, 1.0)
 
     def answered(self, now: float) -> None:
         """A request was answered."""
@@ -64,13 +59,13 @@ class Pace:
             self._minute, self._answered = minute, 0
         self._answered += 1
 
-    def is_slow(self, now: float) -> bool:
-        """Whether so little was sent in the last minute that no limit a minute is exceeded.
+    def is_slow(self, sent: float) -> bool:
+        """Whether so many requests sent in the last minute exceed no limit a minute.
 
         The request that is asked about is one of them.
         """
         best = max(self._best, self._answered)
-        return self._sent.total(now) - 1 <= max(FEW, best // 2)
+        return sent - 1 <= max(FEW, best // 2)
 
 
 class Allowance:
@@ -118,7 +113,7 @@ class Allowance:
         self._unnamed = 0
         if quota.limit != self._named:
             # what was answered outranks what is said: one wrong word must not jam the endpoint
-            if quota.limit < max(self._largest, ABSURD * self._used.total(now)):
+            if quota.limit < max(self._largest, ABSURD * self.used(now)):
                 return
             self._named = quota.limit
             self._retune()
@@ -130,12 +125,16 @@ class Allowance:
         self._learn_burst(quota, quota.remaining, now, self.sent if sent is None else sent)
         if quota.remaining >= LOW * self._most_left:
             return
-        ours = quota.limit - self._used.total(now)
+        ours = quota.limit - self.used(now)
         braked = self._brake_ends is not None and now < self._brake_ends
         if ours - quota.remaining > OTHERS * quota.limit and not braked:
             self._brake_ends = now + (quota.reset or 1.0)
             self._gcra.keep_within(now, 0.0)
             self._retune()
+
+    def used(self, now: float) -> float:
+        """What was used in the last minute, refused or not."""
+        return self._used.total(now)
 
     def wait(self, now: float) -> float:
         """Seconds until the next request is due."""

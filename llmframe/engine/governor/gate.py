@@ -174,7 +174,6 @@ class Gate:
         tokens = self.meter.tokens_in(size) + self.charge.expect(self.meter.mean_out, cap)
         if self._first_sent is None:
             self._first_sent = now
-        self.pace.sent(now)
         self.requests.reserve(now, 1.0)
         self.tokens.reserve(now, tokens)
         others, answer = self._on_wire, self.pause.answer

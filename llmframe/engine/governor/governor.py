@@ -265,7 +265,7 @@ class Governor:
     def is_slow(self) -> bool:
         """Whether so little was sent in the last minute that no limit a minute is exceeded."""
         with self._lock:
-            return self._gate.pace.is_slow(self.clock())
+            return self._gate.pace.is_slow(self._gate.requests.used(self.clock()))
 
     @property
     def lost_for(self) -> float:

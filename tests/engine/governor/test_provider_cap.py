@@ -29,6 +29,17 @@ def capped(retry_after=None):
     return gate, flying
 
 
+def capped_until_it_is_tried():
+    """The same when more than the cap is about to be tried, and that moment."""
+    gate, flying = capped()
+    now = 2.0
+    for _ in range(TRY_SOON * LEAST_ROUND):
+        answer(gate, flying.pop(0), now)
+        flying += send(gate, now)
+        now += 0.5
+    return gate, flying, now
+
+
 def test_after_a_refusal_nothing_leaves_until_a_request_has_come_back():
     gate = new_gate(20)
     flying = send(gate, 0.0, 4)
@@ -77,12 +88,7 @@ def test_where_nothing_comes_back_a_doubt_ends_with_one_request():
 
 
 def test_more_than_the_cap_is_tried_again_and_a_cap_that_has_moved_up_is_found():
-    gate, flying = capped()
-    now = 2.0
-    for _ in range(TRY_SOON * LEAST_ROUND):
-        answer(gate, flying.pop(0), now)
-        flying += send(gate, now)
-        now += 0.5
+    gate, flying, now = capped_until_it_is_tried()
     assert gate.is_open(now)
     for _ in range(8):  # all are accepted
         flying += send(gate, now)
@@ -92,12 +98,7 @@ def test_more_than_the_cap_is_tried_again_and_a_cap_that_has_moved_up_is_found()
 
 
 def test_one_more_that_is_refused_leaves_the_cap_as_it_was():
-    gate, flying = capped()
-    now = 2.0
-    for _ in range(TRY_SOON * LEAST_ROUND):
-        answer(gate, flying.pop(0), now)
-        flying += send(gate, now)
-        now += 0.5
+    gate, _, now = capped_until_it_is_tried()
     refuse(gate, *send(gate, now), now + 0.05)
     binding = gate.binding(now + 0.05)
     assert (binding.limit, binding.is_cap, binding.pause) == (3, True, 0.0)

@@ -113,9 +113,15 @@ def test_a_run_answers_every_row_and_closes_what_it_opened(slow, ended_well):
     assert (report.requests, report.retries, report.refusals) == (150, 0, 0)
     assert report.tokens_in > 0
     assert report.rows_per_second > 0
-    assert report.limited_by == "concurrency 10"
     assert report.checkpoint is None
     assert ended_well(execution)
+
+
+def test_the_concurrency_given_limits_a_run_whose_answers_take_long():
+    with testing.serve(latency=0.2) as server:  # long beside the work of four rows, on any machine
+        execution = Execution(job(numbered(32), server.url, concurrency=4))
+        asyncio.run(execution.run())
+    assert execution.report().limited_by == "concurrency 4"
 
 
 def test_a_limit_that_finds_itself_shows_how_far_it_is(server):

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from llmframe.engine.governor import Binding
+
+LONG = 600.0  # seconds of a wait whose end is worth knowing
+DAY = 43200.0  # seconds, from which on the hour alone might be of another day
 
 
 def cause(binding: Binding, *, cap: int | None, held: bool) -> str:
@@ -39,7 +43,7 @@ def words(binding: Binding, *, cap: int | None, held: bool) -> str:
     """The cause with the figures that change from moment to moment."""
     text = cause(binding, cap=cap, held=held)
     if text == "provider pause":
-        return f"provider pause, {_span(binding.pause)} left"
+        return f"provider pause, {_span(binding.pause)} left{_until(binding.pause)}"
     if text == "outage":
         wait = f"next check in {_span(binding.pause)}" if binding.pause else "checking"
         return f"outage, {wait}"
@@ -48,6 +52,14 @@ def words(binding: Binding, *, cap: int | None, held: bool) -> str:
     if text == "concurrency found so far":
         return f"concurrency {binding.limit}, found so far"
     return text
+
+
+def _until(seconds: float) -> str:
+    """When a long wait is over, by the clock of this machine."""
+    if seconds < LONG:
+        return ""
+    end = datetime.now() + timedelta(seconds=seconds)
+    return f", until {end:%H:%M}" if seconds < DAY else f", until {end:%d %B, %H:%M}"
 
 
 def _span(seconds: float) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from llmframe.engine.row import Row
 from llmframe.engine.wire.verdict import classify
+from llmframe.providers.dialect_search import DialectSearch, lost_features
 
 if TYPE_CHECKING:
     from llmframe.engine.asking.asking import Asker
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from llmframe.providers.dialect import Dialect
     from llmframe.providers.scrubber import Scrubber
 
-MOST = 7  # requests: each way of asking is refused at most once, and one is asked again
+MOST = 16  # requests: each way of asking is refused at most once, and accepted at most once
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +29,13 @@ class Finding:
 
     verdict: why there was no answer. reply: the answer. valid: it is what was asked for.
     seconds: that the answered request took. dialect: how it was written. requests: in all.
-    refused: what was not taken, in order. broke: the server has failed once. models: that the
-    endpoint lists, where it knows no such model.
+    refused: features that are not accepted. models: that the endpoint lists, where it knows no
+    such model.
     """
 
     dialect: Dialect
     requests: int = 0
     refused: tuple[str, ...] = ()
-    broke: bool = False
     verdict: Verdict | None = None
     reply: Reply | None = None
     valid: bool = False
@@ -56,17 +56,15 @@ class Probe:
         self._scrub = scrub
 
     async def run(self, dialect: Dialect) -> Finding:
-        """Ask; where a way of asking is refused, in the next simpler one."""
-        found = Finding(dialect)
+        """Ask; where a way of asking is refused, in simpler ones, until it is clear which."""
+        found, search = Finding(dialect), DialectSearch()
+        search.begin_at(dialect)
         ends = asyncio.get_running_loop().time() + self._timeout
         try:
             async with asyncio.timeout_at(ends):
-                while found.requests < MOST:
-                    found = await self._ask(found)
-                    simpler = self._simpler(found)
-                    if simpler is None:
-                        break
-                    found = simpler
+                goes_on = True
+                while goes_on and found.requests < MOST:
+                    found, goes_on = await self._ask(found, search)
         except TimeoutError as exc:
             verdict = classify(exc, timeout=self._timeout, scrub=self._scrub)
             found = replace(found, verdict=verdict, requests=found.requests + 1)
@@ -74,46 +72,39 @@ class Probe:
             with contextlib.suppress(Exception):  # the list is only a help
                 async with asyncio.timeout_at(ends):
                     return replace(found, models=await self._backend.models())
-        return found
+        refused = lost_features(dialect, search.dialect)
+        return replace(found, dialect=search.dialect, refused=tuple(refused))
 
-    async def _ask(self, found: Finding) -> Finding:
-        began = time.monotonic()
-        requests = found.requests + 1
+    async def _ask(self, found: Finding, search: DialectSearch) -> tuple[Finding, bool]:
+        """What is known after one more request, and whether another one is needed."""
+        began, row = time.monotonic(), self._row
+        row.dialect = search.next(row.rewritten, row.tried)
+        found = replace(found, requests=found.requests + 1)
         try:
-            reply = await self._backend.send(self._asker.body(self._row, found.dialect))
+            reply = await self._backend.send(self._asker.body(row, row.dialect))
         except Exception as exc:  # noqa: BLE001 - whatever it is, it is reported
-            verdict = classify(exc, timeout=self._timeout, scrub=self._scrub)
-            return replace(found, verdict=verdict, requests=requests)
-        return replace(
-            found,
-            verdict=None,
-            reply=reply,
-            requests=requests,
-            valid=self._asker.valid(self._row, reply) is not None,
-            seconds=time.monotonic() - began,
-        )
+            own = self._asker.texts(row)
+            verdict = classify(exc, timeout=self._timeout, scrub=self._scrub, own=own)
+            return replace(found, verdict=verdict), self._rewrites(search, verdict)
+        search.succeeded(row.dialect, row.tried)
+        row.tried, row.rewritten, row.broke = (), None, 0
+        valid = self._asker.valid(row, reply) is not None
+        seconds = time.monotonic() - began
+        found = replace(found, verdict=None, reply=reply, valid=valid, seconds=seconds)
+        return found, not search.known
 
-    def _simpler(self, found: Finding) -> Finding | None:
-        """The next way of asking; None where there is nothing to be made simpler."""
-        verdict = found.verdict
-        if verdict is None or verdict.about:
-            return None
-        lower = None
-        if verdict.kind == "bad_request" and verdict.action == "fail_row":
-            lower = found.dialect.below(verdict.param, verdict.message, self._asker.given)
-        elif (verdict.status or 0) >= 500 and found.dialect.response_format == "json_schema":
-            if not found.broke:  # by chance, perhaps
-                return replace(found, broke=True)  # asked again as it was
-            lower = found.dialect.simpler()  # some servers break at a schema that they do not know
-        if lower is None:
-            return None
-        return replace(found, dialect=lower, refused=(*found.refused, _lost(found.dialect, lower)))
-
-
-def _lost(dialect: Dialect, lower: Dialect) -> str:
-    """What the lower dialect does not ask for any more."""
-    if lower.response_format != dialect.response_format:
-        return dialect.response_format
-    if lower.cap != dialect.cap:
-        return dialect.cap
-    return ", ".join(sorted(lower.dropped - dialect.dropped))
+    def _rewrites(self, search: DialectSearch, verdict: Verdict) -> bool:
+        """Whether there is another way of asking, or another try; the row is sent in it next."""
+        row, lower = self._row, None
+        if verdict.action == "suspect" and not verdict.about:
+            features = self._asker.features(row)
+            tried = (*row.tried, row.dialect)
+            lower = search.refused(tried, verdict.param, verdict.text, features=features)
+        elif (verdict.status or 0) >= 500 and not verdict.about:
+            row.broke += 1
+            if row.broke == 1 and row.dialect.has("json_schema"):
+                return True  # by chance, perhaps: it is asked again as it was
+            lower = search.broke((*row.tried, row.dialect))
+        if lower is not None:
+            row.rewrite(lower)
+        return lower is not None

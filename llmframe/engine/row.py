@@ -43,6 +43,8 @@ class Row:
         seconds that count against the deadline.
     claimed: its key is this run's to ask for. is_last: it is sent after all other rows.
     failure: the last failed request, None after a reply. dialect: of the last request.
+    rewritten: the dialect of the next one, None for the endpoint's. tried: those in which the row
+        was refused. broke: server errors in a row. doubted: refusals of unknown meaning.
     """
 
     position: int
@@ -59,6 +61,10 @@ class Row:
     is_last: bool = False
     failure: Verdict | None = None
     dialect: Dialect = FULL_DIALECT
+    rewritten: Dialect | None = None
+    tried: tuple[Dialect, ...] = ()
+    broke: int = 0
+    doubted: int = 0
     raw: str | None = None  # the last reply's text, where details= asks for it
 
     # what the next request does otherwise than the first, each of them once
@@ -90,6 +96,17 @@ class Row:
         self.dialect = dialect
         self.sent += 1
         self.charged += 1
+
+    def rewrite(self, dialect: Dialect) -> None:
+        """Send the row in this dialect next, as it is refused in its last one."""
+        self.tried += (self.dialect,)
+        self.rewritten, self.broke = dialect, 0
+
+    def begin_again(self) -> None:
+        """Ask as if for the first time; what was paid counts."""
+        self.charged, self.rewritten = 0, None
+        self.reasked = self.larger = self.again = False
+        self.correction, self.cap = [], None
 
     def note_back(self, sent_at: float, now: float, void: float = 0.0) -> None:
         """The request has ended in any way; void: seconds of it that do not count."""

@@ -24,15 +24,17 @@ _BY_MESSAGE = {  # of the errors of TLS, HTTP and socket libraries, on every pla
 _CALLED = re.compile(r"(/chat)?/completions$")  # the SDK appends this to base_url
 
 
+_WAY_OUT = (
+    "Check the options of the call against what the endpoint accepts: "
+    'extra_body={{"name": value}} sets any parameter of the request, and None leaves it out.'
+)
 _BY_STATUS = {  # of an HTTP answer; None: the answers were no use
     None: (
         "The first ten answers all failed in the same way, so the call is wrong, not the rows",
         "Check the instructions and fields, or use a model that can follow them.",
     ),
-    400: (
-        "The first ten requests were all refused in the same way",
-        "Check the options of the call against what the endpoint accepts.",
-    ),
+    400: ("{} refuses every request, a harmless one too", _WAY_OUT),
+    422: ("{} refuses every request, a harmless one too", _WAY_OUT),
     401: ("{} does not accept the API key", "Give the right api_key= for this endpoint{source}."),
     402: ("{} says the account has no credit", "Add credit, or use another key or provider."),
     403: ("{} forbids the request", "Ask the provider what this key may do, or use another model."),
@@ -41,7 +43,11 @@ _BY_STATUS = {  # of an HTTP answer; None: the answers were no use
         "Raise the quota, add credit, or use another key.",
     ),
 }
-_OTHER = ("{} refuses every row", "Check the settings for {url}.")
+_OTHER = (
+    "{} refuses every request, a harmless one too",
+    "Check model=, and what the provider lets this account use (regions, privacy settings). "
+    + _WAY_OUT,
+)
 
 
 @dataclass(frozen=True, slots=True)

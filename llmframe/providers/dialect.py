@@ -1,21 +1,35 @@
-"""How a request is written so that an endpoint accepts it, and what to drop when it does not."""
+"""How a request is written so that an endpoint accepts it, and what may be left out of it."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, TypeAlias
 
-ResponseFormat = Literal["json_schema", "json_object", "plain"]
+ResponseFormat: TypeAlias = Literal["json_schema", "json_object", "plain"]
+Feature: TypeAlias = Literal[
+    "json_schema", "json_object", "system", "temperature", "logprobs", "max_completion_tokens",
+]  # fmt: skip
+"""A part of a request that some endpoints refuse."""
 
-_FORMATS: tuple[ResponseFormat, ...] = ("json_schema", "json_object", "plain")  # best first
-_DROPPABLE = ("temperature", "seed", "logprobs")
-_CAP = re.compile(r"max_completion_tokens", re.IGNORECASE)
-_FORMAT = re.compile(r"response_format|json_schema|structured output|json mode", re.IGNORECASE)
-_UNKNOWN = re.compile(
-    r"unsupported|not supported|unknown|unrecognized|unexpected|not (?:allowed|permitted)|invalid"
-    r"|extra|does not (?:support|exist)|only the default",
-    re.IGNORECASE,
+# the order in which they are tried again: what makes the answers better comes first
+FEATURES: tuple[Feature, ...] = (
+    "json_schema", "json_object", "system", "temperature", "logprobs", "max_completion_tokens",
+)  # fmt: skip
+# How a message names a feature, in any language: these are the API's own words.
+_NAMES: dict[Feature, re.Pattern[str]] = {
+    "max_completion_tokens": re.compile(r"max_completion_tokens", re.I),
+    "temperature": re.compile(r"\btemperature\b", re.I),
+    "logprobs": re.compile(r"logprobs", re.I),
+    "system": re.compile(
+        r"messages\W{1,2}0\W{1,3}role|system[ _](role|message|prompt)|role\W{1,3}system\b"
+        r"|\bsystem\W{1,3}(role|message)|developer (instruction|message)", re.I,
+    ),
+}  # fmt: skip
+_FORMAT = re.compile(
+    r"response_?format|json_?schema|json_object|response_?schema|structured.?output"
+    r"|json.?(mode|output)|\bschema\b|\bgrammar\b|guided.?(json|decoding)",
+    re.I,
 )
 
 
@@ -24,34 +38,67 @@ class Dialect:
     """How a request is written.
 
     response_format: how JSON is asked for. cap: the parameter that limits the output.
-    dropped: parameters that this endpoint refuses.
+    dropped: parameters that this endpoint refuses. system: the instructions have a message of
+    their own; else they stand at the head of the user's.
     """
 
     response_format: ResponseFormat = "json_schema"
     cap: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
     dropped: frozenset[str] = frozenset()
+    system: bool = True
 
-    def below(
-        self, param: str | None, message: str, given: frozenset[str] = frozenset()
-    ) -> Dialect | None:
-        """The next simpler dialect after a refusal; None if it names none of our parameters.
+    def has(self, feature: Feature) -> bool:
+        """Whether a request in this dialect makes use of the feature."""
+        if feature == "json_schema":
+            return self.response_format == "json_schema"
+        if feature == "json_object":  # a schema asks for JSON, too
+            return self.response_format != "plain"
+        if feature == "max_completion_tokens":
+            return self.cap == feature
+        return self.system if feature == "system" else feature not in self.dropped
 
-        param, message: of the error. given: parameters that the person gave, which are kept.
-        """
-        # Without param= only a message that calls something unknown is about a parameter: others
-        # may quote the row's text.
-        refused = f"{param or ''} {message}" if param or _UNKNOWN.search(message) else ""
-        if self.cap == "max_completion_tokens" and _CAP.search(refused):
+    def without(self, feature: Feature) -> Dialect:
+        """The same without the feature; the simplest thing that does its work comes instead."""
+        if feature == "json_schema" and self.response_format == "json_schema":
+            return replace(self, response_format="json_object")
+        if feature in ("json_schema", "json_object"):
+            return replace(self, response_format="plain")
+        if feature == "max_completion_tokens":
             return replace(self, cap="max_tokens")
-        for name in _DROPPABLE:
-            if name not in self.dropped | given and re.search(rf"\b{name}\b", refused):
-                return replace(self, dropped=self.dropped | {name})
-        return self.simpler() if _FORMAT.search(refused) else None
+        if feature == "system":
+            return replace(self, system=False)
+        return replace(self, dropped=self.dropped | {feature})
 
-    def simpler(self) -> Dialect | None:
-        """The same with the next simpler response format; None at the end."""
-        rest = _FORMATS[_FORMATS.index(self.response_format) + 1 :]
-        return replace(self, response_format=rest[0]) if rest else None
+    def including(self, feature: Feature) -> Dialect:
+        """The same with the feature."""
+        if feature == "json_schema" or feature == "json_object":
+            return replace(self, response_format=feature)
+        if feature == "max_completion_tokens":
+            return replace(self, cap=feature)
+        if feature == "system":
+            return replace(self, system=True)
+        return replace(self, dropped=self.dropped - {feature})
+
+    def simplest(self, features: frozenset[Feature]) -> Dialect:
+        """The same without any of these features."""
+        simpler = self
+        for feature in FEATURES:
+            if feature in features and simpler.has(feature):
+                simpler = simpler.without(feature)
+        return simpler
+
+    def named(self, param: str | None, message: str) -> Feature | None:
+        """The feature in use that a refusal names; None if it names none of them.
+
+        param, message: of the error, without the row's own text.
+        """
+        text = f"{param or ''} {message}"
+        for feature, names in _NAMES.items():
+            if self.has(feature) and names.search(text):
+                return feature
+        if self.response_format != "plain" and _FORMAT.search(text):
+            return self.response_format
+        return None
 
 
 FULL_DIALECT = Dialect()

@@ -1,12 +1,17 @@
-"""The codes and words with which providers say what is wrong with a request."""
+"""The codes and words with which providers say what is wrong with a request.
+
+They are shortcuts: an error whose words nobody foresaw ends in the same place, a request or two
+later. So there is here only what is sure. The texts are read without what they quote of the
+row's own text.
+"""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from llmframe.providers.error_body import ErrorBody
 
 BILLING_CODES = frozenset({
     "insufficient_quota",
@@ -16,16 +21,52 @@ BILLING_CODES = frozenset({
     "organization_usage_limit_exceeded",
     "billing_hard_limit_reached",
     "billing_not_active",
+    "exceeded_current_quota_error",  # Moonshot: the account is suspended
+    "1113",  # Zhipu
 })  # fmt: skip
 _LOST_MODEL = frozenset({"model_not_found", "deploymentnotfound", "model_not_available"})
 _CONTEXT = frozenset({"context_length_exceeded", "string_above_max_length"})
-_FILTER = frozenset({"content_filter", "content_policy_violation", "moderation_blocked"})
-_CONTEXT_WORDS = re.compile(
-    r"context (length|size|window)|too (many|long).{0,20}tokens|maximum (context|input|prompt)"
-    r"|reduce the length",
+_FILTER = frozenset({
+    "content_filter",
+    "content_policy_violation",
+    "moderation_blocked",
+    "data_inspection_failed",  # DashScope
+    "1301",  # Zhipu
+})  # fmt: skip
+_NO_MONEY = re.compile(
+    r"(insufficient|not enough|no|zero|negative|low)[ _-]?(account|remaining|available|prepaid)?"
+    r"[ _-]?(balance|credits?|funds?)\b"
+    r"|(balance|credits?|funds?|wallet)( is| are| has been| have been)?( too| all)? "
+    r"(low|insufficient|exhausted|depleted|empty|used up|not enough|negative)"
+    r"|out of (credits?|funds?|money)|\barrear(s|age)?\b|\boverdue\b|payment required"
+    r"|(余额|额度|账户)(已)?(不足|用尽|用完)|欠费|saldo insuficiente|solde insuffisant"
+    r"|guthaben (ist )?(aufgebraucht|erschöpft|nicht ausreichend)|残高(が)?不足|잔액.{0,4}부족"
+    r"|недостаточно средств",
     re.I,
 )
-_FILTER_WORDS = re.compile(r"content.?(filter|policy|management)|moderation|flagged", re.I)
+_THROTTLED = re.compile(
+    r"throttl|(please|and) wait\b|wait (a|before|and)\b|slow down|too many requests"
+    r"|rate.?limit(ed| reached| exceeded)|capacity exceeded",
+    re.I,
+)
+_CONTEXT_WORDS = re.compile(
+    r"context.{0,12}(length|size|window|limit)|too (many|long|large).{0,30}(token|input|prompt)"
+    r"|(prompt|input|text|message|request|content)s? (is |are )?too (long|large)"
+    r"|maximum (context|input|prompt)|max_seq_len|reduce the length|token limit"
+    r"|range of input length|(token|length).{0,40}(exceed|must be (<|less))"
+    r"|exceed.{0,40}(token|length)|(prompt|输入|文本|内容|上下文).{0,6}(超长|过长|超出)",
+    re.I,
+)
+_FILTER_WORDS = re.compile(
+    r"content.?(filter|policy|management|exists risk|violat)|moderation|flagged|inappropriate"
+    r"|usage guidelines|data.?inspection|敏感|违规",
+    re.I,
+)
+_CAP_MET = re.compile(
+    r"could not finish"
+    r"|(max_\w*tokens|output limit|token limit)[^.]{0,40}(was|were|been) (reached|hit)",
+    re.I,
+)
 _NO_MODEL = re.compile(
     r"model (does )?not exist(\. please check it carefully)?"
     r"|invalid model: .{1,100}|unknown model:? .{1,100}"
@@ -40,6 +81,8 @@ _NO_KEY = re.compile(
 )  # the whole message of Gemini, and of xAI
 _TOO_LARGE = re.compile(r"request too large", re.I)
 _AMOUNTS = re.compile(r"limit:? ([\d,]+)\b.{0,60}?\brequested:? ([\d,]+)", re.I | re.S)
+_MODEL = re.compile(r"\bmodel\b", re.I)
+_NOTHING_SAID = re.compile(r"(resource |page |404 )*not found|method not allowed|gone|", re.I)
 
 
 def is_wrong_key(message: str) -> bool:
@@ -47,9 +90,9 @@ def is_wrong_key(message: str) -> bool:
     return _NO_KEY.fullmatch(message.rstrip(".")) is not None
 
 
-def is_lost_model(code: str) -> bool:
-    """Whether this code, in lower case, says that there is no such model."""
-    return code in _LOST_MODEL
+def is_lost_model(error: ErrorBody) -> bool:
+    """Whether the code says that there is no such model."""
+    return any(code.lower() in _LOST_MODEL for code in error.codes)
 
 
 def names_no_model(message: str) -> bool:
@@ -57,9 +100,29 @@ def names_no_model(message: str) -> bool:
     return _NO_MODEL.fullmatch(message.rstrip(".")) is not None
 
 
-def is_billing(error: Mapping[str, Any]) -> bool:
-    """Whether the code or type says that the account has no money."""
-    return bool({str(error.get("code")), str(error.get("type"))} & BILLING_CODES)
+def mentions_model(error: ErrorBody) -> bool:
+    """Whether the message speaks of a model."""
+    return _MODEL.search(error.message) is not None
+
+
+def says_nothing(error: ErrorBody) -> bool:
+    """Whether the message is no more than the name of its status."""
+    return _NOTHING_SAID.fullmatch(error.message.strip(". ")) is not None
+
+
+def has_billing_code(error: ErrorBody) -> bool:
+    """Whether a code or type says that the account has no money."""
+    return not BILLING_CODES.isdisjoint(error.codes)
+
+
+def says_no_money(error: ErrorBody) -> bool:
+    """Whether any of its texts says that the account has no money."""
+    return _NO_MONEY.search(error.text) is not None
+
+
+def is_throttled(error: ErrorBody) -> bool:
+    """Whether the message asks to wait, under whatever status."""
+    return _THROTTLED.search(error.text) is not None
 
 
 def exceeds_limit(message: str) -> bool:
@@ -70,11 +133,18 @@ def exceeds_limit(message: str) -> bool:
     return _TOO_LARGE.search(message) is not None
 
 
-def is_filtered(code: str, message: str) -> bool:
+def is_cap_met(error: ErrorBody) -> bool:
+    """Whether the answer was cut off at its cap, told as an error."""
+    return _CAP_MET.search(error.text) is not None
+
+
+def is_filtered(error: ErrorBody) -> bool:
     """Whether a content filter refuses the text."""
-    return code in _FILTER or _FILTER_WORDS.search(message) is not None
+    return not _FILTER.isdisjoint(error.codes) or _FILTER_WORDS.search(error.text) is not None
 
 
-def is_too_long(code: str, message: str) -> bool:
+def is_too_long(error: ErrorBody) -> bool:
     """Whether the text is longer than the model's context."""
-    return code in _CONTEXT or _CONTEXT_WORDS.search(message) is not None
+    if not _CONTEXT.isdisjoint(error.codes):
+        return True
+    return _CONTEXT_WORDS.search(error.text) is not None and not is_throttled(error)

@@ -15,6 +15,10 @@ UNIX_TIME = 1e9  # a larger number is a moment in seconds, not a duration (about
 UNIX_MS = 1e12  # a larger number is a moment in milliseconds
 _UNITS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_SPOKEN = re.compile(
+    r"(\d+(?:\.\d+)?)\s?(ms|milliseconds?|s|sec|seconds?|m|min|minutes?|h|hours?|d|days?)(?![a-z])",
+    re.IGNORECASE,
+)
 _NUMBER = re.compile(r"([+-]?\d+(?:\.\d*)?(?:e\d+)?)\s*(?:[,;].*)?", re.IGNORECASE)
 
 
@@ -41,6 +45,17 @@ def parse_wait(text: str, now: Callable[[], float] = time.time) -> float | None:
     elif moment >= UNIX_MS:
         moment /= 1000
     return None if moment is None else max(0.0, moment - now())
+
+
+def parse_spoken(text: str) -> float | None:
+    """Seconds in ``9m38.016s``, ``1 hour and 5 minutes`` or ``30 seconds``; None for others."""
+    parts = _SPOKEN.findall(text)
+    return sum(float(number) * _UNITS[_unit(word)] for number, word in parts) if parts else None
+
+
+def _unit(word: str) -> str:
+    word = word.lower()
+    return "ms" if word.startswith("mil") or word == "ms" else word[0]
 
 
 def parse_date(text: str) -> float | None:

@@ -130,6 +130,12 @@ class Prompt:
         return {"type": "json_schema", "json_schema": schema}
 
 
+def as_one(messages: list[Message]) -> list[Message]:
+    """The two messages of a row as one, for a model that takes no system message."""
+    system, user = messages
+    return [{"role": "user", "content": f"{system['content']}\n\n{user['content']}"}]
+
+
 def _form(node: Node) -> str:
     """The values of a property in words, without its description."""
     if "enum" in node:

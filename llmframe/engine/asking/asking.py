@@ -6,20 +6,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from llmframe.errors import OutputError
+from llmframe.providers.finish_reason import ending
 from llmframe.results import RowResult
 from llmframe.task.confidence import confidences
 from llmframe.task.parse import parse_reply
+from llmframe.task.prompt import as_one
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from llmframe.engine.row import Row
     from llmframe.engine.wire.reply import Reply
-    from llmframe.providers.dialect import Dialect
-    from llmframe.task.prompt import Prompt
+    from llmframe.providers.dialect import Dialect, Feature
+    from llmframe.task.prompt import Prompt, ResponseFormat
 
 MAX_PAID = 3  # replies paid for one row, at most
 LEAST_LARGER_CAP = 1024  # tokens
+CAPS = frozenset({"max_completion_tokens", "max_tokens"})  # both names of one parameter
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +70,8 @@ class Asker:
         self._frame = len(prompt.system().encode()) + len(
             str(prompt.response_format("json_schema"))
         )
-        # logprobs are left out: there are answers without them
-        self.given = frozenset(sampling.asked()) - {"logprobs"}
+        self._extra = dict(sampling.extra_body or {})
+        self._features = _features(sampling)
 
     @property
     def is_capped(self) -> bool:
@@ -80,12 +83,23 @@ class Asker:
         static = self._static.get(dialect)  # the same for every row: built once a dialect
         if static is None:
             static = self._static[dialect] = self._parameters(dialect)
-        messages = self._prompt.messages(row.text, self._nonce, dialect.response_format)
+        messages = self._prompt.messages(row.text, self._nonce, self._format(dialect))
+        if not dialect.system:
+            messages = as_one(messages)
         body = {**static, "messages": messages + row.correction}
         cap = self.cap(row)
-        if cap is not None:
+        if cap is not None and CAPS.isdisjoint(self._extra):
             body[dialect.cap] = cap
         return body
+
+    def texts(self, row: Row) -> tuple[str, ...]:
+        """The texts of the row's request, which an error may quote."""
+        return (row.text, self._prompt.system("plain"))
+
+    def features(self, row: Row) -> frozenset[Feature]:
+        """What the row's request makes use of, and is not the person's own."""
+        capped = self.cap(row) is not None and CAPS.isdisjoint(self._extra)
+        return self._features | {"max_completion_tokens"} if capped else self._features
 
     def cap(self, row: Row) -> int | None:
         """The answer's token limit, None if there is none."""
@@ -103,15 +117,26 @@ class Asker:
             given["seed"] = sampling.seed
         if sampling.logprobs:
             given["logprobs"] = True
-        dropped = dialect.dropped - self.given  # by another run; a person's own is refused aloud
-        kept = {name: value for name, value in given.items() if name not in dropped}
-        body = kept | dict(sampling.extra_body or {})
+        # what another run left out stays if it is the person's own: it is refused aloud
+        dropped = dialect.dropped & self._features
+        body: dict[str, Any] = {k: v for k, v in given.items() if k not in dropped}
         response_format = self._prompt.response_format(dialect.response_format)
-        return body if response_format is None else {**body, "response_format": response_format}
+        if response_format is not None:
+            body["response_format"] = response_format
+        body |= self._extra  # the person's own wins, and None leaves a parameter out
+        return {k: v for k, v in body.items() if v is not None or k not in self._extra}
+
+    def _format(self, dialect: Dialect) -> ResponseFormat:
+        """How JSON is asked for, which decides what the instructions have to say."""
+        if "response_format" not in self._extra:
+            return dialect.response_format
+        own = self._extra["response_format"]
+        kind = own.get("type") if isinstance(own, dict) else None
+        return kind if kind in ("json_schema", "json_object") else "plain"
 
     def valid(self, row: Row, reply: Reply) -> RowResult | None:
         """The result if the reply is valid as it is, else None; the row's legs are not touched."""
-        if reply.finish_reason in ("length", "content_filter"):
+        if ending(reply.finish_reason) != "whole":
             return None
         try:
             values = parse_reply(reply.content, self._prompt.fields)
@@ -142,9 +167,10 @@ class Asker:
         # some models send a refusal along with a valid answer: then the answer counts
         if reply.refusal and not (reply.content or "").strip():
             return row.failed("refusal", "the model refused to answer")
-        if reply.finish_reason == "content_filter":
+        ended = ending(reply.finish_reason)
+        if ended == "withheld":
             return row.failed("content_filter", "the provider's filter withheld the answer")
-        if reply.finish_reason == "length":
+        if ended == "cut":
             return self._cut(row, reply, final=final)
         if not (reply.content or "").strip() and not (row.again or final):
             row.again = True
@@ -163,7 +189,10 @@ class Asker:
         return confidences(reply.tokens, self._prompt.fields)
 
     def _cut(self, row: Row, reply: Reply, *, final: bool) -> RowResult | None:
-        """The answer met its cap: ask once more with a larger one."""
+        """The answer met its cap: ask once more with a larger one, or by its other name."""
+        if not final and self._is_ignored(row, reply):
+            row.rewritten = row.dialect.without("max_completion_tokens")
+            return None
         if row.larger or final:
             if self.is_capped:
                 cure = "the answer was cut off; raise max_output_tokens"
@@ -175,6 +204,13 @@ class Asker:
         row.cap = 2 * max(row.cap or self._cap or 0, reply.usage.tokens_out, LEAST_LARGER_CAP // 2)
         return None
 
+    def _is_ignored(self, row: Row, reply: Reply) -> bool:
+        """Whether the answer was cut below the cap that was asked for: by another one."""
+        cap, used = self.cap(row), reply.usage
+        is_below = cap is not None and not used.estimated and 0 < used.tokens_out < cap
+        is_sent = row.dialect.has("max_completion_tokens") and CAPS.isdisjoint(self._extra)
+        return is_below and is_sent
+
     def _correct(
         self, row: Row, content: str, error: OutputError, *, final: bool
     ) -> RowResult | None:
@@ -184,3 +220,16 @@ class Asker:
         row.reasked = True
         row.correction = self._prompt.reask(content, error)
         return None
+
+
+def _features(sampling: Sampling) -> frozenset[Feature]:
+    """The features of every request that the person did not ask for by name."""
+    extra = frozenset(sampling.extra_body or ())
+    features: set[Feature] = {"system"}
+    if "response_format" not in extra:
+        features |= {"json_schema", "json_object"}
+    if sampling.temperature is None and "temperature" not in extra:
+        features.add("temperature")
+    if sampling.logprobs and "logprobs" not in extra:  # there are answers without them
+        features.add("logprobs")
+    return frozenset(features)

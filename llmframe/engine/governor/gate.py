@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llmframe.engine.governor.allowance import Allowance, Pace
-from llmframe.engine.governor.dialects import DialectFallback
+from llmframe.engine.governor.doubt import Doubt
 from llmframe.engine.governor.limiter import Limiter
 from llmframe.engine.governor.outage import Outage
 from llmframe.engine.governor.pause import TINY, Pause
 from llmframe.engine.governor.plateau import Climb
 from llmframe.engine.governor.provider_cap import ProviderCap, Step
 from llmframe.engine.governor.tokens import Charge, Count, TokenMeter
+from llmframe.providers.dialect_search import DialectSearch
 from llmframe.providers.limit_headers import read_quotas
 
 if TYPE_CHECKING:
@@ -82,7 +83,8 @@ class Gate:
     def __init__(self, jitter: Callable[[float], float] | None = None) -> None:
         self.pause = Pause(jitter)
         self.outage = Outage()
-        self.dialects = DialectFallback()
+        self.doubt = Doubt()
+        self.dialects = DialectSearch()
         self.meter = TokenMeter()
         self.charge = Charge()
         self.pace = Pace()
@@ -147,6 +149,7 @@ class Gate:
             self.tokens.wait(now),
             0.0 if self._reconnect_at is None else self._reconnect_at - now,
             self._first_answer_wait(now) if self._on_wire else 0.0,
+            math.inf if self.doubt.is_asking else 0.0,
             self._provider_cap.wait(self._on_wire, now),
         )
 
@@ -155,6 +158,11 @@ class Gate:
         if self._first_sent is None or (self.dialects.known and self._reconnect_at is None):
             return 0.0
         return max(0.0, self._first_sent + FIRST_ANSWER - now)
+
+    def search_goes_on(self, now: float) -> None:
+        """A simpler request is tried: the others go on waiting for its answer."""
+        if self._first_sent is not None:
+            self._first_sent = now
 
     def look(self, now: float) -> None:
         """Let one request leave at once in a long pause: the person may have changed something."""
@@ -186,11 +194,12 @@ class Gate:
             others=others,
             size=size,
             tokens=tokens,
-            probe=self.outage.is_ours or self.probe_next,
+            probe=self.outage.is_ours or self.probe_next or self.doubt.is_on,
             sent=Count(now, self.requests.sent, self.tokens.sent),
             step=step,
         )
         self.probe_next = False
+        self.doubt.sent(probe=ticket.probe)
         self._on_wire += 1
         self.pause.sent(now)
         self._limiter.sent(self._on_wire)
@@ -201,6 +210,7 @@ class Gate:
         self._on_wire -= 1
         self.pause.taken_off(ticket.epoch)
         self._provider_cap.taken_off(ticket.step)
+        self.doubt.taken_off(probe=ticket.probe)
 
     def never_sent(self, ticket: Ticket) -> None:
         """The lease was not used: what was reserved comes back."""
@@ -212,13 +222,9 @@ class Gate:
         was_busy = self._on_wire + 1 >= BUSY * self.limit and self.cap is None
         self.successes += 1
         self.succeeded_at = now
+        self.doubt.answered(probe=ticket.probe)
         self.pace.answered(now)
-        # in an outage any answer ends the pause, even to what was sent before it
-        epoch = self.pause.epoch if self.outage.is_on else ticket.epoch
-        self._got_through(ticket)
-        self.pause.succeeded(epoch, now, now - ticket.sent_at)
-        self._provider_cap.answered(ticket.step, now)
-        self.requests.answered(1.0)
+        self.responded(ticket, now)
         if usage is not None and usage.tokens_in > 0:
             self.meter.learn(ticket.size, usage)
             used = usage.tokens_in + usage.tokens_out
@@ -229,6 +235,15 @@ class Gate:
             self._limiter.succeeded(ticket.sent_at)
         elif clean and was_busy and self._climb is not None:
             self._climb.completed(ticket.sent_at, now)
+
+    def responded(self, ticket: Ticket, now: float) -> None:
+        """A request was not refused because of a limit: it was answered, or is wrong by itself."""
+        # in an outage any answer ends the pause, even to what was sent before it
+        epoch = self.pause.epoch if self.outage.is_on else ticket.epoch
+        self._got_through(ticket)
+        self.pause.succeeded(epoch, now, now - ticket.sent_at)
+        self._provider_cap.answered(ticket.step, now)
+        self.requests.answered(1.0)
 
     def refused(self, ticket: Ticket, now: float, retry_after: float | None) -> None:
         """The provider refused a request; retry_after: seconds it asks to wait, if any."""

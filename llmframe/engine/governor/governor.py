@@ -20,9 +20,9 @@ from llmframe.engine.governor.share import Lease, Share, Waiter
 from llmframe.system.loops import loops
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
-    from llmframe.providers.dialect import Dialect
+    from llmframe.providers.dialect import Dialect, Feature
     from llmframe.results import Usage
 
 FIRST_LIMIT_AUTO = 20  # concurrent requests while nothing is known
@@ -120,6 +120,7 @@ class Governor:
         """The run has ended: close its share and take back its leases."""
         self.close(share)
         with self._lock:
+            self._gate.doubt.drop(share)
             self._remove(share)
             self._pump()
         share.on_hopeless = None
@@ -219,13 +220,55 @@ class Governor:
 
     # -- how requests are written -------------------------------------------------
 
-    def understood(self, dialect: Dialect) -> None:
-        """A request in this dialect was answered."""
-        is_first = not self.dialects.known
-        self.dialects.succeeded(dialect)
-        if is_first:  # all others were waiting for it
+    def understood(self, dialect: Dialect, tried: Sequence[Dialect] = ()) -> None:
+        """A request in this dialect was answered; tried: those in which its row was refused."""
+        searches = not self.dialects.known
+        self.dialects.succeeded(dialect, tried)
+        if searches:  # all others were waiting for it
             with self._lock:
+                if not self.dialects.known:
+                    self._gate.search_goes_on(self.clock())
                 self._pump()
+
+    def rewrite(
+        self,
+        tried: Sequence[Dialect],
+        param: str | None,
+        message: str,
+        *,
+        features: frozenset[Feature],
+    ) -> Dialect | None:
+        """The dialect to send a refused row in, as DialectSearch.refused; None for none."""
+        dialect = self.dialects.refused(tried, param, message, features=features)
+        if dialect is not None:
+            with self._lock:
+                self._gate.search_goes_on(self.clock())
+        return dialect
+
+    # -- whose fault a refusal is -------------------------------------------------
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether a health probe is to show whose fault the last refusals are."""
+        return self._gate.doubt.is_on
+
+    def suspect(self, lease: Lease, *, counts: bool = True) -> None:
+        """The attempt has ended with a refusal that may be its row's fault, or everybody's.
+
+        counts: False where it is the row's in any case.
+        """
+        with self._lock:
+            if self._take_back(lease):
+                self._gate.responded(lease.ticket, self.clock())
+                if counts:
+                    self._gate.doubt.suspect(answered=self._gate.successes > 0)
+            self._pump()
+
+    def ask(self, share: Share) -> None:
+        """Send a health probe of this run before anything else."""
+        with self._lock:
+            self._gate.doubt.ask(share)
+            self._pump()
 
     # -- repeats ------------------------------------------------------------------
 
@@ -317,6 +360,8 @@ class Governor:
         while queue and queue[0].granted.done():  # cancelled
             queue.popleft()
         if not (queue and share.may_send and self._gate.is_open(now)):
+            return False
+        if self._gate.doubt.owner not in (None, share):
             return False
         waiter = queue.popleft()
         lease = Lease(share, self._gate.send(now, waiter.size, waiter.cap))

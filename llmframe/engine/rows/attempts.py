@@ -7,8 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from llmframe.engine.events import RequestRefused, RequestSent, Spent
+from llmframe.engine.rows.breaker import FIRST
 from llmframe.engine.rows.budget import Reservation, Sender
 from llmframe.engine.rows.decisions import (
+    DOUBTED,
     LONGEST_WINDOW,
     Decision,
     Defer,
@@ -40,8 +42,16 @@ if TYPE_CHECKING:
     from llmframe.engine.wire.reply import Reply
 
 
+# a request of another form may be accepted; 404, 501: by a router or a server that knows no schema
+ABOUT_DIALECT = frozenset({400, 404, 405, 415, 422, 501})
+FOR_THE_ROW = frozenset({400, 422})
+
+
 class Attempts:
-    """What happens to a run's rows between a lease and a result; lives on the run's loop."""
+    """What happens to a run's rows between a lease and a result; lives on the run's loop.
+
+    hurried: the first row that fails ends the run, so none is put off.
+    """
 
     def __init__(
         self,
@@ -52,6 +62,7 @@ class Attempts:
         claims: Claims,
         settler: Settler,
         hedges: Hedges | None = None,
+        hurried: bool = False,
     ) -> None:
         self._parts = parts
         self._patience = patience
@@ -59,10 +70,13 @@ class Attempts:
         self._claims = claims
         self._settler = settler
         self._hedges = hedges
+        self._hurried = hurried
         self._sender = Sender(
             parts.backend, asker=parts.asker, budget=parts.budget, events=parts.events
         )
-        self._health_probe = HealthProbe(parts, self._sender, timeout=patience.timeout)
+        self._health_probe = HealthProbe(
+            parts, self._sender, timeout=patience.timeout, on_reply=settler.probed
+        )
         self._clock = parts.governor.clock
         self._responded = False  # the API has responded to this run
         self._first_sent: float | None = None
@@ -73,7 +87,7 @@ class Attempts:
         if self._first_sent is None:
             self._first_sent = began
         governor = self._parts.governor
-        row.note_sent(began, governor.dialects.dialect)
+        row.note_sent(began, governor.dialects.next(row.rewritten, row.tried))
         if row.sent == 1:
             governor.earn_repeats()
         self._parts.events.emit(RequestSent(row.sent > 1))
@@ -83,6 +97,7 @@ class Attempts:
             async with limit:
                 reply = await self._call(row, reservation)
         except asyncio.CancelledError:
+            governor.dialects.lost(row.dialect)
             governor.release(lease)
             if self._was_overtaken(row):
                 return
@@ -98,7 +113,8 @@ class Attempts:
             self._read_headers(getattr(exc, "response", None), lease)
             if limit.void:  # connections die while the machine sleeps: no fault of the row
                 row.charged -= 1
-            verdict = classify(exc, timeout=timeout, scrub=self._parts.scrub)
+            own = self._parts.asker.texts(row)
+            verdict = classify(exc, timeout=timeout, scrub=self._parts.scrub, own=own)
             self._failed(row, lease, verdict)
         else:
             # from here to the row's line in the checkpoint there is no await: a reply that came
@@ -106,7 +122,8 @@ class Attempts:
             row.note_back(began, self._clock(), limit.void)
             self._responded = True
             self._read_headers(reply, lease)
-            governor.understood(row.dialect)
+            governor.understood(row.dialect, row.tried)
+            row.tried, row.broke, row.doubted = (), 0, 0
             stated = reply.usage.if_stated
             governor.release(lease, answered=True, clean=row.sent == 1, usage=stated)
             self._read(row, reply)
@@ -170,6 +187,9 @@ class Attempts:
         final = self._patience.is_last(row.charged)
         result = self._parts.asker.read(row, reply, final=final)
         if result is not None:
+            dialects = self._parts.governor.dialects
+            if row.rewritten and result.status == "ok" and row.dialect.cap != dialects.dialect.cap:
+                dialects.ignored("max_completion_tokens")  # its other name is what works
             self._settler.finish(row, result)
             return
         facts = Facts(stopped=self._work.closed)
@@ -199,12 +219,8 @@ class Attempts:
             facts = self._refused(row, lease, verdict, facts)
         elif verdict.action == "fail_row":
             governor.release(lease, answered=True)
-            if verdict.kind == "bad_request":  # perhaps only how the request was written
-                given = self._parts.asker.given
-                rewritten = governor.dialects.refused(
-                    row.dialect, verdict.param, verdict.message, given
-                )
-                facts = replace(facts, rewritten=rewritten)
+        elif verdict.action == "suspect":
+            facts = self._suspected(row, lease, verdict, facts)
         elif verdict.status == 401 and governor.key_refused(lease):
             facts = replace(facts, key_doubted=True)
         elif is_hopeless(verdict, facts):
@@ -236,12 +252,39 @@ class Attempts:
             governor.recall(self._parts.share)
         return replace(facts, pause=pause)
 
+    def _suspected(self, row: Row, lease: Lease, verdict: Verdict, facts: Facts) -> Facts:
+        """The request is wrong: in how it is written, because of its row, or for everybody."""
+        governor, asker = self._parts.governor, self._parts.asker
+        lower = None
+        if verdict.status in ABOUT_DIALECT and not verdict.about:
+            lower = governor.rewrite(
+                (*row.tried, row.dialect), verdict.param, verdict.text, features=asker.features(row)
+            )
+        if lower is not None:
+            governor.suspect(lease, counts=False)
+            row.rewrite(lower)
+            return replace(facts, rewritten=True)
+        governor.dialects.lost(row.dialect)
+        row.rewritten = None
+        row.doubted += 1
+        # of few rows none ends the run for its text alone
+        is_few = verdict.status in FOR_THE_ROW and self._parts.rows.n < FIRST
+        is_new = row.doubted == 1 and not (is_few and not governor.successes)
+        governor.suspect(lease, counts=is_new)
+        if self._hurried and governor.successes:
+            row.doubted = DOUBTED
+        return replace(facts, in_doubt=governor.in_doubt)
+
     def _lose(self, row: Row, lease: Lease, verdict: Verdict, facts: Facts) -> bool:
         """The request is lost; whether an outage took it, which is no fault of the row."""
         governor = self._parts.governor
         unreachable = is_nobody(verdict) and not facts.responded
+        governor.dialects.lost(row.dialect)
         if verdict.status is not None and verdict.status >= 500 and not unreachable:
-            governor.dialects.broke(row.dialect)
+            row.broke += 1
+            lower = governor.dialects.broke((*row.tried, row.dialect)) if row.broke > 1 else None
+            if lower is not None:
+                row.rewrite(lower)
         self._forgive_lost(row)
         if governor.lose(lease, left=self._work.left, counts=not unreachable):
             return True

@@ -1,4 +1,4 @@
-"""The circuit breaker: when the first ten rows all fail alike, it is the call, not the rows."""
+"""The circuit breaker: when the first ten rows all fail alike, it may be the call, not the rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from llmframe.results import RowResult
 
 FIRST = 10  # rows
-KINDS = frozenset({"output", "bad_request"})
+ALIKE = 3  # rows whose answers are of no use: perhaps another way to ask for JSON works
+KINDS = frozenset({"output"})
 
 
 class Breaker:
@@ -19,7 +20,7 @@ class Breaker:
 
     rows: of the frame; below ten the breaker is off. has_answers: whether any row of the frame
     has an answer, if only an earlier run's; then it is the rows. kinds: of failures that may be
-    the call's. has_tripped: ten were held.
+    the call's. is_full: ten are held, and a health probe is to decide. has_tripped: it failed.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class Breaker:
         self._kinds = kinds
         self._kind = ""
         self._held: list[tuple[Row, RowResult]] = []
+        self.is_full = False
         self.has_tripped = False
 
     def holds(self, row: Row, result: RowResult) -> bool:
@@ -50,11 +52,29 @@ class Breaker:
             return False
         self._kind = kind
         self._held.append((row, result))
-        self.has_tripped = self.has_tripped or len(self._held) == FIRST
+        self.is_full = len(self._held) >= FIRST and not self.has_tripped
         return True
+
+    @property
+    def is_alike(self) -> bool:
+        """Whether enough answers are of no use to ask in another way."""
+        return len(self._held) >= ALIKE and not self.is_full and not self.has_tripped
+
+    def trip(self) -> list[tuple[Row, RowResult]]:
+        """It is the call: what is held, and all that comes, stays pending."""
+        self.is_full, self.has_tripped = False, True
+        held, self._held = self._held, []
+        return held
 
     def release(self) -> list[tuple[Row, RowResult]]:
         """What was held back; unless it has tripped, nothing is held from here on."""
         self._watching = self.has_tripped
+        self.is_full = False
         held, self._held = self._held, []
         return held
+
+    def retake(self, may: Callable[[Row], bool]) -> list[Row]:
+        """The rows held back that may be asked again, which are held no longer."""
+        taken = [row for row, _ in self._held if may(row)]
+        self._held = [(row, result) for row, result in self._held if not may(row)]
+        return taken

@@ -28,6 +28,7 @@ SUCCESSES_PER_REFUSAL = 10  # from here on it is the row that is refused, not th
 SUSPECTED = 2  # refusals for which only the row itself can be the reason: it fails
 LONGEST_WINDOW = 60.0  # seconds; the longest wait of a row that others do not share
 LONGEST_STORM = 900.0  # seconds without any success, after which a run's last rows fail
+DOUBTED = 2  # refusals of unknown meaning while others are answered: the row fails
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class Facts:
     stopped: the run is ending. responded: the API has responded to this run before. connecting:
     seconds since the run's first request. rewritten: a simpler request dialect is now in use.
     key_doubted: the key was good before and is tried once more. outage: the endpoint, not the
-    row, is to blame.
+    row, is to blame. in_doubt: a health probe is to show whose fault a refusal is.
     now: seconds, the governor's clock. successes, refusals: requests answered and refused so far,
     over all runs. none_fresh: every row that is left has
     been sent before. suspect: only the row itself can be the reason of its refusal. pause:
@@ -101,6 +102,7 @@ class Facts:
     rewritten: bool = False
     key_doubted: bool = False
     outage: bool = False
+    in_doubt: bool = False
     now: float = 0.0
     successes: int = 0
     refusals: int = 0
@@ -113,14 +115,23 @@ def decide(row: Row, verdict: Verdict, facts: Facts, patience: Patience) -> Deci
     """What to do with a row after a failed request."""
     if verdict.action == "refused":
         return _after_refusal(row, verdict, facts, patience)
-    if verdict.action == "fail_row" and not facts.rewritten:
+    if verdict.action == "fail_row":
         return Fail(verdict.kind, verdict.message)
     if facts.rewritten or facts.key_doubted:
         return unless_over(Resend(), row, facts, patience)
+    if verdict.action == "suspect":
+        return _after_doubt(row, verdict, facts, patience)
     if is_hopeless(verdict, facts):
         # nobody at an address may be this run's own mistake: others may have got through
         return EndRun(verdict, for_all=not is_nobody(verdict))
     return _after_loss(row, verdict, facts, patience)
+
+
+def _after_doubt(row: Row, verdict: Verdict, facts: Facts, patience: Patience) -> Decision:
+    """Once more after all others; the row fails when it is refused again while they are not."""
+    if row.doubted >= DOUBTED and not facts.in_doubt:
+        return Fail(verdict.kind, verdict.message)
+    return unless_over(Retry(0.0, free=True), row, facts, patience)
 
 
 def is_nobody(verdict: Verdict) -> bool:
@@ -200,7 +211,8 @@ def _after_loss(row: Row, verdict: Verdict, facts: Facts, patience: Patience) ->
     charged = row.charged - facts.outage
     if row.paid >= MAX_PAID or (charged > 0 and patience.is_last(charged)):
         often = f" (after {row.sent} attempts)" if row.sent > 1 else ""
-        failed = Fail(verdict.kind, verdict.message + often)
+        cure = "; if rows need longer, raise timeout=" if verdict.kind == "timeout" else ""
+        failed = Fail(verdict.kind, verdict.message + often + cure)
         return _overdue(row, row.busy, patience) or failed
     wait = patience.backoff(charged or row.sent)
     return unless_over(Retry(wait, free=facts.outage), row, facts, patience)

@@ -1,4 +1,4 @@
-"""In an outage: one harmless request at a time, so that no row is lost to find out more."""
+"""One harmless request at a time: in an outage, and to learn whose fault failures are."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from llmframe.engine.wire.verdict import BadReply, Verdict, classify
 from llmframe.system.timeout import TimeOut
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from llmframe.engine.governor import Lease
     from llmframe.engine.rows.budget import Sender
     from llmframe.engine.rows.parts import Parts
@@ -21,35 +23,50 @@ NEVER_ANSWERED = 120.0  # seconds of an outage in which nothing was ever answere
 
 
 class HealthProbe:
-    """Finds out whether the endpoint responds again; no row gets its answers.
+    """Finds out whether the endpoint responds, and answers as it should; no row gets its answers.
 
-    timeout: seconds, one probe.
+    timeout: seconds, one probe. on_reply: is called with whether an answer was valid.
     """
 
-    def __init__(self, parts: Parts, sender: Sender, *, timeout: float) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        sender: Sender,
+        *,
+        timeout: float,
+        on_reply: Callable[[bool], None],
+    ) -> None:
         self._parts = parts
         self._sender = sender
         self._timeout = timeout
+        self._on_reply = on_reply
+        self._row = Row(-1, b"", TEXT)
 
     async def send(self, lease: Lease) -> None:
         """One request without a row."""
-        parts, governor = self._parts, self._parts.governor
+        parts, governor, row = self._parts, self._parts.governor, self._row
         parts.events.emit(RequestSent(repeated=True))
-        row = Row(-1, b"", TEXT)
+        row.dialect = governor.dialects.next(row.rewritten, row.tried)
         size, cap = parts.asker.size(row), parts.asker.cap(row)
         reservation = parts.budget.force(size, cap)
         try:
             async with TimeOut(self._timeout):
-                reply = await self._sender.send(row, governor.dialects.dialect, reservation)
+                reply = await self._sender.send(row, row.dialect, reservation)
         except asyncio.CancelledError:
             governor.release(lease)
             raise
         except Exception as exc:  # noqa: BLE001 - every failure is judged
             if isinstance(exc, BadReply):
                 parts.events.emit(Spent(exc.usage))
-            self._judge(lease, classify(exc, timeout=self._timeout, scrub=parts.scrub))
+            own = parts.asker.texts(row)
+            verdict = classify(exc, timeout=self._timeout, scrub=parts.scrub, own=own)
+            self._judge(lease, verdict)
         else:
             parts.events.emit(Spent(reply.usage))
+            valid = parts.asker.valid(row, reply) is not None
+            governor.understood(row.dialect, row.tried)
+            self._row = Row(-1, b"", TEXT)
+            self._on_reply(valid)
             governor.release(lease, answered=True, usage=reply.usage.if_stated)
 
     def _judge(self, lease: Lease, verdict: Verdict) -> None:
@@ -57,7 +74,9 @@ class HealthProbe:
         if verdict.action == "refused":
             self._parts.events.emit(RequestRefused(verdict))
             governor.refuse(lease, verdict.retry_after)
-        elif verdict.action == "fail_row":  # it responds, if only that it rejects this request
+        elif verdict.action == "suspect" and governor.in_doubt:
+            self._suspected(lease, verdict)
+        elif verdict.action in ("fail_row", "suspect"):  # it responds, if only to reject this
             governor.release(lease, answered=True)
         elif verdict.action == "retry" or verdict.kind == "connection":
             if governor.successes or governor.lost_for <= NEVER_ANSWERED:
@@ -68,3 +87,15 @@ class HealthProbe:
         elif not (verdict.status == 401 and governor.key_refused(lease)):
             governor.release(lease)
             governor.abort_all(verdict)
+
+    def _suspected(self, lease: Lease, verdict: Verdict) -> None:
+        """A text that nobody can object to is refused like the rows: so are all."""
+        governor, row = self._parts.governor, self._row
+        features = self._parts.asker.features(row)
+        tried = (*row.tried, row.dialect)
+        lower = governor.rewrite(tried, verdict.param, verdict.text, features=features)
+        governor.suspect(lease, counts=False)
+        if lower is None:
+            governor.abort_all(replace(verdict, action="end_run"))
+        else:
+            row.rewrite(lower)

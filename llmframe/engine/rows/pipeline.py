@@ -65,6 +65,7 @@ class Pipeline:
         self._attempts = Attempts(
             parts,
             patience=Patience(settings.timeout, settings.deadline, settings.max_attempts),
+            hurried=settings.on_error == "raise",
             work=self._work,
             claims=self._claims,
             settler=self._settler,
@@ -201,6 +202,8 @@ class Pipeline:
             self._queued.discard(row)
             if reservation is not None:
                 reservation.settle()  # of a request that was not sent after all
+        if self._settler.in_doubt:
+            await self._settle_doubt()
         self._hire()
         if lease is None or row.refused:
             await asyncio.sleep(0)  # all that were recalled put their rows back first
@@ -242,6 +245,12 @@ class Pipeline:
         while (lease := await governor.acquire(share, size, cap)) is not None and lease.is_probe:
             await self._attempts.probe(lease)
         return lease
+
+    async def _settle_doubt(self) -> None:
+        """Send the health probe that shows whose fault the first failures are."""
+        lease = await self._lease()
+        if lease is not None:  # another worker has sent it meanwhile
+            self._parts.governor.give_back(lease)
 
     async def _hedge(self) -> None:
         """While nothing is left to be sent, ask for late rows once more; never under a refusal."""

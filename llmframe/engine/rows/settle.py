@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from llmframe.engine.asking.asking import MAX_PAID
 from llmframe.engine.events import RowsDone, Spent
 from llmframe.engine.rows.breaker import KINDS, Breaker
 from llmframe.engine.wire.verdict import Verdict
 from llmframe.errors import CallError, OutputError, RowError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from llmframe.engine.events import Source
     from llmframe.engine.row import Row
     from llmframe.engine.rows.answers import Answers
@@ -69,11 +72,36 @@ class Settler:
         # release the key immediately: two runs that each hold rows must not wait for each other's
         self._claims.release(row, result)
         self._work.done()
-        if self._breaker.has_tripped and result.error is not None:
-            # the first ten rows failed alike: they stay pending, and those in flight that do too
-            for held, _ in self._breaker.release():
-                self._parts.events.emit(Spent(held.usage))
-            kind, message, status, _ = result.error
+        if self._breaker.has_tripped:
+            self._drop_held(result)
+        elif self._breaker.is_full:
+            self._parts.governor.ask(self._parts.share)
+        elif self._breaker.is_alike and self._parts.governor.dialects.unusable(row.dialect):
+            for again in self._breaker.retake(lambda row: row.paid < MAX_PAID):
+                again.begin_again()
+                self._work.take_back(again)
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether a health probe is to show whose fault the first failures are."""
+        return self._breaker.is_full
+
+    def probed(self, valid: bool) -> None:
+        """A health probe was answered, if only with what is not valid."""
+        if not self._breaker.is_full:
+            return
+        if valid:
+            self.release_held()
+        else:
+            held = self._breaker.trip()
+            self._drop_held(held[-1][1], held)
+
+    def _drop_held(self, last: RowResult, held: Sequence[tuple[Row, RowResult]] = ()) -> None:
+        """The first ten rows failed alike: they stay pending, and those in flight that do too."""
+        for row, _ in held or self._breaker.release():
+            self._parts.events.emit(Spent(row.usage))
+        if last.error is not None:
+            kind, message, status, _ = last.error
             self._parts.halt.hopeless(Verdict("end_run", kind, message, status))
 
     def release_held(self) -> None:

@@ -120,6 +120,11 @@ class Work:
         """That run is done with it; the row is still out."""
         self.elsewhere -= 1
 
+    def take_back(self, row: Row) -> None:
+        """A row that was done needs another request after all."""
+        self._out += 1
+        self.retry(row, self._clock())
+
     def done(self) -> None:
         """A row that was taken needs nothing more."""
         self._out -= 1
@@ -157,8 +162,8 @@ class Work:
             self._lost -= not row.refused
             if row.is_last:
                 self._last.append(row)
-            elif row.refused:
-                heapq.heappush(self._refused, (row.refused, row.refused_since, order, row))
+            elif often := row.refused + row.doubted:
+                heapq.heappush(self._refused, (often, row.refused_since, order, row))
             else:
                 return row
         # enough rows wait already: taking more would only make the heaps grow in a storm

@@ -16,6 +16,7 @@ from llmframe.engine.wire.client import (
     prepare_requests,
     with_our_transport,
 )
+from llmframe.engine.wire.error_reply import reply_in_error
 from llmframe.engine.wire.reply import read_json, read_reply
 from llmframe.engine.wire.verdict import ServerGone
 from llmframe.providers.endpoint import Endpoint
@@ -61,6 +62,7 @@ class Backend:
         # the whole address saves the SDK a sixth of a request's CPU in merging URLs
         self._url = completions_url(client) if self._is_plain else _PATH
         self._response_type = httpx2.Response
+        self._status_error = openai.APIStatusError
         self._options: Any = NO_REDIRECTS
 
     async def send(self, body: dict[str, Any]) -> Reply:
@@ -74,7 +76,10 @@ class Backend:
         except Exception as exc:
             if self._is_alive is not None and not self._is_alive():
                 raise ServerGone("its process has ended") from exc
-            raise
+            answered = reply_in_error(exc) if isinstance(exc, self._status_error) else None
+            if answered is None:
+                raise
+            return answered
         reply = read_reply(response)
         if isinstance(response, self._response_type) and not self._is_plain:
             keys = tuple(header_secrets(response.request.headers))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic_core import from_json
 
 from llmframe.engine.wire.verdict import BadReply
+from llmframe.providers.finish_reason import ending
 from llmframe.providers.usage import read_usage
 from llmframe.providers.web_page import page_title
 from llmframe.results import Usage
@@ -59,14 +60,15 @@ def read_reply(response: Received | httpx2.Response) -> Reply:
         message = "the endpoint answered without a choice"
         raise BadReply(message, usage=usage, foreign="choices" not in data)
     choice = choices[0]
-    if choice.get("finish_reason") == "error":
-        message = "the endpoint ended the answer with an error"
+    reason = _text(choice.get("finish_reason"))
+    if choice.get("error") or ending(reason) == "broken":
+        message = f"the endpoint broke the answer off: {reason or 'with an error'}"
         raise BadReply(message, error=choice.get("error"), usage=usage)
     answer = choice.get("message")
     answer = answer if isinstance(answer, dict) else {}
     return Reply(
         content=_text(answer.get("content")),
-        finish_reason=_text(choice.get("finish_reason")),
+        finish_reason=reason,
         refusal=_text(answer.get("refusal")),
         usage=usage,
         headers=response.headers,

@@ -6,33 +6,38 @@ import asyncio
 import re
 import ssl
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
+from llmframe.providers.error_body import ErrorBody, read_error
 from llmframe.providers.error_words import (
     exceeds_limit,
-    is_billing,
+    has_billing_code,
     is_filtered,
     is_lost_model,
+    is_throttled,
     is_too_long,
     is_wrong_key,
+    mentions_model,
     names_no_model,
+    says_no_money,
+    says_nothing,
 )
-from llmframe.providers.retry_after import retry_after
+from llmframe.providers.retry_after import retry_after, wait_in_body, wait_until_reset
 from llmframe.providers.web_page import is_page, page_title
 from llmframe.results import NOTHING_USED, Usage
 from llmframe.secret import hide_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from llmframe.errors import ErrorKind
     from llmframe.providers.scrubber import Scrubber
 
-Action = Literal["retry", "refused", "fail_row", "end_run"]
+Action = Literal["retry", "refused", "fail_row", "suspect", "end_run"]
 About = Literal["", "model", "address", "page", "gone"]
 
 NO_API = frozenset({404, 405, 410, 501})  # the server knows no such address
-_END_BY_BILLING: tuple[Action, ErrorKind] = ("end_run", "rate_limit")
+PASSING = frozenset({408, 409, 425, 498, 499})  # broken off, or no room just now: tried again
 _TRANSPORTS = {"aiohttp", "httpx2", "httpcore2", "httpx", "httpcore", "h11", "anyio", "ssl"}
 # what stands among the causes, or their classes, where no connection was made
 _NEVER_LEFT = {
@@ -51,9 +56,10 @@ _NEVER_LEFT = {
 class Verdict:
     """What a failure means.
 
-    action: "retry"; "refused": wait for the provider and retry; "fail_row"; "end_run".
+    action: "retry"; "refused": wait for the provider and retry; "fail_row"; "suspect": it is
+    about this row or about all, which shows when others are sent; "end_run".
     retry_after: seconds the provider asks to wait, None if it does not say.
-    param: the parameter that a 400 names.
+    param: the parameter that a 400 names. text: all that the error says, without the row's text.
     about: what is wrong, if not the row: "model" or "address" does not exist; "page": a web
     page or the like answers, no API; "gone": a server that we have started has ended.
     """
@@ -66,6 +72,7 @@ class Verdict:
     retry_after: float | None = None
     param: str | None = None
     about: About = ""
+    text: str = ""
 
 
 class BadReply(Exception):  # noqa: N818 - it is the reply that is bad
@@ -93,20 +100,23 @@ class ServerGone(Exception):  # noqa: N818 - it is a state
     """The server that we have started for this run has ended."""
 
 
-def classify(exc: BaseException, *, timeout: float, scrub: Scrubber) -> Verdict:
+def classify(
+    exc: BaseException, *, timeout: float, scrub: Scrubber, own: Sequence[str] = ()
+) -> Verdict:
     """What a failed request means.
 
-    exc: what the backend raised. timeout: seconds one attempt may take, for the message.
+    exc: what the backend raised. timeout: seconds one attempt may take, for the message. own:
+    the texts of the request, which an error may quote.
     """
     import openai
 
     if isinstance(exc, BadReply):
-        return _classify_bad_reply(exc, scrub)
+        return _classify_bad_reply(exc, scrub, own)
     if isinstance(exc, ServerGone):
         return Verdict("end_run", "connection", scrub(str(exc)), about="gone")
     if isinstance(exc, openai.APIStatusError):
         headers = exc.response.headers
-        verdict = classify_status(exc.status_code, _error_body(exc.body), headers, scrub)
+        verdict = classify_status(exc.status_code, exc.body, headers, scrub, own)
         return _of_page(verdict, exc.body, scrub) if is_page(exc.body) else verdict
     if isinstance(exc, TimeoutError):
         return _timed_out(timeout)
@@ -148,65 +158,69 @@ def _causes(exc: BaseException) -> list[BaseException]:
 
 
 def classify_status(
-    status: int, error: Mapping[str, Any], headers: Mapping[str, str], scrub: Scrubber
+    status: int,
+    body: object,
+    headers: Mapping[str, str],
+    scrub: Scrubber,
+    own: Sequence[str] = (),
 ) -> Verdict:
-    """What an HTTP status with an error body means."""
-    code = str(error.get("code") or error.get("type") or "")
-    message = str(error.get("message") or error.get("detail") or "")
-    wait = retry_after(headers)
-    if status == 400 and is_wrong_key(message):
+    """What an HTTP status with the body of an error means. own: the texts of our request."""
+    error = read_error(body, own)
+    if status == 400 and is_wrong_key(error.message):
         status = 401  # what others call a wrong key
-    about = _missing(status, code.lower(), message)
-    if _is_billing(status, error, wait):
-        action, kind = _END_BY_BILLING
-    elif status in (402, 429) or (status == 503 and wait is not None):
-        action, kind = _refusal(status, message)
-    else:
-        action, kind = _judge_status(status, code.lower(), message, about)
-    text = _message(status, message, headers, scrub)
-    param = error.get("param") if status in (400, 422) else None
+    wait = retry_after(headers)
+    if wait is None:
+        wait = wait_in_body(body, error.text)
+    if wait is None and status == 429:
+        wait = wait_until_reset(headers)
+    action, kind = _judge(status, error, wait)
     return Verdict(
-        action, kind, text, status, scrub(code) if code else None, wait,
-        param if isinstance(param, str) else None, about,
+        action, kind, _message(status, error.message, headers, scrub), status,
+        scrub(error.code) if error.code else None, wait,
+        error.param if status in (400, 422) else None,
+        _missing(status, error) if action == "suspect" else "", error.text,
     )  # fmt: skip
 
 
 # -- one question each, about a status --------------------------------------------
 
 
-def _missing(status: int, code: str, message: str) -> About:
-    """What does not exist: the model, or the API."""
-    if is_lost_model(code) or (status in (400, 422) and names_no_model(message)):
-        return "model"
-    if status in NO_API:
-        return "model" if status == 404 and re.search(r"\bmodel\b", message, re.I) else "address"
-    return ""
-
-
-def _is_billing(status: int, error: Mapping[str, Any], wait: float | None) -> bool:
-    """No credit: waiting does not help, unless the endpoint itself says until when."""
-    return is_billing(error) or (status == 402 and wait is None)
-
-
-def _refusal(status: int, message: str) -> tuple[Action, ErrorKind]:
-    """A refusal passes, unless this one request asks for more than the whole limit."""
-    too_large = status == 429 and exceeds_limit(message)
-    return "fail_row" if too_large else "refused", "rate_limit"
-
-
-def _judge_status(status: int, code: str, message: str, missing: About) -> tuple[Action, ErrorKind]:
-    """Action and kind for a status that is neither billing nor a refusal; the first that fits."""
-    if missing:
+def _judge(status: int, error: ErrorBody, wait: float | None) -> tuple[Action, ErrorKind]:
+    """Action and kind; the first that fits."""
+    if _is_billing(status, error, wait):
+        return "end_run", "rate_limit"
+    if status in (402, 429) or (status == 503 and wait is not None):
+        # a refusal passes, unless this one request asks for more than the whole limit
+        too_large = status == 429 and exceeds_limit(error.message)
+        return "fail_row" if too_large else "refused", "rate_limit"
+    if status == 401:
         return "end_run", "bad_request"
-    if status in (408, 409) or status >= 500:
+    if status in PASSING or (status >= 500 and status not in NO_API):
         return "retry", "timeout" if status == 408 else "server"
-    if status in (400, 403) and is_filtered(code, message):
+    if status in (400, 403, 451) and is_filtered(error):
         return "fail_row", "content_filter"
-    if 300 <= status < 400 or status in (401, 403):
-        return "end_run", "bad_request"
-    if status == 413 or is_too_long(code, message):
+    if status == 413 or is_too_long(error):
         return "fail_row", "context_length"
-    return "fail_row", "bad_request"
+    if 400 <= status < 500 and is_throttled(error):
+        return "refused", "rate_limit"
+    return "suspect", "bad_request"
+
+
+def _is_billing(status: int, error: ErrorBody, wait: float | None) -> bool:
+    """No credit: waiting does not help, unless the endpoint itself says until when."""
+    if has_billing_code(error):
+        return True
+    return wait is None and (status == 402 or says_no_money(error))
+
+
+def _missing(status: int, error: ErrorBody) -> About:
+    """What does not exist: the model, or the API."""
+    if is_lost_model(error) or (status in (400, 404, 422) and names_no_model(error.message)):
+        return "model"
+    if status == 404 and mentions_model(error):
+        return "model"
+    # an API that explains itself is there
+    return "address" if status in NO_API and says_nothing(error) else ""
 
 
 def _message(status: int, message: str, headers: Mapping[str, str], scrub: Scrubber) -> str:
@@ -220,16 +234,6 @@ def _message(status: int, message: str, headers: Mapping[str, str], scrub: Scrub
 # -- bodies -----------------------------------------------------------------------
 
 
-def _error_body(body: object) -> Mapping[str, Any]:
-    """The error object, however it is wrapped; a text is its message, a web page is none."""
-    if isinstance(body, list):
-        body = body[0] if body else None
-    if isinstance(body, dict):
-        inner = body.get("error", body)
-        return inner if isinstance(inner, dict) else _error_body(inner)
-    return {"message": body} if isinstance(body, str) and not is_page(body) else {}
-
-
 def _of_page(verdict: Verdict, page: object, scrub: Scrubber) -> Verdict:
     """The verdict on a web page in place of an error of the API."""
     message = f"the endpoint answered HTTP {verdict.status} with a web page"
@@ -240,14 +244,14 @@ def _of_page(verdict: Verdict, page: object, scrub: Scrubber) -> Verdict:
     return replace(verdict, action="retry", about="page")
 
 
-def _classify_bad_reply(exc: BadReply, scrub: Scrubber) -> Verdict:
+def _classify_bad_reply(exc: BadReply, scrub: Scrubber, own: Sequence[str]) -> Verdict:
     if not exc.error:
         about: About = "page" if exc.foreign else ""
         return Verdict("retry", "server", scrub(str(exc)), 200, about=about)
-    error = _error_body(exc.error)
-    code = str(error.get("code"))  # gateways put the status of the provider behind them here
-    status = int(code) if re.fullmatch("[45][0-9][0-9]", code) else 500
-    return classify_status(status, error, {}, scrub)
+    error = read_error(exc.error)
+    # gateways put the status of the provider behind them here
+    codes = [code for code in error.codes if re.fullmatch("[45][0-9][0-9]", code)]
+    return classify_status(int(codes[0]) if codes else 500, exc.error, {}, scrub, own)
 
 
 # -- connections ------------------------------------------------------------------
@@ -258,7 +262,7 @@ def _classify_connection(exc: BaseException, timeout: float, scrub: Scrubber) ->
     causes = _causes(exc)
     first = causes[-1]
     if isinstance(first, BadReply):  # our own limit of size, exceeded inside the client
-        return _classify_bad_reply(first, scrub)
+        return _classify_bad_reply(first, scrub, ())
     if {"ReadTimeout", "WriteTimeout"} & {type(cause).__name__ for cause in causes}:
         return _timed_out(timeout)
     reason = scrub(str(first)) or type(first).__name__

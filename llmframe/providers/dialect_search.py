@@ -1,0 +1,228 @@
+"""Which request dialect an endpoint understands: found out once, and from what is answered.
+
+The words of a refusal only save requests. A refusal that names a feature of the request sends
+the row again without it; one that names nothing sends the row again without all of them. If that
+is answered, the features come back one by one, each with another row, as long as they are
+accepted. Nothing changes for all rows until the row that was refused is answered otherwise.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from llmframe.providers.dialect import FEATURES, FULL_DIALECT, Dialect, Feature
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+STREAK = 3  # rows in a row refused for a feature that has worked before, until it is left out
+FUTILE = 3  # rows refused in the simplest dialect, after which no other row is sent in it
+CHANCES = 5  # rows refused with and without a feature, after which it is not tried again
+
+
+class DialectSearch:
+    """The request dialect of one endpoint and model; shared by its runs, safe from any thread.
+
+    dialect: the best known. known: requests are answered, and nothing is left to be tried.
+    """
+
+    def __init__(self) -> None:
+        self.dialect = FULL_DIALECT
+        self.known = False
+        self._lock = threading.Lock()
+        self._first = FULL_DIALECT
+        self._is_answered = False
+        self._named: set[Feature] = set()  # by refusals, before the first answer
+        self._broken: set[Dialect] = set()  # in which the server broke, perhaps by chance
+        self._untried: list[Feature] = []
+        self._is_trying = False  # the first of them is on the wire
+        self._chances = CHANCES
+        self._futile = 0
+        self._against: Feature | None = None
+        self._streak = 0
+
+    def begin_at(self, dialect: Dialect) -> None:
+        """Take what is known before the first request; what was found out stays."""
+        with self._lock:
+            if self.dialect == FULL_DIALECT and not self._is_answered:
+                self.dialect = self._first = dialect
+
+    def next(self, rewritten: Dialect | None = None, tried: Sequence[Dialect] = ()) -> Dialect:
+        """The dialect for a row that is sent now: one row at a time tries a feature more.
+
+        rewritten: what was chosen for the row alone when it was refused. tried: in which it was.
+        """
+        if rewritten is not None and self._is_answered and self.dialect in tried:
+            return rewritten
+        if not self._untried or self._is_trying:  # nearly every row
+            return self.dialect
+        with self._lock:
+            if not self._untried:
+                return self.dialect
+            self._is_trying = True
+            return self.dialect.including(self._untried[0])
+
+    def refused(
+        self,
+        tried: Sequence[Dialect],
+        param: str | None,
+        message: str,
+        *,
+        features: frozenset[Feature],
+    ) -> Dialect | None:
+        """The dialect to send a refused row in; None where no dialect may help.
+
+        tried: the dialects in which the row was refused, the last one last. param, message: of
+        the error. features: those of the request that are ours to leave out.
+        """
+        with self._lock:
+            if self.dialect not in tried:  # something better is known, or this was a trial
+                return self.dialect
+            latest = tried[-1]
+            named = latest.named(param, message)
+            if named is not None and named not in features:
+                return None  # the person gave it
+            lower = None if named is None else latest.without(named)
+            if lower is not None and lower not in tried:
+                if not self._is_answered and named is not None:
+                    self._named.add(named)
+            elif self._is_answered:
+                self._lose_chance(tried)
+                return None
+            else:
+                lower = self._simplest(tried, features)
+            if not self._is_answered:  # nothing has worked yet: all try the same
+                self.dialect = lower or self._first
+            return lower
+
+    def broke(self, tried: Sequence[Dialect]) -> Dialect | None:
+        """The dialect for a row whose server broke twice in the last of these, None for the same.
+
+        Some servers break at a schema that they do not know. Only before anything is known: later
+        it is the server.
+        """
+        with self._lock:
+            latest = tried[-1]
+            if self.known or not latest.has("json_schema"):
+                return None
+            if self._is_answered:
+                return self.dialect if self.dialect not in tried else None
+            self._broken.add(latest)
+            lower = latest.without("json_schema")
+            if lower in tried:
+                return None
+            self.dialect = lower
+            return lower
+
+    def succeeded(self, dialect: Dialect, tried: Sequence[Dialect] = ()) -> bool:
+        """A request in this dialect was answered; True if the search has ended with it.
+
+        tried: the dialects in which its row was refused before.
+        """
+        if self.known and not tried:  # nearly every answer
+            self._streak = 0
+            return False
+        with self._lock:
+            if self.known:
+                self._learn(dialect, tried)
+                return False
+            if not self._is_answered:
+                self._begin_to_restore(dialect, tried)
+            elif self._untried and dialect.has(self._untried[0]):
+                self.dialect = dialect
+                self._go_on()
+            elif self._untried and any(each.has(self._untried[0]) for each in tried):
+                self._give_up()
+            return self.known
+
+    def lost(self, dialect: Dialect) -> None:
+        """A request in this dialect came to no end: what it was to show is not known."""
+        if dialect != self.dialect:
+            self._is_trying = False
+
+    def unusable(self, dialect: Dialect) -> bool:
+        """The answers in this dialect are of no use; True if a simpler one is to be tried."""
+        with self._lock:
+            if dialect.response_format != self.dialect.response_format:
+                return True  # it is left already
+            self._untried, self.known = [], True
+            if self.dialect.response_format == "plain":
+                self.dialect = self._first  # it was not the format
+                return False
+            self.dialect = self.dialect.without(self.dialect.response_format)
+            return True
+
+    def ignored(self, feature: Feature) -> None:
+        """The endpoint accepts this feature and does not obey it."""
+        with self._lock:
+            self.dialect = self.dialect.without(feature)
+            self._untried = [other for other in self._untried if other != feature]
+
+    # -- under the lock ---------------------------------------------------------------
+
+    def _simplest(self, tried: Sequence[Dialect], features: frozenset[Feature]) -> Dialect | None:
+        """The dialect without any feature, with either name of the cap, while it may help."""
+        simplest = [self._first.simplest(features)]
+        if "max_completion_tokens" in features:
+            simplest.append(simplest[0].including("max_completion_tokens"))
+        if self._futile < FUTILE:
+            for dialect in simplest:
+                if dialect not in tried:
+                    return dialect
+            self._futile += 1
+        return None
+
+    def _begin_to_restore(self, dialect: Dialect, tried: Sequence[Dialect]) -> None:
+        """The first answer: what it does without may be missing for no reason."""
+        self._is_answered = True
+        self.dialect = dialect
+        lost = lost_features(self._first, dialect)
+        proved = _proved(dialect, [each for each in tried if each not in self._broken])
+        self._untried = [each for each in lost if each != proved and each not in self._named]
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Try the next feature that the best dialect does not have."""
+        self._is_trying = False
+        self._chances = CHANCES
+        while self._untried and self.dialect.has(self._untried[0]):
+            del self._untried[0]
+        self.known = not self._untried
+
+    def _give_up(self) -> None:
+        del self._untried[0]
+        self._go_on()
+
+    def _lose_chance(self, tried: Sequence[Dialect]) -> None:
+        """A row was refused with a feature and without it: it may be the row, or not."""
+        if self._untried and any(each.has(self._untried[0]) for each in tried):
+            self._is_trying = False
+            self._chances -= 1
+            if not self._chances:
+                self._give_up()
+
+    def _learn(self, dialect: Dialect, tried: Sequence[Dialect]) -> None:
+        """A row was refused in a dialect that has worked before, and answered without a feature."""
+        against = _proved(dialect, tried)
+        if against is None or not self.dialect.has(against):
+            return
+        self._streak = self._streak + 1 if against == self._against else 1
+        self._against = against
+        if self._streak >= STREAK:
+            self._streak = 0
+            self.dialect = self.dialect.without(against)
+
+
+def lost_features(full: Dialect, dialect: Dialect) -> list[Feature]:
+    """The features that one dialect has and the other has not."""
+    return [each for each in FEATURES if full.has(each) and not dialect.has(each)]
+
+
+def _proved(dialect: Dialect, tried: Sequence[Dialect]) -> Feature | None:
+    """The one feature without which a row was answered that had been refused with it."""
+    for other in tried:
+        lost = lost_features(other, dialect)
+        if len(lost) == 1:
+            return lost[0]
+    return None

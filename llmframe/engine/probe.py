@@ -52,6 +52,7 @@ class Probe:
         self._backend = backend
         self._asker = asker
         self._row = Row(-1, b"", text)
+        self._breaks = 0
         self._timeout = timeout
         self._scrub = scrub
 
@@ -87,7 +88,7 @@ class Probe:
             verdict = classify(exc, timeout=self._timeout, scrub=self._scrub, own=own)
             return replace(found, verdict=verdict), self._rewrites(search, verdict)
         search.succeeded(row.dialect, row.tried)
-        row.tried, row.rewritten, row.broke = (), None, 0
+        row.tried, row.rewritten = (), None
         valid = self._asker.valid(row, reply) is not None
         seconds = time.monotonic() - began
         found = replace(found, verdict=None, reply=reply, valid=valid, seconds=seconds)
@@ -101,10 +102,10 @@ class Probe:
             tried = (*row.tried, row.dialect)
             lower = search.refused(tried, verdict.param, verdict.text, features=features)
         elif (verdict.status or 0) >= 500 and not verdict.about:
-            row.broke += 1
-            if row.broke == 1 and row.dialect.has("json_schema"):
-                return True  # by chance, perhaps: it is asked again as it was
+            self._breaks += 1
             lower = search.broke((*row.tried, row.dialect))
+            if lower is None and self._breaks == 1 and row.dialect.has("json_schema"):
+                return True  # by chance, perhaps: it is asked again as it was
         if lower is not None:
             row.rewrite(lower)
         return lower is not None

@@ -44,7 +44,7 @@ class Row:
     claimed: its key is this run's to ask for. is_last: it is sent after all other rows.
     failure: the last failed request, None after a reply. dialect: of the last request.
     rewritten: the dialect of the next one, None for the endpoint's. tried: those in which the row
-        was refused. broke: server errors in a row. doubted: refusals of unknown meaning.
+        was refused. doubted: refusals of unknown meaning.
     """
 
     position: int
@@ -63,7 +63,6 @@ class Row:
     dialect: Dialect = FULL_DIALECT
     rewritten: Dialect | None = None
     tried: tuple[Dialect, ...] = ()
-    broke: int = 0
     doubted: int = 0
     raw: str | None = None  # the last reply's text, where details= asks for it
 
@@ -100,7 +99,7 @@ class Row:
     def rewrite(self, dialect: Dialect) -> None:
         """Send the row in this dialect next, as it is refused in its last one."""
         self.tried += (self.dialect,)
-        self.rewritten, self.broke = dialect, 0
+        self.rewritten = dialect
 
     def begin_again(self) -> None:
         """Ask as if for the first time; what was paid counts."""
@@ -113,10 +112,13 @@ class Row:
         self.busy += now - sent_at - void
         self.elapsed = now - (self.began if self.began is not None else sent_at)
 
-    def note_paid(self, usage: Usage) -> None:
-        """A bad reply came back that is paid; without output it costs next to nothing."""
+    def note_paid(self, usage: Usage, *, counts: bool = True) -> None:
+        """A bad reply came back that is paid; without output it costs next to nothing.
+
+        counts: False where the server broke it off: it says nothing about the row.
+        """
         self.usage += usage
-        self.paid += usage.tokens_out > 0
+        self.paid += counts and usage.tokens_out > 0
 
     def note_lost(self, streak: int) -> None:
         """A request was lost; whether in an outage is not known yet."""

@@ -98,7 +98,9 @@ def explain(verdict: Verdict, address: Address, *, name: str = "") -> tuple[str,
         where = f", or set {source}, in the environment or in a .env file" if source else ""
         cause = f"{name} asks for an API key, and none was given or found"
         return cause, f"Give api_key={where}."
-    cause, cure = _BY_STATUS.get(verdict.status, _OTHER)
+    # no money is no money, whatever the status
+    status = 402 if verdict.kind == "rate_limit" and verdict.status != 429 else verdict.status
+    cause, cure = _BY_STATUS.get(status, _OTHER)
     source = f" (it came from {address.key_source})" if address.key_source else ""
     return cause.format(name), cure.format(url=address.url, source=source)
 

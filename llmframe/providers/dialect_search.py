@@ -16,6 +16,8 @@ from llmframe.providers.dialect import FEATURES, FULL_DIALECT, Dialect, Feature
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+BREAKS = 2  # times that the server breaks under a schema, until it is asked without one
+ALIKE = 3  # answers of no use, until another format is tried
 STREAK = 3  # rows in a row refused for a feature that has worked before, until it is left out
 FUTILE = 3  # rows refused in the simplest dialect, after which no other row is sent in it
 CHANCES = 5  # rows refused with and without a feature, after which it is not tried again
@@ -25,16 +27,19 @@ class DialectSearch:
     """The request dialect of one endpoint and model; shared by its runs, safe from any thread.
 
     dialect: the best known. known: requests are answered, and nothing is left to be tried.
+    worked: an answer was of use, or the format is not what is wrong.
     """
 
     def __init__(self) -> None:
         self.dialect = FULL_DIALECT
         self.known = False
+        self.worked = False
         self._lock = threading.Lock()
         self._first = FULL_DIALECT
         self._is_answered = False
         self._named: set[Feature] = set()  # by refusals, before the first answer
-        self._broken: set[Dialect] = set()  # in which the server broke, perhaps by chance
+        self._broken: list[Dialect] = []  # in which the server broke, perhaps by chance
+        self._useless = 0  # answers of no use in a row
         self._untried: list[Feature] = []
         self._is_trying = False  # the first of them is on the wire
         self._chances = CHANCES
@@ -97,7 +102,7 @@ class DialectSearch:
             return lower
 
     def broke(self, tried: Sequence[Dialect]) -> Dialect | None:
-        """The dialect for a row whose server broke twice in the last of these, None for the same.
+        """The dialect for a row whose server broke in the last of these, None for the same.
 
         Some servers break at a schema that they do not know. Only before anything is known: later
         it is the server.
@@ -108,12 +113,11 @@ class DialectSearch:
                 return None
             if self._is_answered:
                 return self.dialect if self.dialect not in tried else None
-            self._broken.add(latest)
-            lower = latest.without("json_schema")
-            if lower in tried:
+            self._broken.append(latest)
+            if len(self._broken) < BREAKS:
                 return None
-            self.dialect = lower
-            return lower
+            self.dialect = latest.without("json_schema")
+            return self.dialect
 
     def succeeded(self, dialect: Dialect, tried: Sequence[Dialect] = ()) -> bool:
         """A request in this dialect was answered; True if the search has ended with it.
@@ -141,17 +145,27 @@ class DialectSearch:
         if dialect != self.dialect:
             self._is_trying = False
 
-    def unusable(self, dialect: Dialect) -> bool:
-        """The answers in this dialect are of no use; True if a simpler one is to be tried."""
+    def disappointed(self, dialect: Dialect) -> bool:
+        """An answer in this dialect was of no use; True if its row is to be asked in another one.
+
+        Some endpoints accept a format that does not work: when no answer was ever of use, and
+        several were not, the next simpler format is tried.
+        """
         with self._lock:
+            if self.worked:
+                return False
             if dialect.response_format != self.dialect.response_format:
                 return True  # it is left already
-            self._untried, self.known = [], True
-            if self.dialect.response_format == "plain":
-                self.dialect = self._first  # it was not the format
+            self._useless += 1
+            if self._useless < ALIKE:
                 return False
-            self.dialect = self.dialect.without(self.dialect.response_format)
-            return True
+            self._useless, self._untried, self.known = 0, [], True
+            self.worked = self.dialect.response_format == "plain"  # then it is not the format
+            if self.worked:
+                self.dialect = self._first
+            else:
+                self.dialect = self.dialect.without(_format_of(self.dialect))
+            return not self.worked
 
     def ignored(self, feature: Feature) -> None:
         """The endpoint accepts this feature and does not obey it."""
@@ -212,6 +226,10 @@ class DialectSearch:
         if self._streak >= STREAK:
             self._streak = 0
             self.dialect = self.dialect.without(against)
+
+
+def _format_of(dialect: Dialect) -> Feature:
+    return "json_schema" if dialect.has("json_schema") else "json_object"
 
 
 def lost_features(full: Dialect, dialect: Dialect) -> list[Feature]:

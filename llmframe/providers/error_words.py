@@ -82,7 +82,12 @@ _NO_KEY = re.compile(
 _TOO_LARGE = re.compile(r"request too large", re.I)
 _AMOUNTS = re.compile(r"limit:? ([\d,]+)\b.{0,60}?\brequested:? ([\d,]+)", re.I | re.S)
 _MODEL = re.compile(r"\bmodel\b", re.I)
-_NOTHING_SAID = re.compile(r"(resource |page |404 )*not found|method not allowed|gone|", re.I)
+_NO_ADDRESS = re.compile(
+    r"((resource|page|url|path|404) )*not (found|implemented)|(method )?not allowed|gone"
+    r"|unsupported method.*|unknown (request )?(url|path|route|endpoint).*|cannot (post|get) .*"
+    r"|no (such )?route.*|",
+    re.I,
+)
 
 
 def is_wrong_key(message: str) -> bool:
@@ -105,9 +110,9 @@ def mentions_model(error: ErrorBody) -> bool:
     return _MODEL.search(error.message) is not None
 
 
-def says_nothing(error: ErrorBody) -> bool:
-    """Whether the message is no more than the name of its status."""
-    return _NOTHING_SAID.fullmatch(error.message.strip(". ")) is not None
+def names_no_address(error: ErrorBody) -> bool:
+    """Whether the message says that there is no such address, or nothing at all."""
+    return _NO_ADDRESS.fullmatch(error.message.strip(". ")) is not None
 
 
 def has_billing_code(error: ErrorBody) -> bool:

@@ -280,7 +280,11 @@ class SlowBackend:
 
 def test_the_list_of_models_has_only_what_is_left_of_the_time():
     async def main():
-        asker = SimpleNamespace(body=lambda row, dialect: {}, given=frozenset())
+        asker = SimpleNamespace(
+            body=lambda row, dialect: {},
+            texts=lambda row: (),
+            features=lambda row: frozenset(),
+        )
         probe = Probe(SlowBackend(), asker, text="", timeout=10.0, scrub=Scrubber())
         began = virtual_time.now()
         finding = await probe.run(Dialect())

@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from llmframe.providers.dialect import FEATURES, Dialect
-from llmframe.providers.dialect_search import STREAK, DialectSearch
+from llmframe.providers.dialect_search import ALIKE, STREAK, DialectSearch
 
 TOP = Dialect()
 OURS = frozenset(FEATURES)
@@ -145,6 +145,7 @@ def test_one_row_at_a_time_tries_a_feature():
 
 def test_a_server_that_breaks_at_a_schema_is_asked_without_it():
     search = DialectSearch()
+    assert search.broke((TOP,)) is None
     lower = search.broke((TOP,))
     assert lower == Dialect("json_object")
     search.succeeded(lower, (TOP,))
@@ -159,22 +160,35 @@ def test_a_server_that_breaks_at_a_schema_is_asked_without_it():
 
 def test_a_server_that_broke_by_chance_keeps_the_schema():
     search = DialectSearch()
+    search.broke((TOP,))
     search.succeeded(search.broke((TOP,)), (TOP,))
     search.succeeded(search.next())
     assert search.dialect == TOP
     assert search.known
 
 
+def disappoint(search, dialect):
+    """As many answers of no use as it takes; what each says."""
+    return [search.disappointed(dialect) for _ in range(ALIKE)]
+
+
 def test_formats_whose_answers_are_of_no_use_are_left_one_by_one():
     search = DialectSearch()
     search.succeeded(TOP)
-    assert search.unusable(TOP)
-    assert search.dialect == Dialect("json_object")
-    assert search.unusable(TOP)  # sent before: it is left already
-    assert search.dialect == Dialect("json_object")
-    assert search.unusable(search.dialect)
-    assert search.dialect == Dialect("plain")
-    assert not search.unusable(search.dialect)
+    for lower in ("json_object", "plain"):
+        assert disappoint(search, search.dialect) == [False] * (ALIKE - 1) + [True]
+        assert search.dialect == Dialect(lower)
+        assert search.disappointed(TOP)  # sent before: it is left already
+    assert disappoint(search, search.dialect) == [False] * ALIKE
+    assert search.dialect == TOP  # it was not the format
+    assert disappoint(search, search.dialect) == [False] * ALIKE
+
+
+def test_a_format_that_has_worked_is_not_left():
+    search = DialectSearch()
+    search.succeeded(TOP)
+    search.worked = True
+    assert disappoint(search, TOP) == [False] * ALIKE
     assert search.dialect == TOP
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MAX_PAID = 3  # replies paid for one row, at most
 LEAST_LARGER_CAP = 1024  # tokens
+OWN_CAP = 16  # tokens; no server's own cap is smaller
 CAPS = frozenset({"max_completion_tokens", "max_tokens"})  # both names of one parameter
 
 
@@ -190,8 +191,8 @@ class Asker:
 
     def _cut(self, row: Row, reply: Reply, *, final: bool) -> RowResult | None:
         """The answer met its cap: ask once more with a larger one, or by its other name."""
-        if not final and self._is_ignored(row, reply):
-            row.rewritten = row.dialect.without("max_completion_tokens")
+        if row.larger and not final and self._is_ignored(row, reply):
+            row.rewrite(row.dialect.without("max_completion_tokens"))
             return None
         if row.larger or final:
             if self.is_capped:
@@ -207,7 +208,7 @@ class Asker:
     def _is_ignored(self, row: Row, reply: Reply) -> bool:
         """Whether the answer was cut below the cap that was asked for: by another one."""
         cap, used = self.cap(row), reply.usage
-        is_below = cap is not None and not used.estimated and 0 < used.tokens_out < cap
+        is_below = cap is not None and not used.estimated and OWN_CAP <= used.tokens_out < cap
         is_sent = row.dialect.has("max_completion_tokens") and CAPS.isdisjoint(self._extra)
         return is_below and is_sent
 

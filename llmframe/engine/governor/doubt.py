@@ -21,6 +21,7 @@ class Doubt:
         self.is_on = False
         self.owner: Share | None = None
         self._rows = 0
+        self._since = 0.0  # when the first of them came back
         self._enough = SEVERAL
         self._on_wire = False
 
@@ -29,8 +30,10 @@ class Doubt:
         """Whether the probe is on the wire: all others wait for it."""
         return self.is_on and self._on_wire
 
-    def suspect(self, *, answered: bool) -> None:
+    def suspect(self, now: float, *, answered: bool) -> None:
         """One more row was refused; answered: other requests have been answered before."""
+        if not self._rows:
+            self._since = now
         self._rows += 1
         if self._rows >= (self._enough if answered else 1):
             self.is_on = True
@@ -48,8 +51,10 @@ class Doubt:
         if probe:
             self._on_wire = False
 
-    def answered(self, *, probe: bool) -> None:
-        """A request was answered: what was refused before it was the rows' own fault."""
+    def answered(self, sent_at: float, *, probe: bool) -> None:
+        """A request was answered: what was refused before it left was the rows' own fault."""
+        if sent_at < self._since and not probe:
+            return
         self._rows = 0
         if self.is_on and (probe or self.owner is None):
             self._enough *= 2  # the same again: probes must not cost more and more

@@ -222,7 +222,7 @@ class Gate:
         was_busy = self._on_wire + 1 >= BUSY * self.limit and self.cap is None
         self.successes += 1
         self.succeeded_at = now
-        self.doubt.answered(probe=ticket.probe)
+        self.doubt.answered(ticket.sent_at, probe=ticket.probe)
         self.pace.answered(now)
         self.responded(ticket, now)
         if usage is not None and usage.tokens_in > 0:

@@ -261,7 +261,8 @@ class Governor:
             if self._take_back(lease):
                 self._gate.responded(lease.ticket, self.clock())
                 if counts:
-                    self._gate.doubt.suspect(answered=self._gate.successes > 0)
+                    answered = self._gate.successes > 0
+                    self._gate.doubt.suspect(self.clock(), answered=answered)
             self._pump()
 
     def ask(self, share: Share) -> None:

@@ -28,6 +28,7 @@ from llmframe.engine.rows.decisions import (
 )
 from llmframe.engine.rows.health_probe import HealthProbe
 from llmframe.engine.wire.verdict import BadReply, Verdict, classify
+from llmframe.providers.finish_reason import ending
 from llmframe.system.timeout import TimeOut
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class Attempts:
                 return
             row.note_back(began, self._clock(), limit.void)
             if isinstance(exc, BadReply):
-                row.note_paid(exc.usage)
+                row.note_paid(exc.usage, counts=not exc.broken_off)
             self._read_headers(getattr(exc, "response", None), lease)
             if limit.void:  # connections die while the machine sleeps: no fault of the row
                 row.charged -= 1
@@ -123,7 +124,7 @@ class Attempts:
             self._responded = True
             self._read_headers(reply, lease)
             governor.understood(row.dialect, row.tried)
-            row.tried, row.broke, row.doubted = (), 0, 0
+            row.tried, row.doubted = (), 0
             stated = reply.usage.if_stated
             governor.release(lease, answered=True, clean=row.sent == 1, usage=stated)
             self._read(row, reply)
@@ -185,9 +186,12 @@ class Attempts:
         row.failure = None  # what fails from here on is the reply, not the request
         self._forgive_lost(row)
         final = self._patience.is_last(row.charged)
+        dialects, is_cut = self._parts.governor.dialects, ending(reply.finish_reason) == "cut"
         result = self._parts.asker.read(row, reply, final=final)
+        if result is None and not is_cut and dialects.disappointed(row.dialect):
+            row.begin_again()
         if result is not None:
-            dialects = self._parts.governor.dialects
+            dialects.worked = dialects.worked or result.status == "ok"
             if row.rewritten and result.status == "ok" and row.dialect.cap != dialects.dialect.cap:
                 dialects.ignored("max_completion_tokens")  # its other name is what works
             self._settler.finish(row, result)
@@ -281,8 +285,7 @@ class Attempts:
         unreachable = is_nobody(verdict) and not facts.responded
         governor.dialects.lost(row.dialect)
         if verdict.status is not None and verdict.status >= 500 and not unreachable:
-            row.broke += 1
-            lower = governor.dialects.broke((*row.tried, row.dialect)) if row.broke > 1 else None
+            lower = governor.dialects.broke((*row.tried, row.dialect))
             if lower is not None:
                 row.rewrite(lower)
         self._forgive_lost(row)

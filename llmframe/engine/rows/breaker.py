@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from llmframe.results import RowResult
 
 FIRST = 10  # rows
-ALIKE = 3  # rows whose answers are of no use: perhaps another way to ask for JSON works
 KINDS = frozenset({"output"})
 
 
@@ -55,11 +54,6 @@ class Breaker:
         self.is_full = len(self._held) >= FIRST and not self.has_tripped
         return True
 
-    @property
-    def is_alike(self) -> bool:
-        """Whether enough answers are of no use to ask in another way."""
-        return len(self._held) >= ALIKE and not self.is_full and not self.has_tripped
-
     def trip(self) -> list[tuple[Row, RowResult]]:
         """It is the call: what is held, and all that comes, stays pending."""
         self.is_full, self.has_tripped = False, True
@@ -72,9 +66,3 @@ class Breaker:
         self.is_full = False
         held, self._held = self._held, []
         return held
-
-    def retake(self, may: Callable[[Row], bool]) -> list[Row]:
-        """The rows held back that may be asked again, which are held no longer."""
-        taken = [row for row, _ in self._held if may(row)]
-        self._held = [(row, result) for row, result in self._held if not may(row)]
-        return taken

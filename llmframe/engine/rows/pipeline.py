@@ -11,6 +11,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from llmframe.engine.asking.outgoing import NO_RULES
+from llmframe.engine.events import Spent
 from llmframe.engine.rows.answers import Answers, StoredAnswers
 from llmframe.engine.rows.attempts import Attempts
 from llmframe.engine.rows.claims import Claims
@@ -19,6 +20,7 @@ from llmframe.engine.rows.patience import Patience
 from llmframe.engine.rows.planner import Planner
 from llmframe.engine.rows.settle import Settler
 from llmframe.engine.rows.work import Work
+from llmframe.results import NOTHING_USED
 from llmframe.system.executor import as_exception
 
 if TYPE_CHECKING:
@@ -131,6 +133,8 @@ class Pipeline:
         self._parts.budget.wake()
         for row in self._work.close():
             self._claims.release(row)
+            if row.usage is not NOTHING_USED:  # its answer was of no use, and paid
+                self._parts.events.emit(Spent(row.usage))
 
     # -- workers ------------------------------------------------------------------
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llmframe.engine.asking.asking import MAX_PAID
 from llmframe.engine.events import RowsDone, Spent
 from llmframe.engine.rows.breaker import KINDS, Breaker
 from llmframe.engine.wire.verdict import Verdict
@@ -76,10 +75,6 @@ class Settler:
             self._drop_held(result)
         elif self._breaker.is_full:
             self._parts.governor.ask(self._parts.share)
-        elif self._breaker.is_alike and self._parts.governor.dialects.unusable(row.dialect):
-            for again in self._breaker.retake(lambda row: row.paid < MAX_PAID):
-                again.begin_again()
-                self._work.take_back(again)
 
     @property
     def in_doubt(self) -> bool:

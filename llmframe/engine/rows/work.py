@@ -120,11 +120,6 @@ class Work:
         """That run is done with it; the row is still out."""
         self.elsewhere -= 1
 
-    def take_back(self, row: Row) -> None:
-        """A row that was done needs another request after all."""
-        self._out += 1
-        self.retry(row, self._clock())
-
     def done(self) -> None:
         """A row that was taken needs nothing more."""
         self._out -= 1

@@ -63,7 +63,7 @@ def read_reply(response: Received | httpx2.Response) -> Reply:
     reason = _text(choice.get("finish_reason"))
     if choice.get("error") or ending(reason) == "broken":
         message = f"the endpoint broke the answer off: {reason or 'with an error'}"
-        raise BadReply(message, error=choice.get("error"), usage=usage)
+        raise BadReply(message, error=choice.get("error"), usage=usage, broken_off=True)
     answer = choice.get("message")
     answer = answer if isinstance(answer, dict) else {}
     return Reply(

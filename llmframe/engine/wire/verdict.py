@@ -18,9 +18,9 @@ from llmframe.providers.error_words import (
     is_too_long,
     is_wrong_key,
     mentions_model,
+    names_no_address,
     names_no_model,
     says_no_money,
-    says_nothing,
 )
 from llmframe.providers.retry_after import retry_after, wait_in_body, wait_until_reset
 from llmframe.providers.web_page import is_page, page_title
@@ -79,7 +79,7 @@ class BadReply(Exception):  # noqa: N818 - it is the reply that is bad
     """A response with status 200 that is no completion.
 
     error: the endpoint's own error object, if any. usage: paid all the same.
-    foreign: no API of this kind answers so.
+    foreign: no API of this kind answers so. broken_off: the server ended the answer itself.
     """
 
     def __init__(
@@ -89,11 +89,13 @@ class BadReply(Exception):  # noqa: N818 - it is the reply that is bad
         error: object = None,
         usage: Usage = NOTHING_USED,
         foreign: bool = False,
+        broken_off: bool = False,
     ) -> None:
         super().__init__(message)
         self.error = error
         self.usage = usage
         self.foreign = foreign
+        self.broken_off = broken_off
 
 
 class ServerGone(Exception):  # noqa: N818 - it is a state
@@ -195,6 +197,8 @@ def _judge(status: int, error: ErrorBody, wait: float | None) -> tuple[Action, E
         return "fail_row" if too_large else "refused", "rate_limit"
     if status == 401:
         return "end_run", "bad_request"
+    if is_lost_model(error):
+        return "suspect", "bad_request"
     if status in PASSING or (status >= 500 and status not in NO_API):
         return "retry", "timeout" if status == 408 else "server"
     if status in (400, 403, 451) and is_filtered(error):
@@ -220,7 +224,7 @@ def _missing(status: int, error: ErrorBody) -> About:
     if status == 404 and mentions_model(error):
         return "model"
     # an API that explains itself is there
-    return "address" if status in NO_API and says_nothing(error) else ""
+    return "address" if status in NO_API and names_no_address(error) else ""
 
 
 def _message(status: int, message: str, headers: Mapping[str, str], scrub: Scrubber) -> str:

@@ -51,13 +51,13 @@ def test_no_credit_ends_the_run_wherever_the_code_stands(code, where):
         (429, {"code": "slow_down", "type": "rate_limit_error"}, ("refused", "rate_limit")),
         (503, {"message": "server_is_overloaded"}, ("retry", "server")),
         (401, {"code": "invalid_api_key"}, ("end_run", "bad_request")),
-        (403, {"message": "Country or region not supported"}, ("end_run", "bad_request")),
-        (404, {"code": "model_not_found"}, ("end_run", "bad_request")),
-        (404, {"message": "Unknown request URL"}, ("end_run", "bad_request")),
+        (403, {"message": "Country or region not supported"}, ("suspect", "bad_request")),
+        (404, {"code": "model_not_found"}, ("suspect", "bad_request")),
+        (404, {"message": "Unknown request URL"}, ("suspect", "bad_request")),
         (400, {"code": "context_length_exceeded"}, ("fail_row", "context_length")),
         (400, {"code": "string_above_max_length"}, ("fail_row", "context_length")),
-        (400, {"code": "invalid_value", "message": "Bad parameter"}, ("fail_row", "bad_request")),
-        (422, {"message": "Unprocessable"}, ("fail_row", "bad_request")),
+        (400, {"code": "invalid_value", "message": "Bad parameter"}, ("suspect", "bad_request")),
+        (422, {"message": "Unprocessable"}, ("suspect", "bad_request")),
         (500, {"message": "The server had an error"}, ("retry", "server")),
         (502, None, ("retry", "server")),
         (504, None, ("retry", "server")),
@@ -66,8 +66,8 @@ def test_no_credit_ends_the_run_wherever_the_code_stands(code, where):
         (409, None, ("retry", "server")),
         # Azure
         (429, {"code": "429", "message": "Please retry after 7 s"}, ("refused", "rate_limit")),
-        (404, {"code": "DeploymentNotFound"}, ("end_run", "bad_request")),
-        (400, {"code": "DeploymentNotFound"}, ("end_run", "bad_request")),
+        (404, {"code": "DeploymentNotFound"}, ("suspect", "bad_request")),
+        (400, {"code": "DeploymentNotFound"}, ("suspect", "bad_request")),
         (400, {"code": "content_filter", "message": "filtered"}, ("fail_row", "content_filter")),
         (400, {"message": "triggered content management policy"}, ("fail_row", "content_filter")),
         # DeepSeek
@@ -82,7 +82,10 @@ def test_no_credit_ends_the_run_wherever_the_code_stands(code, where):
         (400, {"message": "Please reduce the length"}, ("fail_row", "context_length")),
         (413, None, ("fail_row", "context_length")),
         # none of these
-        (418, None, ("fail_row", "bad_request")),
+        (418, None, ("suspect", "bad_request")),
+        (499, {"message": "The operation was cancelled."}, ("retry", "server")),
+        (498, {"message": "Flex tier capacity exceeded"}, ("retry", "server")),
+        (400, {"message": "Too many tokens, please wait"}, ("refused", "rate_limit")),
     ],
 )  # fmt: skip
 def test_a_status_means_what_the_provider_means(status, error, expected):
@@ -136,7 +139,7 @@ def test_less_than_the_limit_is_a_refusal_like_any_other(message):
         ({"error": "No such thing"}, "No such thing"),
         ({"message": "No such thing", "object": "error"}, "No such thing"),
         ({"detail": "No such thing"}, "No such thing"),
-        ({"detail": [{"loc": ["x"], "msg": "bad"}]}, "[{'loc': ['x'], 'msg': 'bad'}]"),
+        ({"detail": [{"loc": ["x"], "msg": "bad"}]}, "x: bad"),
         ([{"error": {"message": "No such thing"}}], "No such thing"),
         ([], "the endpoint answered HTTP 400"),
         ({"error": None}, "the endpoint answered HTTP 400"),
@@ -242,5 +245,5 @@ def test_an_echoed_key_is_taken_out(echoed):
 )
 def test_any_error_has_a_meaning(status, error, headers):
     verdict = classify_status(status, error, headers, SCRUB)
-    assert verdict.action in {"retry", "refused", "fail_row", "end_run"}
+    assert verdict.action in {"retry", "refused", "fail_row", "suspect", "end_run"}
     assert verdict.message

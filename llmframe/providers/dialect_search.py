@@ -176,10 +176,14 @@ class DialectSearch:
     # -- under the lock ---------------------------------------------------------------
 
     def _simplest(self, tried: Sequence[Dialect], features: frozenset[Feature]) -> Dialect | None:
-        """The dialect without any feature, with either name of the cap, while it may help."""
-        simplest = [self._first.simplest(features)]
+        """The dialect without any feature, while it may help.
+
+        The system message goes last, as hardly any endpoint refuses it; and either name of the
+        cap is tried.
+        """
+        simplest = [self._first.simplest(features - {"system"}), self._first.simplest(features)]
         if "max_completion_tokens" in features:
-            simplest.append(simplest[0].including("max_completion_tokens"))
+            simplest += [each.including("max_completion_tokens") for each in simplest]
         if self._futile < FUTILE:
             for dialect in simplest:
                 if dialect not in tried:

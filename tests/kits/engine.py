@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import re
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -112,7 +113,8 @@ class Provider:
 
     async def send(self, body: dict[str, Any]) -> Reply:
         loop = asyncio.get_running_loop()
-        text = body["messages"][1]["content"].split("\n", 1)[1].rsplit("\n", 1)[0]
+        user = next(each["content"] for each in body["messages"] if each["role"] == "user")
+        text = re.search(r"<record \w+>\n(.*)\n</record", user, re.DOTALL)[1]
         self.calls.append((loop.time(), text))
         self.bodies.append(body)
         attempt = self.asked[text]

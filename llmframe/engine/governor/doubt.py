@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from llmframe.engine.governor.share import Share
 
-SEVERAL = 3  # rows refused without an answer in between, where requests were answered before
+# refusals without an answer in between, the last one of a health probe: it is not the rows
+EVIDENCE = 3
+EVIDENCE_AT_FIRST = 2  # the same where nothing was ever answered
 
 
 class Doubt:
@@ -20,9 +22,9 @@ class Doubt:
     def __init__(self) -> None:
         self.is_on = False
         self.owner: Share | None = None
-        self._rows = 0
+        self._refused = 0
         self._since = 0.0  # when the first of them came back
-        self._enough = SEVERAL
+        self._enough = 1  # rows refused, until a probe is sent
         self._on_wire = False
 
     @property
@@ -30,13 +32,21 @@ class Doubt:
         """Whether the probe is on the wire: all others wait for it."""
         return self.is_on and self._on_wire
 
-    def suspect(self, now: float, *, answered: bool) -> None:
-        """One more row was refused; answered: other requests have been answered before."""
-        if not self._rows:
+    def suspect(self, now: float) -> None:
+        """One more row was refused."""
+        if not self._refused:
             self._since = now
-        self._rows += 1
-        if self._rows >= (self._enough if answered else 1):
+        self._refused += 1
+        if self._refused >= self._enough:
             self.is_on = True
+
+    def probe_refused(self, *, answered: bool) -> bool:
+        """A probe was refused like the rows; True if that is enough to say that all are.
+
+        answered: other requests have been answered before. A gateway may refuse by chance.
+        """
+        self._refused += 1
+        return self._refused >= (EVIDENCE if answered else EVIDENCE_AT_FIRST)
 
     def ask(self, owner: Share) -> None:
         """This run wants its own probe: only that one's answer shows what it has to know."""
@@ -55,7 +65,7 @@ class Doubt:
         """A request was answered: what was refused before it left was the rows' own fault."""
         if sent_at < self._since and not probe:
             return
-        self._rows = 0
+        self._refused = 0
         if self.is_on and (probe or self.owner is None):
             self._enough *= 2  # the same again: probes must not cost more and more
             self.is_on, self.owner = False, None

@@ -13,6 +13,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+from llmframe.engine.governor.doubt import Doubt
 from llmframe.engine.governor.gate import Binding, Gate
 from llmframe.engine.governor.port import LoopPort
 from llmframe.engine.governor.repeats import RepeatBudget
@@ -135,6 +136,7 @@ class Governor:
     def abort_all(self, reason: object) -> None:
         """Hopeless: every run that has joined sends nothing more."""
         with self._lock:
+            self._gate.doubt = Doubt()  # a later run asks anew
             doomed = [share for share in tuple(self._shares) if not share.closed]
         for share in doomed:
             self.close(share)
@@ -261,9 +263,17 @@ class Governor:
             if self._take_back(lease):
                 self._gate.responded(lease.ticket, self.clock())
                 if counts:
-                    answered = self._gate.successes > 0
-                    self._gate.doubt.suspect(self.clock(), answered=answered)
+                    self._gate.doubt.suspect(self.clock())
             self._pump()
+
+    def probe_refused(self, lease: Lease) -> bool:
+        """A health probe has ended with such a refusal; True if no row can succeed."""
+        with self._lock:
+            if self._take_back(lease):
+                self._gate.responded(lease.ticket, self.clock())
+            hopeless = self._gate.doubt.probe_refused(answered=self._gate.successes > 0)
+            self._pump()
+        return hopeless
 
     def ask(self, share: Share) -> None:
         """Send a health probe of this run before anything else."""

@@ -271,12 +271,12 @@ class Attempts:
         governor.dialects.lost(row.dialect)
         row.rewritten = None
         row.doubted += 1
-        # of few rows none ends the run for its text alone
-        is_few = verdict.status in FOR_THE_ROW and self._parts.rows.n < FIRST
-        is_new = row.doubted == 1 and not (is_few and not governor.successes)
-        governor.suspect(lease, counts=is_new)
-        if self._hurried and governor.successes:
-            row.doubted = DOUBTED
+        if governor.successes:
+            counts = not self._hurried
+            row.doubted = max(row.doubted, DOUBTED * self._hurried)
+        else:  # of few rows none ends the run for its text alone
+            counts = verdict.status not in FOR_THE_ROW or self._parts.rows.n >= FIRST
+        governor.suspect(lease, counts=counts and row.doubted == 1)
         return replace(facts, in_doubt=governor.in_doubt)
 
     def _lose(self, row: Row, lease: Lease, verdict: Verdict, facts: Facts) -> bool:

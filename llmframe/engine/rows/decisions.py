@@ -28,7 +28,9 @@ SUCCESSES_PER_REFUSAL = 10  # from here on it is the row that is refused, not th
 SUSPECTED = 2  # refusals for which only the row itself can be the reason: it fails
 LONGEST_WINDOW = 60.0  # seconds; the longest wait of a row that others do not share
 LONGEST_STORM = 900.0  # seconds without any success, after which a run's last rows fail
-DOUBTED = 2  # refusals of unknown meaning while others are answered: the row fails
+# refusals of unknown meaning while others are answered: the row fails. One upstream of a gateway
+# may refuse by chance: of those that refuse 2 % of the requests, two in a row are not rare
+DOUBTED = 3
 
 
 @dataclass(frozen=True, slots=True)

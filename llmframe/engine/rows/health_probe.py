@@ -94,8 +94,10 @@ class HealthProbe:
         features = self._parts.asker.features(row)
         tried = (*row.tried, row.dialect)
         lower = governor.rewrite(tried, verdict.param, verdict.text, features=features)
-        governor.suspect(lease, counts=False)
-        if lower is None:
+        if lower is not None:
+            row.rewrite(lower)
+            governor.suspect(lease, counts=False)
+        elif governor.probe_refused(lease):
             governor.abort_all(replace(verdict, action="end_run"))
         else:
-            row.rewrite(lower)
+            self._row = Row(-1, b"", TEXT)

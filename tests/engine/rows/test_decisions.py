@@ -6,6 +6,7 @@ import pytest
 
 from llmframe.engine.row import Row
 from llmframe.engine.rows.decisions import (
+    DOUBTED,
     HOPELESS_AFTER,
     LONGEST_STORM,
     LONGEST_WINDOW,
@@ -52,12 +53,20 @@ NOBODY = verdict(kind="connection", status=None)
 PAGE = verdict(status=403, about="page")
 WRONG_KEY = verdict("end_run", "bad_request", 401)
 BAD = verdict("fail_row", "bad_request", 400)
+DOUBT = verdict("suspect", "bad_request", 400)
 INSECURE = verdict("end_run", "connection", None)
 
 CASES = {
     # what the provider blames on the row
     "a row's own mistake fails it": (BAD, {}, {}, Fail("bad_request", "it broke")),
-    "a request that was rewritten is sent again free": (BAD, {}, {"rewritten": True}, Resend()),
+    # what may be the row's or everybody's
+    "a request that was rewritten is sent again free": (DOUBT, {}, {"rewritten": True}, Resend()),
+    "a row refused for no known reason goes after the others": (
+        DOUBT, {"doubted": 1}, {}, Retry(0.0, free=True)),
+    "refused again while others are answered, it fails": (
+        DOUBT, {"doubted": DOUBTED}, {}, Fail("bad_request", "it broke")),
+    "while a probe is to show whose fault it is, it waits": (
+        DOUBT, {"doubted": DOUBTED}, {"in_doubt": True}, Retry(0.0, free=True)),
     # losses
     "a 5xx is tried again": (verdict(), {}, {}, Retry(BACKOFF)),
     "the last attempt fails the row, and says how often": (
@@ -129,10 +138,10 @@ DEADLINE = Steady(deadline=10.0, max_attempts=99)
 
 
 @pytest.mark.parametrize(
-    ("met", "busy"), [(verdict(), 8.0), (REFUSED, 10.0), (WRONG_KEY, 10.0), (BAD, 10.0)]
+    ("met", "busy"), [(verdict(), 8.0), (REFUSED, 10.0), (WRONG_KEY, 10.0), (DOUBT, 10.0)]
 )
 def test_a_deadline_is_met_with_the_wait_but_not_by_waiting_for_the_provider(met, busy):
-    facts = Facts(key_doubted=met is WRONG_KEY, rewritten=met is BAD)
+    facts = Facts(key_doubted=met is WRONG_KEY, rewritten=met is DOUBT)
     late = row(busy=busy, failure=met)
     assert decide(late, met, facts, DEADLINE) == Fail(
         "deadline", "the deadline of 10 s has passed; last: it broke"

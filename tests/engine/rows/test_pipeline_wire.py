@@ -111,7 +111,9 @@ def test_a_request_that_hangs_ends_at_its_time_out():
         out = tag(frame(), server, timeout=1, max_attempts=1)
         assert time.monotonic() - began < 3
     assert kinds(out).tolist() == ["timeout", "timeout"]
-    assert out["llm_error"].dropna().tolist()[0] == "timeout: no complete reply within 1 s"
+    assert out["llm_error"].dropna().tolist()[0] == (
+        "timeout: no complete reply within 1 s; if rows need longer, raise timeout="
+    )
 
 
 def test_a_row_has_its_deadline():

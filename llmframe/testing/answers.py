@@ -47,9 +47,8 @@ def asked_schema(body: dict[str, Any]) -> dict[str, Any] | None:
     if isinstance(wanted, dict) and isinstance(wanted.get("json_schema"), dict):
         schema = wanted["json_schema"].get("schema")
         return schema if isinstance(schema, dict) else None
-    for message in body["messages"]:
-        if message.get("role") in ("system", "developer"):
-            return written_schema(content_text(message.get("content")))
+    for message in body["messages"]:  # without a system message the first of the user's
+        return written_schema(content_text(message.get("content")))
     return None
 
 

@@ -19,7 +19,7 @@ from llmframe.engine.governor.plateau import Climb
 from llmframe.engine.governor.provider_cap import ProviderCap, Step
 from llmframe.engine.governor.tokens import Charge, Count, TokenMeter
 from llmframe.providers.dialect_search import DialectSearch
-from llmframe.providers.limit_headers import read_quotas
+from llmframe.providers.limit_headers import Windows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -98,6 +98,7 @@ class Gate:
         self._limiter = Limiter(1, 1)
         self._climb: Climb | None = None
         self._provider_cap = ProviderCap()
+        self._windows = Windows()
         self._key_doubted: int | None = None  # epoch whose requests decide
         self._first_sent: float | None = None
         self._reconnect_at: float | None = None  # set while nobody has ever answered
@@ -321,7 +322,7 @@ class Gate:
         self, headers: Iterable[tuple[bytes, bytes]], now: float, ticket: Ticket | None = None
     ) -> None:
         """Take over the limits in the headers of a response to this request."""
-        quotas, sent = read_quotas(headers), None if ticket is None else ticket.sent
+        quotas, sent = self._windows.read(headers), None if ticket is None else ticket.sent
         if "requests" in quotas:
             self.requests.name(quotas["requests"], now, sent.requests if sent else None)
         # a request that took more than a minute's limit shows that the limit is none

@@ -264,7 +264,8 @@ class Governor:
                 self._gate.responded(lease.ticket, self.clock())
                 if counts:
                     self._gate.doubt.suspect(self.clock())
-            self._pump()
+            if counts or self._gate.successes:  # else the same row is sent next
+                self._pump()
 
     def probe_refused(self, lease: Lease) -> bool:
         """A health probe has ended with such a refusal; True if no row can succeed."""

@@ -41,6 +41,7 @@ class LLMAccessor:
     def errors(self, prefix: str = "") -> pd.DataFrame:
         """The failed rows, on the frame's index: their input and ``llm_error``.
 
+        After a call with ``redact=`` without their input, which may hold what it takes out.
         prefix: the prefix of the call. Raises PlanError if the frame was never tagged.
         """
         return files_calls.errors(self._df, prefix)

@@ -20,7 +20,7 @@ from llmframe.engine.rows.budget import Budget
 from llmframe.engine.wire.client import has_default_transport
 from llmframe.errors import PlanError, warn
 from llmframe.frame.columns import plan_columns
-from llmframe.frame.rows import plan_rows, snapshot
+from llmframe.frame.rows import plan_rows
 from llmframe.journal import TaskInfo, adopt_plain, id_text, open_checkpoint
 from llmframe.journal.paths import DEFAULT_FOLDER, default_folders, explicit_path
 from llmframe.providers.address import proxy_of
@@ -79,7 +79,7 @@ def plan(
     import openai  # noqa: F401 - the import is slow: on the run's loop it would hold up requests
 
     prompt = Prompt(settings.instructions, resolve_fields(fields, into=settings.into))
-    rows = plan_rows(df, input, id=settings.id)
+    rows = plan_rows(df, input, id=settings.id, quote=settings.redact is None)
     _check_options(settings, prompt, rows)
     # A nested run uses the kernel's loop, so that the person's own client may be bound to it.
     destination = find_destination(settings, own_loop=own_loop and settings.runner != "nest")
@@ -99,7 +99,7 @@ def plan(
         rules=TextRules(settings.redact, settings.max_input_tokens, settings.on_long == "truncate"),
     )
     target = Target(
-        df=snapshot(df),  # the person may assign to the frame while the run goes on
+        df=rows.as_planned(df),  # the person may change the frame while the run goes on
         rows=rows,
         columns=_columns(df, rows, job, only_new=only_new),
         only_new=only_new,
@@ -259,7 +259,7 @@ def _tokens_needed(planned: Plan) -> int:
     """Tokens of the longest prompt with its answer, generously, by the first rows."""
     rows, prompt = planned.job.rows, planned.job.prompt
     texts = rows.texts(0, min(rows.n, MEASURED))
-    longest = max((len(text.encode()) for text in texts if text), default=0)
+    longest = max((len(text.encode()) for text in texts if isinstance(text, str)), default=0)
     sent = len(prompt.system("json_object").encode()) + longest
     # Two bytes a token is more than any common text needs; a context too small fails the row.
     return sent // 2 + (planned.job.settings.max_output_tokens or 0)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import difflib
+from datetime import date, time, timedelta
+from decimal import Decimal
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from llmframe.errors import PlanError
@@ -16,6 +20,11 @@ if TYPE_CHECKING:
 SHOWN = 20  # names in a message; the others are counted
 SEARCHED = 2000  # names compared for the nearest ones
 _BYTES = (bytes, bytearray, memoryview)
+# cells that nobody can change in place
+_FIXED = (
+    *(str, bytes, int, float, complex, NoneType, type(pd.NA), np.generic),
+    *(date, time, timedelta, Decimal, pd.Period, pd.Interval),
+)
 _FORMS = "a column's name, a template like 'From {sender}: {text}', or a list of columns"
 
 
@@ -28,6 +37,7 @@ class ColumnLookup:
         self._positions: dict[Hashable, list[int]] = {}
         for position, name in enumerate(self._names):
             self._positions.setdefault(name, []).append(position)
+        self._kinds: dict[Hashable, set[type]] = {}
 
     def has(self, name: object) -> bool:
         """Whether a column has exactly this name."""
@@ -61,7 +71,11 @@ class ColumnLookup:
 
     def series(self, column: Hashable) -> pd.Series[Any]:
         """The cells of a column that was resolved."""
-        return self._df.iloc[:, self._positions[column][0]]
+        return self._df.iloc[:, self.position(column)]
+
+    def position(self, column: Hashable) -> int:
+        """The position of a column that was resolved."""
+        return self._positions[column][0]
 
     def text_name(self, column: Hashable) -> str:
         """A column's name as text; of a MultiIndex column without its padding."""
@@ -76,7 +90,7 @@ class ColumnLookup:
     def check_cells(self, column: Hashable) -> None:
         """Raise PlanError if a cell has no text: bytes, objects whose text is an address."""
         series = self.series(column)
-        textless = {kind for kind in _cell_types(series) if _is_textless(kind)}
+        textless = {kind for kind in self._cell_types(column) if _is_textless(kind)}
         for position, cell in enumerate(series) if textless else ():
             if type(cell) not in textless:
                 continue
@@ -85,6 +99,15 @@ class ColumnLookup:
                 cure = f"df[{column!r}].str.decode('utf-8')"
                 raise PlanError(f"{found}, and only text can be sent; decode it first: {cure}")
             raise PlanError(f"{found}, which has no text of its own; turn it into text first")
+
+    def is_stable(self, column: Hashable) -> bool:
+        """Whether its cells have the same text whenever they are read: a list may change."""
+        return all(issubclass(kind, _FIXED) for kind in self._cell_types(column))
+
+    def _cell_types(self, column: Hashable) -> set[type]:
+        if column not in self._kinds:  # it reads every cell of a column of objects
+            self._kinds[column] = set(_cell_types(self.series(column)))
+        return self._kinds[column]
 
     def _in_frame(self, name: Hashable) -> Hashable:
         """The name as the frame has it: padded to the columns' levels, the frame's own NaN."""

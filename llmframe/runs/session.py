@@ -265,10 +265,12 @@ class Session:
 
     def _metadata(self) -> dict[str, Any]:
         """What ``attrs["llmframe"]`` of the frame says about the run."""
-        report = self.execution.report()
+        report, job = self.execution.report(), self.execution.job
         counts = ("rows", "ok", "failed", "skipped", "pending")
-        return {
-            "model": self.execution.job.model,
+        # noted only where it is so: attrs are copied with every step that pandas takes
+        redacted = {} if job.rules.redact is None else {"redacted": True}
+        return redacted | {
+            "model": job.model,
             "endpoint": urlsplit(self._url).hostname,
             "checkpoint": report.checkpoint,
             "counts": {name: getattr(report, name) for name in counts},

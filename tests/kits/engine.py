@@ -47,6 +47,7 @@ class Texts:
         self._texts = texts
         self._ids = ids
         self.n = len(texts)
+        self.is_stable = True
 
     def texts(self, start: int, stop: int) -> list[str | None]:
         return list(self._texts[start:stop])

@@ -54,7 +54,9 @@ class Planner:
         self._answers = answers
         self._settler = settler
         self._rules = rules
-        self._redacted: dict[int, str] = {}
+        # what is rendered or redacted once more may be another text, and then another key
+        self._keeps_texts = rules.redact is not None or not parts.rows.is_stable
+        self._kept: dict[int, str] = {}
         self._stopped: float | None = None  # when a stop was first noticed
 
     async def run(self, after_slice: Callable[[], None]) -> None:
@@ -86,12 +88,11 @@ class Planner:
         return immediate or now - self._stopped > LAST_RECALL
 
     def row(self, position: int) -> Row:
-        """A fresh row; its text is rendered again, so that no text is kept meanwhile."""
-        if self._rules.redact is not None:
-            text: object = self._redacted.pop(position)
+        """A fresh row; where it can be, its text is rendered again: none is kept meanwhile."""
+        if self._keeps_texts:
+            text: object = self._kept.pop(position)
         else:
             text = self._rules.prepare(self._rows.text(position))
-        # a list in the cell may have been emptied meanwhile: then there is no text any more
         sent = text if isinstance(text, str) else ""
         return Row(position, self._keys.key(sent), sent)
 
@@ -106,7 +107,7 @@ class Planner:
             texts = [self._fit(position, text) for position, text in enumerate(texts, start)]
         self._place(start, texts, self._rows.ids(start, stop))
 
-    async def _redact(self, texts: Sequence[str | None]) -> list[str | RowResult]:
+    async def _redact(self, texts: Sequence[str | RowResult | None]) -> list[str | RowResult]:
         """Redact in a thread; a stop does not wait for a function that hangs."""
 
         def redact_all() -> list[str | RowResult]:
@@ -144,11 +145,11 @@ class Planner:
                 elif not isinstance(text, str):
                     self._settle_unsent(position, text, "blank")
                 elif (leader := self._store.enter(position, key)) != position:
-                    if self._follow(position, leader, key, row_id):
+                    if self._follow(position, leader, key, row_id, text):
                         reused.append(position)
                 else:
-                    if self._rules.redact is not None:
-                        self._redacted[position] = text
+                    if self._keeps_texts:
+                        self._kept[position] = text
                     self._work.add(position)
         finally:
             if reused:
@@ -162,7 +163,7 @@ class Planner:
             self._events.emit(TextCut(position))
         return fitting
 
-    def _follow(self, position: int, leader: int, key: bytes, row_id: object) -> bool:
+    def _follow(self, position: int, leader: int, key: bytes, row_id: object, text: str) -> bool:
         """Share the result of an equal row; True if that came from the checkpoint."""
         result = self._store.results[leader]
         if result is None:
@@ -172,12 +173,14 @@ class Planner:
             if result.seconds is None:
                 self._store.results.share(leader, [position])
                 return True
-        self._settle_unsent(position, result, "shared")
+        self._settle_unsent(position, result, "shared", text)
         return False
 
-    def _settle_unsent(self, position: int, result: RowResult, source: Source) -> None:
+    def _settle_unsent(
+        self, position: int, result: RowResult, source: Source, text: str | None = None
+    ) -> None:
         self._store.results[position] = result
-        self._events.emit(RowsDone((position,), result, source))
+        self._events.emit(RowsDone((position,), result, source, text))
         self._settler.fail_unsent(position, result)
 
 

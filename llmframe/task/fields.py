@@ -34,6 +34,7 @@ class FieldSpec:
 
     labels: the closed choice in the order given, None for other kinds.
     nullable: whether the model may answer null (a missing cell, with status ok).
+    may_lack: whether the person's own model lets it be None when it is left out.
     value_type: the type of lists and dicts; None for other kinds, or when it is unknown.
     """
 
@@ -42,6 +43,7 @@ class FieldSpec:
     kind: Kind
     labels: Labels | None = None
     nullable: bool = False
+    may_lack: bool = field(default=False, compare=False)
     value_type: ValueType | None = field(default=None, compare=False)
 
 
@@ -51,16 +53,22 @@ class FieldSet:
 
     specs: one per field, in the order given. attributes: each field's name in model.
     model: validates a reply. schema: strict JSON schema, its properties named as the fields.
+    form: the same as the fields are declared: what has a default is not required in it.
+    days: names of the fields that are dates. nests: whether a field holds objects.
     canonical: JSON value that is equal for equal requests, whatever pydantic's version;
         part of the checkpoint's key.
     careful: a reply must be compared with the schema even where the model accepts it,
-        because pydantic takes true for a label 1, digits for a date, and fills in defaults.
+        because pydantic takes true for a label 1, digits for a time, the last of two values,
+        and fills in defaults.
     """
 
     specs: tuple[FieldSpec, ...]
     attributes: tuple[str, ...]
     model: type[pydantic.BaseModel]
     schema: Node
+    form: Node
+    days: tuple[str, ...]
+    nests: bool
     canonical: Any
     careful: bool
 
@@ -161,7 +169,15 @@ def _from_model(model: type[pydantic.BaseModel]) -> FieldSet:
                 f"{excerpt(name)}; give it one plain alias, a text"
             )
         kind, labels, nullable = classify(attribute, info.annotation)
-        specs.append(FieldSpec(_checked_name(name), kind=kind, labels=labels, nullable=nullable))
+        specs.append(
+            FieldSpec(
+                _checked_name(name),
+                kind=kind,
+                labels=labels,
+                nullable=nullable,
+                may_lack=info.default is None,
+            )
+        )
     # two attributes may share one alias: a reply could not fill both
     names = [spec.name for spec in specs]
     refuse_duplicates(names, f"two fields of the model {model.__name__} have the name {{names}}")
@@ -193,13 +209,17 @@ def _field_set(model: type[pydantic.BaseModel], raw: Node, specs: list[FieldSpec
         else spec
         for spec in specs
     )
+    days = tuple(name for name, node in properties.items() if node.get("format") == "date")
     return FieldSet(
         specs=tuple(typed),
         attributes=tuple(model.model_fields),
         model=model,
         schema=strict_schema(tidy),
+        form=tidy_schema(raw, as_declared=True),
+        days=days,
+        nests="$defs" in tidy or '"properties"' in json.dumps(list(properties.values())),
         canonical=_canonical(specs, tidy),
-        careful=is_lenient(raw),
+        careful=is_lenient(raw, days),
     )
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from math import inf
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from llmframe.errors import PlanError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 Node: TypeAlias = dict[str, Any]
 
@@ -19,6 +22,7 @@ _BOUNDS = {
 CONSTRAINTS = (*_NUMBERS, *_BOUNDS["string"], *_BOUNDS["array"])
 _KEPT = ("description", "type", "format", *CONSTRAINTS)
 
+_READ_FROM_DIGITS = frozenset({"date", "date-time", "time", "duration"})
 _NO_BOUND = (None, inf, -inf)
 
 # Strict mode refuses other formats and the two lengths: the description carries them instead.
@@ -27,39 +31,63 @@ _STRICT_FORMATS = frozenset(
 )
 
 
-def tidy_schema(raw: Node) -> Node:
+def tidy_schema(raw: Node, *, as_declared: bool = False) -> Node:
     """One form for what pydantic's versions write in several.
 
     References are inlined (recursive ones stay, with their ``$defs``), titles, defaults and
     examples dropped, every property required and every object closed.
+    as_declared: require only what has no default.
     Raises PlanError, naming the path, for what has no fixed form.
     """
     defs = raw.get("$defs", {})
     root = raw
     while "$ref" in root or "allOf" in root:  # a recursive model is only referred to
         root = defs[_target(root)] if "$ref" in root else root["allOf"][0]
-    tidier = _Tidier(defs)
+    tidier = _Tidier(defs, as_declared=as_declared)
     tidy = tidier.node(root, "")
     recursive = {name: tidier.node(defs[name], name) for name in sorted(tidier.recursive)}
     return {**tidy, "$defs": recursive} if recursive else tidy
 
 
-def is_lenient(raw: Any) -> bool:
+def is_lenient(raw: Any, days: Collection[str] = ()) -> bool:
     """Whether pydantic, even in strict mode, would accept more than the schema allows.
 
-    It takes true and 1.0 for a label 1, digits for a date and time, and fills in defaults.
+    It takes true and 1.0 for a label 1, digits for dates and times, "null" for a text, and fills
+    in defaults. days: properties whose dates are compared by other means; so is a text that may
+    be null and is no part of a list or an object.
     """
+    if not isinstance(raw, dict):
+        return _takes_more(raw)
+    properties = raw.get("properties")
+    if not isinstance(properties, dict) or len(properties) != len(raw.get("required", ())):
+        return True
+    nodes = [node for name, node in properties.items() if name not in days]
+    defs = raw.get("$defs")
+    return any(map(_takes_more, [*nodes, *(defs.values() if isinstance(defs, dict) else ())]))
+
+
+def _takes_more(raw: Any) -> bool:
     if isinstance(raw, list):
-        return any(is_lenient(part) for part in raw)
+        return any(map(_takes_more, raw))
     if not isinstance(raw, dict):
         return False
     labels = raw.get("enum", [raw.get("const")])
     if isinstance(labels, list) and any(isinstance(label, int) for label in labels):
         return True  # where it is no list, a property bears the name "enum"
-    properties = raw.get("properties")
-    if isinstance(properties, dict) and len(properties) != len(raw.get("required", ())):
+    if raw.get("format") in _READ_FROM_DIGITS:
         return True
-    return raw.get("format") == "date-time" or any(is_lenient(part) for part in raw.values())
+    inner = raw.get("properties")
+    if isinstance(inner, dict) and len(inner) != len(raw.get("required", ())):
+        return True
+    parts = [raw.get("items"), *(inner.values() if isinstance(inner, dict) else ())]
+    if any(_is_text_or_null(part) for part in parts):
+        return True
+    return any(map(_takes_more, raw.values()))
+
+
+def _is_text_or_null(raw: Any) -> bool:
+    branches = raw.get("anyOf") if isinstance(raw, dict) else None
+    return isinstance(branches, list) and {"type": "null"} in branches
 
 
 def strict_schema(tidy: Node) -> Node:
@@ -95,8 +123,9 @@ def json_types(node: Node) -> tuple[str, ...]:
 class _Tidier:
     """The steps of tidy_schema over one schema's definitions."""
 
-    def __init__(self, defs: dict[str, Node]) -> None:
+    def __init__(self, defs: dict[str, Node], *, as_declared: bool) -> None:
         self.defs = defs
+        self.as_declared = as_declared
         self.recursive = {name for name in defs if _reaches(name, name, defs)}
 
     def node(self, raw: Node, path: str) -> Node:
@@ -153,7 +182,8 @@ class _Tidier:
                 name: self.node(part, f"{path}.{name}" if path else name)
                 for name, part in properties.items()
             }
-            return {"properties": tidy, "required": list(tidy), "additionalProperties": False}
+            required = raw.get("required", ()) if self.as_declared else tidy
+            return {"properties": tidy, "required": list(required), "additionalProperties": False}
         if kind == "array":
             if raw.get("uniqueItems") or "prefixItems" in raw or not raw.get("items"):
                 raise PlanError(f"{_at(path)} is a set, a tuple or a bare list; use list[...]")

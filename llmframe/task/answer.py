@@ -1,0 +1,284 @@
+"""The one place that decides which part of a reply's text is the answer.
+
+A model's draft must never be taken for its answer. So an object counts only where its place
+shows that it is the answer: it stands apart from the sentences around it, no mark of thoughts
+is open before it, no other object contradicts it, and nothing after it takes it back. Where that
+is not sure the reply is refused, and the model is asked again. docs/replies.md has the rules.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from llmframe.errors import OutputError
+from llmframe.task.objects import Found, decode, find_objects
+from llmframe.task.text import excerpt
+from llmframe.task.thoughts import read_marks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+Values: TypeAlias = dict[str, Any]
+
+LONG_LEAD, LONG_REST = 300, 150  # characters; prose of both lengths around an object is thinking
+_BLANK = "\ufeff \t\r\n\x0b\x0c"
+
+_FENCE_BEFORE = re.compile(r"(?:`{3,}|~{3,})[^\n`\0]*\n?\s*$")
+_FENCED = re.compile(r"(?:`{3,}|~{3,})\w*\s*(.*?)\s*(?:`{3,}|~{3,})", re.DOTALL)
+_FENCE_AFTER = re.compile(r"\s*(?:`{3,}|~{3,})")
+# stray brackets, quotes and emphasis that may stand around an object
+_TAIL = re.compile(r"[\s\ufeff\[{(\"'`“*_]*$")
+_HEAD = re.compile(r"[\s\ufeff\]})\"'`”*_;.,]*")
+_INSIDE_JSON = re.compile(r"(?:[\"'”]\s*[:：]|,)$")
+
+# Words are a shortcut only: without them some replies would be taken that their writer doubts.
+_TITLE = re.compile(r"\s*(?:#{1,6}\s|\*\*|__)[^\n]{1,80}$|\s*\S[^\n:：]{0,40}[:：]\s*$")
+_MARKDOWN = ("#", "**", "__")
+_FINAL = re.compile(r"final|corrected|最终|最終|endgültig|définiti|definitiv", re.IGNORECASE)
+_ANSWER = re.compile(
+    r"(?:(?:here|is|so|and|the|my|your|a|valid|in|as|final|corrected|json|最终|最終)\W+)*"
+    r"(?:answer|output|result|response|reply|json|object|tag|label|classification|conclusion"
+    r"|verdict|solution|antwort|ergebnis|réponse|résultat|respuesta|resultado|risposta|resposta"
+    r"|ответ|результат|(?:最终|最終)?(?:答案|结果|結果|输出|回答|出力))s?(?:\W*\(?json\)?)?",
+    re.IGNORECASE,
+)
+_THINKING = re.compile(
+    r"think|thought|reason|analy[sz]|reflect|deliberat|ponder|scratch|draft|consider|brainstorm"
+    r"|思考|推理|分析|草稿|überleg|gedanken|entwurf|réflexion|brouillon|razona|borrador|мысл",
+    re.IGNORECASE,
+)
+_TENTATIVE = re.compile(
+    r"\b(?:draft|maybe|perhaps|might|may be|could be|guess|i think|thought|tentative\w*|wrong"
+    r"|for example|for instance|example|e\.g|hypothe\w*|possibl[ey]|vielleicht|entwurf|peut-être"
+    r"|quizás?)\b|也许|可能|例如|草稿|たぶん",
+    re.IGNORECASE,
+)
+_RETRACTED = re.compile(
+    r"(?:^|[.!?\n—-]\s*)(?:but\b|(?:oh,? |but )?(?:wait|hmm+|no[,.!—]|nope|oops|actually|scratch)"
+    r"|on second thought|let me (?:re|double|check|correct|think|see)|correction|i was wrong"
+    r"|that(?:'s| is) (?:wrong|not)|等等|不对|不，|doch\b|moment|nein[,.!]|non[,.!]|espera)",
+    re.IGNORECASE,
+)
+
+
+def find_answer(
+    text: str,
+    names: Collection[str],
+    read: Callable[[Any], Values],
+    *,
+    alone: bool = False,
+) -> tuple[Values, str]:
+    """The values of a reply's answer, and the part of the text that holds them.
+
+    names: the fields' names. read: an object -> the fields' values; raises OutputError for one
+    that is no answer. alone: take it only where nothing but it stands outside of thoughts.
+    Raises OutputError with the reason where there is no answer, or where it may be a draft.
+    """
+    if not text.strip(_BLANK):
+        raise OutputError("the reply was blank")
+    found = find_objects(text)
+    if not found:
+        return _find_encoded(text, names, read, alone=alone)
+    return _Choice(text, found, names, read).answer(alone=alone)
+
+
+def is_tentative(name: str) -> bool:
+    """Whether a name says that what it names is a draft or a thought."""
+    return bool(_THINKING.search(name) or _TENTATIVE.search(name))
+
+
+def _find_encoded(
+    text: str, names: Collection[str], read: Callable[[Any], Values], *, alone: bool
+) -> tuple[Values, str]:
+    """The answer in a text that is a JSON string itself, with or without its quotes."""
+    bare = text.strip(_BLANK)
+    fenced = _FENCED.fullmatch(bare)
+    bare = fenced[1] if fenced else bare
+    if '{\\"' in bare or "{\\n" in bare:
+        whole = bare if bare[0] == bare[-1] == '"' else f'"{bare}"'
+        inner = decode(whole)
+        if isinstance(inner, str) and len(inner) < len(whole):
+            return find_answer(inner, names, read, alone=alone)
+    raise OutputError(f"the reply holds no JSON object: {excerpt(text.strip(_BLANK))}")
+
+
+class _Choice:
+    """The objects of one reply, and which of them is the answer."""
+
+    def __init__(
+        self, text: str, found: list[Found], names: Collection[str], read: Callable[[Any], Values]
+    ) -> None:
+        self._text = text
+        self._names = names
+        self._outline = _blanked(text, found)
+        self._marks = read_marks(self._outline)
+        self._free = [one for one in found if not self._marks.is_thought(one.begin)]
+        if answers := self._marks.answers:  # a tag for the answer: what is outside is none
+            inside = [one for one in self._free if _is_within(one, answers)]
+            self._free = inside or self._free
+        self._found = found
+        self._whole: list[tuple[Found, Values]] = []
+        self._errors: list[OutputError] = []
+        for one in self._free:
+            self._judge(one, read)
+
+    def _judge(self, one: Found, read: Callable[[Any], Values]) -> None:
+        if one.error is not None:
+            self._errors.append(one.error)
+            return
+        try:
+            self._whole.append((one, read(one.value)))
+        except OutputError as error:
+            self._errors.append(error)
+
+    def answer(self, *, alone: bool) -> tuple[Values, str]:
+        """The one answer; OutputError where there is none, or more than one."""
+        if not self._free:
+            raise OutputError(
+                "the reply holds no JSON object outside of its thoughts, and one inside them may "
+                "be a draft"
+            )
+        candidates = self._candidates()
+        if not candidates:
+            raise self._refusal("")
+        chosen, values = candidates[-1]
+        if any(other != values for _, other in candidates):
+            raise self._refusal("")
+        equal = [one for one, _ in candidates]
+        doubt = self._doubt(chosen, equal, alone=alone)
+        if doubt:
+            raise self._refusal(doubt)
+        return values, self._text[chosen.begin : chosen.end]
+
+    def _candidates(self) -> list[tuple[Found, Values]]:
+        """The objects that could be the answer: whole ones, before those that leave fields out."""
+        full = [(one, values) for one, values in self._whole if not self._is_part(one)]
+        candidates = full or self._whole
+        # after a heading such as "Final answer" the ones before it count no more
+        finals = [i for i, (one, _) in enumerate(candidates) if self._is_final(one)]
+        return candidates[finals[-1] :] if finals else candidates
+
+    def _is_part(self, one: Found) -> bool:
+        held = one.value or {}
+        return len(held) < len(self._names) and all(name in self._names for name in held)
+
+    def _is_final(self, one: Found) -> bool:
+        lead, _, _ = self._before(one, [one])
+        title = _last_title(lead)
+        return bool(_FINAL.search(title) and _ANSWER.fullmatch(_bare(title)))
+
+    def _refusal(self, doubt: str) -> OutputError:
+        """The reason in words: broken JSON first, then several objects, then the doubt."""
+        broken = next((one.error for one in self._free if one.error is not None), None)
+        if broken is not None:
+            return broken
+        if len(self._free) > 1:
+            return OutputError(f"the reply holds {len(self._free)} JSON objects instead of one")
+        if doubt:
+            return OutputError(f"the object in the reply may be a draft: {doubt}")
+        return self._errors[0]
+
+    # What speaks against an object that reads well
+
+    def _doubt(self, chosen: Found, equal: list[Found], *, alone: bool) -> str:
+        """Why the chosen object may not be the answer, "" if it surely is."""
+        marks = self._marks
+        if marks.may_be_draft(chosen.begin):
+            return f"{excerpt(marks.open_mark)} is never closed"
+        later = [one for one in self._found if one.begin >= chosen.end]
+        if any(self._contradicts(one) for one in later):
+            return "another one follows it"
+        lead, own_line, fenced = self._before(chosen, equal)
+        rest, ends_line = self._after(chosen, fenced=fenced)
+        if alone:
+            return "text stands beside it" if lead or rest else ""
+        if lead and (_INSIDE_JSON.search(lead) or not (own_line or lead[-1] in ":：=")):
+            return "it stands within a sentence or another object"
+        if lead and rest and not ends_line:
+            return "it stands within a sentence"
+        return _doubt_of_words(lead, rest)
+
+    def _contradicts(self, later: Found) -> bool:
+        """Whether an object after the chosen one may be a correction of it."""
+        if self._marks.is_thought(later.begin):
+            return False
+        if later.error is not None or any(later is one for one, _ in self._whole):
+            return True
+        if self._marks.may_be_draft(later.begin) or set(self._names) <= set(later.value or ()):
+            return True
+        lead, own_line, fenced = self._before(later, [later])
+        rest, ends_line = self._after(later, fenced=fenced)
+        stands_apart = own_line or not lead or lead[-1] in ":：="
+        return stands_apart and (ends_line or not rest)
+
+    def _before(self, one: Found, equal: list[Found]) -> tuple[str, bool, bool]:
+        """The text that leads to an object, whether it begins its own line, and a fence."""
+        begin, _ = self._marks.around(one.begin, len(self._text))
+        lead = _without(self._outline, equal, begin, one.begin)
+        fence = _FENCE_BEFORE.search(lead)
+        lead = lead[: fence.start()] if fence else lead
+        tail = _TAIL.search(lead)
+        at = tail.start() if tail else len(lead)
+        return lead[:at], bool(fence) or "\n" in lead[at:] or not lead[:at], bool(fence)
+
+    def _after(self, one: Found, *, fenced: bool) -> tuple[str, bool]:
+        """The text that follows an object, and whether it begins on another line."""
+        _, end = self._marks.around(one.begin, len(self._text))
+        rest = self._outline[one.end : max(end, one.end)]
+        closed = _FENCE_AFTER.match(rest) if fenced else None
+        rest = rest[closed.end() :] if closed else rest
+        head = _HEAD.match(rest)
+        at = head.end() if head else 0
+        return rest[at:].rstrip(_BLANK + "`"), bool(closed) or "\n" in rest[:at]
+
+
+def _doubt_of_words(lead: str, rest: str) -> str:
+    """What the prose around an object says against it."""
+    if len(lead) > LONG_LEAD and len(rest) > LONG_REST:
+        return "long text stands before and after it"
+    title = _last_title(lead)
+    if title.startswith(_MARKDOWN) and not _ANSWER.fullmatch(_bare(title)):
+        return f"it stands under the heading {excerpt(_bare(title))}"
+    if _THINKING.search(title):
+        return f"it stands under {excerpt(title)}"
+    line = lead.rpartition("\n")[2].rpartition("\0")[2]
+    if _TENTATIVE.search(line):
+        return f"{excerpt(line)} leads to it"
+    if _RETRACTED.search(rest):
+        return "the text after it takes it back"
+    return ""
+
+
+def _last_title(lead: str) -> str:
+    """The last line of a text that is a heading, "" if none is."""
+    lines = (line.strip() for line in reversed(lead.splitlines()))
+    return next((line for line in lines if line and _TITLE.match(line)), "")
+
+
+def _bare(title: str) -> str:
+    return title.strip(" \t#*_:：-=.")
+
+
+def _is_within(one: Found, spans: list[tuple[int, int]]) -> bool:
+    return any(begin <= one.begin and one.end <= end for begin, end in spans)
+
+
+def _blanked(text: str, found: list[Found]) -> str:
+    """The text with NULs in place of its objects: same length, no word of a value in it."""
+    pieces, at = [], 0
+    for one in found:
+        if one.error is None:
+            pieces += [text[at : one.begin], "\0" * (one.end - one.begin)]
+            at = one.end
+    return "".join([*pieces, text[at:]])
+
+
+def _without(outline: str, equal: list[Found], begin: int, end: int) -> str:
+    """A part of the outline without the objects that are equal to the chosen one."""
+    pieces, at = [], begin
+    for one in equal:
+        if begin <= one.begin and one.end <= end:
+            pieces.append(outline[at : one.begin])
+            at = one.end
+    return "".join([*pieces, outline[at:end]])

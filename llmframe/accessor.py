@@ -77,7 +77,8 @@ class LLMAccessor:
         A column that llmframe wrote has the type of its field, whatever its cells hold, so
         the files of a table's parts fit together. Models become structs, or JSON text if
         they have no fixed form; ``list[...]`` becomes a list. Your own columns keep their
-        dtype; Python objects of mixed types are written as text, with one warning.
+        dtype; Python objects of mixed types are written as text, and cells that have no text
+        are empty, each with one warning. geopandas reads its geometries back.
 
         ``llmframe.read_parquet(path)`` returns the same frame; ``pandas.read_parquet`` all
         but choices of numbers, lists, JSON text, and the labels of a choice without rows.
@@ -178,9 +179,10 @@ class LLMAccessor:
         sheet_name: 1 to 31 characters.
         index: True writes it, False does not; None does unless it is just 0, 1, 2, ...
 
-        Text stays text, even if it looks like a formula. These become text too: lists and
-        dicts (JSON), times with a time zone or before March 1900 (ISO), and whole numbers
-        of more than 15 digits, which Excel would round. Characters that Excel cannot hold
+        Text stays text, even if it looks like a formula or one of Excel's escapes; dates,
+        times of day and durations are Excel's own. These become text too: lists and dicts
+        (JSON), times with a time zone, dates before March 1900 (ISO), negative durations,
+        and whole numbers of more than 15 digits, which Excel would round. Characters that Excel cannot hold
         are left out and texts cut to 32,767 characters, with one warning.
         ``llmframe.read_metadata(path)`` returns what made the file.
 

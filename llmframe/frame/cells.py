@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, time
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,8 @@ def _read(column: pd.Series[Any]) -> list[Any]:
 def error_words(error: Exception) -> str:
     """The error that a cell's own code raised: its type and message on one line."""
     words = reason(error)
+    if isinstance(error, CellError):
+        return words
     return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 
@@ -153,6 +156,8 @@ def _last_resort(cell: Any) -> str:
 
 def _walk(cell: Any) -> Any:
     if type(cell) in _PLAIN or isinstance(cell, (str, bool)):
+        return cell
+    if type(cell) is float and isfinite(cell):  # before the slower questions below
         return cell
     if _is_missing(cell):
         return None

@@ -73,16 +73,26 @@ def _unusable(path: Path, error: OSError) -> PlanError:
 
 def _local_path(path: str | os.PathLike[str]) -> Path:
     """A path of this machine. PlanError for all else, such as a buffer or an address."""
-    if not isinstance(path, str | os.PathLike):
+    kind = type(path).__name__
+    # an ExcelWriter, an HDFStore or fsspec's OpenFile says where it writes, and still does
+    if callable(getattr(path, "close", None)):
         raise PlanError(
-            f"path is a {type(path).__name__}; give the name of a file, as text or as a Path"
+            f"path is a {kind}, which holds a file open; give the name of a file of its own. "
+            "Pandas' own writers take it: out.to_excel(writer, sheet_name=...), out.to_csv(handle)"
         )
+    if not isinstance(path, str | os.PathLike):
+        raise PlanError(f"path is a {kind}; give the name of a file, as text or as a Path")
     text = os.fspath(path)
-    if not isinstance(text, str) or not text or "\0" in text:
+    if not isinstance(text, str) or not text.strip() or "\0" in text:
         raise PlanError(f"path={text!r} names no file")
     if "://" in text:
         raise PlanError(
             f"{text.partition('://')[0]}:// is not a place on this machine; write a file here "
             "and copy it, or use pandas' own writers, such as DataFrame.to_parquet"
         )
-    return Path(text).expanduser()
+    if text.endswith(("/", os.sep)):
+        raise PlanError(f"{text!r} is the name of a folder; give the name of a file in it")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as exc:  # "~name" of nobody here
+        raise PlanError(f"the path {text[:LONGEST]!r} cannot be used: {exc}") from exc

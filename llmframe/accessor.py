@@ -182,8 +182,8 @@ class LLMAccessor:
         Text stays text, even if it looks like a formula or one of Excel's escapes; dates,
         times of day and durations are Excel's own. These become text too: lists and dicts
         (JSON), times with a time zone, dates before March 1900 (ISO), negative durations,
-        and whole numbers of more than 15 digits, which Excel would round. Characters that Excel cannot hold
-        are left out and texts cut to 32,767 characters, with one warning.
+        and whole numbers of more than 15 digits, which Excel would round. Characters that
+        Excel cannot hold are left out and texts cut to 32,767 characters, with one warning.
         ``llmframe.read_metadata(path)`` returns what made the file.
 
         Needs the package openpyxl. Warns and raises like to_parquet; PlanError above

@@ -33,7 +33,8 @@ def test_odd_cells_are_empty_and_reported_once(call, name):
     with pytest.warns(UserWarning, match="text") as caught:
         getattr(df.llm, call)(name)
     [told] = [str(each.message) for each in caught if "empty in the file" in str(each.message)]
-    assert f"{len(WITHOUT_TEXT)} in 'text' (" in told
+    lost = len(WITHOUT_TEXT) - (call == "to_excel")  # where the float is a number, not a text
+    assert f"{lost} in 'text' (" in told
 
 
 @pytest.mark.parametrize("kind", typed_columns())

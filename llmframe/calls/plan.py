@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from llmframe.calls.destination import find_destination, start_local
+from llmframe.calls.identity import StoredQuestions, earlier_question, question_of
 from llmframe.engine.asking.asking import Sampling
-from llmframe.engine.asking.keys import KeyMaker
 from llmframe.engine.asking.outgoing import TextRules
 from llmframe.engine.execution import Execution
 from llmframe.engine.job import Job
@@ -22,15 +22,16 @@ from llmframe.errors import PlanError, warn
 from llmframe.frame.columns import plan_columns
 from llmframe.frame.rows import plan_rows
 from llmframe.journal import TaskInfo, adopt_plain, id_text, open_checkpoint
-from llmframe.journal.paths import DEFAULT_FOLDER, default_folders, explicit_path
+from llmframe.journal.paths import DEFAULT_FOLDER, explicit_path, task_folders
 from llmframe.providers.address import proxy_of
 from llmframe.runs.run import Run
 from llmframe.runs.session import Session, Target
 from llmframe.secret import hide_keys, hide_secrets
 from llmframe.task.confidence import is_choice
 from llmframe.task.fields import resolve_fields
+from llmframe.task.keys import KeyMaker
 from llmframe.task.parse import parse_reply
-from llmframe.task.prompt import PROMPT_VERSION, Prompt
+from llmframe.task.prompt import Prompt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from llmframe.options.settings import Settings
     from llmframe.providers.destination import Destination
     from llmframe.providers.endpoint import Endpoint
+    from llmframe.task.keys import Question
 
 MEASURED = 2000  # rows whose texts are measured for the context that a local model needs
 
@@ -52,12 +54,13 @@ MEASURED = 2000  # rows whose texts are measured for the context that a local mo
 class Plan:
     """One call, as values: nothing is opened, locked, started or sent.
 
-    asked: the question put to every row, see ``_asked``.
+    asked: the question put to every row. earlier: the same as the call spells it.
     job: without a checkpoint; for a local model without the server, which is not started yet.
     """
 
     destination: Destination
-    asked: dict[str, Any]
+    asked: Question
+    earlier: Question
     job: Job
     target: Target
 
@@ -85,13 +88,14 @@ def plan(
     destination = find_destination(settings, own_loop=own_loop and settings.runner != "nest")
     # From here on with what the provider sets: the model is part of every row's key.
     settings = destination.settings
-    asked = _asked(prompt, destination)
+    sampling = sampling_of(settings)
+    asked = question_of(prompt, destination, sampling)
     job = Job(
         rows=rows,
         keys=KeyMaker(asked),
         prompt=prompt,
         settings=settings,
-        sampling=sampling_of(settings),
+        sampling=sampling,
         endpoint=destination.endpoint,
         dialect=destination.dialect,
         slots=destination.slots,
@@ -106,7 +110,8 @@ def plan(
         raise_incomplete=settings.on_incomplete == "raise",
         options=_identity(job, settings),
     )
-    return Plan(destination, asked, job, target)
+    earlier = earlier_question(prompt, destination, sampling)
+    return Plan(destination, asked, earlier, job, target)
 
 
 def _check_options(settings: Settings, prompt: Prompt, rows: RowPlan) -> None:
@@ -168,20 +173,6 @@ def _budget(destination: Destination) -> Budget:
     return Budget(max_cost=settings.max_cost, max_tokens=settings.max_tokens, prices=prices)
 
 
-def _asked(prompt: Prompt, destination: Destination) -> dict[str, Any]:
-    """The question put to every row: keys are made from it, so its form must never change."""
-    asked: dict[str, Any] = {
-        "version": PROMPT_VERSION,
-        "model": destination.settings.model,
-        "endpoint": destination.identity,
-        "instructions": prompt.instructions,
-        "fields": prompt.fields.canonical,
-    }
-    sampling = sampling_of(destination.settings).asked()
-    # An empty entry would change the keys of all calls that give none of these options.
-    return asked | {"sampling": sampling} if sampling else asked
-
-
 def _identity(job: Job, settings: Settings) -> tuple[object, ...]:
     """The options that make two calls for the same task different runs.
 
@@ -201,7 +192,8 @@ def _wanted_file(where: Any, digest: bytes) -> Path | None:
     if where is False:
         return None
     if where is True:
-        return default_folders(DEFAULT_FOLDER)[0] / f"{digest.hex()}.jsonl"
+        folder = task_folders(DEFAULT_FOLDER, [digest.hex()])[0]
+        return folder / f"{digest.hex()}.jsonl"
     return explicit_path(where)
 
 
@@ -222,13 +214,7 @@ def open_run(
     destination = start_local(planned.destination, need=lambda: _tokens_needed(planned))
     endpoint = destination.endpoint
     before_opening()
-    checkpoint = open_checkpoint(
-        settings.checkpoint,
-        TaskInfo(planned.job.keys.digest, _readable(planned.asked, endpoint)),
-        ids=settings.id is not None,
-        adopt=settings.adopt,
-        texts=settings.store_input,
-    )
+    checkpoint = _open_checkpoint(planned, endpoint)
     session: Session | None = None
     try:
         notes = [*destination.notes, *_proxy_notes(endpoint)]
@@ -253,6 +239,30 @@ def open_run(
         # Once the run has a loop it is the run that closes the file, when its last line is written.
         if checkpoint is not None and (session is None or session.loop is None):
             checkpoint.close()
+
+
+def _open_checkpoint(planned: Plan, endpoint: Endpoint) -> Checkpoint | None:
+    """The call's checkpoint, read for all spellings of its question; None without one."""
+    settings, keys = planned.job.settings, planned.job.keys
+    if settings.checkpoint is False:
+        return None
+    stored = StoredQuestions(planned.asked, keys, planned.earlier)
+    checkpoint = open_checkpoint(
+        settings.checkpoint,
+        TaskInfo(keys.digest, _readable(planned.asked, endpoint), stored.same),
+        ids=settings.id is not None,
+        adopt=settings.adopt,
+        texts=settings.store_input,
+    )
+    assert checkpoint is not None
+    try:
+        stored.read(checkpoint)
+        if warning := stored.warning(planned.job, checkpoint):
+            checkpoint.notes.append(warning)
+    except BaseException:
+        checkpoint.close()
+        raise
+    return checkpoint
 
 
 def _tokens_needed(planned: Plan) -> int:

@@ -102,7 +102,7 @@ class Prompt:
 
     @cached_property
     def _head(self) -> str:
-        return f"{clean_text(self.instructions).strip() or _DEFAULT}\n\n{_RULES}"
+        return f"{sent_instructions(self.instructions) or _DEFAULT}\n\n{_RULES}"
 
     @cached_property
     def _listed(self) -> str:
@@ -128,6 +128,12 @@ class Prompt:
     def _strict_format(self) -> dict[str, Any]:
         schema = {"name": "answer", "strict": True, "schema": self.fields.schema}
         return {"type": "json_schema", "json_schema": schema}
+
+
+def sent_instructions(given: str) -> str:
+    """The instructions as they are sent; "" where that is the general sentence."""
+    sent = clean_text(given).strip()
+    return "" if sent == _DEFAULT else sent
 
 
 def _form(node: Node) -> str:

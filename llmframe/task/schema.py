@@ -132,6 +132,7 @@ class _Tidier:
         raw = self._resolved(raw)
         if "$ref" in raw:
             return {"$ref": raw["$ref"]}
+        raw = _with_plain_description(raw)
         tidy = {key: _plain_number(raw[key]) for key in _KEPT if raw.get(key) not in _NO_BOUND}
         # pydantic fails on every single reply for a bound that the type does not have
         known = {key for kind in json_types(tidy) for key in _BOUNDS.get(kind, ())}
@@ -232,6 +233,12 @@ def _enum(values: list[Any], path: str) -> Node:
 def _plain_number(value: Any) -> Any:
     # 1.0 and 1 are the same bound: one form, so that equal requests have equal keys
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _with_plain_description(raw: Node) -> Node:
+    """The node without blank ends of its description: they say nothing to a model."""
+    about = raw.get("description")
+    return {**raw, "description": about.strip() or None} if isinstance(about, str) else raw
 
 
 def _at(path: str) -> str:

@@ -24,8 +24,15 @@ class Answers:
         [answer] = self.recall_all([key])
         return None if answer is None else answer[0]._replace(values=answer[1])
 
-    def recall_all(self, keys: Sequence[bytes]) -> Sequence[Answer | None]:
-        """The same for many keys at once, in their order."""
+    def recall_all(
+        self,
+        keys: Sequence[bytes],
+        today: Sequence[bytes] | None = None,  # noqa: ARG002 - nothing is stored here
+    ) -> Sequence[Answer | None]:
+        """The same for many keys at once, in their order.
+
+        today: what keys of an earlier spelling are now.
+        """
         return [None] * len(keys)
 
     def keep(self, row: Row, result: RowResult) -> RowResult:  # noqa: ARG002 - as above
@@ -54,11 +61,13 @@ class StoredAnswers(Answers):
         self._halt = halt
         self._settings = settings
 
-    def recall_all(self, keys: Sequence[bytes]) -> Sequence[Answer | None]:
+    def recall_all(
+        self, keys: Sequence[bytes], today: Sequence[bytes] | None = None
+    ) -> Sequence[Answer | None]:
         """The stored answers to keys, if they may be used."""
         if self._settings.reuse:
             try:
-                return self._checkpoint.get_all(keys)
+                return self._checkpoint.get_all(keys, today)
             except CheckpointError as error:
                 self._halt.fail(error)
         return super().recall_all(keys)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from llmframe.engine.rows.parts import Parts
     from llmframe.engine.rows.settle import Settler
     from llmframe.engine.rows.work import Work
+    from llmframe.results import Answer
 
 SLICE = 512  # rows planned in one go, at most: about 1 ms
 FIRST_REDACTED = 16  # the same at first where each must be redacted, at a speed not known
@@ -133,6 +134,8 @@ class Planner:
         leaders = self._store.leaders(keys)
         unasked = [key if at is None else b"" for key, at in zip(keys, leaders, strict=True)]
         answers = self._answers.recall_all(unasked)
+        if self._keys.earlier:
+            answers = self._recall_earlier(answers, unasked, texts)
         self._store.results.put_answers(start, answers)
         reused: list[int] = []
         rows = zip(texts, keys, ids or repeat(None), answers, strict=False)
@@ -154,6 +157,25 @@ class Planner:
         finally:
             if reused:
                 self._events.emit(RowsReused(reused))
+
+    def _recall_earlier(
+        self,
+        answers: Sequence[Answer | None],
+        keys: Sequence[bytes],
+        texts: Sequence[str | RowResult],
+    ) -> Sequence[Answer | None]:
+        """The answers, and for rows without one those to the same request spelled otherwise."""
+        found = list(answers)
+        for earlier in self._keys.earlier:
+            left = {
+                at: earlier.key(text)
+                for at, text in enumerate(texts)
+                if keys[at] and found[at] is None and isinstance(text, str)
+            }
+            recalled = self._answers.recall_all([*left.values()], [keys[at] for at in left])
+            for at, answer in zip(left, recalled, strict=True):
+                found[at] = answer
+        return found
 
     def _fit(self, position: int, text: str | RowResult) -> str | RowResult:
         if not isinstance(text, str) or not self._rules.is_long(text):

@@ -2,22 +2,52 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Unpack
+import inspect
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack
 
 import pandas as pd
 
 from llmframe.calls import files as files_calls
 from llmframe.calls import tag as api
-from llmframe.errors import warn
+from llmframe.errors import PlanError, warn
 from llmframe.options.settings import Options
 from llmframe.options.short_tracebacks import short_tracebacks
 from llmframe.options.signature import with_options
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
     from pathlib import Path
 
     from llmframe.runs.run import Run
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+# What people know from pandas' writers, and the way to it here.
+_INSTEAD = {
+    "mode": "to add rows to a file, put the frames together with pd.concat and export the whole",
+    "columns": "choose them first: out[[...]].llm",
+    "startrow": "pandas' own DataFrame.to_excel places a frame in a sheet",
+}
+
+
+def _export(method: Callable[P, R]) -> Callable[P, R]:
+    """An export; an argument that it does not take is a PlanError with the way to it."""
+    name, signature = method.__name__, inspect.signature(method)
+
+    def check(args: tuple[Any, ...], options: dict[str, Any]) -> None:
+        try:
+            signature.bind(*args, **options)
+        except TypeError as exc:
+            unknown = next((one for one in options if one not in signature.parameters), "")
+            writer = {"to_jsonl": "to_json"}.get(name, name)
+            cure = _INSTEAD.get(unknown, f"pandas' own DataFrame.{writer} may take it")
+            takes = ", ".join([*signature.parameters][1:])
+            raise PlanError(f"{name}: {exc}; it takes {takes}. If needed, {cure}") from None
+
+    return short_tracebacks(method, check=check)
 
 
 class LLMAccessor:
@@ -54,7 +84,7 @@ class LLMAccessor:
         """
         return files_calls.summary(self._df, prefix)
 
-    @short_tracebacks
+    @_export
     def to_parquet(
         self,
         path: str | os.PathLike[str],
@@ -99,7 +129,7 @@ class LLMAccessor:
             index=index,
         )
 
-    @short_tracebacks
+    @_export
     def to_csv(
         self,
         path: str | os.PathLike[str],
@@ -146,7 +176,7 @@ class LLMAccessor:
             },
         )
 
-    @short_tracebacks
+    @_export
     def to_jsonl(self, path: str | os.PathLike[str], *, index: bool | None = None) -> Path:
         """Write JSON lines in UTF-8, one object for each row; returns the path.
 
@@ -163,7 +193,7 @@ class LLMAccessor:
 
         return files.to_jsonl(self._df, path, index=index)
 
-    @short_tracebacks
+    @_export
     def to_excel(
         self,
         path: str | os.PathLike[str],
@@ -207,6 +237,9 @@ class SeriesLLMAccessor:
 
 def llm(df: pd.DataFrame) -> LLMAccessor:
     """The same as ``df.llm``, for when another package uses that name."""
+    from llmframe.frame.column_lookup import check_frame
+
+    check_frame(df)
     return LLMAccessor(df)
 
 

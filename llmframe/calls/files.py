@@ -78,7 +78,8 @@ def read_checkpoint(path: str | os.PathLike[str], task: str | None = None) -> pd
     Returns one row per ``id`` (per key if the run had no ``id=``): ``id``, the fields, typed
     as ``tag`` types them, ``status`` (ok or failed), ``error`` (its kind), ``model``,
     ``tokens_in``, ``tokens_cached`` (of them), ``tokens_out``, ``cost`` and ``time`` (UTC). Rows
-    that share an answer all show it, with its full cost. A field with one of these names keeps
+    that share an answer all show it, with its full cost. Where an id has several answers the
+    newest is shown, and one warning counts the others. A field with one of these names keeps
     it; our column then begins with ``llm_``. Damaged lines are skipped, with one warning.
 
     Raises PlanError if there is no checkpoint or no such task, with those that exist;

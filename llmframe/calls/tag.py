@@ -15,6 +15,7 @@ from llmframe.options.signature import with_options
 from llmframe.runs import cell, here, thread
 from llmframe.runs.run import Run
 from llmframe.runs.session import registry
+from llmframe.system.loops import require_asyncio
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -91,6 +92,7 @@ async def atag(
     """
     from llmframe.calls.plan import open_run, plan
 
+    require_asyncio("atag")
     settings = _settle(options, OWN_RUNNER)
     with open_run(plan(df, input, fields, settings, own_loop=False)) as session:
         shown = _show(session, settings, blocking=False)

@@ -46,6 +46,12 @@ def read_checkpoint(path: str | os.PathLike[str], task: str | None = None) -> pd
         warn(f"{file} cannot be read and is left out, or what follows: {reason}")
     if reader.damaged:
         warn(f"damaged lines in {path}: {reader.damaged}, skipped; all others are in the frame")
+    if answers.hidden:
+        warn(
+            f"answers in {path} that are not shown: {answers.hidden}; their ids have a newer one "
+            "(several rows have the same id, or a row's text has changed). Tag the frame again "
+            "with the same call to have the answers of all its rows, at no cost"
+        )
     return _frame(found, answers)
 
 

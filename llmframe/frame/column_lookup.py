@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 SHOWN = 20  # names in a message; the others are counted
 SEARCHED = 2000  # names compared for the nearest ones
 _BYTES = (bytes, bytearray, memoryview)
+_DECODED = "bytes(c).decode('utf-8', 'replace')"
+_IS_BYTES = "isinstance(c, (bytes, bytearray, memoryview))"
 # cells that nobody can change in place
 _FIXED = (
     *(str, bytes, int, float, complex, NoneType, type(pd.NA), np.generic),
@@ -96,8 +98,12 @@ class ColumnLookup:
                 continue
             found = f"column {column!r} holds {type(cell).__name__} at row {position}"
             if isinstance(cell, _BYTES):
-                cure = f"df[{column!r}].str.decode('utf-8')"
-                raise PlanError(f"{found}, and only text can be sent; decode it first: {cure}")
+                # the other cells may be text, or missing, or anything else
+                cure = f"df[{column!r}].map(lambda c: {_DECODED} if {_IS_BYTES} else c)"
+                raise PlanError(
+                    f"{found}, and only text can be sent (.str.decode() blanks what is text "
+                    f"already); decode it first: {cure}"
+                )
             raise PlanError(f"{found}, which has no text of its own; turn it into text first")
 
     def is_stable(self, column: Hashable) -> bool:
@@ -126,11 +132,30 @@ class ColumnLookup:
         hint = f"; did you mean {' or '.join(repr(by_text[n]) for n in near)}?" if near else "."
         if isinstance(name, tuple) and all(self.has(part) for part in name):
             hint = "; for several columns give a list, not a tuple."
+        if name in self._df.index.names and name is not None:
+            hint = "; it names a level of the index: use df.reset_index()."
         more = len(self._names) - SHOWN
         rest = f" and {more} more." if more > 0 else "."
         listed = f"The frame has: {quoted(self._names[:SHOWN])}{rest}"
         listed = listed if self._names else "The frame has no columns."
         return PlanError(f"{option}: no column {name!r}{hint} {listed}")
+
+
+def check_frame(df: object) -> None:
+    """PlanError, with the way to one, for anything that is no DataFrame of pandas."""
+    if isinstance(df, pd.DataFrame):
+        return
+    kind, owner = type(df), type(df).__module__.partition(".")[0]
+    if isinstance(df, pd.Series):
+        cure = "series.llm.tag(fields) takes it, or series.to_frame('text')"
+    elif isinstance(df, list | tuple | dict | np.ndarray):
+        cure = "make one: pd.DataFrame(...)"
+    else:
+        ways = ("to_pandas", "toPandas", "_to_pandas", "compute", "df", "to_dataframe")
+        way = next((way for way in ways if callable(getattr(kind, way, None))), "to_pandas")
+        cure = f"turn it into one: .{way}()"
+    name = kind.__name__ if owner == "builtins" else f"{kind.__name__} of {owner}"
+    raise PlanError(f"a pandas DataFrame is needed, this is a {name}; {cure}")
 
 
 def _is_hashable(name: object) -> bool:

@@ -19,7 +19,7 @@ from llmframe.frame.cells import (
     json_text,
     json_value,
 )
-from llmframe.frame.column_lookup import ColumnLookup
+from llmframe.frame.column_lookup import ColumnLookup, check_frame
 from llmframe.frame.template import parse_template
 from llmframe.results import Failure, RowResult
 from llmframe.task.text import refuse_duplicates, shows_nothing
@@ -169,8 +169,7 @@ def plan_rows(
     Raises PlanError for an unknown or duplicated column, an unbalanced template, an
     unsupported input, and cells that have no text (bytes).
     """
-    if not isinstance(df, pd.DataFrame):
-        raise PlanError(f"a pandas DataFrame is needed, this is a {type(df).__name__}")
+    check_frame(df)
     lookup = ColumnLookup(df)
     if isinstance(input, list):
         columns, render = _read_list(lookup, input)

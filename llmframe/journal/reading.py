@@ -64,6 +64,12 @@ class Answers:
         ]
         return rows + [(None, at) for key, at in positions.items() if key not in self._named]
 
+    @property
+    def hidden(self) -> int:
+        """Answers that are under no row: their id has a newer one."""
+        shown = {key for _, key in self._ids.values()}
+        return len((self._named & self._positions.keys()) - shown)
+
     def add(self, line: bytes) -> bool:
         """Add an intact line about a row; False if it is forged."""
         content = lines.read(line)

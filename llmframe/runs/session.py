@@ -24,7 +24,7 @@ from llmframe.errors import (
 from llmframe.messages import endings
 from llmframe.messages.causes import Address
 from llmframe.system.executor import run_in_daemon_thread
-from llmframe.system.loops import running_loop
+from llmframe.system.loops import require_asyncio, running_loop
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -197,6 +197,7 @@ class Session:
 
     async def wait_and_return(self) -> pd.DataFrame:
         """Wait on the caller's loop, then return as ``outcome`` does."""
+        require_asyncio("await run")
         self.abandon_if_loop_closed()
         await asyncio.wrap_future(self._over)
         await run_in_daemon_thread(self.settle_views)

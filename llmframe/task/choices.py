@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 Labels: TypeAlias = tuple[str, ...] | tuple[int, ...]
 
+_MISSING = ("NAType", "NaTType")  # pandas' own, by name: this room knows no DataFrame
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1  # what an Int64 column holds
 
 
@@ -67,7 +68,13 @@ def _plain_label(field: str, value: object) -> str | int:
     if value is None:
         raise PlanError(
             f"{field} has None among its labels; "
-            "for a choice that may stay empty use Literal['a', 'b'] | None"
+            "for a choice that may stay empty use Literal['a', 'b'] | None; "
+            "labels of a column: df[column].dropna().unique().tolist()"
+        )
+    if (isinstance(value, float) and value != value) or type(value).__name__ in _MISSING:
+        raise PlanError(
+            f"{field} has {value} among its labels: a missing cell of the column that they come "
+            "from; leave it out: df[column].dropna().unique().tolist()"
         )
     # True equals 1, so that a column could not tell the two labels apart
     hint = "; for yes or no use bool" if isinstance(value, bool) else ""

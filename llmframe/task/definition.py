@@ -15,7 +15,8 @@ from pydantic.fields import FieldInfo
 
 from llmframe.errors import PlanError
 from llmframe.task.choices import Labels, check_labels
-from llmframe.task.text import excerpt, reason
+from llmframe.task.foreign_types import is_type_name
+from llmframe.task.text import excerpt, listing, reason
 from llmframe.text import cut
 
 T = TypeVar("T")
@@ -136,6 +137,12 @@ def _described_choice(name: str, field: dict[Any, Any]) -> Definition:
                 "pydantic model"
             )
     labels = check_labels(name, field)
+    if len(labels) == 1 or is_type_name(str(field.get("type", ""))):
+        raise PlanError(
+            f"field {name!r} is a choice between {listing(labels)}, as a dict describes labels; "
+            "give at least two labels, or write the type of the answer: str, int, list[str], or "
+            "Annotated[str, Field(description=...)]"
+        )
     texts = tuple(text.strip() for text in field.values())
     about = texts if any(texts) else ()
     return Definition(Literal[labels], kind=Kind.CHOICE, labels=labels, label_descriptions=about)

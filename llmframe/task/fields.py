@@ -11,8 +11,9 @@ import pydantic
 
 from llmframe.errors import PlanError
 from llmframe.task.definition import Definition, Kind, classify, read_field
+from llmframe.task.foreign_types import is_type_name
 from llmframe.task.schema import CONSTRAINTS, Node, is_lenient, strict_schema, tidy_schema
-from llmframe.task.text import excerpt, reason, refuse_duplicates, shows_nothing
+from llmframe.task.text import excerpt, listing, reason, refuse_duplicates, shows_nothing
 from llmframe.task.value_type import ValueType, value_type
 from llmframe.text import is_whole
 
@@ -21,9 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FieldSet", "FieldSpec", "Kind", "resolve_fields"]
 
-_TYPE_NAMES = frozenset(
-    {"str", "string", "text", "int", "integer", "float", "number", "bool", "boolean", "date"}
-)
+_QUESTION = ("?", "\uff1f", "\u061f")  # also as Chinese and Arabic write it
 _CANONICAL_KEYS = ("description", "format", *CONSTRAINTS)
 _CONFIG = pydantic.ConfigDict(strict=True, protected_namespaces=())
 
@@ -105,16 +104,23 @@ def _is_single_choice(fields: dict[Any, Any]) -> bool:
         return False
     name, value = next(iter(texts.items()))
     # {"name": "str"} is a type in quotes far more often than a label described as "str"
-    if all(text.strip().lower() in _TYPE_NAMES for text in texts.values()):
+    if all(map(is_type_name, texts.values())):
         raise PlanError(
             f"field {excerpt(name)} is the text {value!r}; write the type itself, without quotes: "
-            f"{{{excerpt(name)}: str}}"
+            f"{{{excerpt(name)}: str}}, list[str], float, date, a list of labels"
         )
     if len(texts) < len(fields):
         raise PlanError(
             f"fields mixes descriptions and fields: {excerpt(name)} is the text {excerpt(value)}. "
             "Either all values are texts (one closed choice, label -> description) or none is; "
             "to describe a field write Annotated[str, Field(description=...)]"
+        )
+    if len(texts) == 1 or all(text.rstrip().endswith(_QUESTION) for text in texts.values()):
+        raise PlanError(
+            f"fields is a choice between {listing(tuple(map(str, texts)))} as it stands, because a "
+            "dict of texts describes the labels of one choice. To ask for a text under that name "
+            f"write {{{excerpt(name)}: Annotated[str, Field(description={excerpt(value)})]}}; for "
+            "a choice write {'label': {...}}, with at least two labels"
         )
     return True
 

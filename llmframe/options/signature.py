@@ -71,7 +71,7 @@ def _check_positions(signature: inspect.Signature) -> Callable[[tuple[Any, ...],
     names = [name for name, one in signature.parameters.items() if one.kind is not one.VAR_KEYWORD]
 
     def check(args: tuple[Any, ...], options: Mapping[str, Any]) -> None:
-        takes = ", ".join(names[1:] if names[0] == "self" else names)
+        takes = ", ".join(name for name in names if name != "self")
         if len(args) > len(names):
             more = args[len(names)]
             shown = cut(repr(more), 80) if isinstance(more, str) else f"a {type(more).__name__}"

@@ -14,8 +14,7 @@ import pydantic
 from pydantic.fields import FieldInfo
 
 from llmframe.errors import PlanError
-from llmframe.task.choices import Labels, check_labels
-from llmframe.task.foreign_types import is_type_name
+from llmframe.task.choices import Labels, check_labels, is_type_name
 from llmframe.task.text import excerpt, listing, reason
 from llmframe.text import cut
 

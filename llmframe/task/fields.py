@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pydantic
 
 from llmframe.errors import PlanError
+from llmframe.task.choices import is_type_name
 from llmframe.task.definition import Definition, Kind, classify, read_field
-from llmframe.task.foreign_types import is_type_name
 from llmframe.task.schema import CONSTRAINTS, Node, is_lenient, strict_schema, tidy_schema
 from llmframe.task.text import excerpt, listing, reason, refuse_duplicates, shows_nothing
 from llmframe.task.value_type import ValueType, value_type

@@ -24,12 +24,13 @@ Values: TypeAlias = dict[str, Any]
 LONG_LEAD, LONG_REST = 300, 150  # characters; prose of both lengths around an object is thinking
 _BLANK = "\ufeff \t\r\n\x0b\x0c"
 
-_FENCE_BEFORE = re.compile(r"(?:`{3,}|~{3,})[^\n`\0]*\n?\s*$")
+_FENCE_BEFORE = re.compile(r"(?:`{3,}|~{3,})[^\n`\0]*\n?[\s\[{(\"']*$")
 _FENCED = re.compile(r"(?:`{3,}|~{3,})\w*\s*(.*?)\s*(?:`{3,}|~{3,})", re.DOTALL)
-_FENCE_AFTER = re.compile(r"\s*(?:`{3,}|~{3,})")
+_FENCE_AFTER = re.compile(r"[\s\]})\"']*(?:`{3,}|~{3,})")
 # stray brackets, quotes and emphasis that may stand around an object
 _TAIL = re.compile(r"[\s\ufeff\[{(\"'`“*_]*$")
 _HEAD = re.compile(r"[\s\ufeff\]})\"'`”*_;.,]*")
+_ITEM = re.compile(r"[-*•+\d]|[^\s:]+(?: [^\s:]+){0,2}:")
 _INSIDE_JSON = re.compile(r"(?:[\"'”]\s*[:：]|,)$")
 
 # Words are a shortcut only: without them some replies would be taken that their writer doubts.
@@ -38,9 +39,13 @@ _MARKDOWN = ("#", "**", "__")
 _FINAL = re.compile(r"final|corrected|最终|最終|endgültig|définiti|definitiv", re.IGNORECASE)
 _ANSWER = re.compile(
     r"(?:(?:here|is|so|and|the|my|your|a|valid|in|as|final|corrected|json|最终|最終)\W+)*"
-    r"(?:answer|output|result|response|reply|json|object|tag|label|classification|conclusion"
+    r"(?:final|answer|output|result|response|reply|json|object|tag|label|classification|conclusion"
     r"|verdict|solution|antwort|ergebnis|réponse|résultat|respuesta|resultado|risposta|resposta"
     r"|ответ|результат|(?:最终|最終)?(?:答案|结果|結果|输出|回答|出力))s?(?:\W*\(?json\)?)?",
+    re.IGNORECASE,
+)
+_POLITE = re.compile(
+    r"(?:(?:sure|certainly|absolutely|of course|got it|done|here (?:you go|it is))\W*){1,2}",
     re.IGNORECASE,
 )
 _THINKING = re.compile(
@@ -49,9 +54,10 @@ _THINKING = re.compile(
     re.IGNORECASE,
 )
 _TENTATIVE = re.compile(
-    r"\b(?:draft|maybe|perhaps|might|may be|could be|guess|i think|thought|tentative\w*|wrong"
-    r"|for example|for instance|example|e\.g|hypothe\w*|possibl[ey]|vielleicht|entwurf|peut-être"
-    r"|quizás?)\b|也许|可能|例如|草稿|たぶん",
+    r"\b(?:draft|maybe|perhaps|might|may be|could|would be|should be|guess|i think|thought|wrong"
+    r"|tentativ\w*|example|instance|e\.g|hypothe\w*|possibl[ey]|hmm+|suppos\w+|assum\w+|option|try"
+    r"|attempt|candidate|version|let me (?:try|start|see|think|consider|guess|check)"
+    r"|vielleicht|entwurf|peut-être|quizás?)\b|也许|可能|例如|草稿|たぶん",
     re.IGNORECASE,
 )
 _RETRACTED = re.compile(
@@ -95,7 +101,7 @@ def _find_encoded(
     bare = text.strip(_BLANK)
     fenced = _FENCED.fullmatch(bare)
     bare = fenced[1] if fenced else bare
-    if '{\\"' in bare or "{\\n" in bare:
+    if "{\\" in bare:
         whole = bare if bare[0] == bare[-1] == '"' else f'"{bare}"'
         inner = decode(whole)
         if isinstance(inner, str) and len(inner) < len(whole):
@@ -111,8 +117,8 @@ class _Choice:
     ) -> None:
         self._text = text
         self._names = names
-        self._outline = _blanked(text, found)
-        self._marks = read_marks(self._outline)
+        self._marks = read_marks(_blanked(text, found))
+        self._outline = self._marks.text
         self._free = [one for one in found if not self._marks.is_thought(one.begin)]
         if answers := self._marks.answers:  # a tag for the answer: what is outside is none
             inside = [one for one in self._free if _is_within(one, answers)]
@@ -157,6 +163,8 @@ class _Choice:
         candidates = full or self._whole
         # after a heading such as "Final answer" the ones before it count no more
         finals = [i for i, (one, _) in enumerate(candidates) if self._is_final(one)]
+        while len(finals) > 1 and candidates[finals[-1]][1] == candidates[finals[-2]][1]:
+            finals.pop()  # the same answer once more
         return candidates[finals[-1] :] if finals else candidates
 
     def _is_part(self, one: Found) -> bool:
@@ -195,8 +203,10 @@ class _Choice:
             return "text stands beside it" if lead or rest else ""
         if lead and (_INSIDE_JSON.search(lead) or not (own_line or lead[-1] in ":：=")):
             return "it stands within a sentence or another object"
-        if lead and rest and not ends_line:
-            return "it stands within a sentence"
+        if lead and rest and not (ends_line and _introduces(lead)):
+            return "it stands within text"
+        if not fenced and _is_cut(rest):
+            return "the text after it has no end"
         return _doubt_of_words(lead, rest)
 
     def _contradicts(self, later: Found) -> bool:
@@ -231,6 +241,18 @@ class _Choice:
         head = _HEAD.match(rest)
         at = head.end() if head else 0
         return rest[at:].rstrip(_BLANK + "`"), bool(closed) or "\n" in rest[:at]
+
+
+def _introduces(lead: str) -> bool:
+    """Whether text leads to what follows it: by a colon, as a title, or in usual words."""
+    is_title = bool(_ANSWER.fullmatch(_bare(_last_title(lead))))
+    return lead[-1] in ":：=" or is_title or bool(_POLITE.fullmatch(lead))
+
+
+def _is_cut(rest: str) -> bool:
+    """Whether text ends in the middle of a sentence; an item of a list needs no full stop."""
+    last = rest.rpartition("\n")[2].lstrip()
+    return bool(rest) and (rest[-1].isalnum() or rest[-1] in ",，、") and not _ITEM.match(last)
 
 
 def _doubt_of_words(lead: str, rest: str) -> str:

@@ -12,6 +12,7 @@ from llmframe.errors import OutputError
 from llmframe.task.text import excerpt
 
 MOST_TRIED = 100  # beginnings of objects; a reply with more is no answer, and each costs time
+MOST_TOKENS, MOST_LEVELS = 5000, 50  # of an object that is no strict JSON
 
 # A brace that may begin an object; other braces are prose.
 _START = re.compile(r"\{\s*(?:[\"'}“„‘/#]|[^\W\d]\w*\s*[:：])")
@@ -136,6 +137,7 @@ _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)|\"", re.DOTALL)
 _WORDS = {"True": "true", "False": "false", "None": "null"}
 _MARKS = {"：": ":", "，": ","}
 _PAIRS = {"}": "{", "]": "["}
+_BEFORE_VALUE = frozenset("{[:,")
 _STRINGS = ("double", "single", "curly")
 
 
@@ -154,8 +156,7 @@ def _mended_at(text: str, begin: int) -> Found | None:
 
 def _rewritten(text: str, at: int) -> tuple[str, int] | None:
     """The object at this place as strict JSON, and its end; None where that is not certain."""
-    pieces: list[str] = []
-    open_brackets: list[str] = []
+    strict = _Strict()
     line_break = False
     while token := _TOKEN.match(text, at):
         at = token.end()
@@ -164,22 +165,37 @@ def _rewritten(text: str, at: int) -> tuple[str, int] | None:
             line_break = line_break or "\n" in token[0]
             continue
         piece = _strict_piece(kind, token[0], is_name=bool(_COLON.match(text, at)))
-        if piece is None:
+        if piece is None or not strict.add(piece, may_follow=line_break and kind in _STRINGS):
             return None
-        if piece in _PAIRS:
-            if open_brackets.pop() != _PAIRS[piece]:
-                return None
-            if pieces[-1] == ",":  # a trailing comma
-                pieces.pop()
-        elif piece in _PAIRS.values():
-            open_brackets.append(piece)
-        elif line_break and kind in _STRINGS and pieces[-1] not in ("{", "[", ":", ","):
-            pieces.append(",")  # the comma at the end of the line before was forgotten
-        pieces.append(piece)
+        if not strict.open_brackets:
+            return "".join(strict.pieces), at
         line_break = False
-        if not open_brackets:
-            return "".join(pieces), at
     return None
+
+
+class _Strict:
+    """Pieces of strict JSON, as far as the object has been read."""
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+        self.open_brackets: list[str] = []
+
+    def add(self, piece: str, *, may_follow: bool) -> bool:
+        """Whether the piece fits; may_follow: a comma before it may have been forgotten."""
+        last = self.pieces[-1] if self.pieces else ":"
+        if piece in _PAIRS:
+            if self.open_brackets.pop() != _PAIRS[piece]:
+                return False
+            if last == ",":  # a trailing comma
+                self.pieces.pop()
+        elif piece not in (":", ",") and last not in _BEFORE_VALUE:
+            if not may_follow:
+                return False
+            self.pieces.append(",")
+        if piece in _PAIRS.values():
+            self.open_brackets.append(piece)
+        self.pieces.append(piece)
+        return len(self.pieces) <= MOST_TOKENS and len(self.open_brackets) <= MOST_LEVELS
 
 
 def _strict_piece(kind: str, token: str, *, is_name: bool) -> str | None:

@@ -13,6 +13,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+MOST_MARKS = 1000  # a text with more is no answer, and each costs time
+
 _MARK = re.compile(
     r"""(?P<comment><!--|-->)
     |^[ \t]*(?P<fence>`{3,}|~{3,})[ \t]*(?P<language>[^\s`\0]*)
@@ -49,11 +51,13 @@ _DATA = re.compile(
 class Marks:
     """What the marks of a text say about each place in it.
 
-    settled: everything before it is thoughts. closed: thoughts with a beginning and an end.
+    text: the text with blanks in place of marks without meaning. settled: everything before it is
+    thoughts. closed: thoughts with a beginning and an end.
     answers: what a tag for the answer encloses. open_at: where a mark opens that nothing closes;
     open_mark: this mark.
     """
 
+    text: str
     settled: int = 0
     closed: list[tuple[int, int]] = field(default_factory=list)
     answers: list[tuple[int, int]] = field(default_factory=list)
@@ -82,18 +86,25 @@ class Marks:
 
 def read_marks(text: str) -> Marks:
     """The marks of a text whose objects are blanked out with NULs, so that no value counts."""
-    marks = Marks()
+    marks = Marks(text)
     opened: list[tuple[str, re.Match[str]]] = []
-    for match in _MARK.finditer(text):
+    pieces, at = [], 0
+    for number, match in enumerate(_MARK.finditer(text)):
+        if number == MOST_MARKS:
+            marks.open_at, marks.open_mark = 0, f"one of more than {MOST_MARKS} marks"
+            return marks
         name, closes = _named(match, opened)
         if not name:
+            pieces += [text[at : match.start()], " " * (match.end() - match.start())]
+            at = match.end()
             continue
         if not closes:
             opened.append((name, match))
         else:
             _close(marks, opened, name, match)
-    _leave_open(marks, opened, len(text))
+    marks.text = "".join([*pieces, text[at:]])
     _read_channels(marks, text)
+    _leave_open(marks, opened, len(text))
     marks.answers = [
         (begin, end)
         for begin, end in marks.answers
@@ -107,8 +118,9 @@ def _named(match: re.Match[str], opened: list[tuple[str, re.Match[str]]]) -> tup
     if match["comment"]:
         return "!--", match["comment"] == "-->"
     if match["fence"]:
-        if any(name.startswith("```") for name, _ in opened):
-            return next(name for name, _ in reversed(opened) if name.startswith("```")), True
+        fences = [name for name, _ in opened if name.startswith("```")]
+        if fences and not match["language"]:  # a language always opens
+            return fences[-1], True
         return "```" if _DATA.fullmatch(match["language"].lower()) else "```thoughts", False
     name = match["name"].lower()
     bars, end_bars = match["lead"].strip("/!"), match["tail"].strip("/")
@@ -138,9 +150,11 @@ def _close(
 
 def _leave_open(marks: Marks, opened: list[tuple[str, re.Match[str]]], length: int) -> None:
     for name, match in opened:
+        if match.start() < marks.settled:
+            continue
         if _ANSWER.fullmatch(name) and marks.open_at is None:
             marks.answers.append((match.end(), length))
-        elif name != "```" and marks.open_at is None:
+        elif name != "```" and (marks.open_at is None or match.start() < marks.open_at):
             marks.open_at, marks.open_mark = match.start(), match[0].strip()
 
 
@@ -154,5 +168,5 @@ def _read_channels(marks: Marks, text: str) -> None:
             marks.closed.append((after.start(), len(text)))
         return
     channel = _CHANNEL.search(text)
-    if channel and (marks.open_at is None or channel.start() < marks.open_at):
+    if channel:
         marks.open_at, marks.open_mark = channel.start(), channel[0]

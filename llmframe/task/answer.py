@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 Values: TypeAlias = dict[str, Any]
 
 LONG_LEAD, LONG_REST = 300, 150  # characters; prose of both lengths around an object is thinking
-_BLANK = "\ufeff \t\r\n\x0b\x0c"
+_BLANK = "\ufeff\u200b\u2060 \t\r\n\x0b\x0c"
 
 _FENCE_BEFORE = re.compile(r"(?:`{3,}|~{3,})[^\n`\0]*\n?[\s\[{(\"']*$")
 _FENCED = re.compile(r"(?:`{3,}|~{3,})\w*\s*(.*?)\s*(?:`{3,}|~{3,})", re.DOTALL)
 _FENCE_AFTER = re.compile(r"[\s\]})\"']*(?:`{3,}|~{3,})")
 # stray brackets, quotes and emphasis that may stand around an object
-_TAIL = re.compile(r"[\s\ufeff\[{(\"'`“*_]*$")
-_HEAD = re.compile(r"[\s\ufeff\]})\"'`”*_;.,]*")
+_TAIL = re.compile(r"[\s\ufeff\u200b\u2060\[{(\"'`“*_]*$")
+_HEAD = re.compile(r"[\s\ufeff\u200b\u2060\]})\"'`”*_;.,]*")
 _ITEM = re.compile(r"[-*•+\d]|[^\s:]+(?: [^\s:]+){0,2}:")
 _INSIDE_JSON = re.compile(r"(?:[\"'”]\s*[:：]|,)$")
 
@@ -54,16 +54,20 @@ _THINKING = re.compile(
     re.IGNORECASE,
 )
 _TENTATIVE = re.compile(
-    r"\b(?:draft|maybe|perhaps|might|may be|could|would be|should be|guess|i think|thought|wrong"
+    r"\b(?:draft|maybe|perhaps|might|may be|could|would|should|guess|i think|thought|wrong|not"
     r"|tentativ\w*|example|instance|e\.g|hypothe\w*|possibl[ey]|hmm+|suppos\w+|assum\w+|option|try"
     r"|attempt|candidate|version|let me (?:try|start|see|think|consider|guess|check)"
     r"|vielleicht|entwurf|peut-être|quizás?)\b|也许|可能|例如|草稿|たぶん",
     re.IGNORECASE,
 )
 _RETRACTED = re.compile(
+    # where a sentence begins
     r"(?:^|[.!?\n—-]\s*)(?:but\b|(?:oh,? |but )?(?:wait|hmm+|no[,.!—]|nope|oops|actually|scratch)"
-    r"|on second thought|let me (?:re|double|check|correct|think|see)|correction|i was wrong"
-    r"|that(?:'s| is) (?:wrong|not)|等等|不对|不，|doch\b|moment|nein[,.!]|non[,.!]|espera)",
+    r"|on (?:second thought|reflection)|let me (?:re|double|check|correct|think|see)|edit:|sorry"
+    r"|correction|that(?:'s| is) (?:wrong|not)|等等|不对|不，|moment|nein[,.!]|non[,.!]|espera)"
+    # anywhere
+    r"|\b(?:i was wrong|i meant|my mistake|reconsider|incorrect|(?:is|was) (?:wrong|not right)"
+    r"|(?:should|must|ought to) (?:rather |instead )?(?:be|have been))\b",
     re.IGNORECASE,
 )
 
@@ -162,7 +166,12 @@ class _Choice:
         full = [(one, values) for one, values in self._whole if not self._is_part(one)]
         candidates = full or self._whole
         # after a heading such as "Final answer" the ones before it count no more
-        finals = [i for i, (one, _) in enumerate(candidates) if self._is_final(one)]
+        titles = [_last_title(self._before(one, [one])[0]) for one, _ in candidates]
+        finals = [i for i, title in enumerate(titles) if _is_final(title)]
+        last = len(titles) - 1
+        if not finals and _ANSWER.fullmatch(_bare(titles[last] if titles else "")):
+            # nor do those under a heading such as "Reasoning" before "Result"
+            finals = [last] if all(map(_THINKING.search, titles[:last])) else []
         while len(finals) > 1 and candidates[finals[-1]][1] == candidates[finals[-2]][1]:
             finals.pop()  # the same answer once more
         return candidates[finals[-1] :] if finals else candidates
@@ -170,11 +179,6 @@ class _Choice:
     def _is_part(self, one: Found) -> bool:
         held = one.value or {}
         return len(held) < len(self._names) and all(name in self._names for name in held)
-
-    def _is_final(self, one: Found) -> bool:
-        lead, _, _ = self._before(one, [one])
-        title = _last_title(lead)
-        return bool(_FINAL.search(title) and _ANSWER.fullmatch(_bare(title)))
 
     def _refusal(self, doubt: str) -> OutputError:
         """The reason in words: broken JSON first, then several objects, then the doubt."""
@@ -203,8 +207,10 @@ class _Choice:
             return "text stands beside it" if lead or rest else ""
         if lead and (_INSIDE_JSON.search(lead) or not (own_line or lead[-1] in ":：=")):
             return "it stands within a sentence or another object"
-        if lead and rest and not (ends_line and _introduces(lead)):
+        if rest and not (ends_line and (not lead or _introduces(lead))):
             return "it stands within text"
+        if lead and not fenced and _flows(rest):
+            return "flowing text stands on both sides of it"
         if not fenced and _is_cut(rest):
             return "the text after it has no end"
         return _doubt_of_words(lead, rest)
@@ -230,6 +236,7 @@ class _Choice:
         lead = lead[: fence.start()] if fence else lead
         tail = _TAIL.search(lead)
         at = tail.start() if tail else len(lead)
+        at = 0 if lead[:at].casefold() == "json" else at  # the language of a fence that is gone
         return lead[:at], bool(fence) or "\n" in lead[at:] or not lead[:at], bool(fence)
 
     def _after(self, one: Found, *, fenced: bool) -> tuple[str, bool]:
@@ -243,6 +250,12 @@ class _Choice:
         return rest[at:].rstrip(_BLANK + "`"), bool(closed) or "\n" in rest[:at]
 
 
+def _flows(rest: str) -> bool:
+    """Whether text is more than a few words, and no list and nothing under a title."""
+    first = rest.partition("\n")[0].lstrip()
+    return len(rest) > LONG_REST // 2 and not (_ITEM.match(first) or _TITLE.match(first))
+
+
 def _introduces(lead: str) -> bool:
     """Whether text leads to what follows it: by a colon, as a title, or in usual words."""
     is_title = bool(_ANSWER.fullmatch(_bare(_last_title(lead))))
@@ -252,7 +265,9 @@ def _introduces(lead: str) -> bool:
 def _is_cut(rest: str) -> bool:
     """Whether text ends in the middle of a sentence; an item of a list needs no full stop."""
     last = rest.rpartition("\n")[2].lstrip()
-    return bool(rest) and (rest[-1].isalnum() or rest[-1] in ",，、") and not _ITEM.match(last)
+    return (
+        bool(rest) and (rest[-1].isalnum() or rest[-1] in ",，、:：{[(") and not _ITEM.match(last)
+    )
 
 
 def _doubt_of_words(lead: str, rest: str) -> str:
@@ -276,6 +291,10 @@ def _last_title(lead: str) -> str:
     """The last line of a text that is a heading, "" if none is."""
     lines = (line.strip() for line in reversed(lead.splitlines()))
     return next((line for line in lines if line and _TITLE.match(line)), "")
+
+
+def _is_final(title: str) -> bool:
+    return bool(_FINAL.search(title) and _ANSWER.fullmatch(_bare(title)))
 
 
 def _bare(title: str) -> str:

@@ -70,8 +70,9 @@ def _parse_exact(content: Any, fields: FieldSet) -> dict[str, Any] | None:
     """The fast way, for a reply in exactly the form that was asked for; None for any other."""
     try:
         # pydantic would silently take the last one of two values
-        if any(content.count(name) > 1 for name in _quoted(fields.names)):
-            return None
+        for name in _quoted(fields.names):  # no generator: this is done for every row
+            if content.count(name) > 1:
+                return None
         if "\\" in content and "\\u00" in content:  # a letter is escaped only to hide a name
             return None
         values = _values(fields.model.model_validate_json(content, strict=True), fields)
@@ -81,8 +82,10 @@ def _parse_exact(content: Any, fields: FieldSet) -> dict[str, Any] | None:
         return None
     if fields.nests and len(_NAME.findall(content)) != _count_names(values):
         return None
-    # pydantic reads "0" as the first day of 1970
-    return values if all(values[day] in content for day in fields.days if values[day]) else None
+    for day in fields.days:
+        if values[day] and values[day] not in content:
+            return None  # pydantic reads "0" as the first day of 1970
+    return values
 
 
 def _count_names(value: Any) -> int:

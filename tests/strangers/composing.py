@@ -62,6 +62,13 @@ LEADS = [
     "**Answer:**\n",
     "The result is:\n",
 ]
+RETRACTIONS = [
+    "Wait, the last sentence says the opposite.",
+    f"\nNo, it is rather the other label:\n```json\n{json.dumps({'intent': 'other'})[:-1]}",
+    "\nActually, the intent should be another one.",
+    '\nCorrection: {"intent": "deliv',
+    "\nBut then again, because",
+]
 AFTER = ["", "", "", "\n", "\n\nExplanation: the text asks for it.", "<|im_end|>", "</s>"]
 
 
@@ -150,7 +157,8 @@ def content(gold: dict[str, Any], rng: random.Random) -> tuple[str, bool, bool]:
     if begin[0] not in "*#`":  # what ends there ends all that began in it
         inner += rng.choice(("", *TAGGED))
     answer = fenced(near_json(gold, rng), rng)
-    shape = rng.choice(("plain", "closed", "closed", "half", "open", "none", "after", "bare"))
+    shapes = ("plain", "closed", "closed", "half", "open", "none", "after", "bare", "taken back")
+    shape = rng.choice(shapes)
     if shape == "plain":
         lead = rng.choice(LEADS)
         return lead + answer + rng.choice(AFTER), True, True
@@ -163,6 +171,9 @@ def content(gold: dict[str, Any], rng: random.Random) -> tuple[str, bool, bool]:
         return f"{begin}{inner}", False, False
     if shape == "none":  # thoughts alone
         return rng.choice((f"{begin}{inner}{end}", inner)), False, False
+    if shape == "taken back":
+        draft = fenced(written(draft_of(gold, rng), rng), rng)
+        return f"{rng.choice(LEADS)}{draft}\n{rng.choice(RETRACTIONS)}", False, False
     if shape == "after":
         return f"{answer}\n{begin}{inner}{end}", False, True
     return f"{inner}\n\n{answer}", False, True  # without any mark

@@ -62,6 +62,8 @@ TAKEN = [
     "**Reasoning**\nThe text says D\n\n**Final answer:**\nG",
     "# Thoughts\n\nD\n\n## Final Answer\n\n```json\nG\n```",
     "First draft: D\nFinal: G",
+    "## Reasoning\nD\n## Output\nG",
+    "**Thought process:**\n\nD\n\n**Result:**\n\nG",
     # after the answer
     "G\n<think>Was it D?</think>",
     # in tags for the answer
@@ -95,6 +97,11 @@ NEVER_TAKEN = [
     "Okay, so it might be D. Wait, no.",
     "Let me see.\n\nD\n\nThe text says the opposite, because",
     "Okay, then it looks like this:\nD\nBut the last sentence says",
+    "Now the text reads:\nD\nThe last sentence of the record says the opposite, and so the label has"
+    " to change.",
+    "Do not answer like this:\nD",
+    "Not D",
+    "> D",
     "他想要退款。\nD\n他写得很清楚。",
     "Draft: D",
     "Thinking:\nD",
@@ -108,6 +115,9 @@ NEVER_TAKEN = [
     "<|channel|>analysis<|message|>D<|end|>",
     # taken back, or corrected by something that cannot be read
     "D\n\nActually, no. It is a delivery.",
+    "D\n\nThe intent should rather be delivery.",
+    "D is wrong.",
+    "D\n{",
     'D\n\nNo, rather:\n{"intent": "deliv',
     'D\n\nCorrection: {"intent": "delivery"}',
     "G\n<think>Or is it D?",

@@ -88,7 +88,9 @@ def _thoughts(answer: dict[str, Any]) -> int:
 
 def _text(value: object) -> str | None:
     """A text or a list of text parts; of any other type it costs only itself."""
-    return None if isinstance(value, dict) else content_text(value)
+    if isinstance(value, str):
+        return value
+    return content_text(value) if isinstance(value, list) else None
 
 
 def _is_empty(error: object) -> bool:

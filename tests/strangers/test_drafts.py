@@ -97,8 +97,8 @@ NEVER_TAKEN = [
     "Okay, so it might be D. Wait, no.",
     "Let me see.\n\nD\n\nThe text says the opposite, because",
     "Okay, then it looks like this:\nD\nBut the last sentence says",
-    "Now the text reads:\nD\nThe last sentence of the record says the opposite, and so the label has"
-    " to change.",
+    "Now the text reads:\nD\nThe last sentence of the record says the opposite, and so the label"
+    " has to change.",
     "Do not answer like this:\nD",
     "Not D",
     "> D",

@@ -11,10 +11,17 @@ import pydantic
 
 from llmframe.errors import PlanError
 from llmframe.task.choices import is_type_name
-from llmframe.task.definition import Definition, Kind, classify, read_field
-from llmframe.task.schema import CONSTRAINTS, Node, is_lenient, strict_schema, tidy_schema
+from llmframe.task.definition import Definition, Kind, NamingSchema, classify, read_field
+from llmframe.task.schema import (
+    CONSTRAINTS,
+    Node,
+    has_hidden_rules,
+    is_lenient,
+    strict_schema,
+    tidy_schema,
+)
 from llmframe.task.text import excerpt, listing, reason, refuse_duplicates, shows_nothing
-from llmframe.task.value_type import ValueType, value_type
+from llmframe.task.value_type import JSON, ValueType, value_type
 from llmframe.text import is_whole
 
 if TYPE_CHECKING:
@@ -75,6 +82,21 @@ class FieldSet:
     def names(self) -> tuple[str, ...]:
         """The fields' names in the order given."""
         return tuple(spec.name for spec in self.specs)
+
+    @cached_property
+    def has_hidden_rules(self) -> bool:
+        """Whether stored answers must be validated by the model that is given now."""
+        return has_hidden_rules(getattr(self.model, "__pydantic_core_schema__", None))
+
+    def holds(self, values: dict[str, Any]) -> bool:
+        """Whether the model accepts a stored answer, field name -> JSON value."""
+        try:
+            self.model.model_validate_json(json.dumps(values), strict=True)
+        except pydantic.ValidationError:
+            return False
+        except Exception:  # noqa: BLE001 - a validator's own fault, with which a new answer fails too
+            return True
+        return True
 
 
 def resolve_fields(fields: object, *, into: str = "label") -> FieldSet:
@@ -152,7 +174,7 @@ def _built_model(definitions: dict[str, Definition]) -> tuple[type[pydantic.Base
         attributes[f"f{len(attributes)}"] = (one.annotation, info)
     try:
         model = pydantic.create_model("Answer", __config__=_CONFIG, **attributes)
-        return model, model.model_json_schema()
+        return model, model.model_json_schema(schema_generator=NamingSchema)
     except Exception as exc:  # pydantic and the annotations' own code raise anything
         for name, one in definitions.items() if len(definitions) > 1 else ():
             _built_model({name: one})  # raises for the field at fault, and so names it
@@ -188,7 +210,7 @@ def _from_model(model: type[pydantic.BaseModel]) -> FieldSet:
     names = [spec.name for spec in specs]
     refuse_duplicates(names, f"two fields of the model {model.__name__} have the name {{names}}")
     try:
-        raw = model.model_json_schema()
+        raw = model.model_json_schema(schema_generator=NamingSchema)
     except Exception as exc:  # pydantic's and the model's own hooks raise anything
         text = f"the model {model.__name__} has no JSON schema: {reason(exc)}"
         raise PlanError(text) from exc
@@ -210,10 +232,10 @@ def _field_set(model: type[pydantic.BaseModel], raw: Node, specs: list[FieldSpec
             "write it anew"
         )
     typed = (
-        replace(spec, value_type=value_type(properties[spec.name]))
+        replace(spec, value_type=_written_type(info.annotation))
         if spec.kind is Kind.OBJECT
         else spec
-        for spec in specs
+        for spec, info in zip(specs, model.model_fields.values(), strict=True)
     )
     days = tuple(name for name, node in properties.items() if node.get("format") == "date")
     return FieldSet(
@@ -227,6 +249,15 @@ def _field_set(model: type[pydantic.BaseModel], raw: Node, specs: list[FieldSpec
         canonical=_canonical(specs, tidy),
         careful=is_lenient(raw, days),
     )
+
+
+def _written_type(annotation: Any) -> ValueType:
+    """The type of a field's values as they are written: with computed fields, by their aliases."""
+    try:
+        raw = pydantic.TypeAdapter(annotation).json_schema(mode="serialization")
+        return value_type(tidy_schema(raw))
+    except Exception:  # noqa: BLE001 - no fixed form, or a serializer's own code
+        return JSON
 
 
 def _canonical(specs: list[FieldSpec], tidy: Node) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from llmframe.errors import PlanError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
 Node: TypeAlias = dict[str, Any]
 
@@ -23,12 +23,25 @@ CONSTRAINTS = (*_NUMBERS, *_BOUNDS["string"], *_BOUNDS["array"])
 _KEPT = ("description", "type", "format", *CONSTRAINTS)
 
 _READ_FROM_DIGITS = frozenset({"date", "date-time", "time", "duration"})
+NAMES = "x-names"  # in pydantic's schema of an Enum: a line a label, see definition.named_labels
+
 _NO_BOUND = (None, inf, -inf)
 
 # Strict mode refuses other formats and the two lengths: the description carries them instead.
 _STRICT_FORMATS = frozenset(
     {"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"}
 )
+
+
+# pydantic's own schema: types whose JSON is read back as it was written, and what holds others
+_READABLE = frozenset(
+    {"model", "model-fields", "model-field", "function-after", "definitions", "definition-ref"}
+    | {"int", "float", "bool", "str", "date", "datetime", "time", "literal", "enum", "none"}
+    | {"list", "nullable", "default", "union"}
+)
+_BELOW = frozenset({"schema", "items_schema", "choices", "definitions"})
+_MOMENTS = ("date", "datetime", "time")
+_LIMITS = frozenset({"gt", "ge", "lt", "le", "now_op", "tz_constraint"})
 
 
 def tidy_schema(raw: Node, *, as_declared: bool = False) -> Node:
@@ -90,6 +103,54 @@ def _is_text_or_null(raw: Any) -> bool:
     return isinstance(branches, list) and {"type": "null"} in branches
 
 
+def has_hidden_rules(core: Any) -> bool:
+    """Whether a stored answer must be validated again: by rules that the schema does not show.
+
+    core: pydantic's own schema of the model. Such rules are validators that run after the
+    others, and bounds of dates: they may change, and the request and its key stay the same.
+    False where a stored answer may not be what the model reads: a validator that runs before the
+    others sees the reply, not what it made of it, and a serializer writes what nobody reads.
+    """
+    nodes = [*_core_nodes(core)]
+    computed = any(node.get("computed_fields") for node in nodes)
+    closed = any(node.get("config", {}).get("extra_fields_behavior") == "forbid" for node in nodes)
+    readable = all(
+        node["type"] in _READABLE
+        and "serialization" not in node
+        and not _lacks(node)
+        and node.get("serialization_alias") == node.get("validation_alias")
+        for node in nodes
+    )
+    if not readable or (computed and closed):
+        return False
+    return any(
+        node["type"] == "function-after"
+        or node.get("post_init")
+        or (node["type"] in _MOMENTS and _LIMITS & node.keys())
+        for node in nodes
+    )
+
+
+def _lacks(node: Node) -> bool:
+    """Whether its default is null, which it does not read: ``name: str = None``."""
+    is_null = node["type"] == "default" and "default" in node and node["default"] is None
+    return is_null and node["schema"].get("type") != "nullable"
+
+
+def _core_nodes(core: Any) -> Iterator[Node]:
+    waiting = [core]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, list | tuple):
+            waiting += part
+        elif isinstance(part, dict):
+            if isinstance(part.get("type"), str):
+                yield part
+            fields = part.get("fields")  # by their names, which may be any
+            waiting += fields.values() if isinstance(fields, dict) else ()
+            waiting += [part[key] for key in _BELOW & part.keys()]
+
+
 def strict_schema(tidy: Node) -> Node:
     """The tidy schema; a constraint that strict mode refuses becomes part of the description."""
     strict: Node = {}
@@ -140,7 +201,7 @@ class _Tidier:
             if key in tidy and "type" in tidy and key not in known:
                 raise PlanError(f"{_at(path)} is of type {tidy['type']}, which has no {key}")
         if "const" in raw or "enum" in raw:
-            return tidy | _enum(raw.get("enum", [raw.get("const")]), path)
+            return _named(tidy, raw) | _enum(raw.get("enum", [raw.get("const")]), path)
         branches = raw.get("anyOf", raw.get("oneOf"))
         if branches is not None:
             return self._any_of(tidy, branches, path)
@@ -167,6 +228,8 @@ class _Tidier:
         nullable = {**others[0], "type": [kind, "null"]}
         if "enum" in nullable:
             nullable["enum"] = [*nullable["enum"], None]
+        for branch in branches if "description" in tidy else ():
+            tidy = _named(tidy, self._resolved(branch))
         return nullable | tidy
 
     def _parts(self, raw: Node, path: str) -> Node:
@@ -192,6 +255,14 @@ class _Tidier:
         if kind is None or raw.get("format") == "binary":
             raise PlanError(f"{_at(path)} has no fixed form; give it a type such as str or int")
         return {}
+
+
+def _named(tidy: Node, raw: Node) -> Node:
+    """The node, whose description also lists what the labels of an Enum stand for."""
+    if NAMES not in raw:
+        return tidy
+    texts = filter(None, (tidy.get("description"), raw[NAMES]))
+    return tidy | {"description": "\n".join(texts)}
 
 
 def _reaches(start: str, goal: str, defs: dict[str, Node]) -> bool:

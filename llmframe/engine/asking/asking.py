@@ -11,7 +11,7 @@ from llmframe.task.confidence import confidences
 from llmframe.task.parse import read_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from llmframe.engine.row import Row
     from llmframe.engine.wire.reply import Reply
@@ -75,6 +75,12 @@ class Asker:
     def is_capped(self) -> bool:
         """Whether the person has set an end to the answers."""
         return self._cap is not None
+
+    @property
+    def recheck(self) -> Callable[[dict[str, Any]], bool] | None:
+        """Whether stored values are valid for the model given now; None where they always are."""
+        fields = self._prompt.fields
+        return fields.holds if fields.has_hidden_rules else None
 
     def body(self, row: Row, dialect: Dialect) -> dict[str, Any]:
         """The request of the row's next leg, written so that the endpoint understands it."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llmframe.errors import CheckpointError, OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from llmframe.engine.row import Row, Rows
     from llmframe.engine.rows.halt import Halt
@@ -50,16 +50,24 @@ class StoredAnswers(Answers):
     """A run with a checkpoint; lives on the run's loop.
 
     A checkpoint that cannot be read or written any more halts the run: paid answers then stay
-    in memory, and nothing new is sent.
+    in memory, and nothing new is sent. recheck: whether stored values still hold, None if they
+    always do; those that do not are asked again.
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, *, rows: Rows, halt: Halt, settings: Settings
+        self,
+        checkpoint: Checkpoint,
+        *,
+        rows: Rows,
+        halt: Halt,
+        settings: Settings,
+        recheck: Callable[[dict[str, Any]], bool] | None = None,
     ) -> None:
         self._checkpoint = checkpoint
         self._rows = rows
         self._halt = halt
         self._settings = settings
+        self._recheck = recheck
 
     def recall_all(
         self, keys: Sequence[bytes], today: Sequence[bytes] | None = None
@@ -67,7 +75,11 @@ class StoredAnswers(Answers):
         """The stored answers to keys, if they may be used."""
         if self._settings.reuse:
             try:
-                return self._checkpoint.get_all(keys, today)
+                answers = self._checkpoint.get_all(keys, today)
+                holds = self._recheck
+                if holds is None:
+                    return answers
+                return [one if one is None or holds(one[1]) else None for one in answers]
             except CheckpointError as error:
                 self._halt.fail(error)
         return super().recall_all(keys)

@@ -200,7 +200,9 @@ def test_geometry_is_read_by_geopandas(tmp_path):
     geopandas = pytest.importorskip("geopandas")
     points = geopandas.points_from_xy([0, 1], [2, 3], crs="EPSG:4326")
     df = geopandas.GeoDataFrame({"text": ["a", "b"]}, geometry=points)
-    back = geopandas.read_parquet(df.llm.to_parquet(tmp_path / "a.parquet"))
+    with pytest.warns(UserWarning, match=r"geopandas\.read_parquet makes geometries"):
+        path = df.llm.to_parquet(tmp_path / "a.parquet")
+    back = geopandas.read_parquet(path)
     assert back.geometry.tolist() == df.geometry.tolist()
     assert back.crs == df.crs
     with pytest.warns(UserWarning, match="from_wkb"):

@@ -78,21 +78,21 @@ def _restored(names: Sequence[str], columns: Sequence[Column]) -> dict[str, Any]
 
 
 def _geometries(df: pd.DataFrame, columns: Sequence[Column]) -> dict[bytes, bytes]:
-    """The metadata by which geopandas reads its columns back; warns where there are none."""
+    """The metadata by which geopandas reads its columns back; warns of how they are read."""
     positions = [at for at, column in enumerate(columns) if column.is_geometry]
     if not positions:
         return {}
+    named = f"{quoted(df.columns[positions])}: geometries are well-known binary in the file"
+    parquet = needed("to_parquet", "pyarrow.parquet", "pyarrow>=16")
+    file: Any = io.BytesIO()
     try:
-        file: Any = io.BytesIO()
         df.iloc[:, positions].to_parquet(file, index=False)  # a GeoDataFrame's own
-        parquet = needed("to_parquet", "pyarrow.parquet", "pyarrow>=16")
-        return {_GEO: parquet.read_schema(file).metadata[_GEO]}
+        noted = {_GEO: parquet.read_schema(file).metadata[_GEO]}
     except Exception:  # noqa: BLE001 - a plain frame, or whatever geopandas refuses
-        warn(
-            f"{quoted(df.columns[positions])}: geometries are written as well-known binary, "
-            "without their coordinate system; geopandas.GeoSeries.from_wkb reads them"
-        )
+        warn(f"{named}, without their coordinate system; geopandas.GeoSeries.from_wkb reads them")
         return {}
+    warn(f"{named}; geopandas.read_parquet makes geometries of them again")
+    return noted
 
 
 def _template(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from llmframe.frame.cells import CellError, column_cells, json_value
+from llmframe.frame.cells import column_cells, json_value
 from llmframe.frame.typed_columns import as_written
 
 if TYPE_CHECKING:
@@ -223,8 +223,8 @@ def _json_hashes(cells: Iterable[Any]) -> Hashes:
 def _json_line(cell: Any) -> str:
     try:
         return _encode(cell)  # plain values, as a model answers them
-    except (TypeError, ValueError, RecursionError, CellError):  # odd keys, or it holds itself
+    except Exception:  # noqa: BLE001 - odd keys, or the code of the cell's class
         try:
             return _encode(json_value(cell))
-        except (ValueError, CellError):  # a cell that has no text
+        except Exception:  # noqa: BLE001 - a cell that has no text
             return f"<{type(cell).__name__}>"

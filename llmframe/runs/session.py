@@ -254,7 +254,8 @@ class Session:
             error.__cause__ = halt.error
         elif isinstance(halt.error, RowError):
             error = halt.error
-            error.index = self.target.df.index[error.position or 0]
+            with contextlib.suppress(OverflowError, ValueError):  # a date beyond Python's years
+                error.index = self.target.df.index[error.position or 0]
         if error is not None:
             error.run = self.handle  # type: ignore[attr-defined]
         return error

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from llmframe import testing
+from llmframe.errors import RowError
 from llmframe.frame.rows import plan_rows
 from tests.kits.until import until
 from tests.strangers.odd_cells import WITHOUT_TEXT, Broken, column_of, typed_columns
@@ -99,3 +100,25 @@ def test_what_redact_took_out_is_not_among_the_failed_rows(echo):
     errors = out.llm.errors()
     assert (len(errors), errors.columns.tolist()) == (2, ["llm_error"])
     assert "555-1234" not in str(errors.to_dict())
+
+
+def test_odd_cells_and_labels_that_repeat_do_not_stop_the_answers(echo):
+    df = among_good_rows()
+    out = df.set_axis([7] * len(df)).llm.tag("text", ECHO, **echo)
+    again = out.iloc[::-1].llm.tag("text", ECHO, **echo)  # its own columns are known again
+    assert again["llm_status"].tolist() == out["llm_status"].tolist()
+
+
+def test_odd_cells_in_an_answers_place_are_summed_up(echo):
+    out = among_good_rows().llm.tag("n", ECHO, **echo)
+    out["echo"] = column_of(["first", *WITHOUT_TEXT.values(), "last"])
+    assert "cells that cannot be counted" in repr(out.llm.summary())
+    assert "cannot be counted" in out.llm.summary()._repr_html_()
+
+
+def test_a_row_whose_label_python_cannot_hold_is_raised(echo):
+    labels = pd.Index(typed_columns()["moments"])
+    df = pd.DataFrame({"text": column_of(["a", Broken(), "c"])}).set_axis(labels)
+    with pytest.raises(RowError, match="input: ") as caught:
+        df.llm.tag("text", ECHO, on_error="raise", **echo)
+    assert caught.value.position == 1

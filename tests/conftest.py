@@ -10,7 +10,6 @@ from hypothesis import settings
 import llmframe as lf
 from llmframe import testing
 from llmframe.engine.governor import forget_governors
-from llmframe.journal.paths import forget_folders
 from llmframe.journal.shared import open_stores
 from llmframe.options.presets import PRESETS
 from tests.kits.left_loops import throwing_away
@@ -36,7 +35,6 @@ def clean_place(monkeypatch, tmp_path):
     Nothing learnt: a server may get the port of an earlier one, that asked to wait an hour.
     """
     forget_governors()
-    forget_folders()
     for name in ("OPENAI_BASE_URL", "AZURE_OPENAI_ENDPOINT", *VARIABLES):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmframe.errors import PlanError
 from llmframe.journal.paths import DEFAULT_FOLDER, default_folders
+from llmframe.journal.shared import open_stores
 from llmframe.journal.stored_tasks import StoredTask, count_answers, first_tasks
 from llmframe.messages.differences import differences, nearly_the_same
 from llmframe.providers.address import earlier_identity, endpoint_identity
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 SAMPLE = 1000  # rows, spread over the frame, whose answers under other questions are counted
 PIECE = 50  # of them that stand together: texts are rendered by the slice
-LEAST = 10  # rows; fewer are no loss worth a warning
+LEAST = 20  # rows; fewer are no loss worth a warning
 MOST_NEAR = 3  # nearly equal tasks whose files are read, the newest
 
 
@@ -66,6 +67,7 @@ class StoredQuestions:
         self._keys = keys
         self._given = KeyMaker(earlier)
         self._tasks = first_tasks(default_folders(DEFAULT_FOLDER))
+        self._in_use = open_stores()
 
     @property
     def same(self) -> tuple[bytes, ...]:
@@ -117,6 +119,8 @@ class StoredQuestions:
         for task in self._tasks:
             if len(found) == MOST_NEAR:
                 break
+            if task.path in self._in_use:  # two questions that are asked side by side on purpose
+                continue
             if differences(_normal(task.settings), self._asked) and (keys := _keys_of(task)):
                 found[task.path, task.digest] = task, keys
         return [*found.values()]

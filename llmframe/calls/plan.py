@@ -26,7 +26,7 @@ from llmframe.journal.paths import DEFAULT_FOLDER, explicit_path, task_folders
 from llmframe.providers.address import proxy_of
 from llmframe.runs.run import Run
 from llmframe.runs.session import Session, Target
-from llmframe.secret import hide_keys, hide_secrets
+from llmframe.secret import Key, hide_keys, hide_secrets
 from llmframe.task.confidence import is_choice
 from llmframe.task.fields import resolve_fields
 from llmframe.task.keys import KeyMaker
@@ -176,10 +176,12 @@ def _budget(destination: Destination) -> Budget:
 def _identity(job: Job, settings: Settings) -> tuple[object, ...]:
     """The options that make two calls for the same task different runs.
 
-    Speed is not among them: a call with another concurrency joins the run that is alive.
+    Speed is not among them: a call with another concurrency joins the run that is alive. One
+    with another key or address does not: the account or server of the other may be at its end.
     """
-    budget = job.budget
+    budget, endpoint = job.budget, job.endpoint
     return (
+        (endpoint.base_url.rstrip("/"), *map(Key, endpoint.secrets)),
         _wanted_file(settings.checkpoint, job.keys.digest),
         (settings.adopt, settings.reuse, settings.store_input),
         (settings.on_error, job.rules),

@@ -13,6 +13,7 @@ from llmframe.journal import lines
 from llmframe.journal.reading import Reader
 from llmframe.journal.shared import close_store
 from llmframe.journal.stored_tasks import StoredTask, tasks_in
+from llmframe.journal.writer import CutOffError
 from llmframe.results import RowResult, Usage
 from llmframe.system.files import SYSTEM
 
@@ -245,9 +246,12 @@ class Checkpoint:
                 _log.exception("could not report to the run that its checkpoint fails")
 
     def _cannot(self, do: str, error: OSError, path: Path) -> CheckpointError:
-        if error.errno == errno.ENOENT:  # no disk to cure, and a new run makes a new file
+        # no disk to cure, and a new run makes a new file or goes on in what is left
+        if error.errno == errno.ENOENT or isinstance(error, CutOffError):
+            cut_off = isinstance(error, CutOffError)
+            done = "cut off by another program" if cut_off else "deleted or replaced"
             return CheckpointError(
-                f"the checkpoint {path} was deleted or replaced while this run used it. What it "
+                f"the checkpoint {path} was {done} while this run used it. What it "
                 "answered is in the returned frame: save that, then run the cell again."
             )
         kept = sum(len(store.index.answers) for store in self._all if store.path == path)

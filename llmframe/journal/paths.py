@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmframe.errors import PlanError
+from llmframe.options.layers import on_reset
 from llmframe.system.files import NEW, FileOps, is_odd_file, sync_folder
 
 if TYPE_CHECKING:
@@ -106,6 +107,9 @@ def remember_folder(folder: Path) -> None:
 def forget_folders() -> None:
     """Forget what this process has used so far."""
     _used.clear()
+
+
+on_reset.append(forget_folders)
 
 
 def task_folders(folder: Path, stems: Sequence[str]) -> list[Path]:

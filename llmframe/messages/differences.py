@@ -53,14 +53,23 @@ def nearly_the_same(count: int, share: float, *, path: Path, different: list[str
 
 
 def _fields(question: Question) -> dict[str, dict[str, Any]]:
-    return {field["name"]: field for field in (question.get("fields") or {}).get("fields", ())}
+    described = question.get("fields")
+    listed = described.get("fields") if isinstance(described, dict) else None
+    if not isinstance(listed, list):  # forged, as anything in a file may be
+        return {}
+    return {one["name"]: one for one in listed if isinstance(one, dict) and _is_named(one)}
+
+
+def _is_named(field: dict[str, Any]) -> bool:
+    labels = field.get("labels")
+    return isinstance(field.get("name"), str) and (labels is None or isinstance(labels, list))
 
 
 def _is_same_field(old: dict[str, Any] | None, new: dict[str, Any]) -> bool:
     if old is None or old.get("kind") != new.get("kind"):
         return False
-    labels, others = old.get("labels", ()), new.get("labels", ())
-    return not labels or not set(labels).isdisjoint(others)
+    labels, others = old.get("labels") or [], new.get("labels") or []
+    return not labels or any(label in others for label in labels)
 
 
 def _field_changes(old: Question, new: Question) -> list[str]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
 import threading
 import time
+from concurrent import futures
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -140,6 +140,7 @@ class Session:
 
     def resume(self) -> None:
         """See Run.resume."""
+        self._warned.discard(endings.PAUSED)
         self.execution.hold(False)
 
     def stop(self) -> None:
@@ -174,14 +175,21 @@ class Session:
         end = math.inf if timeout is None else time.monotonic() + timeout
         if timeout != 0 and not self.has_ended:
             self._refuse_to_hold_up(endless=timeout is None)
+        if timeout is None:
+            self.warn_if_paused()
         while not self.has_ended:
             left = end - time.monotonic()
             if left <= 0:
                 return False
-            # a loop that is closed in mid-run reports no end, so check for that now and then
-            with contextlib.suppress(TimeoutError):
-                self._over.exception(min(PROBE, left))
+            # a loop that is closed in mid-run reports no end, so check for that now and then; and
+            # nothing is caught here: a TimeoutError may be a time limit of the person's
+            futures.wait([self._over], min(PROBE, left))
         return True
+
+    def warn_if_paused(self) -> None:
+        """Tell whoever is about to wait for a paused run how it goes on; once a pause."""
+        if self.status == "paused":
+            self._warn_once(endings.PAUSED)
 
     def _refuse_to_hold_up(self, *, endless: bool) -> None:
         if self.lives_here:
@@ -199,6 +207,7 @@ class Session:
         """Wait on the caller's loop, then return as ``outcome`` does."""
         require_asyncio("await run")
         self.abandon_if_loop_closed()
+        self.warn_if_paused()
         await asyncio.wrap_future(self._over)
         await run_in_daemon_thread(self.settle_views)
         return self.outcome()

@@ -72,7 +72,7 @@ ADDRESSES = {
 
 @pytest.fixture
 def df():
-    return pd.DataFrame({"text": [f"record {i}" for i in range(12)]})
+    return pd.DataFrame({"text": [f"record {i}" for i in range(24)]})
 
 
 def ask(df, server, **changed):
@@ -119,7 +119,7 @@ def test_a_call_that_is_nearly_the_same_says_what_differs_before_it_pays(
 ):
     ask(df, server)
     sent = len(server.ledger)
-    with pytest.warns(UserWarning, match="12 of these rows were answered under") as caught:
+    with pytest.warns(UserWarning, match="24 of these rows were answered under") as caught:
         ask(df, server, **changed)
     assert named in str(caught[0].message)
     assert len(server.ledger) > sent
@@ -135,13 +135,13 @@ def test_a_call_that_is_nearly_the_same_says_what_differs_before_it_pays(
 def test_a_call_about_something_else_says_nothing(df, server, changed, where):
     ask(df, server, checkpoint=where)
     ask(df, server, **changed, checkpoint=where)
-    assert len(server.ledger) == 24
+    assert len(server.ledger) == 48
 
 
 def test_a_changed_question_about_other_rows_says_nothing(df, server):
     ask(df, server)
     ask(df + " more", server, instructions="Tag it well.")
-    assert len(server.ledger) == 24
+    assert len(server.ledger) == 48
 
 
 def test_of_many_rows_the_number_is_an_estimate(server):
@@ -210,7 +210,7 @@ def test_after_a_change_of_directory_the_folder_of_before_is_found(df, server, m
         ask(df, server)
     assert first in str(caught[0].message)
     assert lf.last_run().report.checkpoint == first
-    assert len(server.ledger) == 12
+    assert len(server.ledger) == 24
     assert not Path(".llmframe").exists()
 
 
@@ -224,7 +224,7 @@ def test_a_file_in_the_new_directory_is_written_and_and_no_word_is_said(df, serv
         warnings.simplefilter("error")
         ask(df, server)
     assert Path(lf.last_run().report.checkpoint).parent == home / "sub" / ".llmframe"
-    assert len(server.ledger) == 12
+    assert len(server.ledger) == 24
 
 
 def test_another_task_is_kept_in_the_new_directory(df, server, monkeypatch):
@@ -233,3 +233,18 @@ def test_another_task_is_kept_in_the_new_directory(df, server, monkeypatch):
     monkeypatch.chdir("sub")
     ask(df, server, fields={"place": str})
     assert Path(lf.last_run().report.checkpoint).parent == Path.cwd() / ".llmframe"
+
+
+def test_a_reset_forgets_the_folders_of_before(df, server, monkeypatch):
+    ask(df, server)
+    Path("sub").mkdir()
+    monkeypatch.chdir("sub")
+    lf.configure(reset=True)
+    ask(df, server)
+    assert len(server.ledger) == 48
+
+
+def test_fewer_than_twenty_rows_are_no_loss_to_speak_of(df, server):
+    ask(df.head(19), server)
+    ask(df.head(19), server, instructions="Tag it well.")
+    assert len(server.ledger) == 38

@@ -24,15 +24,16 @@ class Answers:
         [answer] = self.recall_all([key])
         return None if answer is None else answer[0]._replace(values=answer[1])
 
-    def recall_all(
+    def recall_all(self, keys: Sequence[bytes]) -> Sequence[Answer | None]:
+        """The same for many keys at once, in their order."""
+        return [None] * len(keys)
+
+    def recall_earlier(
         self,
         keys: Sequence[bytes],
-        today: Sequence[bytes] | None = None,  # noqa: ARG002 - nothing is stored here
+        today: Sequence[bytes],  # noqa: ARG002 - nothing is stored here
     ) -> Sequence[Answer | None]:
-        """The same for many keys at once, in their order.
-
-        today: what keys of an earlier spelling are now.
-        """
+        """The same for keys of an earlier spelling. today: what these keys are now."""
         return [None] * len(keys)
 
     def keep(self, row: Row, result: RowResult) -> RowResult:  # noqa: ARG002 - as above
@@ -69,20 +70,29 @@ class StoredAnswers(Answers):
         self._settings = settings
         self._recheck = recheck
 
-    def recall_all(
-        self, keys: Sequence[bytes], today: Sequence[bytes] | None = None
-    ) -> Sequence[Answer | None]:
+    def recall_all(self, keys: Sequence[bytes]) -> Sequence[Answer | None]:
         """The stored answers to keys, if they may be used."""
+        return self._recall(keys, lambda: self._checkpoint.get_all(keys))
+
+    def recall_earlier(
+        self, keys: Sequence[bytes], today: Sequence[bytes]
+    ) -> Sequence[Answer | None]:
+        """The stored answers to keys of an earlier spelling, if they may be used."""
+        return self._recall(keys, lambda: self._checkpoint.get_all(keys, today))
+
+    def _recall(
+        self, keys: Sequence[bytes], read: Callable[[], Sequence[Answer | None]]
+    ) -> Sequence[Answer | None]:
         if self._settings.reuse:
             try:
-                answers = self._checkpoint.get_all(keys, today)
+                answers = read()
                 holds = self._recheck
                 if holds is None:
                     return answers
                 return [one if one is None or holds(one[1]) else None for one in answers]
             except CheckpointError as error:
                 self._halt.fail(error)
-        return super().recall_all(keys)
+        return [None] * len(keys)
 
     def keep(self, row: Row, result: RowResult) -> RowResult:
         """Write a row's line; an answer that cannot be written as JSON becomes a failure."""

@@ -46,8 +46,7 @@ def test_probabilities_come_back_from_the_checkpoint(server, tmp_path):
 
 def test_answers_without_probabilities_are_asked_again(server, tmp_path):
     tag(server, confidence=None, checkpoint=tmp_path / "c.jsonl")
-    with pytest.warns(UserWarning, match="confidence"):
-        out = tag(server, checkpoint=tmp_path / "c.jsonl")
+    out = tag(server, checkpoint=tmp_path / "c.jsonl")
     assert len(server.ledger) == 20
     assert out["intent_confidence"].notna().all()
 

@@ -31,6 +31,7 @@ _FENCE_AFTER = re.compile(r"[\s\]})\"']*(?:`{3,}|~{3,})")
 _TAIL = re.compile(r"[\s\ufeff\u200b\u2060\[{(\"'`“*_]*$")
 _HEAD = re.compile(r"[\s\ufeff\u200b\u2060\]})\"'`”*_;.,]*")
 _ITEM = re.compile(r"[-*•+\d]|[^\s:]+(?: [^\s:]+){0,2}:")
+_SENTENCES = re.compile(r"[.?。？]\s|\n|[。？]")
 _INSIDE_JSON = re.compile(r"(?:[\"'”]\s*[:：]|,)$")
 
 # Words are a shortcut only: without them some replies would be taken that their writer doubts.
@@ -56,7 +57,7 @@ _THINKING = re.compile(
 _TENTATIVE = re.compile(
     r"\b(?:draft|maybe|perhaps|might|may be|could|would|should|guess|i think|thought|wrong|not"
     r"|tentativ\w*|example|instance|e\.g|hypothe\w*|possibl[ey]|hmm+|suppos\w+|assum\w+|option|try"
-    r"|attempt|candidate|version|let me (?:try|start|see|think|consider|guess|check)"
+    r"|attempt|candidate|version|let me"
     r"|vielleicht|entwurf|peut-être|quizás?)\b|也许|可能|例如|草稿|たぶん",
     re.IGNORECASE,
 )
@@ -209,11 +210,11 @@ class _Choice:
             return "it stands within a sentence or another object"
         if rest and not (ends_line and (not lead or _introduces(lead))):
             return "it stands within text"
-        if lead and not fenced and _flows(rest):
-            return "flowing text stands on both sides of it"
-        if not fenced and _is_cut(rest):
-            return "the text after it has no end"
-        return _doubt_of_words(lead, rest)
+        heading = _heading(lead)
+        if heading:
+            return f"it stands under the heading {excerpt(heading)}"
+        # a fence shows that what is in it is meant to be copied
+        return ("" if fenced else _doubt_of_place(lead, rest)) or _doubt_of_words(lead, rest)
 
     def _contradicts(self, later: Found) -> bool:
         """Whether an object after the chosen one may be a correction of it."""
@@ -236,7 +237,8 @@ class _Choice:
         lead = lead[: fence.start()] if fence else lead
         tail = _TAIL.search(lead)
         at = tail.start() if tail else len(lead)
-        at = 0 if lead[:at].casefold() == "json" else at  # the language of a fence that is gone
+        # the language of a fence that is gone, or the role that a template wrote
+        at = 0 if lead[:at].casefold() in ("json", "assistant") else at
         return lead[:at], bool(fence) or "\n" in lead[at:] or not lead[:at], bool(fence)
 
     def _after(self, one: Found, *, fenced: bool) -> tuple[str, bool]:
@@ -258,7 +260,7 @@ def _flows(rest: str) -> bool:
 
 def _introduces(lead: str) -> bool:
     """Whether text leads to what follows it: by a colon, as a title, or in usual words."""
-    is_title = bool(_ANSWER.fullmatch(_bare(_last_title(lead))))
+    is_title = bool(_ANSWER.fullmatch(_bare(lead.rpartition("\n")[2])))
     return lead[-1] in ":：=" or is_title or bool(_POLITE.fullmatch(lead))
 
 
@@ -270,20 +272,39 @@ def _is_cut(rest: str) -> bool:
     )
 
 
+def _doubt_of_place(lead: str, rest: str) -> str:
+    """What the prose around an object without a fence says against it."""
+    if lead and not _introduces(lead):
+        return "no word introduces it"
+    if lead and rest and (_flows(rest) or _SENTENCES.search(lead)):
+        return "flowing text stands on both sides of it"
+    return "the text after it has no end" if _is_cut(rest) else ""
+
+
 def _doubt_of_words(lead: str, rest: str) -> str:
     """What the prose around an object says against it."""
     if len(lead) > LONG_LEAD and len(rest) > LONG_REST:
         return "long text stands before and after it"
-    title = _last_title(lead)
-    if title.startswith(_MARKDOWN) and not _ANSWER.fullmatch(_bare(title)):
-        return f"it stands under the heading {excerpt(_bare(title))}"
-    if _THINKING.search(title):
-        return f"it stands under {excerpt(title)}"
     line = lead.rpartition("\n")[2].rpartition("\0")[2]
     if _TENTATIVE.search(line):
         return f"{excerpt(line)} leads to it"
+    if _RETRACTED.search(lead.rpartition("\n\n")[2]) and not _ANSWER.fullmatch(_bare(line)):
+        return "the text before it is thinking aloud"
     if _RETRACTED.search(rest):
         return "the text after it takes it back"
+    return ""
+
+
+def _heading(lead: str) -> str:
+    """The last heading that announces something else than an answer, "" if none counts."""
+    for line in reversed(lead.splitlines()):
+        title = line.strip()
+        if title and _TITLE.match(title):
+            bare = _bare(title)
+            if _ANSWER.fullmatch(bare):
+                return ""
+            if title.startswith(_MARKDOWN) or _THINKING.search(bare):
+                return bare
     return ""
 
 

@@ -78,7 +78,9 @@ TAKEN = [
     "Sure! Here is the JSON:\n\nG\n\nLet me know if you need more.",
     "**Answer:** G",
     "Here it is:\n```json\nG\n```\n\n**Why**\n- intent: the text asks where it is",
-    'I first thought {"intent": "refund"}.\nG',
+    'I first thought {"intent": "refund"}.\n```json\nG\n```',
+    "The text asks where the parcel is, so it is a delivery.\n\n```json\nG\n```",
+    "The text asks where the parcel is.\nThe answer:\nG",
     'G\n\nNote: {"intent": "refund"} would be wrong here.',
 ]
 
@@ -101,6 +103,10 @@ NEVER_TAKEN = [
     " has to change.",
     "Do not answer like this:\nD",
     "Not D",
+    "The customer is angry. Check the label again.\nD",
+    "The customer is angry. The JSON: D\nThe urgency is high.",
+    "Wait, that is off.\n```json\nD\n```",
+    "Reasoning:\nThis is how it looks:\nD",
     "> D",
     "他想要退款。\nD\n他写得很清楚。",
     "Draft: D",

@@ -15,6 +15,7 @@ from llmframe.frame.columns import STATUSES
 from llmframe.frame.typed_columns import builder, choices, floats, integers, texts
 from llmframe.journal.paths import DEFAULT_FOLDER, explicit_path
 from llmframe.journal.reading import FoundTask, Reader
+from llmframe.options.rules import holds_file_open
 from llmframe.system.files import SYSTEM
 from llmframe.task.fields import FieldSpec, Kind
 
@@ -59,7 +60,8 @@ def _files(path: str | os.PathLike[str]) -> list[Path]:
     """The file, or all checkpoints of a folder, the one written last at the end."""
     names = ", ".join(sorted(str(file) for file in DEFAULT_FOLDER.glob("*.jsonl")))
     others = f"; here are: {names}" if names else ""
-    if not (isinstance(path, str | os.PathLike) and os.fspath(path)):
+    is_path = isinstance(path, str | os.PathLike) and not holds_file_open(path)
+    if not (is_path and os.fspath(path)):
         raise PlanError(f"path={path!r} names no checkpoint{others}")
     folder = Path(os.fsdecode(path)).expanduser()
     try:

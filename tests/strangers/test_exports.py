@@ -74,6 +74,20 @@ def test_what_holds_a_file_open_is_no_path(tmp_path, call, name):
         thing.close()
 
 
+def test_what_holds_a_file_open_is_no_checkpoint_and_is_not_read(tmp_path):
+    df = pd.DataFrame({"a": ["x"]})
+    options = {"model": "m", "base_url": "http://127.0.0.1:9/v1", "api_key": "k"}
+    for thing in open_things(tmp_path):
+        with pytest.raises(PlanError, match="it takes True, False or a path"):
+            df.llm.tag("a", ["x", "y"], checkpoint=thing, **options)
+        for read in (lf.read_parquet, lf.read_metadata, lf.read_checkpoint):
+            with pytest.raises(PlanError, match=r"holds a file open|names no checkpoint"):
+                read(thing)
+        if isinstance(thing, pd.ExcelWriter):
+            df.to_excel(thing)  # openpyxl saves no book without a sheet
+        thing.close()
+
+
 class Named(os.PathLike):
     def __init__(self, name: str) -> None:
         self.name = name

@@ -103,12 +103,16 @@ def write_csv(
     names, table = named_table(df, index=index)
     losses, render = Losses(), _csv_cell(excel_safe=excel_safe)
     texts = {
-        at: pd.Series(losses.each(render, column_cells(table[at]), column=names[at]), dtype=object)
+        at: losses.each(render, column_cells(table[at]), column=names[at])
         for at, dtype in enumerate(table.dtypes)
         if not _is_written_by_pandas(dtype) or _has_unreadable(table, at, dtype)
     }
-    # in one step: a column at a time costs more than the writing where there are thousands
-    plain = pd.concat([table.drop(columns=list(texts)), pd.DataFrame(texts)], axis=1)[table.columns]
+    # in one block: a column at a time costs more than the writing where there are thousands
+    block = np.empty((len(table), len(texts)), dtype=object)
+    for at, cells in enumerate(texts.values()):
+        block[:, at] = cells
+    written = pd.DataFrame(block, columns=list(texts), dtype=object)
+    plain = pd.concat([table.drop(columns=list(texts)), written], axis=1)[table.columns]
     header = [neutral(name) if excel_safe else name for name in names]
     # most readers end the line at a lone carriage return, unless it is quoted
     split = any("\r" in name for name in header) or any(

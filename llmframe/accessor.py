@@ -2,22 +2,52 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Unpack
+import inspect
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack
 
 import pandas as pd
 
 from llmframe.calls import files as files_calls
 from llmframe.calls import tag as api
-from llmframe.errors import warn
+from llmframe.errors import PlanError, warn
 from llmframe.options.settings import Options
 from llmframe.options.short_tracebacks import short_tracebacks
 from llmframe.options.signature import with_options
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
     from pathlib import Path
 
     from llmframe.runs.run import Run
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+# What people know from pandas' writers, and the way to it here.
+_INSTEAD = {
+    "mode": "to add rows to a file, put the frames together with pd.concat and export the whole",
+    "columns": "choose them first: out[[...]].llm",
+    "startrow": "pandas' own DataFrame.to_excel places a frame in a sheet",
+}
+
+
+def _export(method: Callable[P, R]) -> Callable[P, R]:
+    """An export; an argument that it does not take is a PlanError with the way to it."""
+    name, signature = method.__name__, inspect.signature(method)
+
+    def check(args: tuple[Any, ...], options: dict[str, Any]) -> None:
+        try:
+            signature.bind(*args, **options)
+        except TypeError as exc:
+            unknown = next((one for one in options if one not in signature.parameters), "")
+            writer = {"to_jsonl": "to_json"}.get(name, name)
+            cure = _INSTEAD.get(unknown, f"pandas' own DataFrame.{writer} may take it")
+            takes = ", ".join([*signature.parameters][1:])
+            raise PlanError(f"{name}: {exc}; it takes {takes}. If needed, {cure}") from None
+
+    return short_tracebacks(method, check=check)
 
 
 class LLMAccessor:
@@ -41,6 +71,7 @@ class LLMAccessor:
     def errors(self, prefix: str = "") -> pd.DataFrame:
         """The failed rows, on the frame's index: their input and ``llm_error``.
 
+        After a call with ``redact=`` without their input, which may hold what it takes out.
         prefix: the prefix of the call. Raises PlanError if the frame was never tagged.
         """
         return files_calls.errors(self._df, prefix)
@@ -53,7 +84,7 @@ class LLMAccessor:
         """
         return files_calls.summary(self._df, prefix)
 
-    @short_tracebacks
+    @_export
     def to_parquet(
         self,
         path: str | os.PathLike[str],
@@ -76,7 +107,8 @@ class LLMAccessor:
         A column that llmframe wrote has the type of its field, whatever its cells hold, so
         the files of a table's parts fit together. Models become structs, or JSON text if
         they have no fixed form; ``list[...]`` becomes a list. Your own columns keep their
-        dtype; Python objects of mixed types are written as text, with one warning.
+        dtype; Python objects of mixed types are written as text, and cells that have no text
+        are empty, each with one warning. geopandas reads its geometries back.
 
         ``llmframe.read_parquet(path)`` returns the same frame; ``pandas.read_parquet`` all
         but choices of numbers, lists, JSON text, and the labels of a choice without rows.
@@ -97,7 +129,7 @@ class LLMAccessor:
             index=index,
         )
 
-    @short_tracebacks
+    @_export
     def to_csv(
         self,
         path: str | os.PathLike[str],
@@ -144,7 +176,7 @@ class LLMAccessor:
             },
         )
 
-    @short_tracebacks
+    @_export
     def to_jsonl(self, path: str | os.PathLike[str], *, index: bool | None = None) -> Path:
         """Write JSON lines in UTF-8, one object for each row; returns the path.
 
@@ -161,7 +193,7 @@ class LLMAccessor:
 
         return files.to_jsonl(self._df, path, index=index)
 
-    @short_tracebacks
+    @_export
     def to_excel(
         self,
         path: str | os.PathLike[str],
@@ -177,10 +209,11 @@ class LLMAccessor:
         sheet_name: 1 to 31 characters.
         index: True writes it, False does not; None does unless it is just 0, 1, 2, ...
 
-        Text stays text, even if it looks like a formula. These become text too: lists and
-        dicts (JSON), times with a time zone or before March 1900 (ISO), and whole numbers
-        of more than 15 digits, which Excel would round. Characters that Excel cannot hold
-        are left out and texts cut to 32,767 characters, with one warning.
+        Text stays text, even if it looks like a formula or one of Excel's escapes; dates,
+        times of day and durations are Excel's own. These become text too: lists and dicts
+        (JSON), times with a time zone, dates before March 1900 (ISO), negative durations,
+        and whole numbers of more than 15 digits, which Excel would round. Characters that
+        Excel cannot hold are left out and texts cut to 32,767 characters, with one warning.
         ``llmframe.read_metadata(path)`` returns what made the file.
 
         Needs the package openpyxl. Warns and raises like to_parquet; PlanError above
@@ -204,6 +237,9 @@ class SeriesLLMAccessor:
 
 def llm(df: pd.DataFrame) -> LLMAccessor:
     """The same as ``df.llm``, for when another package uses that name."""
+    from llmframe.frame.column_lookup import check_frame
+
+    check_frame(df)
     return LLMAccessor(df)
 
 

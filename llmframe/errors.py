@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
 ErrorKind = Literal[
+    "input",
     "timeout",
     "deadline",
     "connection",

@@ -81,7 +81,7 @@ def _of_client(settings: Settings, named: Preset | None, *, own_loop: bool) -> D
     settings = replace(settings, **defaults)
     _check(settings, named)
     check_client(settings.client, private_loop=own_loop)
-    client = make_client(settings.client, loop_thread().call if own_loop else None)
+    client, is_ours = make_client(settings.client, loop_thread().call if own_loop else None)
     url = hide_secrets(str(client.base_url))
     given = settings.base_url
     if given is not None and not _is_address_of(client, given):
@@ -89,8 +89,7 @@ def _of_client(settings: Settings, named: Preset | None, *, own_loop: bool) -> D
             f"client= asks {url}, but base_url= is {given}; a client knows its own address: leave "
             "one of the two out"
         )
-    # Only a client that a callable made for this run is ours to close.
-    endpoint = Endpoint(url, Key(client.api_key), client, owned=client is not settings.client)
+    endpoint = Endpoint(url, Key(client.api_key), client, owned=is_ours)
     _warn_of_plain_http(url, settings, endpoint.api_key)
     set_by_provider = ", ".join(f"{name} {value}" for name, value in defaults.items())
     notes = (f"{named.title}: {set_by_provider}.",) if named and set_by_provider else ()

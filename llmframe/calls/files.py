@@ -38,7 +38,8 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
 
     Returns ``llmframe`` (the version that wrote it), ``created`` (UTC), ``rows`` and
     ``columns`` (each column that llmframe made, with its ``task``, ``type`` and
-    ``categories``). About the frame's latest call it has ``task``, ``model``, ``endpoint`` (the
+    ``categories``), and ``objects``, how other columns of Python objects are restored. About the
+    frame's latest call it has ``task``, ``model``, ``endpoint`` (the
     host), ``checkpoint`` (the file's name), ``counts`` (rows by status), ``tokens_in``,
     ``tokens_cached`` (of them), ``tokens_out``, ``cost`` and its ``currency``, as far as the
     frame knew them. It reads no data. Raises PlanError for any other file.
@@ -54,8 +55,9 @@ def read_parquet(path: str | os.PathLike[str]) -> pd.DataFrame:
 
     >>> out = lf.read_parquet("tagged.parquet")  # doctest: +SKIP
 
-    Unlike ``pandas.read_parquet`` it also restores lists and dicts, closed choices of numbers,
-    and the labels of choices in a file without rows. Any other parquet file is read as pandas
+    Unlike ``pandas.read_parquet`` it also restores lists and dicts, columns of Python objects
+    (whole numbers with gaps, times), closed choices of numbers, and the labels of choices in a
+    file without rows. Any other parquet file is read as pandas
     reads it. Raises PlanError for a file that is not parquet.
     """
     from llmframe.frame.export import reading
@@ -76,7 +78,8 @@ def read_checkpoint(path: str | os.PathLike[str], task: str | None = None) -> pd
     Returns one row per ``id`` (per key if the run had no ``id=``): ``id``, the fields, typed
     as ``tag`` types them, ``status`` (ok or failed), ``error`` (its kind), ``model``,
     ``tokens_in``, ``tokens_cached`` (of them), ``tokens_out``, ``cost`` and ``time`` (UTC). Rows
-    that share an answer all show it, with its full cost. A field with one of these names keeps
+    that share an answer all show it, with its full cost. Where an id has several answers the
+    newest is shown, and one warning counts the others. A field with one of these names keeps
     it; our column then begins with ``llm_``. Damaged lines are skipped, with one warning.
 
     Raises PlanError if there is no checkpoint or no such task, with those that exist;

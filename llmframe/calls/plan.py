@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from llmframe.calls.destination import find_destination, start_local
+from llmframe.calls.identity import StoredQuestions, earlier_question, question_of
 from llmframe.engine.asking.asking import Sampling
-from llmframe.engine.asking.keys import KeyMaker
 from llmframe.engine.asking.outgoing import TextRules
 from llmframe.engine.execution import Execution
 from llmframe.engine.job import Job
@@ -20,17 +20,18 @@ from llmframe.engine.rows.budget import Budget
 from llmframe.engine.wire.client import has_default_transport
 from llmframe.errors import PlanError, warn
 from llmframe.frame.columns import plan_columns
-from llmframe.frame.rows import plan_rows, snapshot
+from llmframe.frame.rows import plan_rows
 from llmframe.journal import TaskInfo, adopt_plain, id_text, open_checkpoint
-from llmframe.journal.paths import DEFAULT_FOLDER, default_folders, explicit_path
+from llmframe.journal.paths import DEFAULT_FOLDER, explicit_path, task_folders
 from llmframe.providers.address import proxy_of
 from llmframe.runs.run import Run
 from llmframe.runs.session import Session, Target
-from llmframe.secret import hide_keys, hide_secrets
+from llmframe.secret import Key, hide_keys, hide_secrets
 from llmframe.task.confidence import is_choice
 from llmframe.task.fields import resolve_fields
+from llmframe.task.keys import KeyMaker
 from llmframe.task.parse import parse_reply
-from llmframe.task.prompt import PROMPT_VERSION, Prompt
+from llmframe.task.prompt import Prompt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from llmframe.options.settings import Settings
     from llmframe.providers.destination import Destination
     from llmframe.providers.endpoint import Endpoint
+    from llmframe.task.keys import Question
 
 MEASURED = 2000  # rows whose texts are measured for the context that a local model needs
 
@@ -52,12 +54,13 @@ MEASURED = 2000  # rows whose texts are measured for the context that a local mo
 class Plan:
     """One call, as values: nothing is opened, locked, started or sent.
 
-    asked: the question put to every row, see ``_asked``.
+    asked: the question put to every row. earlier: the same as the call spells it.
     job: without a checkpoint; for a local model without the server, which is not started yet.
     """
 
     destination: Destination
-    asked: dict[str, Any]
+    asked: Question
+    earlier: Question
     job: Job
     target: Target
 
@@ -79,19 +82,20 @@ def plan(
     import openai  # noqa: F401 - the import is slow: on the run's loop it would hold up requests
 
     prompt = Prompt(settings.instructions, resolve_fields(fields, into=settings.into))
-    rows = plan_rows(df, input, id=settings.id)
+    rows = plan_rows(df, input, id=settings.id, quote=settings.redact is None)
     _check_options(settings, prompt, rows)
     # A nested run uses the kernel's loop, so that the person's own client may be bound to it.
     destination = find_destination(settings, own_loop=own_loop and settings.runner != "nest")
     # From here on with what the provider sets: the model is part of every row's key.
     settings = destination.settings
-    asked = _asked(prompt, destination)
+    sampling = sampling_of(settings)
+    asked = question_of(prompt, destination, sampling)
     job = Job(
         rows=rows,
         keys=KeyMaker(asked),
         prompt=prompt,
         settings=settings,
-        sampling=sampling_of(settings),
+        sampling=sampling,
         endpoint=destination.endpoint,
         dialect=destination.dialect,
         slots=destination.slots,
@@ -99,14 +103,15 @@ def plan(
         rules=TextRules(settings.redact, settings.max_input_tokens, settings.on_long == "truncate"),
     )
     target = Target(
-        df=snapshot(df),  # the person may assign to the frame while the run goes on
+        df=rows.as_planned(df),  # the person may change the frame while the run goes on
         rows=rows,
         columns=_columns(df, rows, job, only_new=only_new),
         only_new=only_new,
         raise_incomplete=settings.on_incomplete == "raise",
         options=_identity(job, settings),
     )
-    return Plan(destination, asked, job, target)
+    earlier = earlier_question(prompt, destination, sampling)
+    return Plan(destination, asked, earlier, job, target)
 
 
 def _check_options(settings: Settings, prompt: Prompt, rows: RowPlan) -> None:
@@ -168,27 +173,15 @@ def _budget(destination: Destination) -> Budget:
     return Budget(max_cost=settings.max_cost, max_tokens=settings.max_tokens, prices=prices)
 
 
-def _asked(prompt: Prompt, destination: Destination) -> dict[str, Any]:
-    """The question put to every row: keys are made from it, so its form must never change."""
-    asked: dict[str, Any] = {
-        "version": PROMPT_VERSION,
-        "model": destination.settings.model,
-        "endpoint": destination.identity,
-        "instructions": prompt.instructions,
-        "fields": prompt.fields.canonical,
-    }
-    sampling = sampling_of(destination.settings).asked()
-    # An empty entry would change the keys of all calls that give none of these options.
-    return asked | {"sampling": sampling} if sampling else asked
-
-
 def _identity(job: Job, settings: Settings) -> tuple[object, ...]:
     """The options that make two calls for the same task different runs.
 
-    Speed is not among them: a call with another concurrency joins the run that is alive.
+    Speed is not among them: a call with another concurrency joins the run that is alive. One
+    with another key or address does not: the account or server of the other may be at its end.
     """
-    budget = job.budget
+    budget, endpoint = job.budget, job.endpoint
     return (
+        (endpoint.base_url.rstrip("/"), *map(Key, endpoint.secrets)),
         _wanted_file(settings.checkpoint, job.keys.digest),
         (settings.adopt, settings.reuse, settings.store_input),
         (settings.on_error, job.rules),
@@ -201,7 +194,8 @@ def _wanted_file(where: Any, digest: bytes) -> Path | None:
     if where is False:
         return None
     if where is True:
-        return default_folders(DEFAULT_FOLDER)[0] / f"{digest.hex()}.jsonl"
+        folder = task_folders(DEFAULT_FOLDER, [digest.hex()])[0]
+        return folder / f"{digest.hex()}.jsonl"
     return explicit_path(where)
 
 
@@ -222,13 +216,7 @@ def open_run(
     destination = start_local(planned.destination, need=lambda: _tokens_needed(planned))
     endpoint = destination.endpoint
     before_opening()
-    checkpoint = open_checkpoint(
-        settings.checkpoint,
-        TaskInfo(planned.job.keys.digest, _readable(planned.asked, endpoint)),
-        ids=settings.id is not None,
-        adopt=settings.adopt,
-        texts=settings.store_input,
-    )
+    checkpoint = _open_checkpoint(planned, endpoint)
     session: Session | None = None
     try:
         notes = [*destination.notes, *_proxy_notes(endpoint)]
@@ -255,11 +243,35 @@ def open_run(
             checkpoint.close()
 
 
+def _open_checkpoint(planned: Plan, endpoint: Endpoint) -> Checkpoint | None:
+    """The call's checkpoint, read for all spellings of its question; None without one."""
+    settings, keys = planned.job.settings, planned.job.keys
+    if settings.checkpoint is False:
+        return None
+    stored = StoredQuestions(planned.asked, keys, planned.earlier)
+    checkpoint = open_checkpoint(
+        settings.checkpoint,
+        TaskInfo(keys.digest, _readable(planned.asked, endpoint), stored.same),
+        ids=settings.id is not None,
+        adopt=settings.adopt,
+        texts=settings.store_input,
+    )
+    assert checkpoint is not None
+    try:
+        stored.read(checkpoint)
+        if warning := stored.warning(planned.job, checkpoint):
+            checkpoint.notes.append(warning)
+    except BaseException:
+        checkpoint.close()
+        raise
+    return checkpoint
+
+
 def _tokens_needed(planned: Plan) -> int:
     """Tokens of the longest prompt with its answer, generously, by the first rows."""
     rows, prompt = planned.job.rows, planned.job.prompt
     texts = rows.texts(0, min(rows.n, MEASURED))
-    longest = max((len(text.encode()) for text in texts if text), default=0)
+    longest = max((len(text.encode()) for text in texts if isinstance(text, str)), default=0)
     sent = len(prompt.system("json_object").encode()) + longest
     # Two bytes a token is more than any common text needs; a context too small fails the row.
     return sent // 2 + (planned.job.settings.max_output_tokens or 0)

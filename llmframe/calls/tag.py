@@ -15,6 +15,7 @@ from llmframe.options.signature import with_options
 from llmframe.runs import cell, here, thread
 from llmframe.runs.run import Run
 from llmframe.runs.session import registry
+from llmframe.system.loops import require_asyncio
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -70,7 +71,8 @@ def tag(
 
     Raises PlanError for a mistake in the call, before anything is sent; RunAborted when
     no row can succeed (wrong key, no credit, unknown model); CheckpointError when
-    answers can no longer be saved. An interrupt stops it within two seconds;
+    answers can no longer be saved. An interrupt stops it within two seconds, and so does
+    a time limit of your own (a signal's handler that raises);
     ``llmframe.last_run().partial()`` then returns the frame so far.
     """
     return _block(df, input, fields, settle(options))
@@ -91,6 +93,7 @@ async def atag(
     """
     from llmframe.calls.plan import open_run, plan
 
+    require_asyncio("atag")
     settings = _settle(options, OWN_RUNNER)
     with open_run(plan(df, input, fields, settings, own_loop=False)) as session:
         shown = _show(session, settings, blocking=False)
@@ -172,11 +175,15 @@ def _block(
         # a nested run cannot wait for another: both would need this thread
         with _joined_or_opened(planned, interrupts, join=not nested) as session:
             shown = _show(session, settings, blocking=True)
+            session.warn_if_paused()
             try:
                 if nested:
                     here.run_nested(session, shown.refresh)
                 else:
                     cell.wait_in_cell(session, shown.refresh, interrupts)
+            except BaseException:
+                session.stop()  # whatever ends the call, no run may go on spending unseen
+                raise
             finally:
                 shown.close("interrupted" if interrupts.count else "")
     return session.outcome()

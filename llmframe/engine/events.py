@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -38,11 +38,13 @@ class RowsDone:
     """Rows have their result, which the checkpoint holds, if there is one.
 
     positions: of the rows in the frame. source: where the result came from.
+    text: as it was sent; None if nothing was.
     """
 
     positions: Sequence[int]
     result: RowResult
     source: Source
+    text: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

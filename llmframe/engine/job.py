@@ -11,13 +11,13 @@ from llmframe.providers.dialect import FULL_DIALECT
 
 if TYPE_CHECKING:
     from llmframe.engine.asking.asking import Sampling
-    from llmframe.engine.asking.keys import KeyMaker
     from llmframe.engine.asking.outgoing import TextRules
     from llmframe.engine.row import Rows
     from llmframe.journal import Checkpoint
     from llmframe.options.settings import Settings
     from llmframe.providers.dialect import Dialect
     from llmframe.providers.endpoint import Endpoint
+    from llmframe.task.keys import KeyMaker
     from llmframe.task.prompt import Prompt
 
 

@@ -22,10 +22,14 @@ class Rows(Protocol):
     def n(self) -> int:
         """How many."""
 
-    def texts(self, start: int, stop: int) -> list[str | None]:
-        """Rendered texts of a slice; None for a row that is blank."""
+    @property
+    def is_stable(self) -> bool:
+        """Whether a row's text is the same whenever it is rendered."""
 
-    def text(self, position: int) -> str | None:
+    def texts(self, start: int, stop: int) -> Sequence[str | RowResult | None]:
+        """Rendered texts of a slice; None for a blank row, its result for one without a text."""
+
+    def text(self, position: int) -> str | RowResult | None:
         """One rendered text; cheap when read in ascending order."""
 
     def ids(self, start: int, stop: int) -> Sequence[object] | None:

@@ -4,22 +4,38 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, time
+from math import isfinite
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from llmframe.task.text import shows_nothing
+from llmframe.task.text import reason, shows_nothing
 
 _NEVER_MISSING = frozenset((str, int, bool, list, dict, tuple))
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 _PLAIN = frozenset((str, int, bool, type(None)))
 
 
+class CellError(Exception):
+    """A cell has no text: its own code fails, or Python has no value for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Stands for a cell that pandas cannot return. error: why."""
+
+    error: str
+
+
 def column_cells(column: pd.Series[Any]) -> list[Any]:
-    """A column's cells as Python values, narrow floats by their own digits."""
-    cells = column.tolist()
+    """A column's cells as Python values, narrow floats by their own digits.
+
+    A cell that cannot be read, such as a date beyond the year 9999, is an Unreadable.
+    """
+    cells = _read(column)
     dtype: Any = column.dtype
     if getattr(dtype, "kind", "") != "f" or getattr(dtype, "itemsize", None) not in (2, 4):
         return cells
@@ -27,8 +43,33 @@ def column_cells(column: pd.Series[Any]) -> list[Any]:
     return [cell if is_missing(cell) else narrow(cell) for cell in cells]
 
 
+def _read(column: pd.Series[Any]) -> list[Any]:
+    try:
+        return column.tolist()
+    except Exception as exc:  # noqa: BLE001 - any array's own code
+        if len(column) <= 1:
+            return [Unreadable(error_words(exc))] * len(column)
+        half = len(column) // 2  # to the cells at fault in few steps
+        return _read(column.iloc[:half]) + _read(column.iloc[half:])
+
+
+def error_words(error: Exception) -> str:
+    """The error that a cell's own code raised: its type and message on one line."""
+    words = reason(error)
+    if isinstance(error, CellError):
+        return words
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__
+
+
 def is_missing(cell: Any) -> bool:
-    """Whether a cell is None, NaN, NaT or pd.NA; a list or dict never is."""
+    """Whether a cell is None, NaN, NaT or pd.NA; a list or dict never is. Never raises."""
+    try:
+        return _is_missing(cell)
+    except Exception:  # noqa: BLE001 - the cell's own code; cell_text reports it
+        return False
+
+
+def _is_missing(cell: Any) -> bool:
     kind = type(cell)
     if kind in _NEVER_MISSING:
         return False
@@ -38,19 +79,37 @@ def is_missing(cell: Any) -> bool:
 
 
 def is_blank(cell: Any) -> bool:
-    """Whether a cell is missing, or text with nothing to see in it."""
-    return shows_nothing(cell) if isinstance(cell, str) else is_missing(cell)
+    """Whether a cell is missing, or text with nothing to see in it. Never raises."""
+    if type(cell) is str:
+        return shows_nothing(cell)
+    try:
+        is_text = isinstance(cell, str)
+    except Exception:  # noqa: BLE001 - a class of its own making; cell_text reports it
+        return False
+    return shows_nothing(str.__str__(cell)) if is_text else is_missing(cell)
 
 
 def cell_text(cell: Any) -> str:
     """A cell as it stands in a prompt; "" where it is missing.
 
     Text as it is, numbers and bools by ``str``, dates ISO, lists and dicts JSON,
-    anything else by ``str``. Not cleaned of lone surrogates.
+    anything else by ``str``. Not cleaned of lone surrogates. Raises CellError, and no other
+    Exception, for a cell that has no text.
     """
+    if type(cell) is str:
+        return cell
+    try:
+        return _text(cell)
+    except CellError:
+        raise
+    except Exception as exc:  # whatever the code of somebody's class raises
+        raise CellError(error_words(exc)) from exc
+
+
+def _text(cell: Any) -> str:
     if isinstance(cell, str):
-        return cell if type(cell) is str else str.__str__(cell)
-    if is_missing(cell):
+        return str.__str__(cell)
+    if _is_missing(cell):
         return ""
     if type(cell) in (int, float):
         return str(cell)
@@ -61,8 +120,14 @@ def cell_text(cell: Any) -> str:
 
 
 def json_text(plain: Any) -> str:
-    """JSON text of a value that ``json_value`` returned; not ASCII-escaped."""
-    return _ENCODER.encode(plain)
+    """JSON text of a value that ``json_value`` returned; not ASCII-escaped.
+
+    Raises CellError for an int of thousands of digits and for too many levels.
+    """
+    try:
+        return _ENCODER.encode(plain)
+    except (ValueError, RecursionError) as exc:
+        raise CellError(error_words(exc)) from exc
 
 
 def json_value(cell: Any) -> Any:
@@ -70,17 +135,31 @@ def json_value(cell: Any) -> Any:
 
     Numbers and bools stay (infinities become text), dates become ISO text, lists, tuples,
     arrays and dicts are walked, sets become sorted lists, anything else becomes its ``str``.
+    Raises CellError, and no other Exception, for a cell that has no such value.
     """
     try:
         return _walk(cell)
+    except CellError:
+        raise
     except RecursionError:  # a list that holds itself
+        return _last_resort(cell)
+    except Exception as exc:  # whatever the code of somebody's class raises
+        raise CellError(error_words(exc)) from exc
+
+
+def _last_resort(cell: Any) -> str:
+    try:
         return str(cell)
+    except Exception as exc:  # too many levels, or a class's own code
+        raise CellError(error_words(exc)) from exc
 
 
 def _walk(cell: Any) -> Any:
     if type(cell) in _PLAIN or isinstance(cell, (str, bool)):
         return cell
-    if is_missing(cell):
+    if type(cell) is float and isfinite(cell):  # before the slower questions below
+        return cell
+    if _is_missing(cell):
         return None
     if isinstance(cell, Mapping):
         return {cell_text(name): _walk(value) for name, value in cell.items()}
@@ -92,6 +171,8 @@ def _walk(cell: Any) -> Any:
 
 
 def _scalar(cell: Any) -> Any:
+    if isinstance(cell, Unreadable):
+        raise CellError(cell.error)
     if isinstance(cell, int):
         return int(cell)
     if isinstance(cell, float):

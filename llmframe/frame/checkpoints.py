@@ -15,6 +15,7 @@ from llmframe.frame.columns import STATUSES
 from llmframe.frame.typed_columns import builder, choices, floats, integers, texts
 from llmframe.journal.paths import DEFAULT_FOLDER, explicit_path
 from llmframe.journal.reading import FoundTask, Reader
+from llmframe.options.rules import holds_file_open
 from llmframe.system.files import SYSTEM
 from llmframe.task.fields import FieldSpec, Kind
 
@@ -46,6 +47,12 @@ def read_checkpoint(path: str | os.PathLike[str], task: str | None = None) -> pd
         warn(f"{file} cannot be read and is left out, or what follows: {reason}")
     if reader.damaged:
         warn(f"damaged lines in {path}: {reader.damaged}, skipped; all others are in the frame")
+    if answers.hidden:
+        warn(
+            f"answers in {path} that are not shown: {answers.hidden}; their ids have a newer one "
+            "(several rows have the same id, or a row's text has changed). Tag the frame again "
+            "with the same call to have the answers of all its rows, at no cost"
+        )
     return _frame(found, answers)
 
 
@@ -53,7 +60,8 @@ def _files(path: str | os.PathLike[str]) -> list[Path]:
     """The file, or all checkpoints of a folder, the one written last at the end."""
     names = ", ".join(sorted(str(file) for file in DEFAULT_FOLDER.glob("*.jsonl")))
     others = f"; here are: {names}" if names else ""
-    if not (isinstance(path, str | os.PathLike) and os.fspath(path)):
+    is_path = isinstance(path, str | os.PathLike) and not holds_file_open(path)
+    if not (is_path and os.fspath(path)):
         raise PlanError(f"path={path!r} names no checkpoint{others}")
     folder = Path(os.fsdecode(path)).expanduser()
     try:

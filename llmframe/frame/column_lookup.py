@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import difflib
+from datetime import date, time, timedelta
+from decimal import Decimal
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from llmframe.errors import PlanError
@@ -16,6 +20,13 @@ if TYPE_CHECKING:
 SHOWN = 20  # names in a message; the others are counted
 SEARCHED = 2000  # names compared for the nearest ones
 _BYTES = (bytes, bytearray, memoryview)
+_DECODED = "bytes(c).decode('utf-8', 'replace')"
+_IS_BYTES = "isinstance(c, (bytes, bytearray, memoryview))"
+# cells that nobody can change in place
+_FIXED = (
+    *(str, bytes, int, float, complex, NoneType, type(pd.NA), np.generic),
+    *(date, time, timedelta, Decimal, pd.Period, pd.Interval),
+)
 _FORMS = "a column's name, a template like 'From {sender}: {text}', or a list of columns"
 
 
@@ -28,6 +39,7 @@ class ColumnLookup:
         self._positions: dict[Hashable, list[int]] = {}
         for position, name in enumerate(self._names):
             self._positions.setdefault(name, []).append(position)
+        self._kinds: dict[Hashable, set[type]] = {}
 
     def has(self, name: object) -> bool:
         """Whether a column has exactly this name."""
@@ -61,7 +73,11 @@ class ColumnLookup:
 
     def series(self, column: Hashable) -> pd.Series[Any]:
         """The cells of a column that was resolved."""
-        return self._df.iloc[:, self._positions[column][0]]
+        return self._df.iloc[:, self.position(column)]
+
+    def position(self, column: Hashable) -> int:
+        """The position of a column that was resolved."""
+        return self._positions[column][0]
 
     def text_name(self, column: Hashable) -> str:
         """A column's name as text; of a MultiIndex column without its padding."""
@@ -76,15 +92,28 @@ class ColumnLookup:
     def check_cells(self, column: Hashable) -> None:
         """Raise PlanError if a cell has no text: bytes, objects whose text is an address."""
         series = self.series(column)
-        textless = {kind for kind in _cell_types(series) if _is_textless(kind)}
+        textless = {kind for kind in self._cell_types(column) if _is_textless(kind)}
         for position, cell in enumerate(series) if textless else ():
             if type(cell) not in textless:
                 continue
             found = f"column {column!r} holds {type(cell).__name__} at row {position}"
             if isinstance(cell, _BYTES):
-                cure = f"df[{column!r}].str.decode('utf-8')"
-                raise PlanError(f"{found}, and only text can be sent; decode it first: {cure}")
+                # the other cells may be text, or missing, or anything else
+                cure = f"df[{column!r}].map(lambda c: {_DECODED} if {_IS_BYTES} else c)"
+                raise PlanError(
+                    f"{found}, and only text can be sent (.str.decode() blanks what is text "
+                    f"already); decode it first: {cure}"
+                )
             raise PlanError(f"{found}, which has no text of its own; turn it into text first")
+
+    def is_stable(self, column: Hashable) -> bool:
+        """Whether its cells have the same text whenever they are read: a list may change."""
+        return all(issubclass(kind, _FIXED) for kind in self._cell_types(column))
+
+    def _cell_types(self, column: Hashable) -> set[type]:
+        if column not in self._kinds:  # it reads every cell of a column of objects
+            self._kinds[column] = set(_cell_types(self.series(column)))
+        return self._kinds[column]
 
     def _in_frame(self, name: Hashable) -> Hashable:
         """The name as the frame has it: padded to the columns' levels, the frame's own NaN."""
@@ -103,11 +132,30 @@ class ColumnLookup:
         hint = f"; did you mean {' or '.join(repr(by_text[n]) for n in near)}?" if near else "."
         if isinstance(name, tuple) and all(self.has(part) for part in name):
             hint = "; for several columns give a list, not a tuple."
+        if name in self._df.index.names and name is not None:
+            hint = "; it names a level of the index: use df.reset_index()."
         more = len(self._names) - SHOWN
         rest = f" and {more} more." if more > 0 else "."
         listed = f"The frame has: {quoted(self._names[:SHOWN])}{rest}"
         listed = listed if self._names else "The frame has no columns."
         return PlanError(f"{option}: no column {name!r}{hint} {listed}")
+
+
+def check_frame(df: object) -> None:
+    """PlanError, with the way to one, for anything that is no DataFrame of pandas."""
+    if isinstance(df, pd.DataFrame):
+        return
+    kind, owner = type(df), type(df).__module__.partition(".")[0]
+    if isinstance(df, pd.Series):
+        cure = "series.llm.tag(fields) takes it, or series.to_frame('text')"
+    elif isinstance(df, list | tuple | dict | np.ndarray):
+        cure = "make one: pd.DataFrame(...)"
+    else:
+        ways = ("to_pandas", "toPandas", "_to_pandas", "compute", "df", "to_dataframe")
+        way = next((way for way in ways if callable(getattr(kind, way, None))), "to_pandas")
+        cure = f"turn it into one: .{way}()"
+    name = kind.__name__ if owner == "builtins" else f"{kind.__name__} of {owner}"
+    raise PlanError(f"a pandas DataFrame is needed, this is a {name}; {cure}")
 
 
 def _is_hashable(name: object) -> bool:

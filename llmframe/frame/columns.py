@@ -155,6 +155,9 @@ def add_columns(
     new.columns.names = df.columns.names  # concat drops the names of levels that differ
     joined: Any = pd.concat([old, new], axis=1)
     out: pd.DataFrame = joined.__finalize__(df)  # attrs (a copy), flags, a subclass's own
+    if not _has_names(out, old):  # joining makes NaN of None
+        named = pd.Index([*old.columns, *new.columns], dtype=object, tupleize_cols=False)
+        out.columns = named.rename(df.columns.name)
     names = set(old.columns)
     written = {
         name: one for name, one in written_columns(old).items() if in_frame(old, name) in names
@@ -162,6 +165,15 @@ def add_columns(
     written |= _as_written(plan, new, row_labels(df, plan.inputs))
     out.attrs[ATTRS_KEY] = attrs_entry(written, task=plan.task, info=info)
     return out
+
+
+def _has_names(out: pd.DataFrame, old: pd.DataFrame) -> bool:
+    """Whether the old columns have their names still, or are named by levels."""
+    names = zip(old.columns, out.columns, strict=False)
+    return old.columns.nlevels > 1 or all(
+        before is after or (type(before) is type(after) and before == after)
+        for before, after in names
+    )
 
 
 def new_columns(

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from llmframe.frame.cells import json_value
+from llmframe.frame.cells import column_cells, json_value
+from llmframe.frame.typed_columns import as_written
 
 if TYPE_CHECKING:
     from collections.abc import Container, Hashable, Iterable, Mapping
@@ -120,12 +121,22 @@ class ExistingColumns:
         if written.rows != rows:
             # a frame without rows has no cell that somebody could have edited
             return State.MOVED if rows else State.UNCHANGED
-        hashes = _row_hashes(self._df.iloc[:, positions[0]])
-        if _in_order(hashes) == written.hash[:HALF]:
+        cells = self._df.iloc[:, positions[0]]
+        if self._are_those(cells, written):
             return State.UNCHANGED
+        # another dtype is no edit: convert_dtypes, another backend, a float of an int
+        same = as_written(cells, written.type)
+        kept = same is not None and self._are_those(same, written)
+        return State.UNCHANGED if kept else State.CHANGED
+
+    def _are_those(self, cells: pd.Series[Any], written: WrittenColumn) -> bool:
+        """Whether these cells were written, in whatever order the rows are now."""
+        hashes = _row_hashes(cells)
+        if _in_order(hashes) == written.hash[:HALF]:
+            return True
         # moved rows: their labels cost more to hash than the cells, so only now
         sums = (_in_any_order(hashes, self._labels), _in_any_order(hashes, None))
-        return State.UNCHANGED if written.hash[HALF:] in sums else State.CHANGED
+        return written.hash[HALF:] in sums
 
     def is_of_another_task(self, name: str, task: str) -> bool:
         """Whether the column is in the frame and answers another task than this."""
@@ -190,25 +201,30 @@ def _scattered(hashes: Hashes) -> Hashes:
 
 
 def _row_hashes(cells: pd.Series[Any]) -> Hashes:
-    kind = pd.api.types.infer_dtype(cells, skipna=True) if cells.dtype == object else ""
-    if kind in ("", "string", "empty"):
-        try:
+    try:
+        kind = pd.api.types.infer_dtype(cells, skipna=True) if cells.dtype == object else ""
+        if kind in ("", "string", "empty"):
             parts = []
             for start in range(0, max(len(cells), 1), SLICE):  # pandas makes objects of texts
                 part = cells.iloc[start : start + SLICE]
                 hashes = pd.util.hash_pandas_object(part, index=False, categorize=False)
                 parts.append(hashes.to_numpy())
             return np.concatenate(parts)
-        except Exception:  # noqa: BLE001, S110 - a lone surrogate, any dtype's own code
-            pass  # the answers are paid by now: no column may stop them from being returned
-    return _json_hashes(cells)
+    except Exception:  # noqa: BLE001, S110 - a lone surrogate, any dtype's and any cell's own code
+        pass  # the answers are paid by now: no column may stop them from being returned
+    return _json_hashes(column_cells(cells))
 
 
 def _json_hashes(cells: Iterable[Any]) -> Hashes:
-    lines = []
-    for cell in cells:
-        try:
-            lines.append(_encode(cell))  # plain values, as a model answers them
-        except (TypeError, ValueError, RecursionError):  # odd keys, or a list that holds itself
-            lines.append(_encode(json_value(cell)))
+    lines = [_json_line(cell) for cell in cells]
     return pd.util.hash_array(np.array(lines, dtype=object), categorize=False)
+
+
+def _json_line(cell: Any) -> str:
+    try:
+        return _encode(cell)  # plain values, as a model answers them
+    except Exception:  # noqa: BLE001 - odd keys, or the code of the cell's class
+        try:
+            return _encode(json_value(cell))
+        except Exception:  # noqa: BLE001 - a cell that has no text
+            return f"<{type(cell).__name__}>"

@@ -11,6 +11,7 @@ import pandas as pd
 
 from llmframe.errors import PlanError
 from llmframe.frame.cells import (
+    CellError,
     cell_text,
     column_cells,
     is_blank,
@@ -18,8 +19,9 @@ from llmframe.frame.cells import (
     json_text,
     json_value,
 )
-from llmframe.frame.column_lookup import ColumnLookup
+from llmframe.frame.column_lookup import ColumnLookup, check_frame
 from llmframe.frame.template import parse_template
+from llmframe.results import Failure, RowResult
 from llmframe.task.text import refuse_duplicates, shows_nothing
 from llmframe.text import clean_text, is_whole
 
@@ -38,6 +40,7 @@ class RowPlan:
     """The rows of a frame, by position.
 
     n: rows. columns: the input's columns, in the order named. id: the id column or None.
+    is_stable: whether a row's text is the same whenever it is rendered.
     Texts are rendered when they are read, from the frame as it was when the plan was made.
     """
 
@@ -49,39 +52,71 @@ class RowPlan:
         render: Render,
         lookup: ColumnLookup,
         id: Hashable | None,  # noqa: A002 - the contract's name
+        quote: bool,
     ) -> None:
         self.n = len(df)
         self.columns = columns
         self.id = id
+        self.is_stable = all(map(lookup.is_stable, columns))
         self._render = render
-        self._sources = [snapshot(lookup.series(column)) for column in columns]
-        self._id_source = None if id is None else snapshot(lookup.series(id))
-        self._slice: tuple[int, list[str | None]] = (-1, [])
+        self._quote = quote
+        # deep, which copies no Python object: somebody may hold the array behind a column
+        self._sources = [lookup.series(column).copy() for column in columns]
+        self._positions = [lookup.position(column) for column in columns]
+        self._id_source = None if id is None else lookup.series(id).copy()
+        self._slice: tuple[int, list[str | RowResult | None]] = (-1, [])
 
     @property
     def reserved(self) -> tuple[Hashable, ...]:
         """Columns whose names no output may have: the input's and the id's."""
         return self.columns if self.id is None else (*self.columns, self.id)
 
-    def texts(self, start: int, stop: int) -> list[str | None]:
+    def as_planned(self, df: pd.DataFrame) -> pd.DataFrame:
+        """The planned frame, whatever is done later to it or to the arrays behind its inputs."""
+        kept = snapshot(df)
+        for position, source in zip(self._positions, self._sources, strict=True):
+            cells: Any = source
+            kept.isetitem(position, cells)  # shared with the plan: no further copy
+        return kept
+
+    def texts(self, start: int, stop: int) -> list[str | RowResult | None]:
         """The texts of the rows from start to before stop; None for a row to skip.
 
-        A row is skipped when every named cell is missing or blank.
+        A row is skipped when every named cell is missing or blank. A row with a cell that has
+        no text has the result with which it fails.
         """
-        render = self._render  # looked up once, not per row
         columns = [column_cells(held.iloc[start:stop]) for held in self._sources]
-        if render is _render_cell:  # most inputs are one column of texts
+        if self._render is _render_cell:  # most inputs are one column of texts
             return [
                 cell
                 if type(cell) is str and not shows_nothing(cell) and is_whole(cell)
-                else _cell_to_send(cell)
+                else self._to_send((cell,))
                 for cell in columns[0]
             ]
-        rows = zip(*columns, strict=True)
-        return [None if all(map(is_blank, cells)) else clean_text(render(cells)) for cells in rows]
+        return [*map(self._to_send, zip(*columns, strict=True))]
 
-    def text(self, position: int) -> str | None:
-        """The text of one row, None for a row to skip; cheap when read in ascending order."""
+    def _to_send(self, cells: tuple[Any, ...]) -> str | RowResult | None:
+        try:
+            return None if all(map(is_blank, cells)) else clean_text(self._render(cells))
+        except CellError as exc:  # one row must never end the run
+            return self._failed(cells, exc)
+
+    def _failed(self, cells: tuple[Any, ...], error: CellError) -> RowResult:
+        """The result of a row with a cell that has no text."""
+        where = "a cell"
+        for column, cell in zip(self.columns, cells, strict=True):
+            try:
+                cell_text(cell)
+            except CellError:
+                where = f"the cell in column {column!r}"
+                break
+        # its words may quote the cell, which redact= has not seen
+        why = f" ({error})" if self._quote else ""
+        message = f"{where} cannot be turned into text{why}; put a text or a number in its place"
+        return RowResult("failed", error=Failure("input", message))
+
+    def text(self, position: int) -> str | RowResult | None:
+        """The text of one row, as in ``texts``; cheap when read in ascending order."""
         start, texts = self._slice
         if not start <= position < start + len(texts):
             if not 0 <= position < self.n:
@@ -96,7 +131,7 @@ class RowPlan:
         """The ids of the rows from start to before stop, None where no id column was named.
 
         An id is text or an int (a whole float counts as one: pandas makes floats of ints
-        where one is missing), anything else its text; None where it is missing.
+        where one is missing), anything else its text; None where it is missing or has no text.
         """
         if self._id_source is None:
             return None
@@ -124,16 +159,17 @@ def plan_rows(
     input: object,  # noqa: A002 - the contract's name
     *,
     id: Hashable | None = None,  # noqa: A002 - the contract's name
+    quote: bool = True,
 ) -> RowPlan:
     """The rows of df as texts, by position.
 
     input: a column's exact name, else a template with ``{name}``, or a list of columns
     (one JSON object a row). id: the column kept in the checkpoint with each answer.
+    quote: a row that fails because of a cell may show what the cell's own error says.
     Raises PlanError for an unknown or duplicated column, an unbalanced template, an
     unsupported input, and cells that have no text (bytes).
     """
-    if not isinstance(df, pd.DataFrame):
-        raise PlanError(f"a pandas DataFrame is needed, this is a {type(df).__name__}")
+    check_frame(df)
     lookup = ColumnLookup(df)
     if isinstance(input, list):
         columns, render = _read_list(lookup, input)
@@ -143,11 +179,10 @@ def plan_rows(
     else:
         columns, render = (lookup.resolve(input, option="input"),), _render_cell
     id_column = None if id is None else lookup.resolve(id, option="id")
-    plan = RowPlan(df, columns=columns, render=render, lookup=lookup, id=id_column)
     # last, because it reads the cells: a misspelt name is reported without that cost
-    for column in plan.reserved:
+    for column in (*columns, id_column) if id is not None else columns:
         lookup.check_cells(column)
-    return plan
+    return RowPlan(df, columns=columns, render=render, lookup=lookup, id=id_column, quote=quote)
 
 
 def snapshot(data: Data) -> Data:
@@ -161,10 +196,6 @@ def snapshot(data: Data) -> Data:
 
 def _render_cell(cells: tuple[Any, ...]) -> str:
     return cell_text(cells[0])
-
-
-def _cell_to_send(cell: Any) -> str | None:
-    return None if is_blank(cell) else clean_text(cell_text(cell))
 
 
 def _read_template(lookup: ColumnLookup, text: str) -> tuple[tuple[Hashable, ...], Render]:
@@ -198,9 +229,12 @@ def _read_list(lookup: ColumnLookup, given: list[object]) -> tuple[tuple[Hashabl
 def _plain_id(cell: Any) -> object:
     if is_missing(cell):
         return None
-    plain = json_value(cell)
+    try:
+        plain, text = json_value(cell), cell_text(cell)
+    except CellError:
+        return None
     if isinstance(plain, float) and plain.is_integer():
         return int(plain)
     if isinstance(plain, int) and not isinstance(plain, bool):
         return plain
-    return clean_text(cell_text(cell))
+    return clean_text(text)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
 
-from llmframe.frame.cells import cell_text
+from llmframe.frame.cells import cell_text, column_cells, is_missing
 from llmframe.task.choices import INT64_MAX, INT64_MIN
 from llmframe.task.fields import FieldSpec, Kind
 from llmframe.text import clean_text, is_whole
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pandas.api.extensions import ExtensionArray
+
+    from llmframe.task.value_type import ValueType
 
     Array = np.ndarray[Any, Any] | ExtensionArray
     Build = Callable[[Sequence[Any]], Array]
@@ -50,6 +52,34 @@ def choices(labels: Sequence[str] | Sequence[int]) -> Build:
         return pd.Categorical.from_codes(np.array(codes, dtype=np.int64), dtype=dtype)
 
     return build
+
+
+def as_written(cells: pd.Series[Any], written: ValueType | None) -> pd.Series[Any] | None:
+    """A written column in the storage that it was written in; None if another value is in it.
+
+    written: what it holds, a ``Kind``'s value or a ``ValueType``, None if that is not known.
+    """
+    values = [None if is_missing(cell) else _plain(cell) for cell in column_cells(cells)]
+    held = [value for value in values if value is not None]
+    kind = next((kind for kind in Kind if kind.value == written), Kind.OBJECT)
+    if written is None or not all(isinstance(value, _HELD[kind]) for value in held):
+        return None
+    if kind is Kind.CHOICE:
+        made = pd.Series(pd.Categorical(values), index=cells.index)
+    else:
+        made = pd.Series(_BUILDERS[kind](values), index=cells.index)
+    return made if made.isna().sum() == len(values) - len(held) else None
+
+
+def _plain(cell: Any) -> Any:
+    """A cell without NumPy's and pandas' own types, as a reply would have it."""
+    if isinstance(cell, np.datetime64):
+        cell = pd.Timestamp(cell)
+    if isinstance(cell, np.generic):
+        cell = cell.item()
+    if isinstance(cell, date):
+        return cell.isoformat()
+    return cell.tolist() if isinstance(cell, np.ndarray) else cell
 
 
 def integers(values: Sequence[Any]) -> Array:
@@ -129,6 +159,15 @@ def _copied(value: Any) -> Any:
     return value
 
 
+_HELD: dict[Kind, Any] = {
+    Kind.CHOICE: _LABELS,
+    Kind.INTEGER: (int, float),
+    Kind.FLOAT: (int, float),
+    Kind.BOOLEAN: bool,
+    Kind.TEXT: str,
+    Kind.DATE: str,
+    Kind.OBJECT: object,
+}
 _BUILDERS: dict[Kind, Build] = {
     Kind.INTEGER: integers,
     Kind.FLOAT: floats,

@@ -12,6 +12,8 @@ from llmframe.errors import CheckpointError, OutputError
 from llmframe.journal import lines
 from llmframe.journal.reading import Reader
 from llmframe.journal.shared import close_store
+from llmframe.journal.stored_tasks import StoredTask, tasks_in
+from llmframe.journal.writer import CutOffError
 from llmframe.results import RowResult, Usage
 from llmframe.system.files import SYSTEM
 
@@ -30,10 +32,12 @@ class TaskInfo:
     """The task without its rows.
 
     digest: 16 bytes; names the default file. settings: readable JSON, without secrets.
+    earlier: digests of the same task in other spellings, whose files are read as well.
     """
 
     digest: bytes
     settings: dict[str, Any]
+    earlier: tuple[bytes, ...] = ()
 
     @property
     def short(self) -> str:
@@ -48,6 +52,7 @@ class Checkpoint:
     notes: sentences for the person, made while opening. written: the open file that is written,
     None if read only. read: the other files with answers to the task. complete: copy answers
     from them into the written file, which is a person's own. texts: copy the rows' texts, too.
+    earlier: digests of the same task in other spellings, whose cost counts as this task's.
     durable: False once a write or an fsync has failed; some answers may be in memory only.
     Raises TypeError or ValueError if the task's settings are not JSON.
     """
@@ -64,6 +69,7 @@ class Checkpoint:
     ) -> None:
         self.path = path
         self.task = task
+        self.earlier = task.earlier
         self.notes: list[str] = []
         self._task_line = lines.encode(
             task.digest, task.short, lines.settings(task.settings, now=int(time.time()))
@@ -94,9 +100,12 @@ class Checkpoint:
         [answer] = self.get_all([key])
         return None if answer is None else answer[0]._replace(values=answer[1])
 
-    def get_all(self, keys: Sequence[bytes]) -> list[Answer | None]:
+    def get_all(
+        self, keys: Sequence[bytes], today: Sequence[bytes] | None = None
+    ) -> list[Answer | None]:
         """The answers to many keys in their order, None without one.
 
+        today: for keys of an earlier spelling of the task, what they are now.
         Raises CheckpointError if a file cannot be read, or a person's own cannot be written.
         """
         found: list[Answer | None] = [None] * len(keys)
@@ -110,11 +119,11 @@ class Checkpoint:
                 if answer is not None:
                     found[at] = answer
                     if self._complete and store is not self.written:
-                        self._copy(store, keys[at])
+                        self._copy(store, keys[at], to=(today or keys)[at])
         return found
 
-    def _copy(self, store: Journal, key: bytes) -> None:
-        """Copy an answer into the written file."""
+    def _copy(self, store: Journal, key: bytes, *, to: bytes) -> None:
+        """Copy an answer into the written file, under the key ``to``."""
         # None if it was damaged just now: then only the frame gets the answer.
         content = store.content(key) or {}
         # Without its id: every row's id gets a line of its own, see has_id.
@@ -122,12 +131,28 @@ class Checkpoint:
         if body and self._texts and "text" in content:
             body["text"] = content["text"]
         if body:
-            self._append(key, body, row_id=None)
+            self._append(to, body, row_id=None)
+
+    def holds(self, key: bytes) -> bool:
+        """Whether a file has an answer to the key."""
+        return any(key in store.index.answers for store in self._all)
+
+    def tasks(self) -> Iterator[StoredTask]:
+        """The tasks in all files read, with their settings. Raises CheckpointError."""
+        try:
+            for store in self._all:
+                yield from tasks_in(store)
+        except OSError as exc:
+            raise self._cannot("read", exc, self.path) from exc
 
     def spent(self) -> Iterator[Usage]:
         """What each line of the task took, in all files. Raises CheckpointError."""
+        # a person's own file gets copies from other files, under the task's own name
+        own = self.written.index.tasks if self.written is not None and self._complete else None
+        also = [one.hex()[:12] for one in self.earlier if own is None or one in own]
         try:
-            yield from Reader([store.path for store in self._all], SYSTEM).spent(self.task.short)
+            reader = Reader([store.path for store in self._all], SYSTEM)
+            yield from reader.spent({self.task.short, *also})
         except OSError as exc:
             raise self._cannot("read", exc, self.path) from exc
 
@@ -221,9 +246,12 @@ class Checkpoint:
                 _log.exception("could not report to the run that its checkpoint fails")
 
     def _cannot(self, do: str, error: OSError, path: Path) -> CheckpointError:
-        if error.errno == errno.ENOENT:  # no disk to cure, and a new run makes a new file
+        # no disk to cure, and a new run makes a new file or goes on in what is left
+        if error.errno == errno.ENOENT or isinstance(error, CutOffError):
+            cut_off = isinstance(error, CutOffError)
+            done = "cut off by another program" if cut_off else "deleted or replaced"
             return CheckpointError(
-                f"the checkpoint {path} was deleted or replaced while this run used it. What it "
+                f"the checkpoint {path} was {done} while this run used it. What it "
                 "answered is in the returned frame: save that, then run the cell again."
             )
         kept = sum(len(store.index.answers) for store in self._all if store.path == path)

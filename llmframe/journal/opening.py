@@ -43,10 +43,13 @@ def open_checkpoint(
     if where is not True and not isinstance(where, (str, os.PathLike)):
         raise PlanError(f"checkpoint must be True, False or a path, not {where!r}")
     own = None if where is True else paths.explicit_path(where)
-    opening = _Opening(task, paths.default_folders(folder), ops)
+    stems = [digest.hex() for digest in (task.digest, *task.earlier)]
+    opening = _Opening(task, paths.task_folders(folder, stems), ops)
     try:
         checkpoint = opening.open(own, texts=texts, read_only=read_only)
         opening.note_lines(adopt=adopt)
+        if own is None and not read_only:
+            opening.note_folder(checkpoint.path, here=paths.default_folders(folder))
         checkpoint.notes += opening.notes
         if ids:
             checkpoint.load_ids()
@@ -125,7 +128,7 @@ class _Opening:
         """Open a person's own path. Raises PlanError, CheckpointError."""
         try:
             # In our default folder it is ours to make, with its .gitignore; elsewhere theirs.
-            if path.parent == self.folders[0]:
+            if path.parent in self.folders:
                 paths.make_folder(path.parent, self.ops)
             paths.make_parents(path, self.ops)
             return self.use(path, write=True)
@@ -178,7 +181,8 @@ class _Opening:
     def read_others(self, own: Path | None, written: Journal | None) -> list[Journal]:
         """Open every other file that may hold answers to this task."""
         others: list[Journal] = []
-        files = paths.task_files(self.folders, self.stem)
+        stems = [self.stem, *(digest.hex() for digest in self.task.earlier)]
+        files = [path for stem in stems for path in paths.task_files(self.folders, stem)]
         for path in files if own is None else [own, *files]:
             try:
                 store = self.use(path, write=False)
@@ -192,6 +196,15 @@ class _Opening:
             else:
                 others.append(store)
         return others
+
+    def note_folder(self, written: Path, *, here: list[Path]) -> None:
+        """Remember the folder that is written, and note it if it is a former directory's."""
+        if self.folders[0] not in here and written.parent == self.folders[0]:
+            self.notes.append(
+                "this task began in another working directory: its answers are read from and "
+                f"kept in {written}."
+            )
+        paths.remember_folder(written.parent)
 
     def note_lines(self, *, adopt: bool) -> None:
         """Note what the files contain other than whole lines of ours."""

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmframe.errors import PlanError
+from llmframe.options.layers import on_reset
 from llmframe.system.files import NEW, FileOps, is_odd_file, sync_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 DEFAULT_FOLDER = Path(".llmframe")
 _DATABASES = {".db", ".sqlite", ".sqlite3"}
@@ -92,6 +93,44 @@ def default_folders(folder: Path) -> list[Path]:
         folder = folder.absolute()
     fallback = cache_folder(folder)
     return [folder] if fallback is None else [folder, fallback]
+
+
+_used: dict[Path, None] = {}  # default folders in which this process has kept answers
+
+
+def remember_folder(folder: Path) -> None:
+    """Note a default folder, to find it again after the working directory has changed."""
+    _used.pop(_real(folder), None)
+    _used[_real(folder)] = None
+
+
+def forget_folders() -> None:
+    """Forget what this process has used so far."""
+    _used.clear()
+
+
+on_reset.append(forget_folders)
+
+
+def task_folders(folder: Path, stems: Sequence[str]) -> list[Path]:
+    """The default folders of a task, the one to write first.
+
+    folder: the default folder; a relative one changes with the working directory, so where the
+    task has no file there, those follow that this process has used before. stems: of the task's
+    files.
+    """
+    here = default_folders(folder)
+    if folder.is_absolute() or any(task_files(here, stem) for stem in stems):
+        return here
+    known = {_real(one) for one in here}
+    before = [used for used in reversed(_used) if used not in known]
+    return [*(used for used in before if any(task_files([used], stem) for stem in stems)), *here]
+
+
+def _real(folder: Path) -> Path:
+    with contextlib.suppress(OSError):  # the working directory was deleted
+        return folder.resolve()
+    return folder
 
 
 def default_files(folder: Path, stem: str) -> Iterator[Path]:

@@ -13,7 +13,7 @@ from llmframe.results import LABEL
 from llmframe.system.files import READ, FileOps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
     from llmframe.results import RowResult, Usage
@@ -63,6 +63,12 @@ class Answers:
             (row_id, positions[key]) for row_id, key in self._ids.values() if key in positions
         ]
         return rows + [(None, at) for key, at in positions.items() if key not in self._named]
+
+    @property
+    def hidden(self) -> int:
+        """Answers that are under no row: their id has a newer one."""
+        shown = {key for _, key in self._ids.values()}
+        return len((self._named & self._positions.keys()) - shown)
 
     def add(self, line: bytes) -> bool:
         """Add an intact line about a row; False if it is forged."""
@@ -155,14 +161,15 @@ class Reader:
                 self.damaged += not answers.add(line)
         return answers
 
-    def spent(self, task: str) -> Iterator[Usage]:
-        """What each line of a task took, failures and answers that were bought again too.
+    def spent(self, tasks: Collection[str]) -> Iterator[Usage]:
+        """What each line of these tasks took, failures and answers that were bought again too.
 
-        task: its first 12 digits.
+        tasks: their first 12 digits.
         """
+        named = {task.encode() for task in tasks}
         seen = set()  # a person's own file repeats lines of the default one
         for line in self._lines():
-            if line[lines.TASK] != task.encode() or line[lines.SORT] not in _PAID:
+            if line[lines.TASK] not in named or line[lines.SORT] not in _PAID:
                 continue
             content, key = lines.read(line) or {}, unhexlify(line[lines.KEY])
             result = lines.to_result(content, key) or lines.to_failure(content, key)

@@ -158,6 +158,11 @@ class Journal:
             if digest not in self.index.tasks:
                 self.index.tasks[digest] = self._write(line)
 
+    def task_lines(self) -> Iterator[tuple[bytes, bytes]]:
+        """Each task's digest and line, in file order. Raises OSError."""
+        for digest, at in tuple(self.index.tasks.items()):
+            yield digest, self._line_at(at)
+
     def has_id(self, key: bytes, row_id: str) -> bool:
         """True if a line gives the row of this id this key. Raises OSError."""
         return _pair(key, row_id) in self.load_ids()

@@ -19,6 +19,10 @@ SYNC_DELAY = 0.05  # seconds from a write to the start of its fsync; more writes
 CLOSE_TIMEOUT = 10.0  # seconds that close waits for the last fsync of a hanging disk
 
 
+class CutOffError(OSError):
+    """Another program has cut off the end of the file, and with it lines of ours."""
+
+
 class Writer:
     """The one writer of a file; any number of threads may use it.
 
@@ -39,6 +43,7 @@ class Writer:
         self._synced = 0  # of them, those an fsync was tried for
         self._dirty = False  # something was written since the last fsync began
         self._due = 0.0  # when the next fsync shall begin
+        self._end = 0  # the file's size as far as we know it; others only ever append
         self._ended = ""  # why nothing more can be written
         self._failed = False
         self._torn = False  # the file ends within a line
@@ -52,6 +57,7 @@ class Writer:
             if is_new:  # its name must be on the disk before anything relies on its lines
                 sync_folder(path.parent, ops)
             self._is_named = ops.is_at(self._fd, path)  # some mounted drives number files anew
+            self._end = ops.size(self._fd)
             self._thread = threading.Thread(target=self._save, name="llmframe-fsync", daemon=True)
             self._thread.start()
         except BaseException:
@@ -78,7 +84,11 @@ class Writer:
                 self._dirty = True
                 self._due = time.monotonic() + SYNC_DELAY
                 self._changed.notify_all()
-            return self._ops.end_of_write(self._fd) - len(line)
+            end = self._ops.end_of_write(self._fd)
+            if end < self._end + len(whole):
+                raise CutOffError
+            self._end = end
+            return end - len(line)
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until all lines are on the disk; False if they are not, or not in time."""
@@ -130,11 +140,14 @@ class Writer:
         self._release()  # here and not in close, which a hanging disk makes stop waiting
 
     def _fsync(self) -> OSError | None:
+        end = self._end  # first: lines go on being written meanwhile
         try:
             self._ops.fsync(self._fd)
             if self._is_named and not self._ops.is_at(self._fd, self._path):
                 # The fsync reached a file that nobody will find again.
                 raise FileNotFoundError(errno.ENOENT, "it was deleted or replaced meanwhile")
+            if self._ops.size(self._fd) < end:
+                return CutOffError()
         except OSError as exc:
             return exc
         return None

@@ -16,6 +16,11 @@ NO_LOGPROBS = (
     "empty; the answers themselves are not affected. Leave out confidence=, or use a model that "
     "gives logprobs."
 )
+PAUSED = (
+    "this run is paused, and the call waits until it goes on: Resume in its panel does that, or "
+    "lf.last_run().resume() in another thread. Or interrupt this cell and run it again: answered "
+    "rows are not paid for a second time."
+)
 SO_FAR = "lf.last_run().partial() returns the frame so far."
 AGAIN = (
     "Run the cell again to continue where it stopped; answered rows are not paid for a second time."

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from llmframe.engine.events import Event
     from llmframe.engine.row import Rows
-    from llmframe.results import RowResult
 
 NEWEST = 3  # answers shown
 FAILED = 3  # failures shown of one kind
@@ -26,7 +25,8 @@ BIN_WIDTH = 1.0  # seconds, at the start of a run
 class LatestRows:
     """The latest rows of one run, noted from the engine's events.
 
-    rows: the texts of the frame's rows. label: the index label of a position.
+    rows: the texts of the frame's rows, for events without one. label: the index label of a
+    position.
     Events come on the run's loop, one at a time; views read from any thread, without a lock,
     because copying a deque or a dict's values is one step of the interpreter.
     """
@@ -35,8 +35,8 @@ class LatestRows:
         self._rows = rows
         self._label = label
         self._pace = Pace()
-        self._newest: deque[tuple[int, RowResult]] = deque(maxlen=NEWEST)
-        self._failed: dict[str, deque[tuple[int, RowResult]]] = {}
+        self._newest: deque[RowsDone] = deque(maxlen=NEWEST)
+        self._failed: dict[str, deque[RowsDone]] = {}
 
     def __call__(self, event: Event) -> None:
         """Note rows that were answered just now; those of the checkpoint are old news."""
@@ -44,31 +44,42 @@ class LatestRows:
             return
         self._pace.count(len(event.positions))
         result = event.result
-        # only the position: rendering the text of every row would cost more than drawing
-        noted = (event.positions[0], result)
         if result.status == "ok":
-            self._newest.append(noted)
+            self._newest.append(event)
         elif result.status == "failed":
             kind = result.error.kind if result.error else ""
-            self._failed.setdefault(kind, deque(maxlen=FAILED)).append(noted)
+            self._failed.setdefault(kind, deque(maxlen=FAILED)).append(event)
 
     def newest(self) -> list[ShownRow]:
         """The newest answers, the newest first."""
-        return [self._shown(*noted) for noted in reversed(list(self._newest))]
+        return [self._shown(event) for event in reversed(list(self._newest))]
 
     def failures(self) -> list[ShownRow]:
         """The last failures of the first kinds that came, the newest of each kind first."""
         kinds = [list(noted) for noted in list(self._failed.values())[:KINDS]]
-        return [self._shown(*noted) for kind in kinds for noted in reversed(kind)]
+        return [self._shown(event) for kind in kinds for event in reversed(kind)]
 
     def rates(self) -> list[float]:
         """Rows per second since the start, in bins of equal time, the oldest first."""
         return self._pace.rates()
 
-    def _shown(self, position: int, result: RowResult) -> ShownRow:
-        [text] = self._rows.texts(position, position + 1)
-        label = str(self._label(position))
-        return ShownRow(label, text=text or "", values=result.values, error=str(result.error or ""))
+    def _shown(self, event: RowsDone) -> ShownRow:
+        position, result = event.positions[0], event.result
+        text: object = event.text  # what was sent: redact= may have taken something out
+        if text is None:
+            [text] = self._rows.texts(position, position + 1)
+        return ShownRow(
+            self._label_text(position),
+            text=text if isinstance(text, str) else "",
+            values=result.values,
+            error=str(result.error or ""),
+        )
+
+    def _label_text(self, position: int) -> str:
+        try:
+            return str(self._label(position))
+        except Exception:  # noqa: BLE001 - the code of somebody's class, or a date of no year
+            return f"row {position}"
 
 
 class Pace:

@@ -6,7 +6,7 @@ The provider's entry and the environment fill in later what none of them gives.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -53,6 +53,7 @@ class Configuration(dict[str, Any]):
 
 
 _configured: dict[str, Any] = {}
+on_reset: list[Callable[[], None]] = []  # what else a reset forgets
 
 
 @short_tracebacks
@@ -62,7 +63,7 @@ def configure(*, reset: bool = False, **defaults: Any) -> Configuration:
     >>> lf.configure(provider="deepseek", concurrency=50)  # doctest: +SKIP
 
     defaults: any option of ``tag``, such as ``provider=``, ``model=``, ``api_key=``.
-    reset: forget what was set before.
+    reset: forget what was set before, and in which folders this process has kept answers.
 
     Returns all that is set now. Printed, it masks the key and shows what the provider sets.
     When the endpoint changes, nothing that belongs to the old one is kept, above all its key.
@@ -71,6 +72,8 @@ def configure(*, reset: bool = False, **defaults: Any) -> Configuration:
     global _configured
     upper = check_layer(defaults)
     lower = {} if reset else _configured
+    for forget in on_reset if reset else ():
+        forget()
     values = merge_layers(lower, upper)
     _configured = values  # a new dict, never changed: other threads read it without a lock
     stays = "provider" in values or "provider" in upper

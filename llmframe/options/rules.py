@@ -60,6 +60,14 @@ def is_single(value: Any) -> bool:
     return True
 
 
+def holds_file_open(value: object) -> bool:
+    """Whether it is no mere name of a file: a handle, or a writer that says where it writes.
+
+    pandas' ExcelWriter and HDFStore and fsspec's OpenFile have a path, and still write there.
+    """
+    return callable(getattr(value, "close", None))
+
+
 def is_int(value: object, least: float = -math.inf) -> bool:
     """True for a whole number from ``least`` on; a truth value is none."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
@@ -174,7 +182,10 @@ PRICES = Rule(
     _are_prices,
     _to_prices,
 )
-PATH = Rule("True, False or a path", lambda value: isinstance(value, bool | str | os.PathLike))
+PATH = Rule(
+    "True, False or a path",
+    lambda value: isinstance(value, bool | str | os.PathLike) and not holds_file_open(value),
+)
 PROGRESS = Rule(
     '"auto", "widget", "tqdm", "log" or False',
     lambda value: isinstance(value, bool) or value in ("auto", "widget", "tqdm", "log"),

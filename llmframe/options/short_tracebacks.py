@@ -16,9 +16,14 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def short_tracebacks(function: Callable[P, R]) -> Callable[P, R]:
+def short_tracebacks(
+    function: Callable[P, R],
+    *,
+    check: Callable[[tuple[Any, ...], dict[str, Any]], None] | None = None,
+) -> Callable[P, R]:
     """The function; its expected errors do not show the library's own frames.
 
+    check: called with the arguments first; it may raise a PlanError about them.
     Tracebacks may show variables: the key among the options is masked before the call, and
     the arguments are dropped once it has failed.
     """
@@ -28,6 +33,8 @@ def short_tracebacks(function: Callable[P, R]) -> Callable[P, R]:
     def wrapper(*args: Any, **options: Any) -> Any:
         mask_key(options)
         try:
+            if check is not None:
+                check(args, options)
             return call(*args, **options)
         except (LLMFrameError, KeyboardInterrupt) as exc:
             args, options = (), {}
@@ -37,6 +44,8 @@ def short_tracebacks(function: Callable[P, R]) -> Callable[P, R]:
     async def async_wrapper(*args: Any, **options: Any) -> Any:
         mask_key(options)
         try:
+            if check is not None:
+                check(args, options)
             return await call(*args, **options)
         except LLMFrameError as exc:  # a KeyboardInterrupt is the event loop's own affair
             args, options = (), {}

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import inspect
 import re
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from llmframe.errors import PlanError
 from llmframe.options.settings import DEFAULTS, Settings, table
 from llmframe.options.short_tracebacks import short_tracebacks
+from llmframe.text import cut
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -53,7 +55,7 @@ def with_options(
             shown = inspect.signature(doc).parameters.values()
             options = [each for each in shown if each.kind is each.KEYWORD_ONLY]
             text = doc.__doc__ or ""
-        wrapped = short_tracebacks(function)
+        wrapped = short_tracebacks(function, check=_check_positions(signature))
         wrapped.__doc__ = text
         spelled_out = signature.replace(
             parameters=[*own, *options], return_annotation=_readable(signature.return_annotation)
@@ -62,6 +64,29 @@ def with_options(
         return wrapped
 
     return spell_out
+
+
+def _check_positions(signature: inspect.Signature) -> Callable[[tuple[Any, ...], Any], None]:
+    """A check of a call's arguments: PlanError for too many or too few given by position."""
+    names = [name for name, one in signature.parameters.items() if one.kind is not one.VAR_KEYWORD]
+
+    def check(args: tuple[Any, ...], options: Mapping[str, Any]) -> None:
+        takes = ", ".join(name for name in names if name != "self")
+        if len(args) > len(names):
+            more = args[len(names)]
+            shown = cut(repr(more), 80) if isinstance(more, str) else f"a {type(more).__name__}"
+            raise PlanError(
+                f"only {takes} are given by position, and {shown} is one more; "
+                "every option is given by its name: instructions=..., concurrency=..."
+            )
+        missing = [name for name in names[len(args) :] if name not in options]
+        if missing:
+            raise PlanError(
+                f"the call needs {takes}, and {missing[0]} is missing: "
+                'df.llm.tag("text", {"intent": ["refund", "other"]}), for example'
+            )
+
+    return check
 
 
 class _Unquoted(str):

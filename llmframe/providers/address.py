@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
+import re
 import urllib.request
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from llmframe.errors import PlanError
+from llmframe.options.presets import preset_of
+
+if TYPE_CHECKING:
+    from urllib.parse import SplitResult
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_THIS_MACHINE = {"localhost", "127.0.0.1", "::1", "0.0.0.0", "::"}  # noqa: S104 - nothing is bound
 
 
 def proxy_of(base_url: str) -> str | None:
@@ -25,19 +33,54 @@ def proxy_of(base_url: str) -> str | None:
 def endpoint_identity(base_url: str) -> str:
     """Scheme, host, port and path in lower case: the endpoint's part of every row's key.
 
-    On loopback the port is left out, as a server gets another at each start. Raises PlanError
-    for an invalid port.
+    All spellings of one address have one identity: the names of this machine, a provider's
+    several hosts, its address without the path that it always has, doubled slashes, Unicode
+    or punycode. On loopback the port is left out, as a server gets another at each start.
+    An identity is its own identity. Raises PlanError for an invalid port.
     """
     parts = urlsplit(base_url.lower())
-    host = parts.hostname or ""
+    if parts.scheme not in _DEFAULT_PORTS:  # the weights of a local model
+        return base_url
+    host = _host_name(parts.hostname or "")
+    path = re.sub("//+", "/", parts.path).rstrip("/")
+    preset = preset_of(f"{parts.scheme}://{host}")
+    if preset is not None and preset.hosts:
+        known = next(one for one in preset.hosts if host.endswith(one))
+        host = host.removesuffix(known) + preset.hosts[0]
+        path = path or urlsplit(preset.base_url).path
+    elif is_loopback(host):
+        host = "127.0.0.1" if host in _THIS_MACHINE else host
+        path = path or "/v1"
+    return f"{parts.scheme}://{_with_port(parts, host)}{path}"
+
+
+def earlier_identity(base_url: str) -> str:
+    """The identity that version 0.1 gave to an address: every spelling had its own."""
+    parts = urlsplit(base_url.lower())
+    return f"{parts.scheme}://{_with_port(parts, parts.hostname or '')}{parts.path.rstrip('/')}"
+
+
+def _with_port(parts: SplitResult, host: str) -> str:
+    """The host, with the port where that tells servers apart."""
     try:
         port = parts.port
     except ValueError as exc:
-        raise PlanError(f"base_url={base_url!r}: {exc}") from exc
+        raise PlanError(f"base_url={parts.geturl()!r}: {exc}") from exc
     shown = f"[{host}]" if ":" in host else host
-    if port and port != _DEFAULT_PORTS.get(parts.scheme) and not is_loopback(host):
-        shown += f":{port}"
-    return f"{parts.scheme}://{shown}{parts.path.rstrip('/')}"
+    is_told = port and port != _DEFAULT_PORTS.get(parts.scheme) and not is_loopback(host)
+    return f"{shown}:{port}" if is_told else shown
+
+
+def _host_name(host: str) -> str:
+    """A host's name without the dot at its end, in ASCII; an address in its shortest form."""
+    host = host.removesuffix(".")
+    with contextlib.suppress(ValueError):
+        address = ipaddress.ip_address(host)
+        mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+        return str(mapped or address)
+    with contextlib.suppress(UnicodeError):  # no name that a resolver knows: left as it is
+        return host.encode("idna").decode()
+    return host
 
 
 def is_loopback(host: str) -> bool:

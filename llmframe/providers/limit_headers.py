@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from llmframe.system.durations import parse_wait
+from llmframe.system.durations import parse_number, parse_wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

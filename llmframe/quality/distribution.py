@@ -41,6 +41,14 @@ class Distribution:
 
 def distribution(name: str, answers: pd.Series[Any]) -> Distribution:
     """Count a column. answers: its cells in the rows that were answered."""
+    try:
+        return _counted_cells(name, answers)
+    except Exception:  # noqa: BLE001 - somebody's own cells stand there now, and their code fails
+        note = "cells that cannot be counted"
+        return Distribution(name, answered=len(answers), missing=0, note=note)
+
+
+def _counted_cells(name: str, answers: pd.Series[Any]) -> Distribution:
     cells = answers.dropna()  # a null of `T | None` is an answer, but not a value
     base = Distribution(name, answered=len(cells), missing=len(answers) - len(cells))
     if cells.empty:

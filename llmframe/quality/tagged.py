@@ -90,11 +90,14 @@ def failed_rows(df: pd.DataFrame, prefix: str = "") -> pd.DataFrame:
     """The rows of a tagged frame that failed, on its index: their input and llm_error.
 
     df: n rows, any index. If the attrs do not name the input's columns, all columns that no call
-    has written are returned. PlanError if df was never tagged.
+    has written are returned; none of them after a call with redact=, since what it takes out
+    shall not be shown. PlanError if df was never tagged.
     """
     tagged = read_tagged(df, prefix)
     rows = (tagged.status == "failed").to_numpy(dtype=bool).nonzero()[0]
-    asked = df.iloc[rows, list(_asked(df) or tagged.others)]
+    note = df.attrs.get(ATTRS_KEY)
+    redacted = isinstance(note, dict) and note.get("redacted") is True
+    asked = df.iloc[rows, [] if redacted else list(_asked(df) or tagged.others)]
     return pd.concat([asked, tagged.error.iloc[rows]], axis=1)
 
 

@@ -1,4 +1,4 @@
-"""Waiting in a cell, and what an interrupt does meanwhile."""
+"""Waiting in a cell, and what signals do meanwhile: an interrupt, a time limit of the person's."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import signal
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llmframe.errors import PlanError
 from llmframe.runs.session import registry
@@ -14,8 +14,11 @@ from llmframe.runs.thread import POLL, TICK, begin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import FrameType
 
     from llmframe.runs.session import Session
+
+    Handler = Callable[[int, FrameType | None], object]
 
 DRAIN = 1.2  # seconds that a cell waits after a stop for what is in flight
 
@@ -33,10 +36,15 @@ def refuse_to_hold_up() -> None:
 
 
 class Interrupts:
-    """Counts the person's interrupts, and stops the run for them once there is one."""
+    """Counts the person's interrupts, and stops the run for them once there is one.
+
+    A handler that raises (a time limit of Celery's, Airflow's or pytest-timeout's) is one, too.
+    error: what the first of them raises when the run is left.
+    """
 
     def __init__(self) -> None:
         self.count = 0
+        self.error: BaseException | None = None
         self._session: Session | None = None
         self._opening = False
 
@@ -52,35 +60,65 @@ class Interrupts:
 
     def on_signal(self, *_: object) -> None:
         """Handle SIGINT."""
+        self._interrupt(KeyboardInterrupt())
+
+    def carry(self, handler: Handler) -> Handler:
+        """A handler that calls another one, and raises what that raises once the run is left."""
+
+        # Raised where the signal finds the main thread it would break a step in the middle: a
+        # view or a row would take it for a failure of its own, and the run would go on.
+        def on_signal(number: int, frame: FrameType | None) -> None:
+            try:
+                handler(number, frame)
+            except BaseException as exc:  # noqa: BLE001 - raised again, where it breaks nothing
+                self._interrupt(exc)
+
+        return on_signal
+
+    def _interrupt(self, error: BaseException) -> None:
         self.count += 1
+        self.error = self.error or error
         if self._session is not None:
             self._session.stop()
         elif not self._opening or self.count > 1:  # a second one: opening hangs, do not wait
-            raise KeyboardInterrupt
+            raise error
 
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[Interrupts]:
-    """Turn SIGINT into a stop of the run, so that no interrupt breaks a step in the middle.
+    """Turn signals into a stop of the run, so that none breaks a step in the middle.
 
-    Raises KeyboardInterrupt at the end of the block if there was one; at once while nothing
-    is being opened.
+    SIGINT raises KeyboardInterrupt at the end of the block, any other signal what its own handler
+    raises; at once while nothing is being opened.
     """
     interrupts = Interrupts()
-    # Only the main thread gets signals. A job in a shell's background ignores them (SIG_IGN),
-    # and None is a handler outside of Python: both stay as they are.
-    in_main = threading.current_thread() is threading.main_thread()
-    if not in_main or signal.getsignal(signal.SIGINT) in (signal.SIG_IGN, None):
+    # Only the main thread gets signals.
+    if threading.current_thread() is not threading.main_thread():
         yield interrupts
         return
 
-    before = signal.signal(signal.SIGINT, interrupts.on_signal)
+    # A job in a shell's background ignores SIGINT (SIG_IGN), and None is a handler outside of
+    # Python: both stay as they are, and so do signals without a handler.
+    before: dict[int, Any] = {number: signal.getsignal(number) for number in signal.valid_signals()}
+    ours: dict[int, Handler] = {
+        number: interrupts.carry(handler) for number, handler in before.items() if callable(handler)
+    }
+    if before[signal.SIGINT] not in (signal.SIG_IGN, None):
+        ours[signal.SIGINT] = interrupts.on_signal
+    for number, handler in ours.items():
+        signal.signal(number, handler)
     try:
         yield interrupts
+    except Exception as exc:
+        if interrupts.error is None or isinstance(interrupts.error, KeyboardInterrupt):
+            raise
+        raise interrupts.error from exc  # what somebody else waits for must not be hidden
     finally:
-        signal.signal(signal.SIGINT, before)
-    if interrupts.count:
-        raise KeyboardInterrupt
+        for number, handler in ours.items():
+            if signal.getsignal(number) == handler:  # else its own handler has set another
+                signal.signal(number, before[number])
+    if interrupts.error is not None:
+        raise interrupts.error
 
 
 def wait_in_cell(session: Session, tick: Callable[[], None], interrupts: Interrupts) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from llmframe.errors import warn
 from llmframe.runs.session import registry
 from llmframe.runs.thread import POLL, TICK, run_engine
-from llmframe.system.loops import running_loop
+from llmframe.system.loops import foreign_loop, running_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,9 +73,11 @@ def run_nested(session: Session, tick: Callable[[], None]) -> None:
 def can_nest() -> bool:
     """Whether the loop of this thread, if one is running, can be re-entered; warns if not."""
     loop = running_loop()
-    if loop is None:
+    if loop is None and not foreign_loop():
         return True
-    if not isinstance(loop, asyncio.BaseEventLoop):
+    if loop is None:
+        reason = f"{foreign_loop()} runs here, which is not asyncio"
+    elif not isinstance(loop, asyncio.BaseEventLoop):
         reason = f"a {type(loop).__module__} loop cannot be re-entered"
     elif threading.current_thread() is not threading.main_thread():
         reason = "this is not the main thread"

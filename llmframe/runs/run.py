@@ -85,9 +85,9 @@ class Run:
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the run has ended, at most timeout seconds; returns whether it has.
 
-        An interrupt ends the waiting, not the run. Raises PlanError on the event loop that the
-        run lives on, which the waiting would hold up for good; and, without a timeout, on the
-        loop of any other run, whose requests this one may wait for.
+        An interrupt or a time limit of your own ends the waiting, not the run. Raises PlanError on
+        the event loop that the run lives on, which the waiting would hold up for good; and, without
+        a timeout, on the loop of any other run, whose requests this one may wait for.
         """
         return self._session.wait(timeout)
 

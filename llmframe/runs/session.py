@@ -7,6 +7,7 @@ import contextlib
 import math
 import threading
 import time
+from concurrent import futures
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ from llmframe.errors import (
 from llmframe.messages import endings
 from llmframe.messages.causes import Address
 from llmframe.system.executor import run_in_daemon_thread
-from llmframe.system.loops import running_loop
+from llmframe.system.loops import require_asyncio, running_loop
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -140,6 +141,7 @@ class Session:
 
     def resume(self) -> None:
         """See Run.resume."""
+        self._warned.discard(endings.PAUSED)
         self.execution.hold(False)
 
     def stop(self) -> None:
@@ -174,14 +176,21 @@ class Session:
         end = math.inf if timeout is None else time.monotonic() + timeout
         if timeout != 0 and not self.has_ended:
             self._refuse_to_hold_up(endless=timeout is None)
+        if timeout is None:
+            self.warn_if_paused()
         while not self.has_ended:
             left = end - time.monotonic()
             if left <= 0:
                 return False
-            # a loop that is closed in mid-run reports no end, so check for that now and then
-            with contextlib.suppress(TimeoutError):
-                self._over.exception(min(PROBE, left))
+            # a loop that is closed in mid-run reports no end, so check for that now and then; and
+            # nothing is caught here: a TimeoutError may be a time limit of the person's
+            futures.wait([self._over], min(PROBE, left))
         return True
+
+    def warn_if_paused(self) -> None:
+        """Tell whoever is about to wait for a paused run how it goes on; once a pause."""
+        if self.status == "paused":
+            self._warn_once(endings.PAUSED)
 
     def _refuse_to_hold_up(self, *, endless: bool) -> None:
         if self.lives_here:
@@ -197,7 +206,9 @@ class Session:
 
     async def wait_and_return(self) -> pd.DataFrame:
         """Wait on the caller's loop, then return as ``outcome`` does."""
+        require_asyncio("await run")
         self.abandon_if_loop_closed()
+        self.warn_if_paused()
         await asyncio.wrap_future(self._over)
         await run_in_daemon_thread(self.settle_views)
         return self.outcome()
@@ -253,7 +264,8 @@ class Session:
             error.__cause__ = halt.error
         elif isinstance(halt.error, RowError):
             error = halt.error
-            error.index = self.target.df.index[error.position or 0]
+            with contextlib.suppress(OverflowError, ValueError):  # a date beyond Python's years
+                error.index = self.target.df.index[error.position or 0]
         if error is not None:
             error.run = self.handle  # type: ignore[attr-defined]
         return error
@@ -265,10 +277,12 @@ class Session:
 
     def _metadata(self) -> dict[str, Any]:
         """What ``attrs["llmframe"]`` of the frame says about the run."""
-        report = self.execution.report()
+        report, job = self.execution.report(), self.execution.job
         counts = ("rows", "ok", "failed", "skipped", "pending")
-        return {
-            "model": self.execution.job.model,
+        # noted only where it is so: attrs are copied with every step that pandas takes
+        redacted = {} if job.rules.redact is None else {"redacted": True}
+        return redacted | {
+            "model": job.model,
             "endpoint": urlsplit(self._url).hostname,
             "checkpoint": report.checkpoint,
             "counts": {name: getattr(report, name) for name in counts},

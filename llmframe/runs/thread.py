@@ -14,7 +14,7 @@ from llmframe.engine.rows.claims import in_flight
 from llmframe.errors import PlanError
 from llmframe.providers.local import server as local
 from llmframe.runs.session import registry
-from llmframe.system.loops import loops
+from llmframe.system.loops import green_threads, loops
 from llmframe.system.switch_interval import switch_interval
 
 if TYPE_CHECKING:
@@ -68,7 +68,12 @@ def loop_thread() -> LoopThread:
 
 
 def refuse_own_thread() -> None:
-    """Raise PlanError for a blocking call on the loop thread: it would wait for itself."""
+    """Raise PlanError for a call on the loop thread, or where there can be no loop thread."""
+    if library := green_threads():
+        raise PlanError(
+            f"{library} has patched this process's threads, and llmframe needs a real one. Run the "
+            "call in a process of its own that is not patched: a script started by subprocess"
+        )
     if _thread is not None and threading.current_thread() is _thread.thread:
         raise PlanError(
             "a blocking call cannot be made on llmframe's own loop; use `await df.llm.atag(...)`"

@@ -39,6 +39,10 @@ UPDATE = os.O_RDWR | os.O_CREAT | _SAFE
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _SAFE
 
 
+# How a lock that another process holds is refused.
+_HELD = (BlockingIOError, PermissionError) if sys.platform == "win32" else BlockingIOError
+
+
 class FileOps:
     """The operating system's calls; raises OSError as they do."""
 
@@ -88,9 +92,13 @@ class FileOps:
                 msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
             else:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError):
+        except _HELD:
             return False
         return True
+
+    def size(self, fd: int) -> int:
+        """Bytes of an open file."""
+        return os.fstat(fd).st_size
 
     def is_at(self, fd: int, path: Path) -> bool:
         """Whether the open file is still the one that stands at path."""

@@ -16,7 +16,8 @@ from llmframe.system.files import UPDATE, FileOps
 if TYPE_CHECKING:
     from pathlib import Path
 
-_NO_LOCKS_HERE = {errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
+# A refusal that is about the one lock, and not about all locks on this drive.
+_HELD_PERHAPS = errno.EACCES
 
 
 class LockHeldError(Exception):
@@ -65,10 +66,30 @@ def _lock(path: Path, fd: int, ops: FileOps) -> bool:
     try:
         free = ops.lock(fd)
     except OSError as exc:
-        if exc.errno in _NO_LOCKS_HERE:
+        # Mounted drives refuse locks in many ways; where the drive itself fails, so will the
+        # first write. Emulated locks are held by whoever has written its number, if it lives.
+        if exc.errno != _HELD_PERHAPS or not _is_another(_holder(fd, ops)):
             return False
-        raise
+        free = False
     if not free:
-        digits = ops.read_at(fd, 20, 0).strip()  # its holder has written its number
-        raise LockHeldError(path, int(digits) if digits.isdigit() else None)
+        raise LockHeldError(path, _holder(fd, ops))
+    return True
+
+
+def _holder(fd: int, ops: FileOps) -> int | None:
+    """The process that has written its number into a lock file."""
+    digits = ops.read_at(fd, 20, 0).strip()
+    return int(digits) if digits.isdigit() else None
+
+
+def _is_another(pid: int | None) -> bool:
+    """Whether this is the number of another process that lives on this machine."""
+    if not pid or pid == os.getpid():
+        return False
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # another user's
+        return True
     return True

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
+
+from llmframe.errors import PlanError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +28,36 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
+
+
+def foreign_loop() -> str:
+    """The library other than asyncio whose loop runs in this thread, such as "trio", else ""."""
+    sniffio = sys.modules.get("sniffio")  # such a library imports it, to say that it runs
+    if sniffio is None or running_loop() is not None:
+        return ""
+    try:
+        return str(sniffio.current_async_library())
+    except Exception:  # noqa: BLE001 - sniffio's own, where nothing runs
+        return ""
+
+
+def require_asyncio(what: str) -> None:
+    """Raise PlanError unless an event loop of asyncio runs in this thread."""
+    if running_loop() is None:
+        library = foreign_loop()
+        here = f"{library} runs here" if library else "none is running here"
+        raise PlanError(
+            f"{what} needs asyncio's event loop, and {here}; df.llm.tag(...) runs anywhere, "
+            "in trio by `await trio.to_thread.run_sync(lambda: df.llm.tag(...))`"
+        )
+
+
+def green_threads() -> str:
+    """The library that has put its own in place of threads, "gevent" or "eventlet", else ""."""
+    gevent, eventlet = sys.modules.get("gevent.monkey"), sys.modules.get("eventlet.patcher")
+    if gevent is not None and gevent.is_module_patched("threading"):
+        return "gevent"
+    return "eventlet" if eventlet is not None and eventlet.is_monkey_patched("thread") else ""
 
 
 class Loops:

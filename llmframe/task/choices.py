@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 from numbers import Integral
 from typing import TYPE_CHECKING, TypeAlias
@@ -15,6 +16,17 @@ if TYPE_CHECKING:
 
 Labels: TypeAlias = tuple[str, ...] | tuple[int, ...]
 
+_MISSING = ("NAType", "NaTType")  # pandas' own, by name: this room knows no DataFrame
+_TYPE_NAMES = (
+    r"str|string|text|n?(?:var)?char|unicode|object|u?int|integer|(?:big|small|tiny)int|long|float|"
+    r"double|real|decimal|numeric|number|bool|boolean|bit|date|datetime|time|timestamp|timedelta|"
+    r"list|array|sequence|tuple|set|dict|map|mapping|struct|record|json|any|category|categorical|"
+    r"enum|literal|optional|union|annotated|none|null|bytes"
+)
+# what stands in the brackets are other types, labels or lengths
+_TYPE = re.compile(
+    rf"(?:\w+\.)*(?:{_TYPE_NAMES})(?:8|16|32|64|128)?\s*(?:\[.*\]|\(.*\)|<.*>)?[?!]?"
+)
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1  # what an Int64 column holds
 
 
@@ -67,7 +79,13 @@ def _plain_label(field: str, value: object) -> str | int:
     if value is None:
         raise PlanError(
             f"{field} has None among its labels; "
-            "for a choice that may stay empty use Literal['a', 'b'] | None"
+            "for a choice that may stay empty use Literal['a', 'b'] | None; "
+            "labels of a column: df[column].dropna().unique().tolist()"
+        )
+    if (isinstance(value, float) and value != value) or type(value).__name__ in _MISSING:
+        raise PlanError(
+            f"{field} has {value} among its labels: a missing cell of the column that they come "
+            "from; leave it out: df[column].dropna().unique().tolist()"
         )
     # True equals 1, so that a column could not tell the two labels apart
     hint = "; for yes or no use bool" if isinstance(value, bool) else ""
@@ -86,3 +104,10 @@ def _checked_text(field: str, label: str) -> str:
             "surrogate); write it anew"
         )
     return label
+
+
+def is_type_name(text: str) -> bool:
+    """Whether a text names a type in other tools' words: "list[str]", "int64", "varchar(20)"."""
+    whole = text.strip().lower()
+    parts = (part.strip() for part in whole.split("|"))
+    return _TYPE.fullmatch(whole) is not None or all(map(_TYPE.fullmatch, parts))

@@ -12,10 +12,12 @@ from typing import Annotated, Any, Literal, NewType, TypeVar, Union, get_args, g
 
 import pydantic
 from pydantic.fields import FieldInfo
+from pydantic.json_schema import GenerateJsonSchema
 
 from llmframe.errors import PlanError
-from llmframe.task.choices import Labels, check_labels
-from llmframe.task.text import excerpt, reason
+from llmframe.task.choices import Labels, check_labels, is_type_name
+from llmframe.task.schema import NAMES
+from llmframe.task.text import excerpt, fold, listing, reason
 from llmframe.text import cut
 
 T = TypeVar("T")
@@ -66,6 +68,8 @@ _BY_JSON_TYPE = {
     "object": Kind.OBJECT,
 }
 
+_NUMBERS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
+CODE = 2  # characters; a label that is no longer says little by itself
 _FIELD_IS = "a list of labels, a type such as str, int, float, bool, date, or a pydantic model"
 _NAMED_KEYS = "name the keys in a pydantic model, or ask for str"
 _CURES: dict[Any, str] = {  # types that no column can hold, and what to write instead
@@ -85,11 +89,39 @@ _CURES: dict[Any, str] = {  # types that no column can hold, and what to write i
 }
 
 
+class NamingSchema(GenerateJsonSchema):
+    """pydantic's JSON schema, with the names of an Enum whose values are only numbers or codes."""
+
+    def enum_schema(self, schema: Any) -> dict[str, Any]:  # noqa: D102 - as pydantic calls it
+        names = named_labels(schema["members"])
+        return super().enum_schema(schema) | ({NAMES: names} if names else {})
+
+
+def named_labels(members: Iterable[object]) -> str:
+    """A line a label, ``1: REFUND``, of an Enum's members whose values say less; else "".
+
+    A model that sees only 1 and 2 could but guess what they stand for.
+    """
+    named = [member for member in members if isinstance(member, Enum)]
+    if not any(_is_code(member) for member in named):
+        return ""
+    return "\n".join(f"{member.value}: {member.name}" for member in named)
+
+
+def _is_code(member: Enum) -> bool:
+    """Whether a label is a number or at most two characters, and its name is another text."""
+    value, name = str(member.value).strip(), fold(member.name).strip("_")
+    says_more = name not in (fold(value), *_NUMBERS)
+    return says_more and (len(value) <= CODE or value.lstrip("+-").isdecimal())
+
+
 def read_field(name: str, field: object) -> Definition:
     """The definition of one field; raises PlanError, naming the field, for an unusable one."""
     if isinstance(field, list | tuple):
         given = check_labels(name, field)
-        return Definition(Literal[given], kind=Kind.CHOICE, labels=given)
+        names = tuple(named_labels([label]).partition(": ")[2] for label in field)
+        texts = names if any(names) else ()
+        return Definition(Literal[given], kind=Kind.CHOICE, labels=given, label_descriptions=texts)
     if isinstance(field, dict):
         return _described_choice(name, field)
     if not _is_annotation(field):
@@ -136,6 +168,12 @@ def _described_choice(name: str, field: dict[Any, Any]) -> Definition:
                 "pydantic model"
             )
     labels = check_labels(name, field)
+    if len(labels) == 1 or is_type_name(str(field.get("type", ""))):
+        raise PlanError(
+            f"field {name!r} is a choice between {listing(labels)}, as a dict describes labels; "
+            "give at least two labels, or write the type of the answer: str, int, list[str], or "
+            "Annotated[str, Field(description=...)]"
+        )
     texts = tuple(text.strip() for text in field.values())
     about = texts if any(texts) else ()
     return Definition(Literal[labels], kind=Kind.CHOICE, labels=labels, label_descriptions=about)

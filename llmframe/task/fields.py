@@ -10,10 +10,18 @@ from typing import TYPE_CHECKING, Any
 import pydantic
 
 from llmframe.errors import PlanError
-from llmframe.task.definition import Definition, Kind, classify, read_field
-from llmframe.task.schema import CONSTRAINTS, Node, is_lenient, strict_schema, tidy_schema
-from llmframe.task.text import excerpt, reason, refuse_duplicates, shows_nothing
-from llmframe.task.value_type import ValueType, value_type
+from llmframe.task.choices import is_type_name
+from llmframe.task.definition import Definition, Kind, NamingSchema, classify, read_field
+from llmframe.task.schema import (
+    CONSTRAINTS,
+    Node,
+    has_hidden_rules,
+    is_lenient,
+    strict_schema,
+    tidy_schema,
+)
+from llmframe.task.text import excerpt, listing, reason, refuse_duplicates, shows_nothing
+from llmframe.task.value_type import JSON, ValueType, value_type
 from llmframe.text import is_whole
 
 if TYPE_CHECKING:
@@ -21,9 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FieldSet", "FieldSpec", "Kind", "resolve_fields"]
 
-_TYPE_NAMES = frozenset(
-    {"str", "string", "text", "int", "integer", "float", "number", "bool", "boolean", "date"}
-)
+_QUESTION = ("?", "\uff1f", "\u061f")  # also as Chinese and Arabic write it
 _CANONICAL_KEYS = ("description", "format", *CONSTRAINTS)
 _CONFIG = pydantic.ConfigDict(strict=True, protected_namespaces=())
 
@@ -34,6 +40,7 @@ class FieldSpec:
 
     labels: the closed choice in the order given, None for other kinds.
     nullable: whether the model may answer null (a missing cell, with status ok).
+    may_lack: whether the person's own model lets it be None when it is left out.
     value_type: the type of lists and dicts; None for other kinds, or when it is unknown.
     """
 
@@ -42,6 +49,7 @@ class FieldSpec:
     kind: Kind
     labels: Labels | None = None
     nullable: bool = False
+    may_lack: bool = field(default=False, compare=False)
     value_type: ValueType | None = field(default=None, compare=False)
 
 
@@ -51,16 +59,22 @@ class FieldSet:
 
     specs: one per field, in the order given. attributes: each field's name in model.
     model: validates a reply. schema: strict JSON schema, its properties named as the fields.
+    form: the same as the fields are declared: what has a default is not required in it.
+    days: names of the fields that are dates. nests: whether a field holds objects.
     canonical: JSON value that is equal for equal requests, whatever pydantic's version;
         part of the checkpoint's key.
     careful: a reply must be compared with the schema even where the model accepts it,
-        because pydantic takes true for a label 1, digits for a date, and fills in defaults.
+        because pydantic takes true for a label 1, digits for a time, the last of two values,
+        and fills in defaults.
     """
 
     specs: tuple[FieldSpec, ...]
     attributes: tuple[str, ...]
     model: type[pydantic.BaseModel]
     schema: Node
+    form: Node
+    days: tuple[str, ...]
+    nests: bool
     canonical: Any
     careful: bool
 
@@ -68,6 +82,21 @@ class FieldSet:
     def names(self) -> tuple[str, ...]:
         """The fields' names in the order given."""
         return tuple(spec.name for spec in self.specs)
+
+    @cached_property
+    def has_hidden_rules(self) -> bool:
+        """Whether stored answers must be validated by the model that is given now."""
+        return has_hidden_rules(getattr(self.model, "__pydantic_core_schema__", None))
+
+    def holds(self, values: dict[str, Any]) -> bool:
+        """Whether the model accepts a stored answer, field name -> JSON value."""
+        try:
+            self.model.model_validate_json(json.dumps(values), strict=True)
+        except pydantic.ValidationError:
+            return False
+        except Exception:  # noqa: BLE001 - a validator's own fault, with which a new answer fails too
+            return True
+        return True
 
 
 def resolve_fields(fields: object, *, into: str = "label") -> FieldSet:
@@ -97,16 +126,23 @@ def _is_single_choice(fields: dict[Any, Any]) -> bool:
         return False
     name, value = next(iter(texts.items()))
     # {"name": "str"} is a type in quotes far more often than a label described as "str"
-    if all(text.strip().lower() in _TYPE_NAMES for text in texts.values()):
+    if all(map(is_type_name, texts.values())):
         raise PlanError(
             f"field {excerpt(name)} is the text {value!r}; write the type itself, without quotes: "
-            f"{{{excerpt(name)}: str}}"
+            f"{{{excerpt(name)}: str}}, list[str], float, date, a list of labels"
         )
     if len(texts) < len(fields):
         raise PlanError(
             f"fields mixes descriptions and fields: {excerpt(name)} is the text {excerpt(value)}. "
             "Either all values are texts (one closed choice, label -> description) or none is; "
             "to describe a field write Annotated[str, Field(description=...)]"
+        )
+    if len(texts) == 1 or all(text.rstrip().endswith(_QUESTION) for text in texts.values()):
+        raise PlanError(
+            f"fields is a choice between {listing(tuple(map(str, texts)))} as it stands, because a "
+            "dict of texts describes the labels of one choice. To ask for a text under that name "
+            f"write {{{excerpt(name)}: Annotated[str, Field(description={excerpt(value)})]}}; for "
+            "a choice write {'label': {...}}, with at least two labels"
         )
     return True
 
@@ -138,7 +174,7 @@ def _built_model(definitions: dict[str, Definition]) -> tuple[type[pydantic.Base
         attributes[f"f{len(attributes)}"] = (one.annotation, info)
     try:
         model = pydantic.create_model("Answer", __config__=_CONFIG, **attributes)
-        return model, model.model_json_schema()
+        return model, model.model_json_schema(schema_generator=NamingSchema)
     except Exception as exc:  # pydantic and the annotations' own code raise anything
         for name, one in definitions.items() if len(definitions) > 1 else ():
             _built_model({name: one})  # raises for the field at fault, and so names it
@@ -161,12 +197,20 @@ def _from_model(model: type[pydantic.BaseModel]) -> FieldSet:
                 f"{excerpt(name)}; give it one plain alias, a text"
             )
         kind, labels, nullable = classify(attribute, info.annotation)
-        specs.append(FieldSpec(_checked_name(name), kind=kind, labels=labels, nullable=nullable))
+        specs.append(
+            FieldSpec(
+                _checked_name(name),
+                kind=kind,
+                labels=labels,
+                nullable=nullable,
+                may_lack=info.default is None,
+            )
+        )
     # two attributes may share one alias: a reply could not fill both
     names = [spec.name for spec in specs]
     refuse_duplicates(names, f"two fields of the model {model.__name__} have the name {{names}}")
     try:
-        raw = model.model_json_schema()
+        raw = model.model_json_schema(schema_generator=NamingSchema)
     except Exception as exc:  # pydantic's and the model's own hooks raise anything
         text = f"the model {model.__name__} has no JSON schema: {reason(exc)}"
         raise PlanError(text) from exc
@@ -188,19 +232,32 @@ def _field_set(model: type[pydantic.BaseModel], raw: Node, specs: list[FieldSpec
             "write it anew"
         )
     typed = (
-        replace(spec, value_type=value_type(properties[spec.name]))
+        replace(spec, value_type=_written_type(info.annotation))
         if spec.kind is Kind.OBJECT
         else spec
-        for spec in specs
+        for spec, info in zip(specs, model.model_fields.values(), strict=True)
     )
+    days = tuple(name for name, node in properties.items() if node.get("format") == "date")
     return FieldSet(
         specs=tuple(typed),
         attributes=tuple(model.model_fields),
         model=model,
         schema=strict_schema(tidy),
+        form=tidy_schema(raw, as_declared=True),
+        days=days,
+        nests="$defs" in tidy or '"properties"' in json.dumps(list(properties.values())),
         canonical=_canonical(specs, tidy),
-        careful=is_lenient(raw),
+        careful=is_lenient(raw, days),
     )
+
+
+def _written_type(annotation: Any) -> ValueType:
+    """The type of a field's values as they are written: with computed fields, by their aliases."""
+    try:
+        raw = pydantic.TypeAdapter(annotation).json_schema(mode="serialization")
+        return value_type(tidy_schema(raw))
+    except Exception:  # noqa: BLE001 - no fixed form, or a serializer's own code
+        return JSON
 
 
 def _canonical(specs: list[FieldSpec], tidy: Node) -> Any:

@@ -4,30 +4,36 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from datetime import date
 from enum import Enum
-from functools import lru_cache
-from math import inf, isfinite
-from typing import TYPE_CHECKING, Any, NoReturn
+from functools import lru_cache, partial
+from math import inf
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 from pydantic_core import to_jsonable_python
 
 from llmframe.errors import OutputError
+from llmframe.task.answer import find_answer, is_tentative
 from llmframe.task.choices import INT64_MAX, INT64_MIN
 from llmframe.task.fields import FieldSet, FieldSpec, Kind
-from llmframe.task.repair import Path, not_a_label, path_text, repair
+from llmframe.task.objects import decode, decode_object
+from llmframe.task.repair import Path, match_names, not_a_label, path_text, repair
+from llmframe.task.scalars import means_null
 from llmframe.task.text import excerpt
 from llmframe.text import clean_text, cut
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pydantic import BaseModel
 
 ERRORS_SHOWN = 3
 MESSAGE = 200  # characters of a validator's own message
+MOST_WRAPPERS = 3  # objects around an answer
 
-_THOUGHTS = re.compile(r"\s*<think>.*?</think>", re.DOTALL)
-_OBJECT_START = re.compile(r"\{\s*[\"'}]")  # other braces are prose
+_NAME = re.compile(r"\"\s*:")
 
 
 def parse_reply(content: str | None, fields: FieldSet) -> dict[str, Any]:
@@ -35,21 +41,58 @@ def parse_reply(content: str | None, fields: FieldSet) -> dict[str, Any]:
 
     content: the reply's text. Raises OutputError, naming field and reason, and nothing else.
     """
+    return read_answer(content, fields)[0]
+
+
+def read_answer(
+    content: str | None, fields: FieldSet, elsewhere: Sequence[str] = ()
+) -> tuple[dict[str, Any], str]:
+    """The fields' values as in parse_reply, and the text of the answer that holds them.
+
+    elsewhere: texts beside the content, the likeliest first. Where the content is blank, the
+    first that is one valid object and nothing else is the answer.
+    """
     values = None if fields.careful else _parse_exact(content, fields)
-    return _parse_repaired(content, fields) if values is None else values
+    if values is not None:
+        return values, content or ""
+    try:
+        return _find_answer(content or "", fields)
+    except OutputError:
+        if (content or "").strip():
+            raise
+        for text in elsewhere:
+            with suppress(OutputError):
+                return _find_answer(text, fields, alone=True)
+        raise
 
 
 def _parse_exact(content: Any, fields: FieldSet) -> dict[str, Any] | None:
     """The fast way, for a reply in exactly the form that was asked for; None for any other."""
     try:
         # pydantic would silently take the last one of two values
-        if any(content.count(name) > 1 for name in _quoted(fields.names)):
+        for name in _quoted(fields.names):  # no generator: this is done for every row
+            if content.count(name) > 1:
+                return None
+        if "\\" in content and "\\u00" in content:  # a letter is escaped only to hide a name
             return None
-        return _values(fields.model.model_validate_json(content, strict=True), fields)
+        values = _values(fields.model.model_validate_json(content, strict=True), fields)
     except KeyboardInterrupt:
         raise
     except BaseException:  # noqa: BLE001 - whatever it was, the slow way repairs or reports it
         return None
+    if fields.nests and len(_NAME.findall(content)) != _count_names(values):
+        return None
+    for day in fields.days:
+        if values[day] and values[day] not in content:
+            return None  # pydantic reads "0" as the first day of 1970
+    return values
+
+
+def _count_names(value: Any) -> int:
+    """How many names the objects in a value have, at any depth."""
+    if isinstance(value, dict):
+        return len(value) + sum(map(_count_names, value.values()))
+    return sum(map(_count_names, value)) if isinstance(value, list) else 0
 
 
 @lru_cache(maxsize=64)
@@ -57,81 +100,63 @@ def _quoted(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(json.dumps(name, ensure_ascii=False) for name in names)
 
 
-def _parse_repaired(content: str | None, fields: FieldSet) -> dict[str, Any]:
+def _find_answer(
+    content: str, fields: FieldSet, *, alone: bool = False
+) -> tuple[dict[str, Any], str]:
     """The slow way: find the object, repair it, validate it, and report what is wrong."""
     try:
-        repaired = repair(_find_object(content), fields.schema, fields.schema.get("$defs", {}))
+        with suppress(OutputError):  # one object and nothing else has no place to be found
+            return _read_exactly(decode_object(content), fields), content
+        return find_answer(content, fields.names, partial(_read_object, fields=fields), alone=alone)
+    except (OutputError, KeyboardInterrupt):
+        raise
+    except BaseException as exc:  # a validator's own fault: one bad row must never end the run
+        raise OutputError(f"the reply could not be read: {excerpt(exc)}") from exc
+
+
+def _read_object(value: Any, fields: FieldSet, depth: int = 0) -> dict[str, Any]:
+    """The fields' values in an object, or in the only object that it wraps."""
+    try:
+        return _read_exactly(value, fields)
+    except OutputError:
+        inner = _wrapped(value, fields.names) if depth < MOST_WRAPPERS else None
+        if inner is None:
+            raise
+        with suppress(OutputError):
+            return _read_object(inner, fields, depth + 1)
+        raise
+
+
+def _read_exactly(value: Any, fields: FieldSet) -> dict[str, Any]:
+    try:
+        repaired = repair(value, fields.form, fields.form.get("$defs", {}))
         text = clean_text(json.dumps(repaired, ensure_ascii=False))
         return _values(fields.model.model_validate_json(text, strict=True), fields)
     except (OutputError, KeyboardInterrupt):
         raise
     except ValidationError as exc:
         raise _explained(exc, fields) from exc
-    except BaseException as exc:  # a validator's own fault: one bad row must never end the run
+    except BaseException as exc:  # a validator's own fault, as above
         raise OutputError(f"the reply could not be read: {excerpt(exc)}") from exc
 
 
-# Finding the one JSON object
+def _wrapped(value: Any, names: tuple[str, ...]) -> Any:
+    """The one object inside, where the names of the object around it are none of the fields."""
+    if not isinstance(value, dict) or match_names(value, names):
+        return None
+    inner = [(name, part) for name, part in value.items() if _holds_object(part)]
+    if len(inner) != 1 or is_tentative(inner[0][0]):
+        return None
+    part = inner[0][1]
+    if isinstance(part, str):
+        part = decode(part.strip())
+    return part[0] if isinstance(part, list) and len(part) == 1 else part
 
 
-def _find_object(content: str | None) -> dict[str, Any]:
-    if content is None or not content.strip("\ufeff \t\r\n\x0b\x0c"):
-        raise OutputError("the reply was blank")
-    thoughts = _THOUGHTS.match(content)
-    text = content[thoughts.end() :] if thoughts else content
-    found = []
-    start = _OBJECT_START.search(text)
-    while start:
-        value, end = _decoded(text, start.start())
-        found.append(value)
-        start = _OBJECT_START.search(text, end)
-    if not found:
-        raise OutputError(f"the reply holds no JSON object: {excerpt(text.strip())}")
-    if len(found) > 1:
-        raise OutputError(f"the reply holds {len(found)} JSON objects instead of one")
-    return found[0]
-
-
-def _decoded(text: str, start: int) -> tuple[dict[str, Any], int]:
-    try:
-        return _DECODER.raw_decode(text, start)
-    except json.JSONDecodeError as exc:
-        near = excerpt(text[exc.pos : exc.pos + 40]) if exc.pos < len(text) else "its end"
-        raise OutputError(
-            f"the reply is broken JSON: {exc.msg.removesuffix(' at')} at {near}"
-        ) from exc
-    except RecursionError as exc:
-        raise OutputError("the reply is nested too deeply") from exc
-    except ValueError as exc:  # an int of thousands of digits
-        raise OutputError(f"the reply holds a number that is too long: {exc}") from exc
-
-
-def _refuse_constant(word: str) -> NoReturn:
-    raise OutputError(f"the reply holds {word}, which is no JSON number")
-
-
-def _finite(digits: str) -> float:
-    number = float(digits)
-    if not isfinite(number):
-        raise OutputError(f"the reply holds a number that is too large: {excerpt(digits)}")
-    return number
-
-
-def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The object, unless a name has two different values."""
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found and found[name] != value:
-            raise OutputError(
-                f"the reply says {excerpt(name)} twice: {excerpt(found[name])} and {excerpt(value)}"
-            )
-        found[name] = value
-    return found
-
-
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_object_of, parse_constant=_refuse_constant, parse_float=_finite, strict=False
-)
+def _holds_object(part: Any) -> bool:
+    if isinstance(part, list):
+        return any(map(_holds_object, part))
+    return isinstance(part, dict) or (isinstance(part, str) and part.lstrip()[:1] in ("{", "["))
 
 
 # From a validated reply to JSON values
@@ -161,9 +186,9 @@ def _value(value: Any, spec: FieldSpec) -> Any:
     """A validated value as JSON; OutputError for one that its column could not hold."""
     kind = spec.kind
     if kind is _TEXT and type(value) is str:
-        return value
+        return None if spec.nullable and means_null(value) else value
     if value is None:
-        if spec.nullable:
+        if spec.nullable or spec.may_lack:
             return None
         raise _wrong(value, spec, "a value")
     if kind is _CHOICE:

@@ -102,7 +102,7 @@ class Prompt:
 
     @cached_property
     def _head(self) -> str:
-        return f"{clean_text(self.instructions).strip() or _DEFAULT}\n\n{_RULES}"
+        return f"{sent_instructions(self.instructions) or _DEFAULT}\n\n{_RULES}"
 
     @cached_property
     def _listed(self) -> str:
@@ -134,6 +134,12 @@ def as_one(messages: list[Message]) -> list[Message]:
     """The two messages of a row as one, for a model that takes no system message."""
     system, user = messages
     return [{"role": "user", "content": f"{system['content']}\n\n{user['content']}"}]
+
+
+def sent_instructions(given: str) -> str:
+    """The instructions as they are sent; "" where that is the general sentence."""
+    sent = clean_text(given).strip()
+    return "" if sent == _DEFAULT else sent
 
 
 def _form(node: Node) -> str:

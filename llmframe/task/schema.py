@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from math import inf
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from llmframe.errors import PlanError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
 
 Node: TypeAlias = dict[str, Any]
 
@@ -19,6 +22,9 @@ _BOUNDS = {
 CONSTRAINTS = (*_NUMBERS, *_BOUNDS["string"], *_BOUNDS["array"])
 _KEPT = ("description", "type", "format", *CONSTRAINTS)
 
+_READ_FROM_DIGITS = frozenset({"date", "date-time", "time", "duration"})
+NAMES = "x-names"  # in pydantic's schema of an Enum: a line a label, see definition.named_labels
+
 _NO_BOUND = (None, inf, -inf)
 
 # Strict mode refuses other formats and the two lengths: the description carries them instead.
@@ -27,39 +33,122 @@ _STRICT_FORMATS = frozenset(
 )
 
 
-def tidy_schema(raw: Node) -> Node:
+# pydantic's own schema: types whose JSON is read back as it was written, and what holds others
+_READABLE = frozenset(
+    {"model", "model-fields", "model-field", "function-after", "definitions", "definition-ref"}
+    | {"int", "float", "bool", "str", "date", "datetime", "time", "literal", "enum", "none"}
+    | {"list", "nullable", "default", "union"}
+)
+_BELOW = frozenset({"schema", "items_schema", "choices", "definitions"})
+_MOMENTS = ("date", "datetime", "time")
+_LIMITS = frozenset({"gt", "ge", "lt", "le", "now_op", "tz_constraint"})
+
+
+def tidy_schema(raw: Node, *, as_declared: bool = False) -> Node:
     """One form for what pydantic's versions write in several.
 
     References are inlined (recursive ones stay, with their ``$defs``), titles, defaults and
     examples dropped, every property required and every object closed.
+    as_declared: require only what has no default.
     Raises PlanError, naming the path, for what has no fixed form.
     """
     defs = raw.get("$defs", {})
     root = raw
     while "$ref" in root or "allOf" in root:  # a recursive model is only referred to
         root = defs[_target(root)] if "$ref" in root else root["allOf"][0]
-    tidier = _Tidier(defs)
+    tidier = _Tidier(defs, as_declared=as_declared)
     tidy = tidier.node(root, "")
     recursive = {name: tidier.node(defs[name], name) for name in sorted(tidier.recursive)}
     return {**tidy, "$defs": recursive} if recursive else tidy
 
 
-def is_lenient(raw: Any) -> bool:
+def is_lenient(raw: Any, days: Collection[str] = ()) -> bool:
     """Whether pydantic, even in strict mode, would accept more than the schema allows.
 
-    It takes true and 1.0 for a label 1, digits for a date and time, and fills in defaults.
+    It takes true and 1.0 for a label 1, digits for dates and times, "null" for a text, and fills
+    in defaults. days: properties whose dates are compared by other means; so is a text that may
+    be null and is no part of a list or an object.
     """
+    if not isinstance(raw, dict):
+        return _takes_more(raw)
+    properties = raw.get("properties")
+    if not isinstance(properties, dict) or len(properties) != len(raw.get("required", ())):
+        return True
+    nodes = [node for name, node in properties.items() if name not in days]
+    defs = raw.get("$defs")
+    return any(map(_takes_more, [*nodes, *(defs.values() if isinstance(defs, dict) else ())]))
+
+
+def _takes_more(raw: Any) -> bool:
     if isinstance(raw, list):
-        return any(is_lenient(part) for part in raw)
+        return any(map(_takes_more, raw))
     if not isinstance(raw, dict):
         return False
     labels = raw.get("enum", [raw.get("const")])
     if isinstance(labels, list) and any(isinstance(label, int) for label in labels):
         return True  # where it is no list, a property bears the name "enum"
-    properties = raw.get("properties")
-    if isinstance(properties, dict) and len(properties) != len(raw.get("required", ())):
+    if raw.get("format") in _READ_FROM_DIGITS:
         return True
-    return raw.get("format") == "date-time" or any(is_lenient(part) for part in raw.values())
+    inner = raw.get("properties")
+    if isinstance(inner, dict) and len(inner) != len(raw.get("required", ())):
+        return True
+    parts = [raw.get("items"), *(inner.values() if isinstance(inner, dict) else ())]
+    if any(_is_text_or_null(part) for part in parts):
+        return True
+    return any(map(_takes_more, raw.values()))
+
+
+def _is_text_or_null(raw: Any) -> bool:
+    branches = raw.get("anyOf") if isinstance(raw, dict) else None
+    return isinstance(branches, list) and {"type": "null"} in branches
+
+
+def has_hidden_rules(core: Any) -> bool:
+    """Whether a stored answer must be validated again: by rules that the schema does not show.
+
+    core: pydantic's own schema of the model. Such rules are validators that run after the
+    others, and bounds of dates: they may change, and the request and its key stay the same.
+    False where a stored answer may not be what the model reads: a validator that runs before the
+    others sees the reply, not what it made of it, and a serializer writes what nobody reads.
+    """
+    nodes = [*_core_nodes(core)]
+    computed = any(node.get("computed_fields") for node in nodes)
+    closed = any(node.get("config", {}).get("extra_fields_behavior") == "forbid" for node in nodes)
+    readable = all(
+        node["type"] in _READABLE
+        and "serialization" not in node
+        and not _lacks(node)
+        and node.get("serialization_alias") == node.get("validation_alias")
+        for node in nodes
+    )
+    if not readable or (computed and closed):
+        return False
+    return any(
+        node["type"] == "function-after"
+        or node.get("post_init")
+        or (node["type"] in _MOMENTS and _LIMITS & node.keys())
+        for node in nodes
+    )
+
+
+def _lacks(node: Node) -> bool:
+    """Whether its default is null, which it does not read: ``name: str = None``."""
+    is_null = node["type"] == "default" and "default" in node and node["default"] is None
+    return is_null and node["schema"].get("type") != "nullable"
+
+
+def _core_nodes(core: Any) -> Iterator[Node]:
+    waiting = [core]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, list | tuple):
+            waiting += part
+        elif isinstance(part, dict):
+            if isinstance(part.get("type"), str):
+                yield part
+            fields = part.get("fields")  # by their names, which may be any
+            waiting += fields.values() if isinstance(fields, dict) else ()
+            waiting += [part[key] for key in _BELOW & part.keys()]
 
 
 def strict_schema(tidy: Node) -> Node:
@@ -95,14 +184,16 @@ def json_types(node: Node) -> tuple[str, ...]:
 class _Tidier:
     """The steps of tidy_schema over one schema's definitions."""
 
-    def __init__(self, defs: dict[str, Node]) -> None:
+    def __init__(self, defs: dict[str, Node], *, as_declared: bool) -> None:
         self.defs = defs
+        self.as_declared = as_declared
         self.recursive = {name for name in defs if _reaches(name, name, defs)}
 
     def node(self, raw: Node, path: str) -> Node:
         raw = self._resolved(raw)
         if "$ref" in raw:
             return {"$ref": raw["$ref"]}
+        raw = _with_plain_description(raw)
         tidy = {key: _plain_number(raw[key]) for key in _KEPT if raw.get(key) not in _NO_BOUND}
         # pydantic fails on every single reply for a bound that the type does not have
         known = {key for kind in json_types(tidy) for key in _BOUNDS.get(kind, ())}
@@ -110,7 +201,7 @@ class _Tidier:
             if key in tidy and "type" in tidy and key not in known:
                 raise PlanError(f"{_at(path)} is of type {tidy['type']}, which has no {key}")
         if "const" in raw or "enum" in raw:
-            return tidy | _enum(raw.get("enum", [raw.get("const")]), path)
+            return _named(tidy, raw) | _enum(raw.get("enum", [raw.get("const")]), path)
         branches = raw.get("anyOf", raw.get("oneOf"))
         if branches is not None:
             return self._any_of(tidy, branches, path)
@@ -137,6 +228,8 @@ class _Tidier:
         nullable = {**others[0], "type": [kind, "null"]}
         if "enum" in nullable:
             nullable["enum"] = [*nullable["enum"], None]
+        for branch in branches if "description" in tidy else ():
+            tidy = _named(tidy, self._resolved(branch))
         return nullable | tidy
 
     def _parts(self, raw: Node, path: str) -> Node:
@@ -153,7 +246,8 @@ class _Tidier:
                 name: self.node(part, f"{path}.{name}" if path else name)
                 for name, part in properties.items()
             }
-            return {"properties": tidy, "required": list(tidy), "additionalProperties": False}
+            required = raw.get("required", ()) if self.as_declared else tidy
+            return {"properties": tidy, "required": list(required), "additionalProperties": False}
         if kind == "array":
             if raw.get("uniqueItems") or "prefixItems" in raw or not raw.get("items"):
                 raise PlanError(f"{_at(path)} is a set, a tuple or a bare list; use list[...]")
@@ -161,6 +255,14 @@ class _Tidier:
         if kind is None or raw.get("format") == "binary":
             raise PlanError(f"{_at(path)} has no fixed form; give it a type such as str or int")
         return {}
+
+
+def _named(tidy: Node, raw: Node) -> Node:
+    """The node, whose description also lists what the labels of an Enum stand for."""
+    if NAMES not in raw:
+        return tidy
+    texts = filter(None, (tidy.get("description"), raw[NAMES]))
+    return tidy | {"description": "\n".join(texts)}
 
 
 def _reaches(start: str, goal: str, defs: dict[str, Node]) -> bool:
@@ -202,6 +304,12 @@ def _enum(values: list[Any], path: str) -> Node:
 def _plain_number(value: Any) -> Any:
     # 1.0 and 1 are the same bound: one form, so that equal requests have equal keys
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _with_plain_description(raw: Node) -> Node:
+    """The node without blank ends of its description: they say nothing to a model."""
+    about = raw.get("description")
+    return {**raw, "description": about.strip() or None} if isinstance(about, str) else raw
 
 
 def _at(path: str) -> str:

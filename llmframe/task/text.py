@@ -48,8 +48,11 @@ def excerpt(value: object) -> str:
 
 
 def reason(error: Exception) -> str:
-    """A foreign error's message on one line of at most 300 characters."""
-    return cut(" ".join(str(error).split()), 300)
+    """A foreign error's message on one line of at most 300 characters, "" if it has none."""
+    try:
+        return cut(" ".join(str(error).split()), 300)
+    except Exception:  # noqa: BLE001 - an error's own text may fail as well
+        return ""
 
 
 def quoted(names: Iterable[object]) -> str:

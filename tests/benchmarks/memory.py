@@ -20,7 +20,6 @@ import pandas as pd
 
 import llmframe as lf
 from llmframe.engine.asking.asking import Asker, Sampling
-from llmframe.engine.asking.keys import KeyMaker
 from llmframe.engine.events import Events, Planned
 from llmframe.engine.governor import Governor
 from llmframe.engine.rows.budget import Budget
@@ -33,11 +32,12 @@ from llmframe.options.settings import Settings
 from llmframe.providers.scrubber import Scrubber
 from llmframe.results import ResultStore
 from llmframe.task.fields import resolve_fields
+from llmframe.task.keys import KeyMaker
 from llmframe.task.prompt import Prompt
 from llmframe.testing import Server, serve
 
 FIELDS = {"intent": ["refund", "delivery", "other"]}
-INDEX = ("llmframe/results.py", "asking/keys.py")  # where the keys of equal rows are kept and made
+INDEX = ("llmframe/results.py", "task/keys.py")  # where the keys of equal rows are kept and made
 
 
 def frame(n: int) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import threading
 from pathlib import Path
 
@@ -170,6 +171,29 @@ def test_a_file_deleted_or_replaced_under_a_run_is_reported(folder: Path, replac
         checkpoint.append(key(1), answer(1))
         checkpoint.flush(30)
     assert "deleted or replaced" in str(reported[0])
+
+
+@pytest.mark.parametrize("left", [0, 100])
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_a_file_that_is_cut_off_under_a_run_is_reported(
+    folder: Path, left: int, goes_on: bool
+) -> None:
+    reported: list[CheckpointError] = []
+    with opened(True, folder, ops=QuickOps()) as checkpoint:
+        checkpoint.on_error(reported.append)
+        for n in range(5):
+            checkpoint.append(key(n), answer(n))
+        os.truncate(checkpoint.path, left)
+        if goes_on:
+            with pytest.raises(CheckpointError, match="was cut off by another program while"):
+                checkpoint.append(key(9), answer(9))
+        checkpoint.flush(30)
+    if not goes_on:
+        assert "was cut off by another program" in str(reported[0])
+    with opened(True, folder) as checkpoint:  # what is left is good to go on with
+        checkpoint.append(key(7), answer(7))
+    with opened(True, folder) as checkpoint:
+        assert checkpoint.get(key(7)) == answer(7)
 
 
 def test_a_drive_that_numbers_its_files_anew_is_not_taken_for_a_deletion(folder: Path) -> None:

@@ -14,7 +14,6 @@ import httpx2
 import openai
 
 from llmframe.engine.asking.asking import Asker, Sampling
-from llmframe.engine.asking.keys import KeyMaker
 from llmframe.engine.asking.outgoing import NO_RULES
 from llmframe.engine.events import Events
 from llmframe.engine.governor import Governor
@@ -30,6 +29,7 @@ from llmframe.providers.dialect import Dialect
 from llmframe.providers.scrubber import Scrubber
 from llmframe.results import ResultStore, Usage
 from llmframe.task.fields import resolve_fields
+from llmframe.task.keys import KeyMaker
 from llmframe.task.prompt import Prompt
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class Texts:
         self._texts = texts
         self._ids = ids
         self.n = len(texts)
+        self.is_stable = True
 
     def texts(self, start: int, stop: int) -> list[str | None]:
         return list(self._texts[start:stop])

@@ -6,8 +6,8 @@ import json
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from llmframe.engine.asking.keys import KeyMaker
 from llmframe.journal import TaskInfo
+from llmframe.task.keys import KeyMaker
 from tests.kits.engine import Provider, lost_connection, refusal, reply, status_error
 
 if TYPE_CHECKING:

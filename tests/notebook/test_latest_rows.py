@@ -87,6 +87,25 @@ def test_texts_are_rendered_only_when_they_are_shown(latest, rows):
     assert rows.rendered == NEWEST
 
 
+def test_what_was_sent_is_shown_and_not_what_redact_took_out(latest, rows):
+    latest(RowsDone([3], RowResult("ok", {"intent": "x"}), "request", "call [number]"))
+    assert [one.text for one in latest.newest()] == ["call [number]"]
+    assert rows.rendered == 0
+
+
+def test_a_row_without_a_text_or_a_label_is_shown():
+    class Odd(Rows):
+        def texts(self, start, stop):
+            return [RowResult("failed", error=Failure("input", "no text"))] * (stop - start)
+
+    def no_label(position):
+        raise OverflowError("no such date")
+
+    latest = LatestRows(Odd(), no_label)
+    latest(failed(4, "input", "no text"))
+    assert latest.failures() == [ShownRow("row 4", text="", error="input: no text")]
+
+
 def text(source):
     return Seen(source).text
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pandas as pd
 import pytest
 
@@ -56,6 +58,7 @@ def test_the_same_plan_gives_the_run_that_is_alive(start, slow):
         {"id": "n"},
         {"max_tokens": 1_000_000},
         {"max_cost": 5.0, "prices": (1.0, 1.0)},
+        {"api_key": "sk-another-12345678"},
     ],
     ids=lambda change: next(iter(change)),
 )
@@ -114,3 +117,25 @@ def test_a_stopped_run_is_not_joined_and_its_answers_are_not_bought_again(start,
     assert lf.last_run() is not run
     assert statuses(out) == {"ok": 100}
     assert len(slow.ledger) == 100
+
+
+def test_a_call_that_joins_a_paused_run_says_so_and_how_it_goes_on(start):
+    run = start()
+    run.pause()
+    resumed = threading.Timer(0.3, run.resume)
+    resumed.start()
+    with pytest.warns(UserWarning, match="this run is paused, and the call waits") as caught:
+        out = frame(100).llm.tag("text", FIELDS)
+    assert len(caught) == 1
+    assert statuses(out) == {"ok": 100}
+
+
+@pytest.mark.parametrize("wait", ["result", "wait"])
+def test_waiting_for_a_paused_run_says_so(start, wait):
+    run = start()
+    run.pause()
+    threading.Timer(0.3, run.resume).start()
+    with pytest.warns(UserWarning, match="is paused"):
+        getattr(run, wait)()
+    assert run.report.ok == 100
+    assert run.wait()  # no word once it goes on

@@ -250,3 +250,32 @@ def test_a_second_name_is_taken_when_the_sibling_is_held_too(folder: Path) -> No
         checkpoint.append(key(1), answer(1))
     with opened(True, folder) as checkpoint:
         assert checkpoint.get(key(1)) == answer(1)
+
+
+@pytest.mark.parametrize("number", ["EPERM", "EACCES", "EIO", "ESTALE", "ENOTTY", "EINVAL"])
+@pytest.mark.parametrize("own", [False, True])
+def test_a_drive_that_refuses_locks_in_any_way_is_used_and_told(
+    folder: Path, number: str, own: bool
+) -> None:
+    class Refusing(QuickOps):
+        def lock(self, fd: int) -> bool:
+            raise OSError(getattr(errno, number), "refused")
+
+    where = folder.parent / "mine.jsonl" if own else True
+    for _ in range(2):  # the second time a number stands in the lock file
+        with opened(where, folder, ops=Refusing()) as checkpoint:
+            checkpoint.append(key(1), answer(1))
+            assert "has no file locks" in checkpoint.notes[0]
+    assert len([*checkpoint.path.parent.glob("*.jsonl")]) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no process has number 1 there")
+def test_a_lock_that_is_refused_as_forbidden_is_held_where_its_holder_lives(folder: Path) -> None:
+    class Forbidding(QuickOps):
+        def lock(self, fd: int) -> bool:
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+    path = folder.parent / "mine.jsonl"
+    path.with_name("mine.jsonl.lock").write_text("1\n")
+    with pytest.raises(CheckpointError, match="written by process 1"):
+        open_checkpoint(path, TASK, folder=folder, ops=Forbidding())

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmframe.task.confidence import confidences
+from llmframe.task.confidence import confidences, read_tokens
 from llmframe.task.fields import resolve_fields
 
 INTENT = resolve_fields({"intent": ["refund", "delivery", "other"], "note": str})
@@ -23,7 +23,13 @@ def tokens(*pieces):
 
 
 def intent(*pieces, fields=INTENT):
-    return confidences(tokens(*pieces), fields).get("intent")
+    return found_in(tokens(*pieces), fields).get("intent")
+
+
+def found_in(pieces, fields=INTENT, answer=None):
+    """The confidences in a reply that is an answer as a whole, or holds one at its end."""
+    whole = b"".join(text for text, _ in pieces).decode(errors="replace")
+    return confidences(pieces, fields, whole if answer is None else answer)
 
 
 def test_one_token_may_be_the_whole_label():
@@ -86,16 +92,40 @@ def test_a_character_may_be_split_between_two_tokens():
     fields = resolve_fields({"intent": ["退款", "物流"]})
     first, second = "退".encode()[:2], "退".encode()[2:] + "款".encode()
     reply = [*tokens('{"intent": "'), (first, math.log(0.5)), (second, math.log(0.8))]
-    assert confidences([*reply, *tokens('"}')], fields)["intent"] == pytest.approx(0.4)
+    assert found_in([*reply, *tokens('"}')], fields)["intent"] == pytest.approx(0.4)
+
+
+def test_a_draft_before_the_answer_does_not_count():
+    answer = '{"intent": "other"}'
+    pieces = [*tokens('<think>{"intent": "', ("other", 0.2), '"}? yes</think>')]
+    pieces += tokens('{"intent": "', ("other", 0.9), '"}')
+    assert found_in(pieces, answer=answer)["intent"] == pytest.approx(0.9)
+
+
+def test_an_answer_that_the_tokens_do_not_hold_has_none():
+    assert found_in(tokens('{"intent": "other"}'), answer='{"intent": "refund"}') == {}
+
+
+def test_the_object_inside_a_wrapper_and_a_name_in_another_style_are_found():
+    fields = resolve_fields({"issue_type": ["refund", "other"]})
+    pieces = tokens('{"answer": {"issueType": "', ("other", 0.7), '"}}')
+    assert found_in(pieces, fields)["issue_type"] == pytest.approx(0.7)
+
+
+@pytest.mark.parametrize("odd", [1000, 0.5, "x", None, [], "nan", "inf", "-inf", 10**400])
+def test_a_logprob_that_is_none_costs_the_confidence_alone(odd):
+    good = {"token": "a", "logprob": -0.1, "bytes": None}
+    assert read_tokens({"content": [good, {"token": "b", "logprob": odd}]}) is None
+    assert read_tokens({"content": [good]}) == ((b"a", -0.1),)
 
 
 def test_only_closed_choices_have_one():
-    assert set(confidences(tokens('{"intent": "other", "note": "x"}'), INTENT)) == {"intent"}
+    assert set(found_in(tokens('{"intent": "other", "note": "x"}'))) == {"intent"}
 
 
 @pytest.mark.parametrize("content", ["", "none", "{", '{"intent"', '{"intent": ', '{"intent": tru'])
 def test_a_reply_that_is_broken_has_none(content):
-    assert confidences(tokens(content), INTENT) == {}
+    assert found_in(tokens(content)) == {}
 
 
 @given(st.sampled_from(["refund", "delivery", "other"]), st.text(), st.data())
@@ -106,6 +136,6 @@ def test_however_a_reply_is_split_it_is_a_probability(label, note, data):
     cuts = sorted(data.draw(st.lists(st.integers(0, len(content)), max_size=8)))
     pieces = [content[a:b] for a, b in zip([0, *cuts], [*cuts, len(content)], strict=True)]
     logprobs = data.draw(st.lists(st.floats(-20, 0), min_size=len(pieces), max_size=len(pieces)))
-    found = confidences(list(zip(pieces, logprobs, strict=True)), INTENT)
+    found = found_in(list(zip(pieces, logprobs, strict=True)))
     assert 0 <= found["intent"] <= 1
     assert found["intent"] >= math.exp(sum(logprobs)) * 0.999999

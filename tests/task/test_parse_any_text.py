@@ -67,10 +67,15 @@ def test_any_values_under_the_right_names_are_read_or_refused(data):
     check(data.draw(near(fields)), fields)
 
 
-@given(st.text(max_size=40), st.text(max_size=40))
-def test_a_good_object_in_prose_is_found(before, after):
-    reply = before.replace("{", "(") + json.dumps(GOOD) + after.replace("{", "(")
-    if "<think>" not in reply:
+PROSE = st.text(st.characters(categories=("L", "N", "Zs")), max_size=40)
+
+
+@given(PROSE, st.sampled_from([":\n", ":\n\n", ": ", ":\n```json\n"]), PROSE)
+def test_a_good_object_that_stands_apart_from_prose_is_found(before, apart, after):
+    ends = "\n```\n" if "`" in apart else "\n"
+    reply = before + apart + json.dumps(GOOD) + ends + after + "."
+    doubts = ("draft", "maybe", "think", "hmm", "try", "option", "could", "might", "wait", "but")
+    if not any(word in before.casefold() for word in doubts):
         assert parse_reply(reply, TICKET) == GOOD
 
 

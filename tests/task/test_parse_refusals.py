@@ -37,9 +37,10 @@ def test_a_blank_reply_is_called_blank(reply):
         ("{ prose }", "no JSON object"),
         ('{"intent": "refund", "urgency": "lo', "broken JSON"),
         ('{"intent": "refund", "urgency":', "its end"),
-        ("{'intent': 'refund'}", "broken JSON"),
+        ("{'intent': 'refund'}", "no 'urgency', 'note'"),
+        ("{'intent': 'refund', ...}", "broken JSON"),
         ('{"a": {"intent": "refund", "urgency": "low", "note": ""}, "b": ', "broken JSON"),
-        (json.dumps(GOOD) * 2, "2 JSON objects"),
+        (json.dumps(GOOD) + json.dumps({**GOOD, "note": ""}), "2 JSON objects"),
         (f"first {json.dumps(GOOD)} then {{}}", "2 JSON objects"),
         (json.dumps([GOOD, GOOD, GOOD]), "3 JSON objects"),
         ('{"a":' * 100_000, "nested too deeply"),
@@ -49,7 +50,8 @@ def test_a_blank_reply_is_called_blank(reply):
         ('{"intent": -Infinity}', "-Infinity"),
         ('{"intent": 1e999}', "1e999"),
         ("{}", "no 'intent', 'urgency', 'note'"),
-        ('{"answer": ' + json.dumps(GOOD) + "}", "no 'intent', 'urgency', 'note'"),
+        ('{"answer": {}}', "no 'intent', 'urgency', 'note'"),
+        ('{"draft": ' + json.dumps(GOOD) + "}", "no 'intent', 'urgency', 'note'"),
     ],
     ids=lambda text: text[:30],
 )
@@ -65,17 +67,15 @@ def test_a_missing_property_is_named():
 
 
 def test_a_property_missing_inside_is_named_with_its_place():
-    error = refused(list[Item], '[{"color": "red"}]')
-    assert str(error) == "the reply has no 'stars', 'price', 'day' in x[0]"
+    class Part(BaseModel):
+        color: str
+        stars: int
+        price: float | None
+        size: int
+
+    error = refused(list[Part], '[{"color": "red"}]')
+    assert str(error) == "the reply has no 'stars', 'size' in x[0]"
     assert error.field == "x"
-
-
-def test_a_default_is_not_put_in_for_a_missing_answer():
-    class Answer(BaseModel):
-        intent: str
-        urgency: Literal["low", "high"] = "low"
-
-    assert refusal('{"intent": "refund"}', resolve_fields(Answer)).field == "urgency"
 
 
 def test_a_label_off_the_list_is_refused_with_the_list():
@@ -100,8 +100,8 @@ def test_a_long_value_and_a_long_list_are_cut():
     [
         (["a", "b"], '"c"'),
         (["a", "b"], '"a, b"'),
-        (["a", "b"], '"a."'),
-        (["a", "b"], '["a"]'),
+        (["a", "b"], '"a?"'),
+        (["a", "b"], '["a", "b"]'),
         (["a", "b"], "null"),
         (["a", "b"], "1"),
         (["a", "b"], "true"),
@@ -117,7 +117,7 @@ def test_a_long_value_and_a_long_list_are_cut():
         (int, "true"),
         (int, "3.5"),
         (int, '"three"'),
-        (int, '"3.0"'),
+        (int, '"3.1"'),
         (int, '"007"'),
         (int, '"1_000"'),
         (int, '"1,000"'),
@@ -137,10 +137,10 @@ def test_a_long_value_and_a_long_list_are_cut():
         (float, '"50 %"'),
         (bool, "0"),
         (bool, "1"),
-        (bool, '"yes"'),
+        (bool, '"perhaps"'),
         (bool, '"1"'),
         (bool, "null"),
-        (str, "3"),
+        (str, '["3"]'),
         (str, "true"),
         (str, "null"),
         (str, '["a"]'),
@@ -149,7 +149,9 @@ def test_a_long_value_and_a_long_list_are_cut():
         (date, "20240102"),
         (date, '"yesterday"'),
         (date, '"2024-02-30"'),
-        (date, '"2024-01-02T00:00:00"'),
+        (date, '"2024-01-02T10:00:00"'),
+        (date, '"2024-01-02T00:00:00+02:00"'),
+        (date, '"0"'),
         (datetime, "1700000000"),
         (datetime, '"1700000000"'),
         (datetime, '"2024-01-02"'),

@@ -9,11 +9,11 @@ from llmframe.errors import OutputError
 from llmframe.providers.finish_reason import ending
 from llmframe.results import RowResult
 from llmframe.task.confidence import confidences
-from llmframe.task.parse import parse_reply
+from llmframe.task.parse import read_answer
 from llmframe.task.prompt import as_one
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from llmframe.engine.row import Row
     from llmframe.engine.wire.reply import Reply
@@ -55,7 +55,8 @@ class Sampling:
 class Asker:
     """Turns rows into requests and replies into results.
 
-    nonce: the run's, for the fence round the row's text. keep_raw: keep the last reply.
+    nonce: the run's, for the fence round the row's text. keep_raw: keep the answer's text, or the
+    last reply where there is no answer.
     """
 
     def __init__(
@@ -78,6 +79,12 @@ class Asker:
     def is_capped(self) -> bool:
         """Whether the person has set an end to the answers."""
         return self._cap is not None
+
+    @property
+    def recheck(self) -> Callable[[dict[str, Any]], bool] | None:
+        """Whether stored values are valid for the model given now; None where they always are."""
+        fields = self._prompt.fields
+        return fields.holds if fields.has_hidden_rules else None
 
     def body(self, row: Row, dialect: Dialect) -> dict[str, Any]:
         """The request of the row's next leg, written so that the endpoint understands it."""
@@ -140,7 +147,7 @@ class Asker:
         if ending(reply.finish_reason) != "whole":
             return None
         try:
-            values = parse_reply(reply.content, self._prompt.fields)
+            values, text = read_answer(reply.content, self._prompt.fields, reply.elsewhere)
         except OutputError:
             return None
         usage = row.usage + reply.usage
@@ -151,8 +158,8 @@ class Asker:
             row.sent + 1,
             usage,
             row.elapsed,
-            reply.content if self._keep_raw else None,
-            self._confidence(reply),
+            text if self._keep_raw else None,
+            self._confidence(reply, text),
         )
 
     def read(self, row: Row, reply: Reply, *, final: bool) -> RowResult | None:
@@ -173,21 +180,22 @@ class Asker:
             return row.failed("content_filter", "the provider's filter withheld the answer")
         if ended == "cut":
             return self._cut(row, reply, final=final)
-        if not (reply.content or "").strip() and not (row.again or final):
-            row.again = True
-            return None
         try:
-            values = parse_reply(reply.content, self._prompt.fields)
+            values, text = read_answer(reply.content, self._prompt.fields, reply.elsewhere)
         except OutputError as error:
+            if not (reply.content or "").strip() and not (row.again or final):
+                row.again = True
+                return None
             return self._correct(row, reply.content or "", error, final=final)
-        confidence = self._confidence(reply)
-        return RowResult("ok", values, None, row.sent, row.usage, row.elapsed, row.raw, confidence)
+        raw = text if self._keep_raw else None
+        confidence = self._confidence(reply, text)
+        return RowResult("ok", values, None, row.sent, row.usage, row.elapsed, raw, confidence)
 
-    def _confidence(self, reply: Reply) -> dict[str, float] | None:
+    def _confidence(self, reply: Reply, text: str) -> dict[str, float] | None:
         """By field; None where it was not asked for, or the endpoint does not tell."""
         if not self._sampling.logprobs or reply.tokens is None:
             return None
-        return confidences(reply.tokens, self._prompt.fields)
+        return confidences(reply.tokens, self._prompt.fields, text)
 
     def _cut(self, row: Row, reply: Reply, *, final: bool) -> RowResult | None:
         """The answer met its cap: ask once more with a larger one, or by its other name."""

@@ -28,16 +28,21 @@ class TextRules:
     max_tokens: int | None = None
     truncate: bool = False
 
-    def prepare(self, text: str | None) -> str | RowResult:
-        """The text to send, or the result of a row that is not sent; never raises."""
+    def prepare(self, text: str | RowResult | None) -> str | RowResult:
+        """The text to send, or the result of a row that is not sent; never raises.
+
+        text: as rendered; None for a blank row, its result for one that has no text.
+        """
         redacted = self.redacted(text)
         return self.fit(redacted) if isinstance(redacted, str) else redacted
 
-    def redacted(self, text: str | None) -> str | RowResult:
+    def redacted(self, text: str | RowResult | None) -> str | RowResult:
         """The first step alone; it calls the person's function."""
         if text is None:
             return SKIPPED
-        return text if self.redact is None else _redact(self.redact, text)
+        if self.redact is None or isinstance(text, RowResult):
+            return text
+        return _redact(self.redact, text)
 
     def fit(self, text: str) -> str | RowResult:
         """The second step alone: the text, its beginning, or the result of a row too long."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llmframe.errors import CheckpointError, OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from llmframe.engine.row import Row, Rows
     from llmframe.engine.rows.halt import Halt
@@ -28,6 +28,14 @@ class Answers:
         """The same for many keys at once, in their order."""
         return [None] * len(keys)
 
+    def recall_earlier(
+        self,
+        keys: Sequence[bytes],
+        today: Sequence[bytes],  # noqa: ARG002 - nothing is stored here
+    ) -> Sequence[Answer | None]:
+        """The same for keys of an earlier spelling. today: what these keys are now."""
+        return [None] * len(keys)
+
     def keep(self, row: Row, result: RowResult) -> RowResult:  # noqa: ARG002 - as above
         """Write a row's line; returns the result that counts."""
         return result
@@ -43,25 +51,48 @@ class StoredAnswers(Answers):
     """A run with a checkpoint; lives on the run's loop.
 
     A checkpoint that cannot be read or written any more halts the run: paid answers then stay
-    in memory, and nothing new is sent.
+    in memory, and nothing new is sent. recheck: whether stored values still hold, None if they
+    always do; those that do not are asked again.
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, *, rows: Rows, halt: Halt, settings: Settings
+        self,
+        checkpoint: Checkpoint,
+        *,
+        rows: Rows,
+        halt: Halt,
+        settings: Settings,
+        recheck: Callable[[dict[str, Any]], bool] | None = None,
     ) -> None:
         self._checkpoint = checkpoint
         self._rows = rows
         self._halt = halt
         self._settings = settings
+        self._recheck = recheck
 
     def recall_all(self, keys: Sequence[bytes]) -> Sequence[Answer | None]:
         """The stored answers to keys, if they may be used."""
+        return self._recall(keys, lambda: self._checkpoint.get_all(keys))
+
+    def recall_earlier(
+        self, keys: Sequence[bytes], today: Sequence[bytes]
+    ) -> Sequence[Answer | None]:
+        """The stored answers to keys of an earlier spelling, if they may be used."""
+        return self._recall(keys, lambda: self._checkpoint.get_all(keys, today))
+
+    def _recall(
+        self, keys: Sequence[bytes], read: Callable[[], Sequence[Answer | None]]
+    ) -> Sequence[Answer | None]:
         if self._settings.reuse:
             try:
-                return self._checkpoint.get_all(keys)
+                answers = read()
+                holds = self._recheck
+                if holds is None:
+                    return answers
+                return [one if one is None or holds(one[1]) else None for one in answers]
             except CheckpointError as error:
                 self._halt.fail(error)
-        return super().recall_all(keys)
+        return [None] * len(keys)
 
     def keep(self, row: Row, result: RowResult) -> RowResult:
         """Write a row's line; an answer that cannot be written as JSON becomes a failure."""

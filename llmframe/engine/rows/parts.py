@@ -9,7 +9,6 @@ from llmframe.engine.rows.halt import Halt
 
 if TYPE_CHECKING:
     from llmframe.engine.asking.asking import Asker
-    from llmframe.engine.asking.keys import KeyMaker
     from llmframe.engine.events import Events
     from llmframe.engine.governor import Governor, Share
     from llmframe.engine.row import Rows
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from llmframe.journal import Checkpoint
     from llmframe.providers.scrubber import Scrubber
     from llmframe.results import ResultStore
+    from llmframe.task.keys import KeyMaker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,7 +49,11 @@ class Pipeline:
         self._answers = Answers()
         if parts.checkpoint is not None:
             self._answers = StoredAnswers(
-                parts.checkpoint, rows=parts.rows, halt=parts.halt, settings=settings
+                parts.checkpoint,
+                rows=parts.rows,
+                halt=parts.halt,
+                settings=settings,
+                recheck=parts.asker.recheck,
             )
             parts.checkpoint.on_error(self._on_checkpoint_error)  # a failed fsync, in a thread
         self._claims = Claims(parts.in_flight, on_answer=self._on_answer)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from llmframe.engine.rows.parts import Parts
     from llmframe.engine.rows.settle import Settler
     from llmframe.engine.rows.work import Work
+    from llmframe.results import Answer
 
 SLICE = 512  # rows planned in one go, at most: about 1 ms
 FIRST_REDACTED = 16  # the same at first where each must be redacted, at a speed not known
@@ -54,7 +55,9 @@ class Planner:
         self._answers = answers
         self._settler = settler
         self._rules = rules
-        self._redacted: dict[int, str] = {}
+        # what is rendered or redacted once more may be another text, and then another key
+        self._keeps_texts = rules.redact is not None or not parts.rows.is_stable
+        self._kept: dict[int, str] = {}
         self._stopped: float | None = None  # when a stop was first noticed
 
     async def run(self, after_slice: Callable[[], None]) -> None:
@@ -86,12 +89,11 @@ class Planner:
         return immediate or now - self._stopped > LAST_RECALL
 
     def row(self, position: int) -> Row:
-        """A fresh row; its text is rendered again, so that no text is kept meanwhile."""
-        if self._rules.redact is not None:
-            text: object = self._redacted.pop(position)
+        """A fresh row; where it can be, its text is rendered again: none is kept meanwhile."""
+        if self._keeps_texts:
+            text: object = self._kept.pop(position)
         else:
             text = self._rules.prepare(self._rows.text(position))
-        # a list in the cell may have been emptied meanwhile: then there is no text any more
         sent = text if isinstance(text, str) else ""
         return Row(position, self._keys.key(sent), sent)
 
@@ -106,7 +108,7 @@ class Planner:
             texts = [self._fit(position, text) for position, text in enumerate(texts, start)]
         self._place(start, texts, self._rows.ids(start, stop))
 
-    async def _redact(self, texts: Sequence[str | None]) -> list[str | RowResult]:
+    async def _redact(self, texts: Sequence[str | RowResult | None]) -> list[str | RowResult]:
         """Redact in a thread; a stop does not wait for a function that hangs."""
 
         def redact_all() -> list[str | RowResult]:
@@ -132,6 +134,8 @@ class Planner:
         leaders = self._store.leaders(keys)
         unasked = [key if at is None else b"" for key, at in zip(keys, leaders, strict=True)]
         answers = self._answers.recall_all(unasked)
+        if self._keys.earlier:
+            answers = self._recall_earlier(answers, unasked, texts)
         self._store.results.put_answers(start, answers)
         reused: list[int] = []
         rows = zip(texts, keys, ids or repeat(None), answers, strict=False)
@@ -144,15 +148,34 @@ class Planner:
                 elif not isinstance(text, str):
                     self._settle_unsent(position, text, "blank")
                 elif (leader := self._store.enter(position, key)) != position:
-                    if self._follow(position, leader, key, row_id):
+                    if self._follow(position, leader, key, row_id, text):
                         reused.append(position)
                 else:
-                    if self._rules.redact is not None:
-                        self._redacted[position] = text
+                    if self._keeps_texts:
+                        self._kept[position] = text
                     self._work.add(position)
         finally:
             if reused:
                 self._events.emit(RowsReused(reused))
+
+    def _recall_earlier(
+        self,
+        answers: Sequence[Answer | None],
+        keys: Sequence[bytes],
+        texts: Sequence[str | RowResult],
+    ) -> Sequence[Answer | None]:
+        """The answers, and for rows without one those to the same request spelled otherwise."""
+        found = list(answers)
+        for earlier in self._keys.earlier:
+            left = {
+                at: earlier.key(text)
+                for at, text in enumerate(texts)
+                if keys[at] and found[at] is None and isinstance(text, str)
+            }
+            recalled = self._answers.recall_earlier([*left.values()], [keys[at] for at in left])
+            for at, answer in zip(left, recalled, strict=True):
+                found[at] = answer
+        return found
 
     def _fit(self, position: int, text: str | RowResult) -> str | RowResult:
         if not isinstance(text, str) or not self._rules.is_long(text):
@@ -162,7 +185,7 @@ class Planner:
             self._events.emit(TextCut(position))
         return fitting
 
-    def _follow(self, position: int, leader: int, key: bytes, row_id: object) -> bool:
+    def _follow(self, position: int, leader: int, key: bytes, row_id: object, text: str) -> bool:
         """Share the result of an equal row; True if that came from the checkpoint."""
         result = self._store.results[leader]
         if result is None:
@@ -172,12 +195,14 @@ class Planner:
             if result.seconds is None:
                 self._store.results.share(leader, [position])
                 return True
-        self._settle_unsent(position, result, "shared")
+        self._settle_unsent(position, result, "shared", text)
         return False
 
-    def _settle_unsent(self, position: int, result: RowResult, source: Source) -> None:
+    def _settle_unsent(
+        self, position: int, result: RowResult, source: Source, text: str | None = None
+    ) -> None:
         self._store.results[position] = result
-        self._events.emit(RowsDone((position,), result, source))
+        self._events.emit(RowsDone((position,), result, source, text))
         self._settler.fail_unsent(position, result)
 
 

@@ -137,12 +137,12 @@ class Settler:
         """Give the result to the row and to all that ask the same."""
         # first the result, then the events: an observer may read the frame as it is now
         followers = self._parts.store.settle(row.position, result)
-        self._parts.events.emit(RowsDone((row.position,), result, source))
+        self._parts.events.emit(RowsDone((row.position,), result, source, row.text))
         if followers:
             if result.status == "ok":
                 self._answers.note_ids(row.key, followers)
             shared: Source = "checkpoint" if source == "checkpoint" else "shared"
-            self._parts.events.emit(RowsDone(followers, result, shared))
+            self._parts.events.emit(RowsDone(followers, result, shared, row.text))
 
 
 def row_error(position: int, failure: Failure, verdict: Verdict | None) -> RowError:

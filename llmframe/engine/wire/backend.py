@@ -7,6 +7,7 @@ than twice the CPU, and ``parse`` loses the usage when an answer does not valida
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
     from llmframe.engine.wire.prepared import Prepared, Received
     from llmframe.engine.wire.reply import Reply
+
+_log = logging.getLogger("llmframe")
 
 NO_REDIRECTS = {"follow_redirects": False}  # the texts are for the endpoint, and nobody else
 _PATH = "/chat/completions"
@@ -106,10 +109,12 @@ class Backend:
 
     async def close(self) -> None:
         """Close the client, unless it is the person's own."""
-        if self._prepared is not None:
-            await self._prepared.close()
-        if self._owned:
-            await self.client.close()
+        closing = [self._prepared.close] if self._prepared is not None else []
+        for close in [*closing, self.client.close] if self._owned else closing:
+            try:
+                await close()
+            except Exception:  # noqa: BLE001 - the rows are answered: their run must not fail now
+                _log.warning("the client of a run could not be closed", exc_info=True)
 
 
 async def open_backend(endpoint: Endpoint, *, connections: int) -> Backend:

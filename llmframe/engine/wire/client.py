@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from typing import TYPE_CHECKING, Any
 
 from llmframe.errors import PlanError
@@ -21,17 +22,37 @@ SPARE = 10  # connections above the requests in flight
 CONNECT_TIMEOUT = 15.0  # seconds; hundreds of connections opened together need more than 5
 
 
-def make_client(given: Any, call: Callable[[Callable[[], Any]], Any] | None) -> Any:
-    """The person's client, made if it is a callable.
+def make_client(given: Any, call: Callable[[Callable[[], Any]], Any] | None) -> tuple[Any, bool]:
+    """The person's client, made if it is a callable; and whether it is ours to close.
 
     call: calls a function on the loop that will use the client; None if we are on it.
     """
     if _is_client(given):
-        return given
-    made = given() if call is None else call(given)
+        return given, False
+    make = functools.partial(_make, given)
+    made, is_alone = make() if call is None else call(make)
     if not _is_client(made):
         raise PlanError(f"client= returned {type(made).__name__}; it must return an AsyncOpenAI")
-    return made
+    return made, is_alone
+
+
+def _make(make: Callable[[], Any]) -> tuple[Any, bool]:
+    """What the callable returns, and whether nobody else holds it or its http_client.
+
+    ``client=lambda: CLIENT`` returns a client that the next run will need, too.
+    """
+    made = make()
+    held = sys.getrefcount(made), sys.getrefcount(getattr(made, "_client", None))
+    return made, max(held) <= _HELD_BY_US
+
+
+def _fewest_references() -> int:
+    """The references to a new object that one local variable holds, as Python counts them."""
+    new = object()
+    return sys.getrefcount(new)
+
+
+_HELD_BY_US = _fewest_references()
 
 
 def check_client(client: object, *, private_loop: bool) -> None:

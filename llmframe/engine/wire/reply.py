@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 from pydantic_core import from_json
 
 from llmframe.engine.wire.verdict import BadReply
+from llmframe.providers.completion import content_text, join_stream, texts_elsewhere
 from llmframe.providers.finish_reason import ending
 from llmframe.providers.usage import read_usage
 from llmframe.providers.web_page import page_title
 from llmframe.results import Usage
+from llmframe.task.confidence import read_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +32,7 @@ class Reply:
     content: the message's text. refusal: the model's own words. finish_reason: as it came.
     headers: of the response. thoughts: UTF-8 bytes that the model wrote beside the content, read
     only where the usage does not state its tokens. tokens: the content's pieces with their
-    logprobs, if it has any.
+    logprobs, if it has any. elsewhere: texts that may hold the answer, where the content is blank.
     """
 
     content: str | None
@@ -40,6 +42,7 @@ class Reply:
     headers: Mapping[str, str]
     tokens: tuple[Token, ...] | None = None
     thoughts: int = 0
+    elsewhere: tuple[str, ...] = ()
 
     @property
     def written(self) -> int:
@@ -53,7 +56,7 @@ def read_reply(response: Received | httpx2.Response) -> Reply:
     data = read_json(response)
     error = data.get("error") if isinstance(data, dict) else data
     usage = read_usage(data.get("usage")) if isinstance(data, dict) else Usage()
-    if error or not isinstance(data, dict):
+    if not isinstance(data, dict) or (error and not (data.get("choices") and _is_empty(error))):
         raise BadReply("the endpoint answered with no completion", error=error, usage=usage)
     choices = data.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
@@ -66,38 +69,37 @@ def read_reply(response: Received | httpx2.Response) -> Reply:
         raise BadReply(message, error=choice.get("error"), usage=usage, broken_off=True)
     answer = choice.get("message")
     answer = answer if isinstance(answer, dict) else {}
+    content = content_text(answer.get("content"))
     return Reply(
-        content=_text(answer.get("content")),
+        content=content,
         finish_reason=reason,
         refusal=_text(answer.get("refusal")),
         usage=usage,
         headers=response.headers,
-        tokens=_read_tokens(choice.get("logprobs")),
+        tokens=read_tokens(choice.get("logprobs")),
         thoughts=0 if usage.tokens_out else _thoughts(answer),
+        elsewhere=() if content and content.strip() else texts_elsewhere(choice, answer),
     )
 
 
 def _thoughts(answer: dict[str, Any]) -> int:
     """UTF-8 bytes of a message's reasoning, by both of its usual names."""
-    texts = (_text(answer.get(name)) or "" for name in ("reasoning_content", "reasoning"))
+    texts = (content_text(answer.get(name)) or "" for name in ("reasoning_content", "reasoning"))
     return max(len(text.encode(errors="replace")) for text in texts)
 
 
-def _read_tokens(logprobs: object) -> tuple[Token, ...] | None:
-    """The pieces of a reply with their logprobs; None if any is not as it should be."""
-    pieces = logprobs.get("content") if isinstance(logprobs, dict) else None
-    if not isinstance(pieces, list) or not pieces:
-        return None
-    tokens: list[Token] = []
-    try:
-        for piece in pieces:
-            # by bytes where given: a character may be split between two tokens
-            raw, text = piece.get("bytes"), piece["token"]
-            whole = bytes(raw) if isinstance(raw, list) else text.encode(errors="replace")
-            tokens.append((whole, float(piece["logprob"])))
-    except (AttributeError, KeyError, TypeError, ValueError):
-        return None
-    return tuple(tokens)
+def _text(value: object) -> str | None:
+    """A text or a list of text parts; of any other type it costs only itself."""
+    if isinstance(value, str):
+        return value
+    return content_text(value) if isinstance(value, list) else None
+
+
+def _is_empty(error: object) -> bool:
+    """Whether an error has nothing to say, as gateways put it beside a good answer."""
+    if isinstance(error, dict | list):
+        return all(map(_is_empty, error.values() if isinstance(error, dict) else error))
+    return error in (None, "", 0, "0", False)
 
 
 def read_json(response: Received | httpx2.Response) -> Any:
@@ -110,6 +112,9 @@ def read_json(response: Received | httpx2.Response) -> Any:
         return json.loads(response.content)  # slower, but reads lone surrogates and a BOM
     except (ValueError, RecursionError):
         pass
+    stream = join_stream(response.content)
+    if stream is not None:
+        return stream
     kind = response.headers.get("content-type", "no content type")
     if not response.content.strip():
         raise BadReply("the endpoint answered with an empty body")
@@ -117,11 +122,3 @@ def read_json(response: Received | httpx2.Response) -> Any:
         raise BadReply("the endpoint answered with broken JSON")
     message = f"the endpoint answered with {kind}{page_title(response.text)} instead of JSON"
     raise BadReply(message, foreign=True)
-
-
-def _text(value: object) -> str | None:
-    """A text, or the text parts of a list joined, as some endpoints send them."""
-    if isinstance(value, list):
-        parts = [part.get("text") for part in value if isinstance(part, dict)]
-        return "".join(part for part in parts if isinstance(part, str))
-    return value if isinstance(value, str) else None

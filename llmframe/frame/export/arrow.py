@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from llmframe.frame.cells import cell_text, is_missing
+from llmframe.frame.cells import cell_text, column_cells, is_missing
 from llmframe.frame.export.conform import Mismatch, conform, is_value_type
+from llmframe.frame.export.losses import Losses
 from llmframe.frame.export.target import needed
 from llmframe.text import clean_text
 
@@ -26,6 +28,7 @@ _LOSSLESS = frozenset(
     | {"datetime", "datetime64", "time", "timedelta", "timedelta64"}
 )
 _LISTS = (list, tuple, np.ndarray)
+MISSING: dict[str, Any] = {"nan": np.nan, "NaT": pd.NaT, "<NA>": pd.NA}  # by their texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +36,18 @@ class Column:
     """One column on its way into a file.
 
     array: Arrow's. dtype: the one that pandas shall read it as. turned: cells of several kinds
-    have become text, so that the file does not give back what the frame held.
+    have become text, so that the file does not give back what the frame held. restore: how
+    read_parquet makes Python objects again: from Arrow's ``"values"``, or from ``"json"``; None
+    where pandas does. missing: what the missing cells were, None or one of MISSING's names.
+    is_geometry: geopandas' own, as well-known binary.
     """
 
     array: Any
     dtype: Any
     turned: bool = False
+    restore: str | None = None
+    missing: str | None = None
+    is_geometry: bool = False
 
 
 class Columns:
@@ -46,6 +55,8 @@ class Columns:
 
     def __init__(self) -> None:
         self.pa = needed("to_parquet", "pyarrow", "pyarrow>=16")
+        self.losses = Losses()
+        self._known: dict[Any, bool] = {}
         self._refusals: tuple[type[Exception], ...] = (
             *(self.pa.ArrowException, TypeError, ValueError),
             *(OverflowError, NotImplementedError),
@@ -67,73 +78,117 @@ class Columns:
             return self.pa.struct(parts)
         return self._leaves[value_type]()
 
-    def column(self, cells: Cells, recorded: Any = None) -> Column:
+    def column(self, cells: Cells, recorded: Any = None, *, name: str) -> Column:
         """A column's cells.
 
-        recorded: their value type as attrs record it. It decides for Python objects, as far as
-        they conform to it; every other dtype of pandas determines its own Arrow type.
+        name: for the warning of cells that have no text. recorded: their value type as attrs
+        record it. It decides for Python objects, as far as they conform to it; every other dtype
+        of pandas determines its own Arrow type.
         """
         if isinstance(cells.dtype, pd.CategoricalDtype):
-            return self._category(cells)
+            return self._category(cells, name)
         if not pd.api.types.is_object_dtype(cells.dtype):
-            return self._typed(cells)
+            return self._typed(cells, name)
         if is_value_type(recorded):
             try:
                 plain = [conform(cell, recorded) for cell in cells.tolist()]
                 return Column(self.pa.array(plain, self.arrow_type(recorded)), cells.dtype)
-            except Mismatch:  # the user has put something else there
-                pass
-        return self._objects(cells)
+            except Mismatch:  # the user has put something else there: text, as the warning says
+                return replace(self._objects(cells, name), restore=None)
+        return self._objects(cells, name)
 
-    def _typed(self, cells: Cells) -> Column:
+    def _typed(self, cells: Cells, name: str) -> Column:
         try:
             array = self.pa.array(cells, from_pandas=True)
         except self._refusals:  # complex numbers, sparse cells and the like
-            return self._objects(cells.astype(object))
-        try:
-            # a dtype that pandas does not find by its name again would make the file unreadable
-            known = pd.api.types.pandas_dtype(str(cells.dtype)) is not None
-        except (TypeError, ValueError, NotImplementedError):
-            return Column(array, np.dtype(object))
-        return Column(array, cells.dtype if known else None)
+            geometry = _well_known_binary(cells)
+            if geometry is not None:
+                return Column(
+                    self.pa.array(geometry, self.pa.binary()), np.dtype(object), is_geometry=True
+                )
+            return self._objects(pd.Series(column_cells(cells), dtype=object), name)
+        return Column(array, cells.dtype if self._is_known(cells.dtype) else np.dtype(object))
 
-    def _category(self, cells: Cells) -> Column:
+    def _is_known(self, dtype: Any) -> bool:
+        """Whether pandas finds the dtype by its name again; else the file would be unreadable."""
+        if dtype not in self._known:
+            try:
+                self._known[dtype] = pd.api.types.pandas_dtype(str(dtype)) is not None
+            except (TypeError, ValueError, NotImplementedError):
+                self._known[dtype] = False
+        return self._known[dtype]
+
+    def _category(self, cells: Cells, name: str) -> Column:
         """Text stays a category. Numbers do not in parquet, and become a column of numbers."""
         labels = cells.cat.categories
         kind = pd.api.types.infer_dtype(labels, skipna=False)
         if kind in ("interval", "period"):
             cells = cells.cat.rename_categories([str(label) for label in labels])
         elif kind == "integer":
-            return self._typed(cells.astype("Int64"))
+            return self._typed(cells.astype("Int64"), name)
         elif kind not in ("string", "empty"):
-            return self._objects(cells.astype(object))
+            return self._objects(cells.astype(object), name)
         texts = [clean_text(label) for label in cells.cat.categories]
         if len(set(texts)) < len(texts):  # two labels that differ by half a character
-            return self._objects(cells.astype(object))
+            return self._objects(cells.astype(object), name)
         dtype = pd.CategoricalDtype(texts, ordered=bool(cells.cat.ordered))
         codes = self.pa.array(cells.cat.codes.to_numpy(), mask=cells.isna().to_numpy())
         words = self.pa.array(texts, self.pa.large_string())
         array = self.pa.DictionaryArray.from_arrays(codes, words, ordered=dtype.ordered)
         return Column(array, dtype)
 
-    def _objects(self, cells: Cells) -> Column:
+    def _objects(self, cells: Cells, name: str) -> Column:
         """Python objects: typed where they are of one kind, else as text."""
-        kind = pd.api.types.infer_dtype(cells, skipna=True)
-        optional = [None if is_missing(cell) else cell for cell in cells.tolist()]
+        held = column_cells(cells)
+        optional = [None if is_missing(cell) else cell for cell in held]
+        kinds = {str(cell) for cell, kept in zip(held, optional, strict=True) if kept is None}
+        missing = kinds.pop() if len(kinds) == 1 and kinds <= MISSING.keys() else None
+        try:
+            kind = pd.api.types.infer_dtype(cells, skipna=True)
+            array = self._one_kind(optional, kind)
+        except Exception:  # noqa: BLE001 - Arrow's refusals, and the code of the cells' classes
+            kind, array = "mixed", None
+        if array is not None:
+            return Column(array, np.dtype(object), restore="values", missing=missing)
+        texts = self.losses.each(_text, optional, column=name)
+        pairs = [pair for pair in zip(optional, texts, strict=True) if pair[1] is not None]
+        return Column(
+            self.pa.array(texts, self.pa.large_string()),
+            np.dtype(object),
+            turned=kind not in ("string", "empty"),
+            restore="json" if pairs and all(_is_in_json(*pair) for pair in pairs) else None,
+            missing=missing,
+        )
+
+    def _one_kind(self, optional: list[Any], kind: str) -> Any:
+        """The cells as Arrow infers them, None where that would lose anything."""
         held = [cell for cell in optional if cell is not None]
         # of moments in several zones Arrow would make one zone's
         zones = {str(getattr(cell, "tzinfo", None)) for cell in held}
-        if (kind in _LOSSLESS and len(zones) <= 1) or _are_plain_lists(held):
-            # lists whose parts nobody has seen become lists of text
-            empty = bool(held) and all(isinstance(c, _LISTS) and len(c) == 0 for c in held)
-            guess = self.pa.list_(self.pa.large_string()) if empty else None
-            try:
-                return Column(self.pa.array(optional, guess), np.dtype(object))
-            except self._refusals:
-                pass
-        texts = [None if cell is None else clean_text(cell_text(cell)) for cell in optional]
-        array = self.pa.array(texts, self.pa.large_string())
-        return Column(array, np.dtype(object), turned=kind not in ("string", "empty"))
+        if not ((kind in _LOSSLESS and len(zones) <= 1) or _are_plain_lists(held)):
+            return None
+        # lists whose parts nobody has seen become lists of text
+        empty = bool(held) and all(isinstance(c, _LISTS) and len(c) == 0 for c in held)
+        return self.pa.array(optional, self.pa.list_(self.pa.large_string()) if empty else None)
+
+
+def _text(cell: Any) -> str | None:
+    return None if cell is None else clean_text(cell_text(cell))
+
+
+def _is_in_json(cell: Any, text: str) -> bool:
+    """Whether the text is JSON that gives exactly this list, dict or int back."""
+    try:
+        return type(cell) in (list, dict, int) and bool(json.loads(text) == cell)
+    except Exception:  # noqa: BLE001 - other texts, and the code of the cells' classes
+        return False
+
+
+def _well_known_binary(cells: Cells) -> list[bytes | None] | None:
+    """Geometries as well-known binary, None for columns of anything else."""
+    if str(cells.dtype) != "geometry":
+        return None
+    return [None if is_missing(shape) else shape.wkb for shape in cells.tolist()]
 
 
 def _are_plain_lists(held: list[Any]) -> bool:

@@ -6,7 +6,7 @@ import io
 import math
 import re
 import tempfile
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from llmframe.errors import LLMFrameError, PlanError, warn
-from llmframe.frame.cells import cell_text, is_missing
+from llmframe.frame.cells import cell_text, column_cells, is_missing
+from llmframe.frame.export.losses import Losses
 from llmframe.frame.export.metadata import describe, encode
 from llmframe.frame.export.named import is_day, named_columns
 from llmframe.frame.export.neutral import neutral
@@ -33,6 +34,8 @@ WIDTHS = (8, 60)  # of a column, in characters
 SAMPLE = 200  # rows from which a column's width is taken
 _FIRST_DAY = date(1900, 3, 1)  # before it Excel's calendar is wrong, or ends
 _UNPRINTABLE = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # not allowed in XML
+# Excel reads _x0041_ as the character with that number: the underscore itself is written so
+_ESCAPE = re.compile("_(?=x[0-9A-Fa-f]{4}_)")
 _SHEET_NAME = re.compile(r"[^\[\]:*?/\\]{1,31}")
 
 
@@ -64,6 +67,7 @@ def write_excel(df: pd.DataFrame, handle: BinaryIO, *, sheet_name: str, index: b
             "whole. Make room there, or name another folder in TMPDIR, and export again"
         ) from exc
     handle.write(finished.getbuffer())
+    sheet.losses.warn()
     if sheet.cut:
         warn(
             f"{sheet.cut:,} text(s) were longer than the {MAX_CHARACTERS:,} characters that an "
@@ -80,20 +84,27 @@ def check_sheet_name(name: object) -> None:
 
 
 class _Sheet:
-    """One sheet, written from its first row to its last. cut: texts that were too long."""
+    """One sheet, written from its first row to its last.
+
+    cut: texts that were too long. losses: cells that could not be written.
+    """
 
     def __init__(self, openpyxl: Any, sheet: Any) -> None:
         self._openpyxl = openpyxl
         self._sheet = sheet
         self.cut = 0
+        self.losses = Losses()
 
     def fill(self, named: list[tuple[str, Cells]]) -> None:
         """Header and rows."""
-        held = [cells.tolist() for _, cells in named]
+        held = [
+            self.losses.each(_day if is_day(cells) else _value, column_cells(cells), column=name)
+            for name, cells in named
+        ]
         letter = self._openpyxl.utils.get_column_letter
         # openpyxl writes a write-only sheet's widths and panes before its first row
         for at, ((name, _), cells) in enumerate(zip(named, held, strict=True), 1):
-            shown = [str(cell)[: WIDTHS[1]] for cell in cells[:SAMPLE] if not is_missing(cell)]
+            shown = [str(cell)[: WIDTHS[1]] for cell in cells[:SAMPLE] if cell is not None]
             width = min(max(*map(len, (name, *shown)), 0) + 2, WIDTHS[1])
             self._sheet.column_dimensions[letter(at)].width = max(width, WIDTHS[0])
         self._sheet.freeze_panes = "A2"
@@ -103,9 +114,8 @@ class _Sheet:
         for cell in header:
             cell.font = self._openpyxl.styles.Font(bold=True)
         self._sheet.append(header)
-        readers = [_day if is_day(cells) else _value for _, cells in named]
         for row in zip(*held, strict=True):
-            self._sheet.append([self._cell(read(c)) for read, c in zip(readers, row, strict=True)])
+            self._sheet.append([*map(self._cell, row)])
 
     def _cell(self, value: Any) -> Any:
         if not isinstance(value, str):
@@ -124,13 +134,11 @@ class _Sheet:
     def _storable(self, text: str) -> str:
         """The part of a text that XML and an Excel cell can hold."""
         text = _UNPRINTABLE.sub("", clean_text(text).replace("\r\n", "\n").replace("\r", "\n"))
-        if len(text) * 2 <= MAX_CHARACTERS:  # short in any encoding: no need to encode it
-            return text
-        data = text.encode("utf-16-le")
-        if len(data) <= MAX_CHARACTERS * 2:
-            return text
-        self.cut += 1
-        return data[: MAX_CHARACTERS * 2].decode("utf-16-le", "ignore")
+        if len(text) * 2 > MAX_CHARACTERS:  # else short in any encoding: no need to encode it
+            data = text.encode("utf-16-le")
+            self.cut += len(data) > MAX_CHARACTERS * 2
+            text = data[: MAX_CHARACTERS * 2].decode("utf-16-le", "ignore")
+        return _ESCAPE.sub("_x005F_", text) if "_x" in text else text  # Excel counts without
 
 
 def _day(cell: Any) -> Any:
@@ -139,9 +147,11 @@ def _day(cell: Any) -> Any:
 
 
 def _value(cell: Any) -> Any:
-    """A number, a truth value, a date, or text; None where the cell is missing."""
+    """A number, a truth value, a date, a time, a duration, or text; None where it is missing."""
     if is_missing(cell):
         return None
+    if isinstance(cell, np.datetime64 | np.timedelta64):
+        cell = pd.Timestamp(cell) if isinstance(cell, np.datetime64) else pd.Timedelta(cell)
     if isinstance(cell, np.generic):
         cell = cell.item()
     if isinstance(cell, bool | str):
@@ -150,11 +160,22 @@ def _value(cell: Any) -> Any:
         return cell if abs(cell) < MAX_DIGITS else str(cell)
     if isinstance(cell, float | Decimal):
         return cell if math.isfinite(cell) else str(cell)
+    if isinstance(cell, time | timedelta):
+        return _span(cell)
     if not isinstance(cell, date):
         return cell_text(cell)
     if isinstance(cell, pd.Timestamp):
         cell = cell.to_pydatetime(warn=False)
     day = cell.date() if isinstance(cell, datetime) else cell
     zoned = isinstance(cell, datetime) and cell.tzinfo is not None
-    # as ISO text where Excel has no such date
-    return cell.isoformat() if day < _FIRST_DAY or zoned else cell
+    text = cell.isoformat()  # for every date: one without a text cannot be written either
+    return text if day < _FIRST_DAY or zoned else cell  # Excel has no such date
+
+
+def _span(cell: time | timedelta) -> Any:
+    """A time of day or a duration, as text where Excel has none: with a zone, below zero."""
+    if isinstance(cell, time):
+        return cell if cell.tzinfo is None else cell.isoformat()
+    if cell < timedelta(0):
+        return cell_text(cell)
+    return cell.to_pytimedelta() if isinstance(cell, pd.Timedelta) else cell

@@ -20,22 +20,30 @@ def named_columns(df: pd.DataFrame, *, index: bool | None) -> list[tuple[str, Ce
     index: whether the index is among them; None: unless it is just 0, 1, 2, ...
     Columns of several levels are named ``a.b``, without empty levels.
     """
+    names, table = named_table(df, index=index)
+    return [(name, cells) for name, (_, cells) in zip(names, table.items(), strict=True)]
+
+
+def named_table(df: pd.DataFrame, *, index: bool | None) -> tuple[list[str], pd.DataFrame]:
+    """The same as the names and one frame, whose columns are numbered: names may repeat."""
     names = [_flat(name) for name in df.columns]
-    columns = [(name, df.iloc[:, at].reset_index(drop=True)) for at, name in enumerate(names)]
+    table = pd.DataFrame(df).reset_index(drop=True)  # a subclass has rules of its own
+    table.columns = pd.RangeIndex(len(names))
     if index is None:
         # a counted index is what reading the file gives anyway
         plain = df.index.nlevels == 1 and df.index.name is None
         plain = plain and pd.api.types.is_integer_dtype(df.index.dtype)
         index = not (plain and df.index.equals(pd.RangeIndex(len(df))))
     if not index:
-        return columns
-    levels = []
+        return names, table
+    levels, cells = [], {}
     for level, name in enumerate(df.index.names):  # named as reset_index names them
         alone = df.index.nlevels == 1 and "index" not in names
         unnamed = "index" if alone else f"level_{level}"
-        cells = pd.Series(df.index.get_level_values(level).array)
-        levels.append((unnamed if name is None else _flat(name), cells))
-    return [*levels, *columns]
+        levels.append(unnamed if name is None else _flat(name))
+        cells[level] = pd.Series(df.index.get_level_values(level).array)
+    table = pd.concat([pd.DataFrame(cells), table], axis=1, ignore_index=True)
+    return [*levels, *names], table
 
 
 def is_day(cells: Cells) -> bool:

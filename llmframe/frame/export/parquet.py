@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +13,14 @@ from llmframe.frame.column_lookup import ColumnLookup
 from llmframe.frame.existing import written_columns
 from llmframe.frame.export.arrow import Column, Columns
 from llmframe.frame.export.metadata import METADATA_KEY, describe, encode
+from llmframe.frame.export.target import needed
 from llmframe.task.text import quoted, refuse_duplicates
 from llmframe.text import clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-_PANDAS, _ATTRS = b"pandas", b"PANDAS_ATTRS"
+_PANDAS, _ATTRS, _GEO = b"pandas", b"PANDAS_ATTRS", b"geo"
 _UNNAMED = "__index_level_"
 _LITERAL = ("integer", "empty")  # labels that pandas reads back from their text
 
@@ -31,33 +33,66 @@ def arrow_table(df: pd.DataFrame, *, index: bool | None) -> Any:
     """
     rules = Columns()
     types = {name: one.type for name, one in written_columns(df).items()}
-    text_name = ColumnLookup(df).text_name
+    names = [*map(ColumnLookup(df).text_name, df.columns)]
     columns = [
-        rules.column(df.iloc[:, at], types.get(text_name(name)))
-        for at, name in enumerate(df.columns)
+        rules.column(cells, types.get(name), name=name)
+        for name, (_, cells) in zip(names, df.items(), strict=True)
     ]
     levels = []
     if index or (index is None and not isinstance(df.index, pd.RangeIndex)):
         for level in range(df.index.nlevels):
-            levels.append(rules.column(pd.Series(df.index.get_level_values(level).array)))
+            cells = pd.Series(df.index.get_level_values(level).array)
+            levels.append(rules.column(cells, name="the index"))
     template = _template(df, columns, levels)
-    refuse_duplicates(
-        sorted(str(label) for label in template.columns),
-        "several columns are named {names}, and a parquet file has each name once; rename them",
+    several = (
+        "several columns are named {names}, and a parquet file has each name once; rename them"
     )
+    refuse_duplicates(sorted(str(label) for label in template.columns), several)
     keep = False if index is False else None
     # pyarrow writes pandas' metadata for the template; our own arrays take its schema's place
     noted = rules.pa.Schema.from_pandas(template, preserve_index=keep)
+    # the names that pyarrow gives to levels of the index may be those of others
+    refuse_duplicates(noted.names, f"several columns or levels of the index {several}")
     parts = [*columns, *levels]
+    rules.losses.warn()
     _warn_of_text(name for name, part in zip(noted.names, parts, strict=True) if part.turned)
     fields = [rules.pa.field(n, p.array.type) for n, p in zip(noted.names, parts, strict=True)]
     metadata = {
         _PANDAS: _pandas_notes(noted, df.index),
-        METADATA_KEY: encode(describe(df)).encode(),
+        METADATA_KEY: encode(describe(df) | _restored(names, columns)).encode(),
         **_attrs(df),
+        **_geometries(df, columns),
     }
     schema = rules.pa.schema(fields, metadata=metadata)
     return rules.pa.Table.from_arrays([part.array for part in parts], schema=schema)
+
+
+def _restored(names: Sequence[str], columns: Sequence[Column]) -> dict[str, Any]:
+    """For the metadata: how read_parquet makes columns of Python objects again."""
+    objects = {}
+    for name, column in zip(names, columns, strict=True):
+        if column.restore is not None:
+            missing = {} if column.missing is None else {"missing": column.missing}
+            objects[name] = {"from": column.restore, **missing}
+    return {"objects": objects} if objects else {}
+
+
+def _geometries(df: pd.DataFrame, columns: Sequence[Column]) -> dict[bytes, bytes]:
+    """The metadata by which geopandas reads its columns back; warns of how they are read."""
+    positions = [at for at, column in enumerate(columns) if column.is_geometry]
+    if not positions:
+        return {}
+    named = f"{quoted(df.columns[positions])}: geometries are well-known binary in the file"
+    parquet = needed("to_parquet", "pyarrow.parquet", "pyarrow>=16")
+    file: Any = io.BytesIO()
+    try:
+        df.iloc[:, positions].to_parquet(file, index=False)  # a GeoDataFrame's own
+        noted = {_GEO: parquet.read_schema(file).metadata[_GEO]}
+    except Exception:  # noqa: BLE001 - a plain frame, or whatever geopandas refuses
+        warn(f"{named}, without their coordinate system; geopandas.GeoSeries.from_wkb reads them")
+        return {}
+    warn(f"{named}; geopandas.read_parquet makes geometries of them again")
+    return noted
 
 
 def _template(

@@ -10,6 +10,7 @@ import pandas as pd
 from llmframe.errors import PlanError
 from llmframe.frame.cells import is_missing
 from llmframe.frame.column_lookup import ColumnLookup
+from llmframe.frame.export.arrow import MISSING
 from llmframe.frame.export.metadata import METADATA_KEY
 from llmframe.frame.export.target import existing_path, needed
 from llmframe.frame.typed_columns import choices, objects
@@ -29,29 +30,48 @@ def read_parquet(path: str | os.PathLike[str]) -> pd.DataFrame:
     parquet = needed("read_parquet", "pyarrow.parquet", "pyarrow>=16")
     try:
         df = pd.read_parquet(file)
-        columns = _recorded(parquet.read_schema(file))
+        schema = parquet.read_schema(file)
+        columns, objects = _recorded(schema, "columns"), _recorded(schema, "objects")
         nested = any(isinstance(about.get("type"), list | dict) for about in columns.values())
-        # pandas reads lists as NumPy arrays, also inside dicts; Arrow gives plain lists
-        table = parquet.ParquetFile(file).read() if nested else None
+        # pandas makes arrays of lists and floats of ints; Arrow gives plain Python values
+        needs_table = nested or any(about.get("from") == "values" for about in objects.values())
+        table = parquet.ParquetFile(file).read() if needs_table else None
     except (arrow.ArrowException, OSError) as exc:
         raise PlanError(f"{file} is no parquet file that can be read ({exc})") from exc
     text_name = ColumnLookup(df).text_name
     for at, column in enumerate(df.columns):
-        about = columns.get(text_name(column), {})
-        cells = _restored(df.iloc[:, at], about, table, str(column))
+        name = text_name(column)
+        if name in objects:
+            cells = _as_objects(df.iloc[:, at], objects[name], table, str(column))
+        else:
+            cells = _restored(df.iloc[:, at], columns.get(name, {}), table, str(column))
         if cells is not None:
             df.isetitem(at, cells)
     return df
 
 
-def _recorded(schema: Any) -> dict[str, dict[str, Any]]:
-    """Column name -> its entry in our metadata."""
+def _recorded(schema: Any, part: str) -> dict[str, dict[str, Any]]:
+    """Column name -> its entry in a part of our metadata."""
     text = (schema.metadata or {}).get(METADATA_KEY)
     try:
-        columns = json.loads(text)["columns"] if text else {}
-    except (ValueError, KeyError, TypeError):  # another program has rewritten it
+        columns = json.loads(text)[part] if text else {}
+        return {name: about for name, about in columns.items() if isinstance(about, dict)}
+    except (ValueError, KeyError, TypeError, AttributeError):  # another program's, or none
         return {}
-    return {name: about for name, about in columns.items() if isinstance(about, dict)}
+
+
+def _as_objects(cells: Cells, about: dict[str, Any], table: Any, name: str) -> Any:
+    """A column of Python objects as it was written; None where it is another one by now."""
+    missing = MISSING.get(str(about.get("missing")))
+    try:
+        if about.get("from") == "values":
+            values = table.column(name).to_pylist()
+        else:
+            values = [None if is_missing(cell) else json.loads(cell) for cell in cells.tolist()]
+    except Exception:  # noqa: BLE001 - Arrow's own, for a value that Python does not hold
+        return None
+    held = objects([missing if value is None else value for value in values])
+    return pd.Series(held, index=cells.index, dtype=object)  # of an array pandas would make dates
 
 
 def _restored(cells: Cells, about: dict[str, Any], table: Any, name: str) -> Any:

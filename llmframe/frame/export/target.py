@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from llmframe.errors import PlanError
+from llmframe.options.rules import holds_file_open
 
+_WRITERS = ". Pandas' own writers take it: out.to_excel(writer, sheet_name=...), out.to_csv(handle)"
 LONGEST = 80  # characters of a path in a message
 
 
@@ -32,7 +34,7 @@ def target_path(path: str | os.PathLike[str], *, suffix: str = "") -> Path:
     suffix: the end that its name must have. Raises PlanError unless it is the name of a file
     in an existing folder in which this user may write.
     """
-    target = _local_path(path)
+    target = _local_path(path, writing=True)
     folder = target.parent
     try:
         if target.is_dir():
@@ -56,7 +58,7 @@ def target_path(path: str | os.PathLike[str], *, suffix: str = "") -> Path:
 
 def existing_path(path: str | os.PathLike[str]) -> Path:
     """The file that path means. PlanError where there is none."""
-    found = _local_path(path)
+    found = _local_path(path, writing=False)
     try:
         if found.is_dir():
             raise PlanError(f"{found} is a folder; give one file")
@@ -71,18 +73,27 @@ def _unusable(path: Path, error: OSError) -> PlanError:
     return PlanError(f"the path {str(path)[:LONGEST]!r} cannot be used: {error.strerror or error}")
 
 
-def _local_path(path: str | os.PathLike[str]) -> Path:
+def _local_path(path: str | os.PathLike[str], *, writing: bool) -> Path:
     """A path of this machine. PlanError for all else, such as a buffer or an address."""
-    if not isinstance(path, str | os.PathLike):
+    kind = type(path).__name__
+    if holds_file_open(path):
         raise PlanError(
-            f"path is a {type(path).__name__}; give the name of a file, as text or as a Path"
+            f"path is a {kind}, which holds a file open; give the name of a file of its own"
+            f"{_WRITERS if writing else ''}"
         )
+    if not isinstance(path, str | os.PathLike):
+        raise PlanError(f"path is a {kind}; give the name of a file, as text or as a Path")
     text = os.fspath(path)
-    if not isinstance(text, str) or not text or "\0" in text:
+    if not isinstance(text, str) or not text.strip() or "\0" in text:
         raise PlanError(f"path={text!r} names no file")
     if "://" in text:
         raise PlanError(
             f"{text.partition('://')[0]}:// is not a place on this machine; write a file here "
             "and copy it, or use pandas' own writers, such as DataFrame.to_parquet"
         )
-    return Path(text).expanduser()
+    if text.endswith(("/", os.sep)):
+        raise PlanError(f"{text!r} is the name of a folder; give the name of a file in it")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as exc:  # "~name" of nobody here
+        raise PlanError(f"the path {text[:LONGEST]!r} cannot be used: {exc}") from exc

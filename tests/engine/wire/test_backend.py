@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import sys
 
@@ -243,11 +244,11 @@ def test_a_callable_is_called_where_the_client_is_used():
         where.append("there")
         return function()
 
-    assert isinstance(make_client(client, call), openai.AsyncOpenAI)
+    assert isinstance(make_client(client, call)[0], openai.AsyncOpenAI)
     assert where == ["there"]
-    assert isinstance(make_client(client, None), openai.AsyncOpenAI)
+    assert isinstance(make_client(client, None)[0], openai.AsyncOpenAI)
     given = client()
-    assert make_client(given, call) is given
+    assert make_client(given, call) == (given, False)
     assert where == ["there"]
 
 
@@ -265,3 +266,32 @@ def test_a_backend_is_closed_only_if_it_is_ours():
         await theirs.close()
 
     asyncio.run(main())
+
+
+def test_only_a_client_that_nobody_else_holds_is_ours_to_close():
+    kept, transport = client(), openai.DefaultAsyncHttpxClient()
+
+    def over_a_shared_transport():
+        return openai.AsyncOpenAI(api_key="k", base_url="http://x/v1", http_client=transport)
+
+    assert make_client(own_transport, None)[1]
+    assert not make_client(lambda: kept, None)[1]
+    assert not make_client(functools.lru_cache(own_transport), None)[1]
+    assert not make_client(over_a_shared_transport, None)[1]
+    assert not make_client(lambda: kept.with_options(timeout=3.0), None)[1]
+
+
+def test_a_client_that_fails_to_close_ends_no_run(server, caplog):
+    class Stubborn(openai.AsyncOpenAI):
+        async def close(self):
+            await super().close()
+            raise OSError("it does not close")
+
+    async def main():
+        stubborn = Stubborn(api_key="k", base_url=server.url)
+        running = Backend(stubborn, owned=True)
+        await running.send(BODY)
+        await running.close()
+
+    asyncio.run(main())
+    assert "could not be closed" in caplog.text

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmframe.engine.asking.asking import Sampling
-from llmframe.engine.asking.keys import KEY_BYTES, KeyMaker
 from llmframe.errors import PlanError
 from llmframe.providers.address import endpoint_identity, is_loopback
+from llmframe.task.keys import KEY_BYTES, KeyMaker
 
 ASKED = {
     "version": 1,
@@ -132,16 +132,27 @@ def test_a_temperature_of_1_and_of_1_0_ask_the_same():
         ("https://api.example.com", "https://api.example.com"),
         ("http://127.0.0.1:8000/v1", "http://127.0.0.1/v1"),
         ("http://127.9.9.9:8000/v1", "http://127.9.9.9/v1"),
-        ("http://localhost:1234/v1/", "http://localhost/v1"),
+        ("http://localhost:1234/v1/", "http://127.0.0.1/v1"),
         ("http://box.localhost:1234/v1", "http://box.localhost/v1"),
-        ("http://0.0.0.0:8000/v1", "http://0.0.0.0/v1"),
-        ("http://[::1]:8000/v1", "http://[::1]/v1"),
+        ("http://0.0.0.0:8000/v1", "http://127.0.0.1/v1"),
+        ("http://[::1]:8000/v1", "http://127.0.0.1/v1"),
+        ("http://[::ffff:127.0.0.1]:8000/v1", "http://127.0.0.1/v1"),
+        ("http://127.0.0.1:8080", "http://127.0.0.1/v1"),
+        ("https://api.example.com./v1", "https://api.example.com/v1"),
+        ("https://api.example.com//v1//", "https://api.example.com/v1"),
+        ("https://bücher.example/v1", "https://xn--bcher-kva.example/v1"),
+        ("https://api.deepseek.com", "https://api.deepseek.com/v1"),
+        ("https://api.deepseek.com/beta", "https://api.deepseek.com/beta"),
+        ("https://api.groq.com/", "https://api.groq.com/openai/v1"),
+        ("https://api.together.xyz/v1", "https://api.together.ai/v1"),
+        ("https://x.services.ai.azure.com/openai/v1", "https://x.openai.azure.com/openai/v1"),
+        ("local:smollm2.gguf:263:81049e9af8b9", "local:smollm2.gguf:263:81049e9af8b9"),
         ("http://[2001:db8::1]:8000/v1", "http://[2001:db8::1]:8000/v1"),
         ("http://10.0.0.1:8000/v1", "http://10.0.0.1:8000/v1"),
     ],
 )
 def test_an_endpoint_is_scheme_host_and_path_without_the_port_of_a_loopback(url, identity):
-    assert endpoint_identity(url) == identity
+    assert endpoint_identity(url) == endpoint_identity(identity) == identity
 
 
 @pytest.mark.parametrize("port", ["99999", "abc", "-1"])

@@ -1,0 +1,154 @@
+"""Which stored answers are a call's own: the same request in any spelling; and which nearly."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from llmframe.errors import PlanError
+from llmframe.journal.paths import DEFAULT_FOLDER, default_folders
+from llmframe.journal.shared import open_stores
+from llmframe.journal.stored_tasks import StoredTask, count_answers, first_tasks
+from llmframe.messages.differences import differences, nearly_the_same
+from llmframe.providers.address import earlier_identity, endpoint_identity
+from llmframe.task.keys import KeyMaker, Question, normal_form
+from llmframe.task.prompt import PROMPT_VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from llmframe.engine.asking.asking import Sampling
+    from llmframe.engine.job import Job
+    from llmframe.journal import Checkpoint
+    from llmframe.providers.destination import Destination
+    from llmframe.task.prompt import Prompt
+
+SAMPLE = 1000  # rows, spread over the frame, whose answers under other questions are counted
+PIECE = 50  # of them that stand together: texts are rendered by the slice
+LEAST = 20  # rows; fewer are no loss worth a warning
+MOST_NEAR = 3  # nearly equal tasks whose files are read, the newest
+
+
+def question_of(prompt: Prompt, destination: Destination, sampling: Sampling) -> Question:
+    """The question put to every row, in its normal form: keys are made from it."""
+    return normal_form(_as_given(prompt, destination, sampling, destination.identity))
+
+
+def earlier_question(prompt: Prompt, destination: Destination, sampling: Sampling) -> Question:
+    """The question as version 0.1 made keys from it: spelled as the call spells it."""
+    url = destination.endpoint.base_url
+    identity = earlier_identity(url) if destination.file is None else destination.identity
+    return _as_given(prompt, destination, sampling, identity)
+
+
+def _as_given(
+    prompt: Prompt, destination: Destination, sampling: Sampling, endpoint: str
+) -> Question:
+    question: Question = {
+        "version": PROMPT_VERSION,
+        "model": destination.settings.model,
+        "endpoint": endpoint,
+        "instructions": prompt.instructions,
+        "fields": prompt.fields.canonical,
+    }
+    # An empty entry would change the keys of all calls that give none of these options.
+    return question | ({"sampling": sampling.asked()} if sampling.asked() else {})
+
+
+class StoredQuestions:
+    """The tasks that the default folders and a checkpoint hold, compared with one question.
+
+    asked: the question in its normal form. keys: of it. earlier: the question as the call spells
+    it.
+    """
+
+    def __init__(self, asked: Question, keys: KeyMaker, earlier: Question) -> None:
+        self._asked = asked
+        self._keys = keys
+        self._given = KeyMaker(earlier)
+        self._tasks = first_tasks(default_folders(DEFAULT_FOLDER))
+        self._in_use = open_stores()
+
+    @property
+    def same(self) -> tuple[bytes, ...]:
+        """The digests of the question's other spellings, stored or given."""
+        spelled = [self._given, *self._other_spellings(self._tasks)]
+        digests = dict.fromkeys(keys.digest for keys in spelled)
+        return tuple(digest for digest in digests if digest != self._keys.digest)
+
+    def read(self, checkpoint: Checkpoint) -> None:
+        """Let the call find the answers that a checkpoint holds for other spellings."""
+        held = [*checkpoint.tasks()]
+        stored = {task.digest for task in held}
+        spelled = [self._given, *self._other_spellings(held)]
+        found = {keys.digest: keys for keys in spelled if keys.digest in stored}
+        found.pop(self._keys.digest, None)
+        self._keys.earlier, checkpoint.earlier = tuple(found.values()), tuple(found)
+        self._tasks = [*held[::-1], *self._tasks]
+
+    def warning(self, job: Job, checkpoint: Checkpoint) -> str:
+        """What differs from a question that these rows were answered under, if that is all.
+
+        "" where there is none, or where this question is answered already.
+        """
+        near = [(task, keys) for task, keys in self._near() if keys.digest not in self.same]
+        # a function of the person's may take any time, and without it no key can be made
+        if not near or not job.settings.reuse or job.rules.redact is not None:
+            return ""
+        texts, share = _sample(job)
+        unanswered = [text for text in texts if not checkpoint.holds(self._keys.key(text))]
+        if len(unanswered) < LEAST:
+            return ""
+        counts = [count_answers(task.path, map(keys.key, unanswered)) for task, keys in near]
+        most = max(counts)
+        if most < LEAST:
+            return ""
+        task, _ = near[counts.index(most)]
+        different = differences(_normal(task.settings), self._asked)
+        return nearly_the_same(most, share, path=task.path, different=different)
+
+    def _other_spellings(self, tasks: Iterable[StoredTask]) -> list[KeyMaker]:
+        return [
+            keys
+            for task in tasks
+            if _normal(task.settings) == self._asked and (keys := _keys_of(task)) is not None
+        ]
+
+    def _near(self) -> list[tuple[StoredTask, KeyMaker]]:
+        found: dict[tuple[Path, bytes], tuple[StoredTask, KeyMaker]] = {}
+        for task in self._tasks:
+            if len(found) == MOST_NEAR:
+                break
+            if task.path in self._in_use:  # two questions that are asked side by side on purpose
+                continue
+            if differences(_normal(task.settings), self._asked) and (keys := _keys_of(task)):
+                found[task.path, task.digest] = task, keys
+        return [*found.values()]
+
+
+def _normal(settings: dict[str, Any]) -> Question:
+    """A stored task's question in its normal form; {} if it is none."""
+    try:
+        endpoint = endpoint_identity(settings["endpoint"])
+        return normal_form({**settings, "endpoint": endpoint})
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError, PlanError):
+        return {}  # forged
+
+
+def _keys_of(task: StoredTask) -> KeyMaker | None:
+    """The keys of a stored task; None where its settings are not all in its line."""
+    try:
+        keys = KeyMaker(task.settings)
+    except PlanError:
+        return None
+    return keys if keys.digest == task.digest else None  # a password in it was hidden
+
+
+def _sample(job: Job) -> tuple[list[str], float]:
+    """Texts of rows as they are sent, spread over the frame; and how many of the rows they are."""
+    rows = job.rows
+    step = max(PIECE, rows.n * PIECE // SAMPLE)
+    starts = range(0, rows.n, step)
+    texts = [text for at in starts for text in rows.texts(at, min(at + PIECE, rows.n))]
+    prepared = [text for text in map(job.rules.prepare, texts) if isinstance(text, str)]
+    return prepared, len(texts) / rows.n if rows.n else 1.0

@@ -82,7 +82,7 @@ async def _probe(destination: Destination, timeout: float) -> Finding:  # noqa: 
     from llmframe.engine.governor import governor_for
     from llmframe.engine.probe import Probe
     from llmframe.engine.wire.backend import open_backend
-    from llmframe.providers.scrubber import Scrubber
+    from llmframe.providers.responses.scrubber import Scrubber
 
     settings, endpoint = destination.settings, destination.endpoint
     backend = await open_backend(endpoint, connections=1)

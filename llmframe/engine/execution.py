@@ -19,7 +19,7 @@ from llmframe.engine.rows.parts import Parts
 from llmframe.engine.rows.pipeline import Pipeline
 from llmframe.engine.tally import Tally
 from llmframe.engine.wire.backend import open_backend
-from llmframe.providers.scrubber import Scrubber
+from llmframe.providers.responses.scrubber import Scrubber
 from llmframe.report import RunReport, Snapshot
 from llmframe.results import NOTHING_USED, ResultStore
 from llmframe.system.loops import running_loop

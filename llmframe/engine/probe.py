@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from llmframe.engine.wire.reply import Reply
     from llmframe.engine.wire.verdict import Verdict
     from llmframe.providers.dialect import Dialect
-    from llmframe.providers.scrubber import Scrubber
+    from llmframe.providers.responses.scrubber import Scrubber
 
 MOST = 16  # requests: each way of asking is refused at most once, and accepted at most once
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from llmframe.messages.causes import Address, explain, is_redirect
 from llmframe.providers.discover import find_servers
-from llmframe.providers.limit_headers import read_quotas
+from llmframe.providers.responses.limit_headers import read_quotas
 from llmframe.task.text import listing
 
 if TYPE_CHECKING:

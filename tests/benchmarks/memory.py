@@ -29,7 +29,7 @@ from llmframe.engine.rows.pipeline import Pipeline
 from llmframe.engine.tally import Tally
 from llmframe.frame.rows import plan_rows
 from llmframe.options.settings import Settings
-from llmframe.providers.scrubber import Scrubber
+from llmframe.providers.responses.scrubber import Scrubber
 from llmframe.results import ResultStore
 from llmframe.task.fields import resolve_fields
 from llmframe.task.keys import KeyMaker

@@ -20,7 +20,7 @@ from llmframe.messages.check_lines import Line
 from llmframe.notebook.check_view import Check
 from llmframe.options.settings import DEFAULTS
 from llmframe.providers.dialect import Dialect
-from llmframe.providers.scrubber import Scrubber
+from llmframe.providers.responses.scrubber import Scrubber
 from llmframe.results import Usage
 from tests.kits import virtual_time
 from tests.kits.foreign import serve_page

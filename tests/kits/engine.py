@@ -26,7 +26,7 @@ from llmframe.engine.tally import Tally
 from llmframe.engine.wire.reply import Reply
 from llmframe.options.settings import Settings
 from llmframe.providers.dialect import Dialect
-from llmframe.providers.scrubber import Scrubber
+from llmframe.providers.responses.scrubber import Scrubber
 from llmframe.results import ResultStore, Usage
 from llmframe.task.fields import resolve_fields
 from llmframe.task.keys import KeyMaker

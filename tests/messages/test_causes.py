@@ -17,7 +17,7 @@ from llmframe.engine.wire.verdict import Verdict, classify_status
 from llmframe.errors import RunAborted
 from llmframe.messages.causes import Address, explain
 from llmframe.messages.endings import AGAIN_WITHOUT, aborted, how_to_go_on
-from llmframe.providers.scrubber import Scrubber
+from llmframe.providers.responses.scrubber import Scrubber
 from tests.kits.foreign import serve_page, serve_raw
 
 KEY = "sk-canary-0123456789"

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmframe.providers.limit_headers import Quota, read_quotas
-from llmframe.providers.retry_after import retry_after
+from llmframe.providers.responses.limit_headers import Quota, read_quotas
+from llmframe.providers.responses.retry_after import retry_after
 from llmframe.system.durations import parse_number, parse_wait
 
 NOW = 1_790_000_000.0

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from llmframe.providers.usage import read_usage
+from llmframe.providers.responses.usage import read_usage
 from llmframe.testing import serve
 from llmframe.testing.options import USAGES
 from tests.kits.http_client import ask, ask_all

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from llmframe.errors import OutputError
-from llmframe.providers.finish_reason import ending
+from llmframe.providers.responses.finish_reason import ending
 from llmframe.results import RowResult
 from llmframe.task.confidence import confidences
 from llmframe.task.parse import read_answer

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from llmframe.engine.governor.gcra import SHARE, Gcra
 
 if TYPE_CHECKING:
-    from llmframe.providers.limit_headers import Quota
+    from llmframe.providers.responses.limit_headers import Quota
 
 LOW = 0.05  # share of the most ever left, below which the provider's count matters
 OTHERS = 0.10  # share of the limit that must be missing from our own count

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from llmframe.engine.governor.share import Share
-
 # refusals without an answer in between, the last one of a health probe: it is not the rows
 EVIDENCE = 3
 EVIDENCE_AT_FIRST = 2  # the same where nothing was ever answered
@@ -16,12 +11,12 @@ class Doubt:
     """Rows whose refusal may concern all rows, until something is answered.
 
     is_on: the next request is a health probe, and nothing else leaves until it is back.
-    owner: the run whose probe it has to be, None for any.
+    owner: the share of the run whose probe it has to be, None for any.
     """
 
     def __init__(self) -> None:
         self.is_on = False
-        self.owner: Share | None = None
+        self.owner: object = None
         self._refused = 0
         self._since = 0.0  # when the first of them came back
         self._enough = 1  # rows refused, until a probe is sent
@@ -48,7 +43,7 @@ class Doubt:
         self._refused += 1
         return self._refused >= (EVIDENCE if answered else EVIDENCE_AT_FIRST)
 
-    def ask(self, owner: Share) -> None:
+    def ask(self, owner: object) -> None:
         """This run wants its own probe: only that one's answer shows what it has to know."""
         self.is_on, self.owner = True, owner
 
@@ -70,7 +65,7 @@ class Doubt:
             self._enough *= 2  # the same again: probes must not cost more and more
             self.is_on, self.owner = False, None
 
-    def drop(self, owner: Share) -> None:
+    def drop(self, owner: object) -> None:
         """The run leaves: nobody waits for its probe any more."""
         if self.owner is owner:
             self.is_on, self.owner = False, None

@@ -19,7 +19,7 @@ from llmframe.engine.governor.plateau import Climb
 from llmframe.engine.governor.provider_cap import ProviderCap, Step
 from llmframe.engine.governor.tokens import Charge, Count, TokenMeter
 from llmframe.providers.dialect_search import DialectSearch
-from llmframe.providers.limit_headers import Windows
+from llmframe.providers.responses.limit_headers import Windows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

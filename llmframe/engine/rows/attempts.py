@@ -28,7 +28,7 @@ from llmframe.engine.rows.decisions import (
 )
 from llmframe.engine.rows.health_probe import HealthProbe
 from llmframe.engine.wire.verdict import BadReply, Verdict, classify
-from llmframe.providers.finish_reason import ending
+from llmframe.providers.responses.finish_reason import ending
 from llmframe.system.timeout import TimeOut
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from llmframe.engine.rows.claims import InFlight
     from llmframe.engine.wire.backend import Backend
     from llmframe.journal import Checkpoint
-    from llmframe.providers.scrubber import Scrubber
+    from llmframe.providers.responses.scrubber import Scrubber
     from llmframe.results import ResultStore
     from llmframe.task.keys import KeyMaker
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from llmframe.engine.wire.reply import Reply
-from llmframe.providers.error_body import read_error
-from llmframe.providers.error_words import is_cap_met
+from llmframe.providers.responses.error_body import read_error
+from llmframe.providers.responses.error_words import is_cap_met
 from llmframe.results import Usage
 
 if TYPE_CHECKING:

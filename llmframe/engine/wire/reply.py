@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from pydantic_core import from_json
 
 from llmframe.engine.wire.verdict import BadReply
-from llmframe.providers.completion import content_text, join_stream, texts_elsewhere
-from llmframe.providers.finish_reason import ending
-from llmframe.providers.usage import read_usage
-from llmframe.providers.web_page import page_title
+from llmframe.providers.responses.completion import content_text, join_stream, texts_elsewhere
+from llmframe.providers.responses.finish_reason import ending
+from llmframe.providers.responses.usage import read_usage
+from llmframe.providers.responses.web_page import page_title
 from llmframe.results import Usage
 from llmframe.task.confidence import read_tokens
 

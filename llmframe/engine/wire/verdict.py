@@ -8,8 +8,8 @@ import ssl
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from llmframe.providers.error_body import ErrorBody, read_error
-from llmframe.providers.error_words import (
+from llmframe.providers.responses.error_body import ErrorBody, read_error
+from llmframe.providers.responses.error_words import (
     exceeds_limit,
     has_billing_code,
     is_filtered,
@@ -22,8 +22,8 @@ from llmframe.providers.error_words import (
     names_no_model,
     says_no_money,
 )
-from llmframe.providers.retry_after import retry_after, wait_in_body, wait_until_reset
-from llmframe.providers.web_page import is_page, page_title
+from llmframe.providers.responses.retry_after import retry_after, wait_in_body, wait_until_reset
+from llmframe.providers.responses.web_page import is_page, page_title
 from llmframe.results import NOTHING_USED, Usage
 from llmframe.secret import hide_secrets
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from llmframe.errors import ErrorKind
-    from llmframe.providers.scrubber import Scrubber
+    from llmframe.providers.responses.scrubber import Scrubber
 
 Action = Literal["retry", "refused", "fail_row", "suspect", "end_run"]
 About = Literal["", "model", "address", "page", "gone"]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from llmframe.engine.governor.allowance import UNNAMED, Allowance, LastMinute
 from llmframe.engine.governor.gcra import PACE, SHARE, SLACK
-from llmframe.providers.limit_headers import Quota
+from llmframe.providers.responses.limit_headers import Quota
 
 
 def send_all(allowance, start, seconds, weight=1.0):

@@ -14,7 +14,7 @@ import pytest
 from llmframe.engine.wire.backend import Backend, open_backend
 from llmframe.engine.wire.verdict import classify
 from llmframe.providers.endpoint import Endpoint
-from llmframe.providers.scrubber import Scrubber
+from llmframe.providers.responses.scrubber import Scrubber
 from tests.kits.engine import lost_connection
 
 KEY = "sk-proj-AbCd1234567890"

@@ -22,7 +22,7 @@ from llmframe.engine.wire.backend import open_backend
 from llmframe.engine.wire.prepared import Prepared
 from llmframe.engine.wire.verdict import classify
 from llmframe.providers.endpoint import Endpoint
-from llmframe.providers.scrubber import Scrubber
+from llmframe.providers.responses.scrubber import Scrubber
 from tests.kits.raw import CLOSE, Raw, completion, good, http
 from tests.kits.ways import on_both_ways
 

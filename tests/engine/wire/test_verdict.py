@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmframe.engine.wire.verdict import BadReply, classify, classify_status
-from llmframe.providers.error_words import BILLING_CODES
-from llmframe.providers.scrubber import Scrubber
+from llmframe.providers.responses.error_words import BILLING_CODES
+from llmframe.providers.responses.scrubber import Scrubber
 from llmframe.results import Usage
 from tests.kits.engine import status_error
 

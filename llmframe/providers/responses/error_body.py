@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from llmframe.providers.web_page import is_page
+from llmframe.providers.responses.web_page import is_page
 
 MOST_TEXTS = 60  # of one body; more are an echo of the request
 LONGEST = 4000  # characters of all of them

@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from llmframe.providers.error_body import ErrorBody
+    from llmframe.providers.responses.error_body import ErrorBody
 
 BILLING_CODES = frozenset({
     "insufficient_quota",

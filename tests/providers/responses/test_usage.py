@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmframe.providers.usage import read_usage
+from llmframe.providers.responses.usage import read_usage
 from llmframe.results import Usage
 
 CHAT = {"prompt_tokens": 1_000, "completion_tokens": 20, "total_tokens": 1_020}

@@ -91,7 +91,7 @@ class Windows:
             if self._longest > SHORT or (full and quota.reset > full / 2):
                 self._is_minute = True
             # a minute may just end: that shows at its end, and until then there must be room
-            self._is_second |= bool(full) and quota.remaining >= quota.limit / 2
+            self._is_second |= full >= 1 and quota.remaining >= quota.limit / 2
             if self._is_second and not self._is_minute:
                 quotas["requests"] = Quota(quota.limit * 60 / max(1.0, self._longest))
         return quotas

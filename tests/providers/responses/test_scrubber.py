@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmframe.providers.scrubber import MESSAGE_LIMIT, Scrubber
+from llmframe.providers.responses.scrubber import MESSAGE_LIMIT, Scrubber
 
 KEY = "sk-proj-AbCd1234567890"
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmframe.providers.retry_after import LONGEST_WAIT, retry_after
+from llmframe.providers.responses.retry_after import LONGEST_WAIT, retry_after
 
 
 @pytest.mark.parametrize(

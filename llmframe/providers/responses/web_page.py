@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from llmframe.providers.scrubber import Scrubber
+from llmframe.providers.responses.scrubber import Scrubber
 
 MOST_OF_PAGE = 4096  # characters of a page searched for its title
 _TITLE = re.compile(r"<title[^>]*>(.{1,200}?)</title>", re.I | re.S)

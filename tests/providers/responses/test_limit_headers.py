@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmframe.providers.limit_headers import Quota, Windows, read_quotas
+from llmframe.providers.responses.limit_headers import Quota, Windows, read_quotas
 
 
 @given(st.text())
@@ -80,7 +80,7 @@ def test_a_window_that_is_nearly_used_up_is_not_taken_for_a_second():
 def bucket(limit, n, now):
     """What a bucket says after n requests, full at first."""
     left = min(limit, limit - n + limit * now / 60)
-    return response(limit, int(left), f"{(limit - left) * 60 / limit:.3f}s")
+    return response(limit, f"{left:.3f}", f"{(limit - left) * 60 / limit:.3f}s")
 
 
 @given(st.integers(10, 10_000), st.floats(0.5, 2.0))

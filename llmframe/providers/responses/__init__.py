@@ -1,0 +1,1 @@
+"""What providers send back: completions, usage, limits and errors, in all their spellings."""

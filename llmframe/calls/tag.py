@@ -116,7 +116,8 @@ def start(
     >>> run = df.llm.start("text", {"tone": ["good", "bad"]})  # doctest: +SKIP
     >>> out = run.result()  # waits; run.partial() does not  # doctest: +SKIP
 
-    While a run with the same plan over an equal frame is going on, that Run is returned.
+    While a run with the same plan over an equal frame is going on, that Run is returned; with
+    another key or address it is a run of its own.
     """
     from llmframe.calls.plan import plan
 

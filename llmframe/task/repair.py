@@ -182,7 +182,8 @@ def _repair_scalar(value: Any, node: Node, path: Path) -> Any:
     types = json_types(node)
     if isinstance(value, float) and "integer" in types and value.is_integer():
         # by its digits: a float does not hold every whole number above 2**53
-        return read_integer(value.digits) if isinstance(value, Written) else int(value)
+        whole = read_integer(value.digits) if isinstance(value, Written) else int(value)
+        return value.digits if whole is None and isinstance(value, Written) else whole
     if isinstance(value, int | float) and not isinstance(value, bool):
         is_text = set(types) <= {"string", "null"} and bool(types) and "format" not in node
         digits = value.digits if isinstance(value, Written) else str(value)

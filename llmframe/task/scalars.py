@@ -52,8 +52,8 @@ def read_label(value: Any, labels: tuple[Any, ...], name: str) -> Any:
     """
     if isinstance(value, str) and value in labels:
         return value
-    if isinstance(value, Written) and value.is_integer():
-        value = int(value)
+    if isinstance(value, Written):
+        value = int(value) if value.is_integer() else value.digits
     if isinstance(value, int) and value not in labels:  # 5 for "5", true for "true"
         value = json.dumps(value)
     if not isinstance(value, str):

@@ -129,6 +129,7 @@ class Part(BaseModel):
         (int, '"1,234"', 1234),
         (int, '"1,234,567"', 1234567),
         (int, "9007199254740993.0", 9007199254740993),
+        (int, "3.0000000000000001", None),
         (float, '"2,5"', 2.5),
         (float, '"1,234"', None),
         (float, '"50 %"', None),
@@ -137,6 +138,7 @@ class Part(BaseModel):
         (bool, '"no."', False),
         (bool, "1", None),
         (["1", "2"], "1", "1"),
+        (["0.5", "1"], "0.5", "0.5"),
         (["true", "false"], "true", "true"),
         (["<5", ">5"], '"5"', None),
         (["C", "Java"], '"C#"', None),
@@ -171,6 +173,10 @@ def test_a_value_is_read_where_its_meaning_is_certain(field, reply, value):
     assert found == (None if value is None else {"x": value})
     if found is not None:
         assert type(found["x"]) is type(value)
+
+
+def test_a_number_that_is_nearly_whole_does_not_become_a_missing_one():
+    assert read('{"x": 3.0000000000000001}', resolve_fields({"x": int | None})) is None
 
 
 @pytest.mark.parametrize("word", ["null", "None", "N/A", "n/a"])

@@ -99,16 +99,21 @@ def _template(
     df: pd.DataFrame, columns: Sequence[Column], levels: Sequence[Column]
 ) -> pd.DataFrame:
     """A frame without rows, with the names and dtypes that pandas shall read back."""
-    empty = pd.DataFrame({at: _empty(column) for at, column in enumerate(columns)})
+    empty = pd.DataFrame(df).iloc[:0].reset_index(drop=True)
+    empty.attrs = {}  # written by _attrs, as far as they are JSON
+    for at, (column, dtype) in enumerate(zip(columns, df.dtypes, strict=True)):
+        if column.dtype != dtype:  # few: to make every column anew takes longer than the rest
+            cells: Any = _empty(column)
+            empty.isetitem(at, cells)
     # set afterwards: the labels may repeat, and are reported as duplicates later
     empty.columns = _labels(df.columns)
     if levels:
         names = [_name(name) for name in df.index.names]
-        cells = [pd.Index(_empty(level)) for level in levels]
+        labels = [pd.Index(_empty(level)) for level in levels]
         empty.index = (
-            cells[0].rename(names[0])
-            if len(cells) == 1
-            else pd.MultiIndex.from_arrays(cells, names=names)
+            labels[0].rename(names[0])
+            if len(labels) == 1
+            else pd.MultiIndex.from_arrays(labels, names=names)
         )
     elif isinstance(df.index, pd.RangeIndex):
         empty.index.name = _name(df.index.name)

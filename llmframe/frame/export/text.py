@@ -112,7 +112,8 @@ def write_csv(
     for at, cells in enumerate(texts.values()):
         block[:, at] = cells
     written = pd.DataFrame(block, columns=list(texts), dtype=object)
-    plain = pd.concat([table.drop(columns=list(texts)), written], axis=1)[table.columns]
+    parts = [part for part in (table.drop(columns=list(texts)), written) if part.shape[1]]
+    plain = pd.concat(parts, axis=1)[table.columns] if parts else table
     header = [neutral(name) if excel_safe else name for name in names]
     # most readers end the line at a lone carriage return, unless it is quoted
     split = any("\r" in name for name in header) or any(

@@ -9,7 +9,10 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[1]
 BASES = [REPOSITORY, REPOSITORY / "llmframe", REPOSITORY / "llmframe" / "engine"]
-PAGES = ["docs/architecture.md", "docs/limits.md", "docs/wire.md", "CONTRIBUTING.md"]
+PAGES = [
+    "CONTRIBUTING.md",
+    *sorted(f"docs/{page.name}" for page in (REPOSITORY / "docs").glob("*.md")),
+]
 PATH = re.compile(
     r"(?<![\w/.-])(?!\.venv/)[\w.-]+(?:/[\w.-]+)*(?:/|\.(?:py|md|yaml|toml))(?![\w/])"
 )

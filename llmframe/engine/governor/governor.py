@@ -264,7 +264,7 @@ class Governor:
                 self._gate.responded(lease.ticket, self.clock())
                 if counts:
                     self._gate.doubt.suspect(self.clock())
-            if counts or self._gate.successes:  # else the same row is sent next
+            if counts or self.dialects.known:  # else the same row is sent next
                 self._pump()
 
     def probe_refused(self, lease: Lease) -> bool:

@@ -267,7 +267,7 @@ class Attempts:
         if lower is not None:
             governor.suspect(lease, counts=False)
             row.rewrite(lower)
-            if not governor.successes:  # the same row is sent next, so that few are lost
+            if not governor.dialects.known:  # the same row is sent next, so that few are lost
                 governor.recall(self._parts.share)
             return replace(facts, rewritten=True)
         governor.dialects.lost(row.dialect)

@@ -71,8 +71,8 @@ def tag(
 
     Raises PlanError for a mistake in the call, before anything is sent; RunAborted when
     no row can succeed (wrong key, no credit, unknown model); CheckpointError when
-    answers can no longer be saved. An interrupt stops it within two seconds, and so does
-    a time limit of your own (a signal's handler that raises);
+    answers can no longer be saved. An interrupt stops it within two seconds; so does a
+    time limit of your own (a signal's handler that raises).
     ``llmframe.last_run().partial()`` then returns the frame so far.
     """
     return _block(df, input, fields, settle(options))

@@ -97,7 +97,7 @@ class Probe:
     def _rewrites(self, search: DialectSearch, verdict: Verdict) -> bool:
         """Whether there is another way of asking, or another try; the row is sent in it next."""
         row, lower = self._row, None
-        if verdict.action == "suspect" and not verdict.about:
+        if verdict.may_be_dialect:
             features = self._asker.features(row)
             tried = (*row.tried, row.dialect)
             lower = search.refused(tried, verdict.param, verdict.text, features=features)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -30,8 +31,7 @@ FREE = Binding(
         ({"requests": 0.1, "tokens": 2.0, "rpm": 600.0, "tpm": 90_000.0}, None,
          "TPM 90,000 (yours)"),
         ({"pause": 12.0, "requests": 5.0, "rpm": 6.0}, None, "provider pause, 12 s left"),
-        ({"pause": 3540.0}, None, "provider pause, 59 min left"),
-        ({"pause": 7200.0}, None, "provider pause, 2.0 h left"),
+        ({"pause": 540.0}, None, "provider pause, 9 min left"),
         ({"pause": 12.0, "outage": True}, None, "outage, next check in 12 s"),
         ({"outage": True, "on_wire": 1}, None, "outage, checking"),
         ({"probing": True}, None, "the first answer"),
@@ -39,6 +39,18 @@ FREE = Binding(
 )  # fmt: skip
 def test_what_binds_is_written_in_words(change, cap, text):
     assert words(replace(FREE, **change), cap=cap, held=False) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(3540, "59 min left"), (7200, "2.0 h left"), (90_000, "25.0 h left")]
+)
+def test_a_long_wait_names_the_hour_at_which_it_is_over(seconds, shown):
+    text = words(replace(FREE, pause=float(seconds)), cap=None, held=False)
+    end = (datetime.now() + timedelta(seconds=seconds)).strftime("%H:%M")
+    later = (datetime.now() + timedelta(seconds=seconds + 60)).strftime("%H:%M")
+    assert text.startswith(f"provider pause, {shown}, until ")
+    assert text.endswith((end, later))
+    assert (f"{datetime.now() + timedelta(seconds=seconds):%B}" in text) == (seconds == 90_000)
 
 
 def test_the_persons_own_pause_comes_before_all():

@@ -43,8 +43,6 @@ if TYPE_CHECKING:
     from llmframe.engine.wire.reply import Reply
 
 
-# a request of another form may be accepted; 404, 501: by a router or a server that knows no schema
-ABOUT_DIALECT = frozenset({400, 404, 405, 415, 422, 501})
 FOR_THE_ROW = frozenset({400, 422})
 
 
@@ -260,7 +258,7 @@ class Attempts:
         """The request is wrong: in how it is written, because of its row, or for everybody."""
         governor, asker = self._parts.governor, self._parts.asker
         lower = None
-        if verdict.status in ABOUT_DIALECT and not verdict.about:
+        if verdict.may_be_dialect:
             lower = governor.rewrite(
                 (*row.tried, row.dialect), verdict.param, verdict.text, features=asker.features(row)
             )

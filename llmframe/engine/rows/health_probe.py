@@ -93,7 +93,9 @@ class HealthProbe:
         governor, row = self._parts.governor, self._row
         features = self._parts.asker.features(row)
         tried = (*row.tried, row.dialect)
-        lower = governor.rewrite(tried, verdict.param, verdict.text, features=features)
+        lower = None
+        if verdict.may_be_dialect:
+            lower = governor.rewrite(tried, verdict.param, verdict.text, features=features)
         if lower is not None:
             row.rewrite(lower)
             governor.suspect(lease, counts=False)

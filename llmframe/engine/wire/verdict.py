@@ -37,6 +37,8 @@ Action = Literal["retry", "refused", "fail_row", "suspect", "end_run"]
 About = Literal["", "model", "address", "page", "gone"]
 
 NO_API = frozenset({404, 405, 410, 501})  # the server knows no such address
+# 404, 501: of a router without such an upstream, or of a server that knows no schema
+ABOUT_DIALECT = frozenset({400, 404, 405, 415, 422, 501})
 PASSING = frozenset({408, 409, 425, 498, 499})  # broken off, or no room just now: tried again
 _TRANSPORTS = {"aiohttp", "httpx2", "httpcore2", "httpx", "httpcore", "h11", "anyio", "ssl"}
 # what stands among the causes, or their classes, where no connection was made
@@ -73,6 +75,11 @@ class Verdict:
     param: str | None = None
     about: About = ""
     text: str = ""
+
+    @property
+    def may_be_dialect(self) -> bool:
+        """Whether a request of another form may be accepted."""
+        return self.action == "suspect" and self.status in ABOUT_DIALECT and not self.about
 
 
 class BadReply(Exception):  # noqa: N818 - it is the reply that is bad

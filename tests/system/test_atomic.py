@@ -98,7 +98,7 @@ def test_a_path_that_names_no_file_is_refused(tmp_path, monkeypatch, call, name,
 
 
 def test_a_buffer_is_no_path():
-    with pytest.raises(PlanError, match="path is a BytesIO.*; give the name of a file"):
+    with pytest.raises(PlanError, match=r"path is a BytesIO.*; give the name of a file"):
         export("to_parquet", io.BytesIO())
 
 

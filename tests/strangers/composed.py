@@ -19,6 +19,7 @@ import httpx2
 from llmframe.engine.asking.asking import Asker, Sampling
 from llmframe.engine.row import Row
 from llmframe.engine.wire.reply import read_reply
+from llmframe.engine.wire.verdict import BadReply
 from llmframe.providers.dialect import FULL_DIALECT
 from llmframe.task.fields import resolve_fields
 from llmframe.task.prompt import Prompt
@@ -26,6 +27,7 @@ from tests.strangers.composing import FIELDS, Composed, as_stream, compose, reco
 
 PROMPT = Prompt("Tag it.", resolve_fields(FIELDS))
 MOST_PAID_IF_SURE, MOST_PAID = 2, 3
+BROKEN = 2  # replies that the server broke off, at most
 SHOWN = 5  # failures that are printed
 
 
@@ -48,7 +50,7 @@ class Figures:
     def fail(self, what: str, replies: list[bytes], found: object) -> None:
         setattr(self, what, getattr(self, what) + 1)
         if len(self.failures) < SHOWN:
-            texts = [repr(read_reply(httpx2.Response(200, content=body))) for body in replies]
+            texts = [body.decode(errors="replace") for body in replies]
             self.failures.append("\n   ".join([f"{what}: {found}", *texts]))
 
     @property
@@ -62,7 +64,13 @@ def ask(bodies: list[bytes]) -> tuple[Any, Row]:
     row = Row(0, b"k", "a record")
     for body in bodies:
         row.note_sent(0.0, FULL_DIALECT)
-        result = asker.read(row, read_reply(httpx2.Response(200, content=body)), final=False)
+        try:
+            reply = read_reply(httpx2.Response(200, content=body))
+        except BadReply as exc:
+            if not exc.broken_off:
+                raise
+            continue  # the server's failure: sent again as it was
+        result = asker.read(row, reply, final=False)
         if result is not None:
             return result, row
     raise AssertionError(f"the row is not done after {len(bodies)} replies")
@@ -71,7 +79,9 @@ def ask(bodies: list[bytes]) -> tuple[Any, Row]:
 def try_one(rng: random.Random, figures: Figures) -> None:
     """One row: a composed reply, then another or a plain good one, at most three in all."""
     gold = record(rng)
-    replies = [compose(gold, rng) for _ in range(MOST_PAID)]
+    replies = [compose(gold, rng) for _ in range(MOST_PAID + BROKEN)]
+    while sum(each.end == "broken" for each in replies) > BROKEN:
+        replies = [compose(gold, rng) for _ in range(MOST_PAID + BROKEN)]
     bodies = [as_stream(each.completion, rng) for each in replies]
     if rng.random() < 0.5:
         replies[1] = Composed({}, sure=True, holds=True)
@@ -99,14 +109,16 @@ def _judge(
     outcome: tuple[Any, int],
 ) -> None:
     result, paid = outcome
-    taken = replies[paid - 1]
+    read = [each for each in replies if each.end != "broken"]
+    taken = read[paid - 1]
     is_ok = result.status == "ok"
     if is_ok and result.values != gold:
         is_draft = result.values["note"] == "a draft"
         figures.fail("drafts_taken" if is_draft else "wrong_values", bodies[:paid], result.values)
     elif is_ok and not taken.holds:
         figures.fail("drafts_taken", bodies[:paid], "an answer where there was none")
-    is_sure = any(each.sure for each in replies[:2])
+    final = next((n for n, each in enumerate(read) if each.end == "withheld"), MOST_PAID)
+    is_sure = any(each.sure for each in read[: min(2, final)])
     figures.most_paid = max(figures.most_paid, paid)
     figures.sure_at_first += replies[0].sure
     figures.first_reply_was_enough += is_ok and paid == 1

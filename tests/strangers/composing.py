@@ -41,6 +41,13 @@ MARKS = [
     ("<rumination depth='2'>", "</rumination>"),
     ("⟨ponder⟩", "⟨/ponder⟩"),
 ]
+# how answers end, and in which words; most of them are whole
+ENDS = [
+    *[("whole", word) for word in ("stop", "end_turn", "eos", None, "STOP", "complete")] * 4,
+    ("cut", "length"), ("cut", "MAX_TOKENS"), ("cut", "model_length"),
+    ("withheld", "content_filter"), ("withheld", "SAFETY"), ("withheld", "sensitive"),
+    ("broken", "error"), ("broken", "network_error"), ("broken", "abort"),
+]  # fmt: skip
 PROSE = [
     "The customer writes about an order.",
     "Okay, let me look at the text again.",
@@ -74,11 +81,16 @@ AFTER = ["", "", "", "\n", "\n\nExplanation: the text asks for it.", "<|im_end|>
 
 @dataclass(frozen=True)
 class Composed:
-    """One reply. sure: a reader can only take the answer from it. holds: whether one is in it."""
+    """One reply.
+
+    sure: a reader can only take the answer from it. holds: whether one is in it. end: how it
+    ended: whole, cut, withheld or broken.
+    """
 
     completion: dict[str, Any]
     sure: bool
     holds: bool
+    end: str = "whole"
 
 
 def record(rng: random.Random) -> dict[str, Any]:
@@ -198,14 +210,22 @@ def compose(gold: dict[str, Any], rng: random.Random) -> Composed:
         function = {"name": "answer", "arguments": alone}
         message |= {"content": None, "tool_calls": [{"function": function}]}
         sure = holds = True
-    choice = {"index": 0, "finish_reason": "stop", "message": message}
+    end, word = rng.choice(ENDS)
+    choice = {"index": 0, "finish_reason": word, "message": message}
+    if end == "broken" and rng.random() < 0.5:
+        choice |= {"finish_reason": rng.choice((None, "stop")), "error": {"code": 502}}
     usage = {"prompt_tokens": 100, "completion_tokens": 30}
-    return Composed({"choices": [choice], "usage": usage}, sure=sure, holds=holds)
+    completion = {"choices": [choice], "usage": usage}
+    is_whole = end == "whole"
+    return Composed(completion, sure=sure and is_whole, holds=holds and is_whole, end=end)
 
 
 def as_stream(completion: dict[str, Any], rng: random.Random) -> bytes:
     """The body of a completion, sometimes as the chunks of a stream or with its end behind it."""
-    message = completion["choices"][0]["message"]
+    choice = completion["choices"][0]
+    message = choice["message"]
+    if "error" in choice:
+        return json.dumps(completion).encode()
     way = rng.choice(("json", "json", "json", "done", "chunks"))
     if way == "json" or (way == "chunks" and not isinstance(message["content"], str)):
         return json.dumps(completion).encode()
@@ -215,6 +235,8 @@ def as_stream(completion: dict[str, Any], rng: random.Random) -> bytes:
     deltas = [text[at : at + step] for at in range(0, len(text), step)]
     rest = {name: said for name, said in message.items() if name not in ("role", "content")}
     chunks = [{"choices": [{"index": 0, "delta": {"content": delta}}]} for delta in deltas]
-    chunks.append({"choices": [{"index": 0, "delta": rest, "finish_reason": "stop"}]})
+    chunks.append(
+        {"choices": [{"index": 0, "delta": rest, "finish_reason": choice["finish_reason"]}]}
+    )
     lines = [f"data: {json.dumps(chunk)}\n\n" for chunk in chunks]
     return "".join([*lines, "data: [DONE]\n\n"]).encode()

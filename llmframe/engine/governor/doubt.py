@@ -5,6 +5,7 @@ from __future__ import annotations
 # refusals without an answer in between, the last one of a health probe: it is not the rows
 EVIDENCE = 3
 EVIDENCE_AT_FIRST = 2  # the same where nothing was ever answered
+MOST = 8  # rows refused in a row, until a probe is sent
 
 
 class Doubt:
@@ -62,10 +63,11 @@ class Doubt:
             return
         self._refused = 0
         if self.is_on and (probe or self.owner is None):
-            self._enough *= 2  # the same again: probes must not cost more and more
+            # the same again: probes must not cost more and more, nor come too late
+            self._enough = min(MOST, 2 * self._enough)
             self.is_on, self.owner = False, None
 
     def drop(self, owner: object) -> None:
-        """The run leaves: nobody waits for its probe any more."""
+        """The run sends nothing more, or pauses: nobody waits for its probe."""
         if self.owner is owner:
             self.is_on, self.owner = False, None

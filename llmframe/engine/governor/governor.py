@@ -96,6 +96,8 @@ class Governor:
         """Grant the run nothing more until resume: the person's pause."""
         with self._lock:
             share.held = True
+            self._gate.doubt.drop(share)
+            self._pump()
 
     def resume(self, share: Share) -> None:
         """Grant the run leases again."""
@@ -108,6 +110,7 @@ class Governor:
         """Grant nothing any more and send the waiting away; leases stay until they end."""
         with self._lock:
             share.closed = True
+            self._gate.doubt.drop(share)
         self.recall(share)
 
     def recall(self, share: Share) -> None:
@@ -121,7 +124,6 @@ class Governor:
         """The run has ended: close its share and take back its leases."""
         self.close(share)
         with self._lock:
-            self._gate.doubt.drop(share)
             self._remove(share)
             self._pump()
         share.on_hopeless = None

@@ -23,6 +23,7 @@ from llmframe.providers.responses.scrubber import Scrubber
 from llmframe.report import RunReport, Snapshot
 from llmframe.results import NOTHING_USED, ResultStore
 from llmframe.system.loops import running_loop
+from llmframe.text import cut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from llmframe.results import Results
 
 FIRST_NOTE = 0.01  # seconds
+REFUSAL = 90  # characters of the provider's words that are shown
 NOTE = 0.25  # seconds between two notes of what limits the run
 LAST_SYNC = 10.0  # seconds that the end of a run waits for a hanging disk
 
@@ -193,7 +195,9 @@ class Execution:
             return "budget"
         if self.tally.ended is not None:
             return self._history.most
-        return words(self._governor.binding(), cap=self.job.cap, held=self.held)
+        binding = self._governor.binding()
+        said = cut(self.tally.last_refusal, REFUSAL)
+        return words(binding, cap=self.job.cap, held=self.held, refusal=said)
 
     async def _note_limits(self) -> None:
         """Note what limits the run, four times a second, and more often at first."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from llmframe.engine.governor import Binding
 
+SHORT = 20.0  # seconds of a wait that needs no reason
 LONG = 600.0  # seconds of a wait whose end is worth knowing
 DAY = 43200.0  # seconds, from which on the hour alone might be of another day
 
@@ -39,11 +40,15 @@ def cause(binding: Binding, *, cap: int | None, held: bool) -> str:
     return f"concurrency {limit}" if limit == cap else "concurrency found so far"
 
 
-def words(binding: Binding, *, cap: int | None, held: bool) -> str:
-    """The cause with the figures that change from moment to moment."""
+def words(binding: Binding, *, cap: int | None, held: bool, refusal: str = "") -> str:
+    """The cause with the figures that change from moment to moment.
+
+    refusal: the provider's words on the last refusal, shown where the wait is worth a reason.
+    """
     text = cause(binding, cap=cap, held=held)
     if text == "provider pause":
-        return f"provider pause, {_span(binding.pause)} left{_until(binding.pause)}"
+        why = f": {refusal}" if refusal and binding.pause > SHORT else ""
+        return f"provider pause, {_span(binding.pause)} left{_until(binding.pause)}{why}"
     if text == "outage":
         wait = f"next check in {_span(binding.pause)}" if binding.pause else "checking"
         return f"outage, {wait}"

@@ -34,6 +34,7 @@ class Tally:
     requests: int = 0
     retries: int = 0
     refusals: int = 0
+    last_refusal: str = ""  # in the provider's words
     hedges: int = 0
     cut: int = 0
     usage: Usage = NOTHING_USED
@@ -50,8 +51,9 @@ class Tally:
                 self.requests += 1
                 self.retries += repeated and not hedge
                 self.hedges += hedge
-            case events.RequestRefused():
+            case events.RequestRefused(verdict):
                 self.refusals += 1
+                self.last_refusal = verdict.message
             case events.RowsDone(positions, result, source):
                 self._count(result, len(positions), source)
             case events.RowsReused(positions):

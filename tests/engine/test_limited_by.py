@@ -79,3 +79,10 @@ def test_the_limits_history_is_kept_by_its_changes():
     for at, limit in ((0.0, 20), (0.25, 20), (0.5, 40), (0.75, 32), (1.0, 32)):
         history.note("latency", 0.25, at=at, limit=limit)
     assert history.limits == [(0.0, 20), (0.5, 40), (0.75, 32)]
+
+
+def test_a_wait_says_why_in_the_provider_s_words():
+    long, short = replace(FREE, pause=60.0), replace(FREE, pause=5.0)
+    said = words(long, cap=None, held=False, refusal="50 a day")
+    assert said == "provider pause, 60 s left: 50 a day"
+    assert words(short, cap=None, held=False, refusal="50 a day") == "provider pause, 5 s left"

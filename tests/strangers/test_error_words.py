@@ -129,3 +129,16 @@ def test_an_error_about_the_answer_is_read_as_the_answer():
 )  # fmt: skip
 def test_the_innermost_message_is_shown(body, message):
     assert judge(400, body).message == message
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"details": [{"violations": [{"quotaId": "GenerateRequestsPerDayPerProject"}]}]},
+        {"message": "Rate limit exceeded: free-models-per-day. Add credits"},
+        {"message": "Rate limit reached on tokens per day (TPD): Limit 100000, Used 97050"},
+    ],
+)
+def test_a_limit_of_a_day_is_called_so(body):
+    assert judge(429, body).message.startswith("the limit of a day is used up")
+    assert "day" not in judge(429, {"message": "slow down"}).message

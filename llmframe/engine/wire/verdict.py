@@ -12,6 +12,7 @@ from llmframe.providers.responses.error_body import ErrorBody, read_error
 from llmframe.providers.responses.error_words import (
     exceeds_limit,
     has_billing_code,
+    is_daily,
     is_filtered,
     is_lost_model,
     is_throttled,
@@ -183,8 +184,11 @@ def classify_status(
     if wait is None and status == 429:
         wait = wait_until_reset(headers)
     action, kind = _judge(status, error, wait)
+    message = _message(status, error.message, headers, scrub)
+    if action == "refused" and is_daily(error):
+        message = f"the limit of a day is used up: {message}"
     return Verdict(
-        action, kind, _message(status, error.message, headers, scrub), status,
+        action, kind, message, status,
         scrub(error.code) if error.code else None, wait,
         error.param if status in (400, 422) else None,
         _missing(status, error) if action == "suspect" else "", error.text,
@@ -239,7 +243,7 @@ def _message(status: int, message: str, headers: Mapping[str, str], scrub: Scrub
     if 300 <= status < 400:
         elsewhere = scrub(hide_secrets(headers.get("location", "")))
         return f"it sends requests on to {elsewhere or 'nowhere'}"
-    return scrub(message).rstrip(". ") or f"the endpoint answered HTTP {status}"
+    return scrub(message).rstrip(". 。") or f"the endpoint answered HTTP {status}"
 
 
 # -- bodies -----------------------------------------------------------------------

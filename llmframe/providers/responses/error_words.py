@@ -79,6 +79,7 @@ _NO_KEY = re.compile(
     r"|incorrect api key provided: .{1,100}\. you can obtain an api key from .{1,100}",
     re.I,
 )  # the whole message of Gemini, and of xAI
+_DAILY = re.compile(r"per.?day|daily|a day\b|\b[RT]PD\b|pro tag|每日|每天", re.I)
 _TOO_LARGE = re.compile(r"request too large", re.I)
 _AMOUNTS = re.compile(r"limit:? ([\d,]+)\b.{0,60}?\brequested:? ([\d,]+)", re.I | re.S)
 _MODEL = re.compile(r"\bmodel\b", re.I)
@@ -128,6 +129,11 @@ def says_no_money(error: ErrorBody) -> bool:
 def is_throttled(error: ErrorBody) -> bool:
     """Whether the message asks to wait, under whatever status."""
     return _THROTTLED.search(error.text) is not None
+
+
+def is_daily(error: ErrorBody) -> bool:
+    """Whether a limit of a day is used up."""
+    return _DAILY.search(error.text) is not None
 
 
 def exceeds_limit(message: str) -> bool:

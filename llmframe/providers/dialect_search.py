@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 BREAKS = 2  # times that the server breaks under a schema, until it is asked without one
-ALIKE = 3  # answers of no use, until another format is tried
+ALIKE = 2  # answers of no use, until another format is tried
 STREAK = 3  # rows in a row refused for a feature that has worked before, until it is left out
 FUTILE = 3  # rows refused in the simplest dialect, after which no other row is sent in it
 CHANCES = 5  # rows refused with and without a feature, after which it is not tried again
@@ -75,11 +75,13 @@ class DialectSearch:
         message: str,
         *,
         features: frozenset[Feature],
+        sure: bool = False,
     ) -> Dialect | None:
         """The dialect to send a refused row in; None where no dialect may help.
 
         tried: the dialects in which the row was refused, the last one last. param, message: of
-        the error. features: those of the request that are ours to leave out.
+        the error. features: those of the request that are ours to leave out. sure: the row is a
+        health probe, so what has worked before is refused now: the search begins anew.
         """
         with self._lock:
             if self.dialect not in tried:  # something better is known, or this was a trial
@@ -92,10 +94,14 @@ class DialectSearch:
             if lower is not None and lower not in tried:
                 if not self._is_answered and named is not None:
                     self._named.add(named)
-            elif self._is_answered:
+            elif self._is_answered and not sure:
                 self._lose_chance(tried)
                 return None
             else:
+                if self._is_answered:
+                    self._is_answered = self.known = False
+                    self._named.clear()
+                    self._futile, self._untried = 0, []
                 lower = self._simplest(tried, features)
             if not self._is_answered:  # nothing has worked yet: all try the same
                 self.dialect = lower or self._first
@@ -104,19 +110,19 @@ class DialectSearch:
     def broke(self, tried: Sequence[Dialect]) -> Dialect | None:
         """The dialect for a row whose server broke in the last of these, None for the same.
 
-        Some servers break at a schema that they do not know. Only before anything is known: later
-        it is the server.
+        Some servers break at a format that they do not know. Only before anything is known:
+        later it is the server.
         """
         with self._lock:
             latest = tried[-1]
-            if self.known or not latest.has("json_schema"):
+            if self.known or not latest.has("json_object"):
                 return None
             if self._is_answered:
                 return self.dialect if self.dialect not in tried else None
             self._broken.append(latest)
-            if len(self._broken) < BREAKS:
+            if self._broken.count(latest) < BREAKS:
                 return None
-            self.dialect = latest.without("json_schema")
+            self.dialect = latest.without(_format_of(latest))
             return self.dialect
 
     def succeeded(self, dialect: Dialect, tried: Sequence[Dialect] = ()) -> bool:

@@ -23,6 +23,7 @@ KEY_BYTES = 16
 
 Question: TypeAlias = dict[str, Any]
 
+_SENT = ("temperature", "response_format", "logprobs", "max_tokens", "max_completion_tokens")
 _OWN_OPTIONS = ("temperature", "seed")  # extra_body may set these too, and then its value is sent
 
 
@@ -60,6 +61,8 @@ def normal_form(question: Question) -> Question:
     sampling = dict(question.get("sampling", {}))
     extra = _whole_numbers(sampling.pop("extra_body", {}))
     extra.pop("messages", None)  # ours are sent
+    # None leaves a parameter out, which changes the request only where we send it
+    extra = {k: v for k, v in extra.items() if v is not None or k in _SENT}
     given = {name: sampling.pop(name) for name in _OWN_OPTIONS if name in sampling}
     given |= {name: extra.pop(name) for name in _OWN_OPTIONS if extra.get(name) is not None}
     if isinstance(given.get("temperature"), int | float):

@@ -241,9 +241,10 @@ class Governor:
         message: str,
         *,
         features: frozenset[Feature],
+        sure: bool = False,
     ) -> Dialect | None:
         """The dialect to send a refused row in, as DialectSearch.refused; None for none."""
-        dialect = self.dialects.refused(tried, param, message, features=features)
+        dialect = self.dialects.refused(tried, param, message, features=features, sure=sure)
         if dialect is not None:
             with self._lock:
                 self._gate.search_goes_on(self.clock())

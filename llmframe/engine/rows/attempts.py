@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from llmframe.engine.asking.asking import MAX_PAID
 from llmframe.engine.events import RequestRefused, RequestSent, Spent
 from llmframe.engine.rows.breaker import FIRST
 from llmframe.engine.rows.budget import Reservation, Sender
@@ -41,9 +42,11 @@ if TYPE_CHECKING:
     from llmframe.engine.rows.settle import Settler
     from llmframe.engine.rows.work import Work
     from llmframe.engine.wire.reply import Reply
+    from llmframe.results import RowResult
 
 
 FOR_THE_ROW = frozenset({400, 422})
+NOT_BY_CHANCE = 422  # it has read the request, and would say the same again
 
 
 class Attempts:
@@ -82,6 +85,14 @@ class Attempts:
 
     async def attempt(self, row: Row, lease: Lease, reservation: Reservation) -> None:
         """One request, and what it means for the row."""
+        governor, failure = self._parts.governor, row.failure
+        if failure is None or row.doubted < DOUBTED or governor.in_doubt:
+            await self._send(row, lease, reservation)
+        else:  # others have been answered meanwhile: it was the row, and that is known already
+            governor.give_back(lease)
+            self._settler.finish(row, row.failed(failure.kind, failure.message))
+
+    async def _send(self, row: Row, lease: Lease, reservation: Reservation) -> None:
         began = self._clock()
         if self._first_sent is None:
             self._first_sent = began
@@ -184,10 +195,12 @@ class Attempts:
         row.failure = None  # what fails from here on is the reply, not the request
         self._forgive_lost(row)
         final = self._patience.is_last(row.charged)
-        dialects, is_cut = self._parts.governor.dialects, ending(reply.finish_reason) == "cut"
+        dialects = self._parts.governor.dialects
         result = self._parts.asker.read(row, reply, final=final)
-        if result is None and not is_cut and dialects.disappointed(row.dialect):
+        is_useless = _is_useless(reply, result) and dialects.disappointed(row.dialect)
+        if is_useless and row.paid < MAX_PAID:
             row.begin_again()
+            result = None
         if result is not None:
             dialects.worked = dialects.worked or result.status == "ok"
             if row.rewritten and result.status == "ok" and row.dialect.cap != dialects.dialect.cap:
@@ -270,13 +283,16 @@ class Attempts:
             return replace(facts, rewritten=True)
         governor.dialects.lost(row.dialect)
         row.rewritten = None
+        is_new = not row.doubted
         row.doubted += 1
         if governor.successes:
             counts = not self._hurried
-            row.doubted = max(row.doubted, DOUBTED * self._hurried)
+            if self._hurried or verdict.status == NOT_BY_CHANCE:
+                row.doubted = DOUBTED
         else:  # of few rows none ends the run for its text alone
-            counts = verdict.status not in FOR_THE_ROW or self._parts.rows.n >= FIRST
-        governor.suspect(lease, counts=counts and row.doubted == 1)
+            is_text = verdict.status in FOR_THE_ROW and verdict.kind == "bad_request"
+            counts = not is_text or self._parts.rows.n >= FIRST
+        governor.suspect(lease, counts=counts and is_new)
         return replace(facts, in_doubt=governor.in_doubt)
 
     def _lose(self, row: Row, lease: Lease, verdict: Verdict, facts: Facts) -> bool:
@@ -284,7 +300,9 @@ class Attempts:
         governor = self._parts.governor
         unreachable = is_nobody(verdict) and not facts.responded
         governor.dialects.lost(row.dialect)
-        if verdict.status is not None and verdict.status >= 500 and not unreachable:
+        # 200: without a completion in it
+        is_broken = verdict.status == 200 or (verdict.status or 0) >= 500
+        if is_broken and not unreachable:
             lower = governor.dialects.broke((*row.tried, row.dialect))
             if lower is not None:
                 row.rewrite(lower)
@@ -328,3 +346,10 @@ class Attempts:
         if self._parts.share.held:
             self._claims.release(row)  # the person's pause must not hold up another run
         self._work.retry(row, self._clock() + wait)
+
+
+def _is_useless(reply: Reply, result: RowResult | None) -> bool:
+    """Whether a reply may show that the way in which JSON is asked for does not work."""
+    if ending(reply.finish_reason) == "cut":  # mostly it is only too long
+        return not (reply.content or "").strip("{ \t\r\n")
+    return result is None or (result.error is not None and result.error.kind == "output")

@@ -95,7 +95,9 @@ class HealthProbe:
         tried = (*row.tried, row.dialect)
         lower = None
         if verdict.may_be_dialect:
-            lower = governor.rewrite(tried, verdict.param, verdict.text, features=features)
+            lower = governor.rewrite(
+                tried, verdict.param, verdict.text, features=features, sure=True
+            )
         if lower is not None:
             row.rewrite(lower)
             governor.suspect(lease, counts=False)

@@ -10,6 +10,7 @@ from pydantic_core import from_json
 
 from llmframe.engine.wire.verdict import BadReply
 from llmframe.providers.responses.completion import content_text, join_stream, texts_elsewhere
+from llmframe.providers.responses.error_body import read_error
 from llmframe.providers.responses.finish_reason import ending
 from llmframe.providers.responses.usage import read_usage
 from llmframe.providers.responses.web_page import page_title
@@ -61,7 +62,8 @@ def read_reply(response: Received | httpx2.Response) -> Reply:
     choices = data.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         message = "the endpoint answered without a choice"
-        raise BadReply(message, usage=usage, foreign="choices" not in data)
+        said = data if read_error(data).message else None  # an error that is not called so
+        raise BadReply(message, error=said, usage=usage, foreign="choices" not in data)
     choice = choices[0]
     reason = _text(choice.get("finish_reason"))
     if choice.get("error") or ending(reason) == "broken":

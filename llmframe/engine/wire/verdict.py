@@ -80,7 +80,8 @@ class Verdict:
     @property
     def may_be_dialect(self) -> bool:
         """Whether a request of another form may be accepted."""
-        return self.action == "suspect" and self.status in ABOUT_DIALECT and not self.about
+        is_unknown = self.action == "suspect" and self.kind == "bad_request"
+        return is_unknown and self.status in ABOUT_DIALECT and self.about != "model"
 
 
 class BadReply(Exception):  # noqa: N818 - it is the reply that is bad
@@ -191,7 +192,7 @@ def classify_status(
         action, kind, message, status,
         scrub(error.code) if error.code else None, wait,
         error.param if status in (400, 422) else None,
-        _missing(status, error) if action == "suspect" else "", error.text,
+        _missing(status, error) if kind == "bad_request" else "", error.text,
     )  # fmt: skip
 
 
@@ -200,8 +201,10 @@ def classify_status(
 
 def _judge(status: int, error: ErrorBody, wait: float | None) -> tuple[Action, ErrorKind]:
     """Action and kind; the first that fits."""
-    if _is_billing(status, error, wait):
+    if has_billing_code(error):
         return "end_run", "rate_limit"
+    if wait is None and (status == 402 or says_no_money(error)):
+        return "suspect", "rate_limit"  # a filter may quote such words of a row
     if status in (402, 429) or (status == 503 and wait is not None):
         # a refusal passes, unless this one request asks for more than the whole limit
         too_large = status == 429 and exceeds_limit(error.message)
@@ -219,13 +222,6 @@ def _judge(status: int, error: ErrorBody, wait: float | None) -> tuple[Action, E
     if 400 <= status < 500 and is_throttled(error):
         return "refused", "rate_limit"
     return "suspect", "bad_request"
-
-
-def _is_billing(status: int, error: ErrorBody, wait: float | None) -> bool:
-    """No credit: waiting does not help, unless the endpoint itself says until when."""
-    if has_billing_code(error):
-        return True
-    return wait is None and (status == 402 or says_no_money(error))
 
 
 def _missing(status: int, error: ErrorBody) -> About:

@@ -17,8 +17,8 @@ DEEPEST = 8  # levels of nesting
 QUOTE = 3  # words in a row that a message shares with our request are quoted from it
 # where the sentence for people stands; a gateway keeps its provider's own error in "raw"
 _MESSAGES = (
-    "raw", "message", "msg", "detail", "error_description", "status_msg", "error", "errors",
-    "error_message", "errorMessage", "reason", "title",
+    "raw", "base_resp", "message", "msg", "detail", "error_description", "status_msg", "error",
+    "errors", "error_message", "errorMessage", "reason", "title",
 )  # fmt: skip
 # one CJK character is a word: they are written without blanks
 _WORD = re.compile(r"[^\W\u2e80-\uffff]+|[\u2e80-\uffff]")

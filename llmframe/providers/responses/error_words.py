@@ -38,7 +38,8 @@ _NO_MONEY = re.compile(
     r"[ _-]?(balance|credits?|funds?)\b"
     r"|(balance|credits?|funds?|wallet)( is| are| has been| have been)?( too| all)? "
     r"(low|insufficient|exhausted|depleted|empty|used up|not enough|negative)"
-    r"|out of (credits?|funds?|money)|\barrear(s|age)?\b|\boverdue\b|payment required"
+    r"|out of (credits?|funds?|money)|\barrear(s|age)?\b|(account|payment) (is )?overdue"
+    r"|payment required"
     r"|(余额|额度|账户)(已)?(不足|用尽|用完)|欠费|saldo insuficiente|solde insuffisant"
     r"|guthaben (ist )?(aufgebraucht|erschöpft|nicht ausreichend)|残高(が)?不足|잔액.{0,4}부족"
     r"|недостаточно средств",

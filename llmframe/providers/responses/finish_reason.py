@@ -9,7 +9,9 @@ from typing import Literal, TypeAlias
 Ending: TypeAlias = Literal["whole", "cut", "withheld", "broken"]
 
 _ENDINGS: dict[Ending, re.Pattern[str]] = {
-    "cut": re.compile(r"length|max\w*tokens?|token.?limit|context.?window|truncat", re.I),
+    "cut": re.compile(
+        r"length|max\w*tokens?|token.?limit|context.?window|truncat|incomplete|长度|截断", re.I
+    ),
     "withheld": re.compile(
         r"filter|safety|prohibited|recitation|sensitive|block|spii|refus|moderat|guardrail"
         r"|policy|flagged",

@@ -32,7 +32,7 @@ from tests.kits.virtual_pipelines import (
         (status_error(500, {"error": {"message": "broke"}}), "server: broke (after 5 attempts)", 5),
         # it may be chance: such a row is asked again, after all others
         (status_error(400, {"error": {"message": "no"}}), "bad_request: no", 3),
-        (status_error(422, {"error": {"message": "no"}}), "bad_request: no", 3),
+        (status_error(422, {"error": {"message": "no"}}), "bad_request: no", 1),
         (status_error(400, {"error": {"code": "content_filter"}}), "content_filter: ", 1),
         (status_error(400, {"error": {"code": "context_length_exceeded"}}), "context_length: ", 1),
         (status_error(429, {"error": {"message": "Limit 5, Requested 9"}}), "rate_limit: Limit", 1),

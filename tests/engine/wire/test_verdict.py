@@ -71,7 +71,7 @@ def test_no_credit_ends_the_run_wherever_the_code_stands(code, where):
         (400, {"code": "content_filter", "message": "filtered"}, ("fail_row", "content_filter")),
         (400, {"message": "triggered content management policy"}, ("fail_row", "content_filter")),
         # DeepSeek
-        (402, {"message": "Insufficient Balance"}, ("end_run", "rate_limit")),
+        (402, {"message": "Insufficient Balance"}, ("suspect", "rate_limit")),
         (429, {"message": "Too many requests in flight"}, ("refused", "rate_limit")),
         # OpenRouter
         (403, {"message": "Input was flagged by moderation"}, ("fail_row", "content_filter")),
@@ -176,7 +176,7 @@ def test_without_a_code_the_type_is_the_code():
         ({"code": 502, "message": "Provider returned error"}, ("retry", "server")),
         ({"code": 429, "message": "busy"}, ("refused", "rate_limit")),
         ({"code": "429"}, ("refused", "rate_limit")),
-        ({"code": 402, "message": "credits"}, ("end_run", "rate_limit")),
+        ({"code": 402, "message": "credits"}, ("suspect", "rate_limit")),
         ({"code": 401}, ("end_run", "bad_request")),
         ({"code": 400, "message": "maximum context length"}, ("fail_row", "context_length")),
         ({"code": "insufficient_quota"}, ("end_run", "rate_limit")),

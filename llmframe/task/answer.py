@@ -45,8 +45,13 @@ _ANSWER = re.compile(
     r"|ответ|результат|(?:最终|最終)?(?:答案|结果|結果|输出|回答|出力))s?(?:\W*\(?json\)?)?",
     re.IGNORECASE,
 )
+_FAREWELL = re.compile(
+    r"\s*(?:(?:i )?hope (?:this|that|it) helps|let me know\b[^{}\n]{0,80}|thank you|thanks)\W*",
+    re.I,
+)
 _POLITE = re.compile(
-    r"(?:(?:sure|certainly|absolutely|of course|got it|done|here (?:you go|it is))\W*){1,2}",
+    r"(?:(?:sure|okay|ok|alright|yes|certainly|absolutely|of course|got it|done"
+    r"|here (?:you go|it is))\W*){1,2}",
     re.IGNORECASE,
 )
 _THINKING = re.compile(
@@ -204,9 +209,11 @@ class _Choice:
             return "another one follows it"
         lead, own_line, fenced = self._before(chosen, equal)
         rest, ends_line = self._after(chosen, fenced=fenced)
+        rest = "" if _FAREWELL.fullmatch(rest) else rest
         if alone:
             return "text stands beside it" if lead or rest else ""
-        if lead and (_INSIDE_JSON.search(lead) or not (own_line or lead[-1] in ":：=")):
+        stands_apart = own_line or not lead or lead[-1] in ":：=" or _POLITE.fullmatch(lead)
+        if lead and (_INSIDE_JSON.search(lead) or not stands_apart):
             return "it stands within a sentence or another object"
         if rest and not (ends_line and (not lead or _introduces(lead))):
             return "it stands within text"

@@ -76,6 +76,8 @@ TAKEN = [
     # prose around it: vm0#35863; a fragment beside it: bx-ai#222, flight-finder#208
     "Sure:\n```json\nG\n```\nAnything else?",
     "Sure! Here is the JSON:\n\nG\n\nLet me know if you need more.",
+    "Sure! G",
+    "Okay. G Hope this helps!",
     "**Answer:** G",
     "Here it is:\n```json\nG\n```\n\n**Why**\n- intent: the text asks where it is",
     'I first thought {"intent": "refund"}.\n```json\nG\n```',

@@ -176,7 +176,8 @@ def test_a_pause_of_the_provider_is_shown():
 
         steps = (lambda: execution.report().refusals, show), (mostly_paused, execution.stop)
         asyncio.run(steered(execution, *steps))
-    assert shown == ["provider pause, 100 s left"]
+    (text,) = shown
+    assert text.startswith("provider pause, 100 s left: Rate limit reached")
     assert execution.report().limited_by == "provider pause"
 
 

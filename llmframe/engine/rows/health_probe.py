@@ -76,6 +76,9 @@ class HealthProbe:
             governor.refuse(lease, verdict.retry_after)
         elif verdict.action == "suspect" and governor.in_doubt:
             self._suspected(lease, verdict)
+        elif verdict.action == "suspect" and verdict.kind == "rate_limit":  # no money, then
+            governor.release(lease)
+            governor.abort_all(replace(verdict, action="end_run"))
         elif verdict.action in ("fail_row", "suspect"):  # it responds, if only to reject this
             governor.release(lease, answered=True)
         elif verdict.action == "retry" or verdict.kind == "connection":

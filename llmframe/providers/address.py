@@ -67,8 +67,8 @@ def _with_port(parts: SplitResult, host: str) -> str:
     except ValueError as exc:
         raise PlanError(f"base_url={parts.geturl()!r}: {exc}") from exc
     shown = f"[{host}]" if ":" in host else host
-    is_told = port and port != _DEFAULT_PORTS.get(parts.scheme) and not is_loopback(host)
-    return f"{shown}:{port}" if is_told else shown
+    tells_apart = port and port != _DEFAULT_PORTS.get(parts.scheme) and not is_loopback(host)
+    return f"{shown}:{port}" if tells_apart else shown
 
 
 def _host_name(host: str) -> str:

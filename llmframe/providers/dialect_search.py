@@ -125,26 +125,24 @@ class DialectSearch:
             self.dialect = latest.without(_format_of(latest))
             return self.dialect
 
-    def succeeded(self, dialect: Dialect, tried: Sequence[Dialect] = ()) -> bool:
-        """A request in this dialect was answered; True if the search has ended with it.
+    def succeeded(self, dialect: Dialect, tried: Sequence[Dialect] = ()) -> None:
+        """A request in this dialect was answered.
 
         tried: the dialects in which its row was refused before.
         """
         if self.known and not tried:  # nearly every answer
             self._streak = 0
-            return False
+            return
         with self._lock:
             if self.known:
                 self._learn(dialect, tried)
-                return False
-            if not self._is_answered:
+            elif not self._is_answered:
                 self._begin_to_restore(dialect, tried)
             elif self._untried and dialect.has(self._untried[0]):
                 self.dialect = dialect
                 self._go_on()
             elif self._untried and any(each.has(self._untried[0]) for each in tried):
-                self._give_up()
-            return self.known
+                self._leave_out_first()
 
     def lost(self, dialect: Dialect) -> None:
         """A request in this dialect came to no end: what it was to show is not known."""
@@ -214,7 +212,7 @@ class DialectSearch:
             del self._untried[0]
         self.known = not self._untried
 
-    def _give_up(self) -> None:
+    def _leave_out_first(self) -> None:
         del self._untried[0]
         self._go_on()
 
@@ -224,7 +222,7 @@ class DialectSearch:
             self._is_trying = False
             self._chances -= 1
             if not self._chances:
-                self._give_up()
+                self._leave_out_first()
 
     def _learn(self, dialect: Dialect, tried: Sequence[Dialect]) -> None:
         """A row was refused in a dialect that has worked before, and answered without a feature."""

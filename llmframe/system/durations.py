@@ -15,10 +15,8 @@ UNIX_TIME = 1e9  # a larger number is a moment in seconds, not a duration (about
 UNIX_MS = 1e12  # a larger number is a moment in milliseconds
 _UNITS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
-_SPOKEN = re.compile(
-    r"(\d+(?:\.\d+)?)\s?(ms|milliseconds?|s|sec|seconds?|m|min|minutes?|h|hours?|d|days?)(?![a-z])",
-    re.IGNORECASE,
-)
+SPOKEN_UNITS = "ms|milliseconds?|s|sec|seconds?|m|min|minutes?|h|hours?|d|days?"
+_SPOKEN = re.compile(rf"(\d+(?:\.\d+)?)\s?({SPOKEN_UNITS})(?![a-z])", re.IGNORECASE)
 _NUMBER = re.compile(r"([+-]?\d+(?:\.\d*)?(?:e\d+)?)\s*(?:[,;].*)?", re.IGNORECASE)
 
 

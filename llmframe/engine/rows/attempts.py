@@ -22,6 +22,7 @@ from llmframe.engine.rows.decisions import (
     Resend,
     Retry,
     decide,
+    is_at_fault,
     is_hopeless,
     is_nobody,
     is_to_blame,
@@ -86,7 +87,7 @@ class Attempts:
     async def attempt(self, row: Row, lease: Lease, reservation: Reservation) -> None:
         """One request, and what it means for the row."""
         governor, failure = self._parts.governor, row.failure
-        if failure is None or row.doubted < DOUBTED or governor.in_doubt:
+        if failure is None or not is_at_fault(row, in_doubt=governor.in_doubt):
             await self._send(row, lease, reservation)
         else:  # others have been answered meanwhile: it was the row, and that is known already
             governor.give_back(lease)
@@ -197,8 +198,9 @@ class Attempts:
         final = self._patience.is_last(row.charged)
         dialects = self._parts.governor.dialects
         result = self._parts.asker.read(row, reply, final=final)
-        is_useless = _is_useless(reply, result) and dialects.disappointed(row.dialect)
-        if is_useless and row.paid < MAX_PAID:
+        # once an answer was of use it is not the format: nearly every reply is read no further
+        is_useless = not dialects.worked and _is_useless(reply, result)
+        if is_useless and dialects.disappointed(row.dialect) and row.paid < MAX_PAID:
             row.begin_again()
             result = None
         if result is not None:

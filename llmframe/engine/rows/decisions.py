@@ -129,9 +129,14 @@ def decide(row: Row, verdict: Verdict, facts: Facts, patience: Patience) -> Deci
     return _after_loss(row, verdict, facts, patience)
 
 
+def is_at_fault(row: Row, *, in_doubt: bool) -> bool:
+    """True when a row was refused so often, while others are answered, that it is the row."""
+    return row.doubted >= DOUBTED and not in_doubt
+
+
 def _after_doubt(row: Row, verdict: Verdict, facts: Facts, patience: Patience) -> Decision:
     """Once more after all others; the row fails when it is refused again while they are not."""
-    if row.doubted >= DOUBTED and not facts.in_doubt:
+    if is_at_fault(row, in_doubt=facts.in_doubt):
         return Fail(verdict.kind, verdict.message)
     return unless_over(Retry(0.0, free=True), row, facts, patience)
 

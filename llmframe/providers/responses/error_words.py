@@ -146,7 +146,7 @@ def exceeds_limit(message: str) -> bool:
 
 
 def is_cap_met(error: ErrorBody) -> bool:
-    """Whether the answer was cut off at its cap, told as an error."""
+    """Whether the answer was cut off at its cap, reported as an error."""
     return _CAP_MET.search(error.text) is not None
 
 

@@ -6,7 +6,13 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-from llmframe.system.durations import parse_date, parse_number, parse_spoken, parse_wait
+from llmframe.system.durations import (
+    SPOKEN_UNITS,
+    parse_date,
+    parse_number,
+    parse_spoken,
+    parse_wait,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +22,7 @@ _RESET = re.compile(r"((?:x-)?ratelimit-)reset(-.*)?", re.I)
 # "Please try again in 9m38.016s", "retryDelay": "39s", "wait 30 seconds before ..."
 _SPOKEN = re.compile(
     r"(?:try again|retry|wait|available|resets?)(?: again)?(?: in| after| for)?:? "
-    r"((?:\d+(?:\.\d+)?\s?(?:ms|milliseconds?|s|sec|seconds?|m|min|minutes?|h|hours?|d|days?)"
+    rf"((?:\d+(?:\.\d+)?\s?(?:{SPOKEN_UNITS})"
     r"\b[ ,]*(?:and )?)+|\d+(?:\.\d+)?[dhms](?:[\d.]+[hms]+)+)",
     re.I,
 )

@@ -29,9 +29,18 @@ def finished():
 
 
 @pytest.fixture(scope="module")
-def least():
+def rounds():
+    """Several measurements, each in a process of its own."""
+    return [measured("whole,steps", ENOUGH) for _ in range(ROUNDS)]
+
+
+@pytest.fixture(scope="module")
+def least(rounds):
     """The least of several measurements of each figure: what else the machine does only adds."""
-    rounds = [measured("whole,steps", ENOUGH) for _ in range(ROUNDS)]
+    return least_of(rounds)
+
+
+def least_of(rounds):
     return {name: min(each[name] for each in rounds) for name in rounds[0]}
 
 
@@ -43,7 +52,11 @@ def test_finding_and_keying_what_is_done_is_faster_than_reading_it_as_json(least
 def test_resuming_is_little_slower_than_reading_json_and_making_columns(least):
     floor = least["floor_json"] + least["floor_columns"]
     assert least["cpu"] <= 3 * floor
-    assert least["again"] <= 1.5 * least["cpu"]
+
+
+def test_resuming_over_its_own_result_is_little_slower_than_over_the_frame(rounds):
+    # a ratio of two figures of one round: the machine's speed changes from round to round
+    assert min(each["again"] / each["cpu"] for each in rounds) <= 1.5
 
 
 def test_resuming_takes_a_kilobyte_a_row_at_most(finished):
@@ -69,7 +82,7 @@ def test_rows_that_are_asked_are_no_tasks_and_little_memory():
 
 
 def test_no_shape_of_frame_or_checkpoint_is_out_of_line():
-    figures = measured("compare", SOME)
+    figures = least_of([measured("compare", SOME) for _ in range(ROUNDS)])
     slow = {name: used for name, used in figures.items() if used > 5 * figures["plain"]}
     assert not slow
 

@@ -50,9 +50,12 @@ def cards(cell):
 
 
 def test_importing_is_quick_and_prints_nothing(kernel):
-    kernel.ask("import time, pandas")
-    spent = kernel.ask("t = time.process_time(); import llmframe; print(time.process_time() - t)")
-    assert float(spent) < 0.3  # 0.15 s on a quiet machine
+    kernel.ask("import time")
+    spent = {
+        name: kernel.ask(f"t = time.thread_time(); import {name}; print(time.thread_time() - t)")
+        for name in ("pandas", "llmframe")  # in this order: llmframe loads pandas
+    }
+    assert float(spent["llmframe"]) <= 0.7 * float(spent["pandas"])  # 0.3 on a quiet machine
 
 
 @pytest.mark.parametrize("runner", RUNNERS)

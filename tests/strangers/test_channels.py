@@ -110,13 +110,19 @@ def test_a_refusal_beats_what_stands_elsewhere():
         "",
         {"code": 0},
         {"a": [None]},
+        "null",
+        {"code": 200, "message": "OK"},
+        {"code": "0", "message": "success", "type": "None"},
     ],
 )
 def test_an_empty_error_beside_a_good_answer_says_nothing(error):
     assert ask(completion({"content": STRICT}, error=error)).values == GOLD
 
 
-@pytest.mark.parametrize("error", ["upstream is down", {"message": "", "code": 502}, {"a": True}])
+@pytest.mark.parametrize(
+    "error",
+    ["upstream is down", {"message": "", "code": 502}, {"a": True}, {"code": 0, "message": "no"}],
+)
 def test_an_error_that_says_something_counts(error):
     with pytest.raises(BadReply):
         ask(completion({"content": STRICT}, error=error))
@@ -147,6 +153,7 @@ STREAMS = {
     "JSON over lines and the end": json.dumps(completion({"content": STRICT}), indent=1).encode()
     + b"\ndata: [DONE]\n",
     "one chunk with all": lines([completion({"content": STRICT})]),
+    "empty data": lines(chunks(), form="data:\n\ndata: {}\n\n"),
     "carriage returns": lines(chunks()).replace(b"\n", b"\r\n"),
     "two choices": lines([{"choices": [{"index": 1, "delta": {"content": "x"}}]}, *chunks()]),
     "thoughts in chunks": lines(

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from llmframe.engine.wire.prepared import Received
     from llmframe.task.confidence import Token
 
+# words in the error of a good answer
+_NO_ERROR = {"", "0", "200", "ok", "success", "succeeded", "successful", "none", "null"}
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -101,7 +104,9 @@ def _is_empty(error: object) -> bool:
     """Whether an error has nothing to say, as gateways put it beside a good answer."""
     if isinstance(error, dict | list):
         return all(map(_is_empty, error.values() if isinstance(error, dict) else error))
-    return error in (None, "", 0, "0", False)
+    if isinstance(error, str):
+        return error.strip().casefold() in _NO_ERROR
+    return error in (None, 0, 200, False)
 
 
 def read_json(response: Received | httpx2.Response) -> Any:

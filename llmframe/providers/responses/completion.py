@@ -111,6 +111,7 @@ def _payloads(text: str) -> list[str]:
     """The data of each line; a line that is none makes one text of them all."""
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith(_FIELDS)]
     datas = [line.strip().removeprefix("data:").strip() for line in lines]
+    datas = [data for data in datas if data]  # an empty one keeps the connection alive
     if all(data == _DONE or data.startswith("{") for data in datas):
         return datas
     # JSON over several lines

@@ -48,7 +48,7 @@ def find_destination(settings: Settings, *, own_loop: bool) -> Destination:
     key = _key(settings, address, preset)
     filled, notes = _filled(settings, named, address, key)
     _warn_of_plain_http(url, filled, key.key)
-    endpoint = Endpoint(url, key.key, key_source=key.source)
+    endpoint = Endpoint(url, key.key, api=settings.api, key_source=key.source)
     return Destination(filled, preset, endpoint_identity(url), endpoint, notes=notes)
 
 
@@ -66,7 +66,9 @@ def start_local(destination: Destination, *, need: Callable[[], int]) -> Destina
         return any(run.execution.job.endpoint.base_url == base_url for run in runs)
 
     server, started = serve(destination.file, need=need(), in_use=in_use)
-    endpoint = Endpoint(server.base_url, server.key, is_alive=server.is_alive)
+    endpoint = Endpoint(
+        server.base_url, server.key, api=destination.settings.api, is_alive=server.is_alive
+    )
     settings = destination.settings
     if settings.concurrency == "auto":  # more requests would only queue there, and time out
         settings = replace(settings, concurrency=server.sizes.slots)
@@ -89,7 +91,7 @@ def _of_client(settings: Settings, named: Preset | None, *, own_loop: bool) -> D
             f"client= asks {url}, but base_url= is {given}; a client knows its own address: leave "
             "one of the two out"
         )
-    endpoint = Endpoint(url, Key(client.api_key), client, owned=is_ours)
+    endpoint = Endpoint(url, Key(client.api_key), client, api=settings.api, owned=is_ours)
     _warn_of_plain_http(url, settings, endpoint.api_key)
     set_by_provider = ", ".join(f"{name} {value}" for name, value in defaults.items())
     notes = (f"{named.title}: {set_by_provider}.",) if named and set_by_provider else ()

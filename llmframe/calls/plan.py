@@ -159,6 +159,7 @@ def sampling_of(settings: Settings) -> Sampling:
         max_output_tokens=settings.max_output_tokens,
         extra_body=settings.extra_body,
         logprobs=settings.confidence == "logprob",
+        api=settings.api,
     )
 
 

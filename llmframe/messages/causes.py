@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from llmframe.options.presets import preset_of
@@ -21,9 +21,12 @@ _BY_MESSAGE = {  # of the errors of TLS, HTTP and socket libraries, on every pla
     "certificate": "if a proxy is in between, make Python trust its certificate (SSL_CERT_FILE), "
     "or pass client= with your own http_client",
 }
-_CALLED = re.compile(r"(/chat)?/completions$")  # the SDK appends this to base_url
+_CALLED = re.compile(r"((/chat)?/completions|/responses)$")  # the SDK appends this to base_url
 
-
+_APIS = {  # by api=: its name, and what helps where the endpoint has the other one
+    "chat": ("chat completions", 'If it serves /v1/responses alone, give api="responses".'),
+    "responses": ("responses", 'If it serves chat completions, leave out api="responses".'),
+}
 _WAY_OUT = (
     "Check the options of the call against what the endpoint accepts: "
     'extra_body={{"name": value}} sets any parameter of the request, and None leaves it out.'
@@ -56,6 +59,7 @@ class Address:
 
     url: its URL, or words for a local model. key_source: where the key was found, if it was not
     given. keyless: no key was found; key_source is then the variable that may hold one.
+    api: that the requests are for.
     """
 
     url: str
@@ -63,6 +67,7 @@ class Address:
     model: str
     key_source: str = ""
     keyless: bool = False
+    api: Literal["chat", "responses"] = "chat"
 
     @property
     def is_here(self) -> bool:
@@ -120,7 +125,8 @@ def _wrong_address(verdict: Verdict, address: Address, name: str) -> tuple[str, 
         )
     root = _cure_of_root(address.url.rstrip("/"))
     if verdict.about == "address":
-        return f"there is no chat completions API at {name}", root
+        called, other = _APIS[address.api]
+        return f"there is no {called} API at {name}", f"{root} {other}"
     cure = f"{root} A proxy, a sign-in page or another program may be answering instead."
     if (verdict.status or 0) >= 500:
         cure = (

@@ -167,6 +167,7 @@ def _failing_line(destination: Destination, finding: Finding, verdict: Verdict) 
         model=str(destination.settings.model),
         key_source=endpoint.key_source,
         keyless=endpoint.is_keyless,
+        api=endpoint.api,
     )
     # the table's title shows the URL already
     name = "" if destination.file is not None else "this address"

@@ -109,6 +109,9 @@ class Settings:
     client: Any = endpoint(None, rules.CLIENT,
         "your own AsyncOpenAI, or a function that returns one (called on the event loop that "
         "uses it), instead of base_url and api_key", of_endpoint=True, secret=True)
+    api: Literal["chat", "responses"] = endpoint("chat", one_of("chat", "responses"),
+        '"chat" asks /v1/chat/completions, "responses" asks /v1/responses; the answers '
+        "are the same", of_endpoint=True)
     allow_http: bool = endpoint(False, BOOL, "True: no warning when a key is sent over plain http")
 
     instructions: str = prompt("", rules.TEXT, "what the model should do with each row")
@@ -202,6 +205,7 @@ class Options(TypedDict, total=False):
     base_url: str | None
     api_key: str | None
     client: Any
+    api: Literal["chat", "responses"]
     allow_http: bool
     instructions: str
     temperature: float | None

@@ -36,7 +36,9 @@ class Destination:
     @property
     def dialect(self) -> Dialect:
         """How to write requests, as far as it is known before the first."""
-        lacks = self.preset.lacks if self.preset is not None else ()
+        lacks = set(self.preset.lacks if self.preset is not None else ())
+        if self.endpoint.api == "responses":  # it has one name for the cap: there is no other
+            lacks.add("max_completion_tokens")
         return Dialect(
             response_format="json_object" if "json_schema" in lacks else "json_schema",
             cap="max_tokens" if "max_completion_tokens" in lacks else "max_completion_tokens",

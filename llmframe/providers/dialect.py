@@ -27,7 +27,7 @@ _NAMES: dict[Feature, re.Pattern[str]] = {
     ),
 }  # fmt: skip
 _FORMAT = re.compile(
-    r"response_?format|json_?schema|json_object|response_?schema|structured.?output"
+    r"response_?format|text\.format|json_?schema|json_object|response_?schema|structured.?output"
     r"|json.?(mode|output)|\bschema\b|\bgrammar\b|guided.?(json|decoding)",
     re.I,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from llmframe.secret import header_secrets
 
@@ -19,14 +19,15 @@ class Endpoint:
 
     base_url: root of the API, with its ``/v1``. api_key: kept in memory only.
     client: the person's AsyncOpenAI, None for our own. owned: we close it.
-    key_source: where the key was found, for people. is_alive: whether a server that we
-    started still runs; None for all others.
+    api: which of OpenAI's two APIs it is asked by. key_source: where the key was found, for
+    people. is_alive: whether a server that we started still runs; None for all others.
     """
 
     base_url: str
     api_key: str
     client: Any = None
     _: KW_ONLY
+    api: Literal["chat", "responses"] = "chat"
     owned: bool = True
     key_source: str = ""
     is_alive: Callable[[], bool] | None = None

@@ -257,6 +257,7 @@ class Session:
                 model=job.model,
                 key_source=endpoint.key_source,
                 keyless=endpoint.is_keyless,
+                api=endpoint.api,
             )
             error = RunAborted(endings.aborted(halt.verdict, report, address))
         elif isinstance(halt.error, CheckpointError):

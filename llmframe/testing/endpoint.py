@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from llmframe.testing import faults, wire
+from llmframe.testing import faults, responses_api, wire
 from llmframe.testing.answers import asked_schema, content_text, make_answer, row_text
 from llmframe.testing.cache import PromptCache
 from llmframe.testing.ledger import Ledger
@@ -35,10 +35,11 @@ TRICKLE = 0.5  # seconds between two blank bytes
 
 
 class Ask:
-    """One parsed request for a chat completion."""
+    """One parsed request for a chat completion, or for a response (of the API of that name)."""
 
-    def __init__(self, body: dict[str, Any], authorization: str) -> None:
-        self.body = body
+    def __init__(self, body: dict[str, Any], authorization: str, *, is_response: bool) -> None:
+        self.body = body = responses_api.as_chat(body) if is_response else body
+        self.is_response = is_response
         self.authorization = authorization
         self.model = str(body.get("model"))
         self.row = row_text(body["messages"])
@@ -48,10 +49,10 @@ class Ask:
         self.cap: int = body.get("max_completion_tokens") or body.get("max_tokens") or 0
 
 
-def parse(raw: bytes, authorization: str) -> Ask | None:
-    """The request, None where the body is no chat completion request."""
+def parse(raw: bytes, authorization: str, *, is_response: bool = False) -> Ask | None:
+    """The request, None where the body is none."""
     try:
-        return Ask(json.loads(raw), authorization)
+        return Ask(json.loads(raw), authorization, is_response=is_response)
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
 
@@ -96,15 +97,19 @@ class Endpoint:
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
-        if request.method == "POST" and request.path.endswith("/chat/completions"):
-            return await self._chat(request)
+        for api, path in wire.PATHS.items():
+            if request.method == "POST" and request.path.endswith(path):
+                if api not in self.options.apis:
+                    break
+                return await self._ask(request, is_response=api == "responses")
         if request.method == "GET" and request.path.endswith("/models"):
             return self._send(self._models(request))
         return self._send(wire.error(NO_ROUTE))
 
-    async def _chat(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _ask(self, request: web.BaseRequest, *, is_response: bool) -> web.StreamResponse:
         raw = await request.content.read()
-        ask = parse(raw, request.headers.get("Authorization", ""))
+        authorization = request.headers.get("Authorization", "")
+        ask = parse(raw, authorization, is_response=is_response)
         if ask is None:
             return self._send(wire.error(NOT_JSON))
         self.in_flight += 1
@@ -198,7 +203,8 @@ class Endpoint:
         number, headers = next(self._numbers), self._limit_headers()
         wanted = self.options.logprobs and bool(ask.body.get("logprobs"))
         used = self._used(ask, call, wire.answer_tokens(choice) if choice else 0)
-        return wire.completion(number, ask.model, used, choice, headers, logprobs=wanted)
+        write = responses_api.response if ask.is_response else wire.completion
+        return write(number, ask.model, used, choice, headers, logprobs=wanted)
 
     def _used(self, ask: Ask, call: Call, tokens_out: int) -> dict[str, Any] | None:
         """Enter what the answer takes; returns what it says about it."""
@@ -208,8 +214,9 @@ class Endpoint:
             self._cache.remember(ask.prompt)
         if self.options.usage is None:
             return None
+        is_usual = self.options.usage == "openai"
         return wire.usage(
-            self.options.usage,
+            "responses" if ask.is_response and is_usual else self.options.usage,
             call.tokens_in,
             call.tokens_out,
             cached=call.tokens_cached,

@@ -46,6 +46,7 @@ class Changes(TypedDict, total=False):
     key: str | None
     echo_key: bool
     models: tuple[str, ...]
+    apis: tuple[str, ...]
     unsupported: tuple[str, ...]
     logprobs: bool
     cache: bool
@@ -74,6 +75,7 @@ class Options:
     key: str | None = None
     echo_key: bool = False
     models: tuple[str, ...] = ("test-model",)
+    apis: tuple[str, ...] = ("chat", "responses")
     unsupported: tuple[str, ...] = ()
     logprobs: bool = True
     cache: bool = False
@@ -82,7 +84,7 @@ class Options:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("latency", "models", "unsupported"):  # JSON knows lists only
+        for name in ("latency", "models", "apis", "unsupported"):  # JSON knows lists only
             if isinstance(value := getattr(self, name), list):
                 object.__setattr__(self, name, tuple(value))
         check_latency(self.latency)

@@ -67,7 +67,8 @@ def serve(
 ) -> Server:
     """Start an OpenAI-compatible server on 127.0.0.1 and return it, ready to answer.
 
-    It answers ``POST .../chat/completions`` (not streamed) and ``GET .../models``.
+    It answers ``POST .../chat/completions`` and ``POST .../responses`` (not streamed), and
+    ``GET .../models``.
 
     port: 0 takes a free one.
     process: serve from a child process (of the same interpreter), which ends with this one.
@@ -81,6 +82,7 @@ def serve(
             from row text to a dict or to the content as a string; or a callable
             ``(row text, request body) -> dict | str``, called on the server's thread.
         models: what ``/models`` lists. Requests may name any model.
+        apis: what it serves: ``("chat", "responses")``, or one of them.
         key: the API key to ask for; None accepts any.
         echo_key: put the Authorization header into every error message.
         unsupported: parameters answered with a 400: ``"json_schema"``, ``"temperature"``, ...

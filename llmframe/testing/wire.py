@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from llmframe.testing.faults import ApiError, Completion
 
 JSON = "application/json"
+PATHS = {"chat": "/chat/completions", "responses": "/responses"}  # by the name of the API
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +87,11 @@ def usage(
     if spelling == "deepseek":
         missed = tokens_in - cached
         return counts | {"prompt_cache_hit_tokens": cached, "prompt_cache_miss_tokens": missed}
-    if cached:
-        counts[f"{name_in}_tokens_details"] = {"cached_tokens": cached}
+    if spelling == "responses":  # the SDK reads these as numbers that are always there
+        counts["input_tokens_details"] = {"cached_tokens": cached, "cache_write_tokens": 0}
+        counts["output_tokens_details"] = {"reasoning_tokens": 0}
+    elif cached:
+        counts["prompt_tokens_details"] = {"cached_tokens": cached}
     return counts | ({"cost": cost} if spelling == "openrouter" else {})
 
 

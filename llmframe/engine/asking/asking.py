@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from llmframe.engine.wire.responses_api import as_response_request
 from llmframe.errors import OutputError
 from llmframe.providers.responses.finish_reason import ending
 from llmframe.results import RowResult
@@ -31,7 +32,7 @@ class Sampling:
     """How the model is to answer, as the person gave it; None is not given.
 
     max_output_tokens: tokens. extra_body: further parameters of the request. logprobs: ask for
-    the tokens' probabilities.
+    the tokens' probabilities. api: whose words requests are written in; the question is the same.
     """
 
     temperature: float | None = None
@@ -39,6 +40,7 @@ class Sampling:
     max_output_tokens: int | None = None
     extra_body: Mapping[str, Any] | None = None
     logprobs: bool = False
+    api: Literal["chat", "responses"] = "chat"
 
     def asked(self) -> dict[str, Any]:
         """Its part of the key: only what was given."""
@@ -98,7 +100,7 @@ class Asker:
         cap = self.cap(row)
         if cap is not None and CAPS.isdisjoint(self._extra):
             body[dialect.cap] = cap
-        return body
+        return body if self._sampling.api == "chat" else as_response_request(body)
 
     def texts(self, row: Row) -> tuple[str, ...]:
         """The texts of the row's request, which an error may quote."""
@@ -125,6 +127,8 @@ class Asker:
             given["seed"] = sampling.seed
         if sampling.logprobs:
             given["logprobs"] = True
+        if sampling.api == "responses":
+            given["store"] = False  # a provider keeps responses unless it is asked not to
         # what another run left out stays if it is the person's own: it is refused aloud
         dropped = dialect.dropped & self._features
         body: dict[str, Any] = {k: v for k, v in given.items() if k not in dropped}

@@ -19,6 +19,7 @@ from llmframe.engine.wire.client import (
 )
 from llmframe.engine.wire.error_reply import reply_in_error
 from llmframe.engine.wire.reply import read_json, read_reply
+from llmframe.engine.wire.responses_api import RESPONSES_PATH
 from llmframe.engine.wire.verdict import ServerGone
 from llmframe.providers.endpoint import Endpoint
 from llmframe.secret import header_secrets, hide_in_logs, hide_keys
@@ -35,19 +36,20 @@ if TYPE_CHECKING:
 _log = logging.getLogger("llmframe")
 
 NO_REDIRECTS = {"follow_redirects": False}  # the texts are for the endpoint, and nobody else
-_PATH = "/chat/completions"
+_PATHS = {"chat": "/chat/completions", "responses": RESPONSES_PATH}
 
 
 class Backend:
     """An open client; made, used and closed on one loop.
 
-    client: the SDK's. prepared: sends completions in its place.
+    client: the SDK's. path: of the API that is asked. prepared: sends requests in its place.
     """
 
     def __init__(
         self,
         client: AsyncOpenAI,
         *,
+        path: str,
         owned: bool,
         is_alive: Callable[[], bool] | None = None,
         prepared: Prepared | None = None,
@@ -63,13 +65,13 @@ class Backend:
         self._keys = header_secrets(client.default_headers)
         self._is_plain = type(client) is openai.AsyncOpenAI  # others, as Azure's, make their own
         # the whole address saves the SDK a sixth of a request's CPU in merging URLs
-        self._url = completions_url(client) if self._is_plain else _PATH
+        self._url = _whole_url(client, path) if self._is_plain else path
         self._response_type = httpx2.Response
         self._status_error = openai.APIStatusError
         self._options: Any = NO_REDIRECTS
 
     async def send(self, body: dict[str, Any]) -> Reply:
-        """Send one chat completion; a key that comes back in the answer is hidden.
+        """Send one request; a key that comes back in the answer is hidden.
 
         Raises openai.APIError when the call failed, BadReply when a response with status 200
         is no completion, ServerGone when a server that we have started has ended.
@@ -123,17 +125,17 @@ async def open_backend(endpoint: Endpoint, *, connections: int) -> Backend:
     connections: how many requests may be in flight; as many connections are kept alive.
     """
     hide_in_logs(endpoint.secrets)
-    given, url = endpoint.client, endpoint.base_url
+    given, url, path = endpoint.client, endpoint.base_url, _PATHS[endpoint.api]
     if given is not None and not has_default_transport(given):
-        return Backend(given.with_options(max_retries=0), owned=endpoint.owned)
+        return Backend(given.with_options(max_retries=0), path=path, owned=endpoint.owned)
     if given is None:
         ours = new_client(url, endpoint.api_key, connections=connections)
     else:
         ours = with_our_transport(given, url, connections=connections)
-    prepared = await prepare_requests(ours, completions_url(ours), connections=connections)
-    return Backend(ours, owned=True, is_alive=endpoint.is_alive, prepared=prepared)
+    prepared = await prepare_requests(ours, _whole_url(ours, path), connections=connections)
+    return Backend(ours, path=path, owned=True, is_alive=endpoint.is_alive, prepared=prepared)
 
 
-def completions_url(client: AsyncOpenAI) -> str:
-    """The whole address that a client of the SDK's own kind sends completions to."""
-    return str(client.base_url).rstrip("/") + _PATH
+def _whole_url(client: AsyncOpenAI, path: str) -> str:
+    """The whole address that a client of the SDK's own kind sends to."""
+    return str(client.base_url).rstrip("/") + path

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json
 
+from llmframe.engine.wire.responses_api import as_completion, is_response
 from llmframe.engine.wire.verdict import BadReply
 from llmframe.providers.responses.completion import content_text, join_stream, texts_elsewhere
 from llmframe.providers.responses.error_body import read_error
@@ -58,6 +59,8 @@ class Reply:
 def read_reply(response: Received | httpx2.Response) -> Reply:
     """The completion in a response; BadReply where there is none."""
     data = read_json(response)
+    if isinstance(data, dict) and is_response(data):
+        data = as_completion(data)
     error = data.get("error") if isinstance(data, dict) else data
     usage = read_usage(data.get("usage")) if isinstance(data, dict) else Usage()
     if not isinstance(data, dict) or (error and not (data.get("choices") and _is_empty(error))):

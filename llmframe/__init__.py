@@ -15,6 +15,7 @@ from llmframe._version import __version__
 from llmframe.accessor import llm, register
 from llmframe.calls.check import check
 from llmframe.calls.files import read_checkpoint, read_metadata, read_parquet
+from llmframe.calls.stream import tag_stream
 from llmframe.calls.tag import atag, start, tag
 from llmframe.options.layers import configure
 from llmframe.report import RunReport
@@ -35,6 +36,7 @@ __all__ = [
     "read_parquet",
     "start",
     "tag",
+    "tag_stream",
 ]
 
 register()

@@ -10,6 +10,8 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from llmframe.calls.destination import find_destination, start_local
 from llmframe.calls.identity import StoredQuestions, earlier_question, question_of
 from llmframe.engine.asking.asking import Sampling
@@ -20,7 +22,8 @@ from llmframe.engine.rows.budget import Budget
 from llmframe.engine.wire.client import has_default_transport
 from llmframe.errors import PlanError, warn
 from llmframe.frame.columns import plan_columns
-from llmframe.frame.rows import plan_rows
+from llmframe.frame.records import Records, read_input
+from llmframe.frame.rows import RowPlan, plan_rows
 from llmframe.journal import TaskInfo, adopt_plain, id_text, open_checkpoint
 from llmframe.journal.paths import DEFAULT_FOLDER, explicit_path, task_folders
 from llmframe.providers.address import proxy_of
@@ -37,10 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    import pandas as pd
-
     from llmframe.frame.columns import ColumnPlan
-    from llmframe.frame.rows import RowPlan
     from llmframe.journal import Checkpoint
     from llmframe.options.settings import Settings
     from llmframe.providers.destination import Destination
@@ -79,10 +79,39 @@ def plan(
     own_loop: it will run on llmframe's loop, else on the caller's.
     only_new: return only the new columns.
     """
+    rows = plan_rows(df, input, id=settings.id, quote=settings.redact is None)
+    return _plan(df, rows, fields, settings, own_loop=own_loop, only_new=only_new)
+
+
+def plan_stream(
+    input: object,  # noqa: A002
+    fields: object,
+    settings: Settings,
+    *,
+    buffer: int,
+) -> Plan:
+    """Plan the tagging of records that are still to come; raises as ``plan`` does.
+
+    buffer: records that are held between source and consumer, at most.
+    """
+    keys, render = read_input(input)
+    quote = settings.redact is None
+    records = Records(keys, render, id=settings.id, buffer=buffer, quote=quote)
+    return _plan(pd.DataFrame(), records, fields, settings, own_loop=True, only_new=True)
+
+
+def _plan(
+    df: pd.DataFrame,
+    rows: RowPlan | Records,
+    fields: object,
+    settings: Settings,
+    *,
+    own_loop: bool,
+    only_new: bool,
+) -> Plan:
     import openai  # noqa: F401 - the import is slow: on the run's loop it would hold up requests
 
     prompt = Prompt(settings.instructions, resolve_fields(fields, into=settings.into))
-    rows = plan_rows(df, input, id=settings.id, quote=settings.redact is None)
     _check_options(settings, prompt, rows)
     # A nested run uses the kernel's loop, so that the person's own client may be bound to it.
     destination = find_destination(settings, own_loop=own_loop and settings.runner != "nest")
@@ -92,6 +121,7 @@ def plan(
     asked = question_of(prompt, destination, sampling)
     job = Job(
         rows=rows,
+        source=rows if isinstance(rows, Records) else None,
         keys=KeyMaker(asked),
         prompt=prompt,
         settings=settings,
@@ -103,18 +133,20 @@ def plan(
         rules=TextRules(settings.redact, settings.max_input_tokens, settings.on_long == "truncate"),
     )
     target = Target(
-        df=rows.as_planned(df),  # the person may change the frame while the run goes on
+        # the person may change the frame while the run goes on
+        df=rows.as_planned(df) if isinstance(rows, RowPlan) else df,
         rows=rows,
         columns=_columns(df, rows, job, only_new=only_new),
         only_new=only_new,
         raise_incomplete=settings.on_incomplete == "raise",
-        options=_identity(job, settings),
+        # a stream is never joined: its records are nobody else's
+        options=_identity(job, settings) if isinstance(rows, RowPlan) else (object(),),
     )
     earlier = earlier_question(prompt, destination, sampling)
     return Plan(destination, asked, earlier, job, target)
 
 
-def _check_options(settings: Settings, prompt: Prompt, rows: RowPlan) -> None:
+def _check_options(settings: Settings, prompt: Prompt, rows: RowPlan | Records) -> None:
     """Raise PlanError for options that do not fit each other, the fields or the rows."""
     if settings.confidence is not None and not any(map(is_choice, prompt.fields.specs)):
         raise PlanError(
@@ -127,7 +159,7 @@ def _check_options(settings: Settings, prompt: Prompt, rows: RowPlan) -> None:
             'on_long="truncate" needs a length to cut to: give max_input_tokens=<tokens of a text, '
             "reckoned as a quarter of its UTF-8 bytes>"
         )
-    if settings.adopt:
+    if settings.adopt and isinstance(rows, RowPlan):
         if settings.checkpoint is False or settings.id is None:
             raise PlanError(
                 "adopt=True takes over a file by ids: give checkpoint=<path> and id=<column>"
@@ -136,7 +168,7 @@ def _check_options(settings: Settings, prompt: Prompt, rows: RowPlan) -> None:
         rows.check_unique_ids()
 
 
-def _columns(df: pd.DataFrame, rows: RowPlan, job: Job, *, only_new: bool) -> ColumnPlan:
+def _columns(df: pd.DataFrame, rows: RowPlan | Records, job: Job, *, only_new: bool) -> ColumnPlan:
     """The columns to add; only new ones can clash with nothing."""
     settings = job.settings
     return plan_columns(

@@ -79,11 +79,21 @@ class Unread:
 
 
 @dataclass(frozen=True, slots=True)
+class RowsCame:
+    """The source has given further rows. rows: all so far."""
+
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
 class Planned:
     """Every row has been planned: from now on the counts are exact."""
 
 
-Event = RequestSent | RequestRefused | RowsDone | RowsReused | TextCut | Spent | Unread | Planned
+Event = (
+    RequestSent | RequestRefused | RowsDone | RowsReused | TextCut | Spent | Unread | RowsCame
+    | Planned
+)  # fmt: skip
 
 
 Observer = Callable[[Event], None]  # called on the run's loop: be quick, never block

@@ -13,6 +13,7 @@ from llmframe.engine.asking.asking import Asker
 from llmframe.engine.events import Events
 from llmframe.engine.governor import auto_cap, governor_for
 from llmframe.engine.limited_by import LimitHistory, cause, words
+from llmframe.engine.recent import RecentStore
 from llmframe.engine.rows.claims import in_flight
 from llmframe.engine.rows.halt import Halt
 from llmframe.engine.rows.parts import Parts
@@ -43,7 +44,8 @@ LAST_SYNC = 10.0  # seconds that the end of a run waits for a hanging disk
 class Execution:
     """A job being carried out. ``run`` lives on one loop; all else is safe from any thread.
 
-    halt: why the run ended early, if it did. stop_requested, held: what the person asked for.
+    halt: why the run ended early, if it did. store: what every row got. stop_requested, held:
+    what the person asked for.
     """
 
     def __init__(self, job: Job, clock: Callable[[], float] = time.monotonic) -> None:
@@ -59,7 +61,8 @@ class Execution:
         )
         self.stop_requested = False
         self.held = False
-        self._store = ResultStore(job.rows.n)
+        source = job.source
+        self.store = ResultStore(job.rows.n) if source is None else RecentStore(source.buffer)
         self._path = None if job.checkpoint is None else str(job.checkpoint.path)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
@@ -74,7 +77,7 @@ class Execution:
     @property
     def results(self) -> Results:
         """What every row got so far, by position."""
-        return self._store.results
+        return self.store.results
 
     def observe(self, observer: Observer) -> None:
         """Send every event to an observer; call it before the run begins."""
@@ -102,8 +105,9 @@ class Execution:
         nonce = secrets.token_hex(4)  # one a run: the provider's prompt cache goes on working
         parts = Parts(
             rows=job.rows,
+            source=job.source,
             keys=job.keys,
-            store=self._store,
+            store=self.store,
             events=Events(self.tally, *self._observers),
             asker=Asker(
                 job.prompt, job.model, job.sampling, nonce=nonce, keep_raw=settings.details
@@ -157,7 +161,7 @@ class Execution:
         """Drop what only a running run needs: the checkpoint's index holds all answers."""
         self._pipeline = self._task = None
         self.job = replace(self.job, checkpoint=None)
-        self._store.close()
+        self.store.close()
 
     def snapshot(self, status: RunStatus, message: str = "") -> Snapshot:
         """The run at this moment."""

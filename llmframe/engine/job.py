@@ -12,7 +12,7 @@ from llmframe.providers.dialect import FULL_DIALECT
 if TYPE_CHECKING:
     from llmframe.engine.asking.asking import Sampling
     from llmframe.engine.asking.outgoing import TextRules
-    from llmframe.engine.row import Rows
+    from llmframe.engine.row import Rows, Source
     from llmframe.journal import Checkpoint
     from llmframe.options.settings import Settings
     from llmframe.providers.dialect import Dialect
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 class Job:
     """Everything one run needs to know: the call's settings, and what was made of them.
 
+    source: where further rows come from, None for a frame, whose rows are all known.
     dialect: how requests are written at first. slots: requests that the server works on at
     once, where that is known; ``concurrency="auto"`` begins there.
     """
@@ -35,6 +36,7 @@ class Job:
     prompt: Prompt
     sampling: Sampling
     endpoint: Endpoint
+    source: Source | None = None
     dialect: Dialect = FULL_DIALECT
     slots: int | None = None
     budget: Budget = field(default_factory=Budget)

@@ -36,6 +36,20 @@ class Rows(Protocol):
         """The rows' ids, None where no id column was named."""
 
 
+class Source(Protocol):
+    """Where rows come from that are not all known when the run begins. buffer: rows it holds."""
+
+    @property
+    def buffer(self) -> int:
+        """Rows that it has taken and nobody has got back, at most."""
+
+    async def more(self, known: int) -> bool:
+        """Wait until there are more than so many rows; False if there never will be."""
+
+    def close(self) -> None:
+        """The run ends: take no more, and end the waiting."""
+
+
 @dataclass(eq=False, slots=True)
 class Row:
     """One row on its way, over all its requests.

@@ -66,6 +66,8 @@ class Tally:
                 self.unread_usage += usage
             case events.TextCut():
                 self.cut += 1
+            case events.RowsCame(rows):
+                self.rows = rows
             case events.Planned():
                 self.planned = True
 

@@ -135,7 +135,7 @@ class RowPlan:
         """
         if self._id_source is None:
             return None
-        return [_plain_id(cell) for cell in column_cells(self._id_source.iloc[start:stop])]
+        return [plain_id(cell) for cell in column_cells(self._id_source.iloc[start:stop])]
 
     def check_unique_ids(self) -> None:
         """Raise PlanError unless every row has its own id, compared as text."""
@@ -226,7 +226,8 @@ def _read_list(lookup: ColumnLookup, given: list[object]) -> tuple[tuple[Hashabl
     return columns, render
 
 
-def _plain_id(cell: Any) -> object:
+def plain_id(cell: Any) -> object:
+    """An id as the checkpoint keeps it; None where it is missing or has no text."""
     if is_missing(cell):
         return None
     try:

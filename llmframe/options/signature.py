@@ -68,7 +68,8 @@ def with_options(
 
 def _check_positions(signature: inspect.Signature) -> Callable[[tuple[Any, ...], Any], None]:
     """A check of a call's arguments: PlanError for too many or too few given by position."""
-    names = [name for name, one in signature.parameters.items() if one.kind is not one.VAR_KEYWORD]
+    by_name_alone = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)
+    names = [name for name, one in signature.parameters.items() if one.kind not in by_name_alone]
 
     def check(args: tuple[Any, ...], options: Mapping[str, Any]) -> None:
         takes = ", ".join(name for name in names if name != "self")

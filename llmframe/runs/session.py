@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from llmframe.engine.execution import Execution
     from llmframe.frame.columns import ColumnPlan
+    from llmframe.frame.records import Records
     from llmframe.frame.rows import RowPlan
     from llmframe.notebook.stage import Stage
     from llmframe.report import RunStatus, Snapshot
@@ -50,7 +51,7 @@ class Target:
     """
 
     df: pd.DataFrame
-    rows: RowPlan
+    rows: RowPlan | Records
     columns: ColumnPlan
     only_new: bool = False
     raise_incomplete: bool = False

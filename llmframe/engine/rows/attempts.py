@@ -293,7 +293,7 @@ class Attempts:
                 row.doubted = DOUBTED
         else:  # of few rows none ends the run for its text alone
             is_text = verdict.status in FOR_THE_ROW and verdict.kind == "bad_request"
-            counts = not is_text or self._parts.rows.n >= FIRST
+            counts = not is_text or self._parts.most_rows >= FIRST
         governor.suspect(lease, counts=counts and is_new)
         return replace(facts, in_doubt=governor.in_doubt)
 

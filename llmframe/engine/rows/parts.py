@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from llmframe.engine.asking.asking import Asker
     from llmframe.engine.events import Events
     from llmframe.engine.governor import Governor, Share
-    from llmframe.engine.row import Rows
+    from llmframe.engine.row import Rows, Source
     from llmframe.engine.rows.budget import Budget
     from llmframe.engine.rows.claims import InFlight
     from llmframe.engine.wire.backend import Backend
@@ -37,4 +38,10 @@ class Parts:
     in_flight: InFlight
     scrub: Scrubber
     budget: Budget
+    source: Source | None = None
     halt: Halt = field(default_factory=Halt)
+
+    @property
+    def most_rows(self) -> int:
+        """Rows that the run may have; of a source nobody knows how many come."""
+        return self.rows.n if self.source is None else sys.maxsize

@@ -45,7 +45,8 @@ class Pipeline:
         self._loop = asyncio.get_running_loop()
         self._clock = parts.governor.clock
         self._halt = parts.halt
-        self._work = Work(self._clock, lambda: parts.governor.limit_of(parts.share))
+        limit, endless = parts.governor.limit_of, parts.source is not None
+        self._work = Work(self._clock, lambda: limit(parts.share), endless=endless)
         self._answers = Answers()
         if parts.checkpoint is not None:
             self._answers = StoredAnswers(
@@ -135,6 +136,8 @@ class Pipeline:
     def _stop(self) -> None:
         self._parts.governor.close(self._parts.share)
         self._parts.budget.wake()
+        if self._parts.source is not None:
+            self._parts.source.close()
         for row in self._work.close():
             self._claims.release(row)
             if row.usage is not NOTHING_USED:  # its answer was of no use, and paid

@@ -8,7 +8,7 @@ from itertools import repeat
 from typing import TYPE_CHECKING
 
 from llmframe.engine.asking.outgoing import NO_RULES
-from llmframe.engine.events import Planned, RowsDone, RowsReused, TextCut
+from llmframe.engine.events import Planned, RowsCame, RowsDone, RowsReused, TextCut
 from llmframe.engine.row import Row
 from llmframe.results import SKIPPED, RowResult
 from llmframe.system.executor import run_in_daemon_thread
@@ -47,6 +47,7 @@ class Planner:
         rules: TextRules = NO_RULES,
     ) -> None:
         self._rows = parts.rows
+        self._source = parts.source
         self._keys = parts.keys
         self._store = parts.store
         self._events = parts.events
@@ -67,7 +68,7 @@ class Planner:
         must be redacted first are left pending, since redacting may take any time.
         """
         start, size = 0, SLICE if self._rules.redact is None else FIRST_REDACTED
-        while start < self._rows.n and not self._is_stopped():
+        while await self._has_more(start) and not self._is_stopped():
             stop = min(start + size, self._rows.n)
             began = time.perf_counter()
             await self._plan(start, stop)
@@ -78,6 +79,14 @@ class Planner:
         self._work.planned()
         if not self._is_stopped():
             self._events.emit(Planned())
+
+    async def _has_more(self, planned: int) -> bool:
+        """Whether there are more rows than these; waits for a source to give them."""
+        if planned < self._rows.n or self._source is None:
+            return planned < self._rows.n
+        more = await self._source.more(planned)
+        self._events.emit(RowsCame(self._rows.n))
+        return more
 
     def _is_stopped(self) -> bool:
         """True once a stop was requested and its grace period has passed."""

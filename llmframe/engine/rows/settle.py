@@ -46,7 +46,7 @@ class Settler:
         self._answers = answers
         self._raise_on_failure = raise_on_failure
         # with on_error="raise" the first failure ends the run, so none is held back
-        rows = 0 if raise_on_failure else parts.rows.n
+        rows = 0 if raise_on_failure else parts.most_rows
         # answers that meet a cap of the person's own say nothing about the call
         kinds = KINDS if parts.asker.is_capped else KINDS | {"truncated"}
 

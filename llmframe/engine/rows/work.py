@@ -29,11 +29,15 @@ class Work:
     may be the reason.
     A row that was taken is out until done() is called for it; meanwhile it may come back by
     retry(). elsewhere: rows that are out because another run is asking for their answer.
+    endless: more rows may come at any time, so none waits until all are known.
     """
 
-    def __init__(self, clock: Callable[[], float], limit: Callable[[], int]) -> None:
+    def __init__(
+        self, clock: Callable[[], float], limit: Callable[[], int], *, endless: bool = False
+    ) -> None:
         self._clock = clock
         self._limit = limit
+        self._endless = endless
         self._fresh: deque[int | Row] = deque()
         self._waiting: list[tuple[float, int, Row]] = []
         self._refused: list[tuple[int, float, int, Row]] = []
@@ -172,7 +176,8 @@ class Work:
         if self._refused:
             return heapq.heappop(self._refused)[-1]
         here = self._out - self.elsewhere  # two runs must not await each other
-        if self._last and not self._planning and here == len(self._last):
+        may_come = self._planning and not self._endless
+        if self._last and not may_come and here == len(self._last):
             return self._last.popleft()
         return None
 

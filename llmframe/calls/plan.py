@@ -24,6 +24,7 @@ from llmframe.frame.rows import plan_rows
 from llmframe.journal import TaskInfo, adopt_plain, id_text, open_checkpoint
 from llmframe.journal.paths import DEFAULT_FOLDER, explicit_path, task_folders
 from llmframe.providers.address import proxy_of
+from llmframe.providers.prices import stated_currency
 from llmframe.runs.run import Run
 from llmframe.runs.session import Session, Target
 from llmframe.secret import Key, hide_keys, hide_secrets
@@ -170,7 +171,13 @@ def _budget(destination: Destination) -> Budget:
             f"max_cost={settings.max_cost:g} needs the prices of {settings.model!r}, which are not "
             "known: give prices=(per million tokens in, per million out), or install genai-prices"
         )
-    return Budget(max_cost=settings.max_cost, max_tokens=settings.max_tokens, prices=prices)
+    return Budget(
+        max_cost=settings.max_cost,
+        max_tokens=settings.max_tokens,
+        prices=prices,
+        stated_in=stated_currency(destination.endpoint.base_url),
+        is_free=destination.is_free,
+    )
 
 
 def _identity(job: Job, settings: Settings) -> tuple[object, ...]:
@@ -226,7 +233,7 @@ def open_run(
         if checkpoint is not None and settings.adopt:
             notes.append(_adopt(checkpoint, planned))
         if checkpoint is not None:
-            planned.job.budget.count_earlier(checkpoint.spent())
+            planned.job.budget.count_earlier(checkpoint.spent)
         # a local server sets the concurrency: its slots
         job = replace(
             planned.job,

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from llmframe.engine.asking.asking import Asker
-from llmframe.engine.events import Events
+from llmframe.engine.events import Events, Spent, Unread
 from llmframe.engine.governor import auto_cap, governor_for
 from llmframe.engine.limited_by import LimitHistory, cause, words
 from llmframe.engine.rows.claims import in_flight
@@ -19,6 +19,7 @@ from llmframe.engine.rows.parts import Parts
 from llmframe.engine.rows.pipeline import Pipeline
 from llmframe.engine.tally import Tally
 from llmframe.engine.wire.backend import open_backend
+from llmframe.errors import CheckpointError
 from llmframe.providers.responses.scrubber import Scrubber
 from llmframe.report import RunReport, Snapshot
 from llmframe.results import NOTHING_USED, ResultStore
@@ -28,7 +29,7 @@ from llmframe.text import cut
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from llmframe.engine.events import Observer
+    from llmframe.engine.events import Event, Observer
     from llmframe.engine.governor import Share
     from llmframe.engine.job import Job
     from llmframe.report import RunStatus
@@ -56,6 +57,7 @@ class Execution:
             started=clock(),
             usage=unspent,
             currency=job.budget.currency,
+            price_missing=job.budget.price_missing,
         )
         self.stop_requested = False
         self.held = False
@@ -104,7 +106,7 @@ class Execution:
             rows=job.rows,
             keys=job.keys,
             store=self._store,
-            events=Events(self.tally, *self._observers),
+            events=Events(self.tally, self._keep_unanswered, *self._observers),
             asker=Asker(
                 job.prompt, job.model, job.sampling, nonce=nonce, keep_raw=settings.details
             ),
@@ -179,6 +181,9 @@ class Execution:
             message=message,
             currency=tally.currency,
             unread=tally.unread,
+            table=tally.table,
+            budget=self.job.budget.state(),
+            price_missing=tally.price_missing,
         )
 
     def report(self) -> RunReport:
@@ -188,7 +193,18 @@ class Execution:
             time_went_to=self._history.shares,
             limits=tuple(self._history.limits),
             checkpoint=self._path,
+            budget=self.job.budget.state(),
         )
+
+    def _keep_unanswered(self, event: Event) -> None:
+        """Write down what was paid without an answer, so that later calls of the task count it."""
+        checkpoint = self.job.checkpoint
+        if checkpoint is None or not (isinstance(event, Spent | Unread) and event.usage.tokens):
+            return
+        try:
+            checkpoint.append_unanswered(event.usage, unread=isinstance(event, Unread))
+        except CheckpointError as error:
+            self.halt.fail(error)
 
     def _limited_by(self) -> str:
         if self.halt.over_budget:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from llmframe.engine import events
 from llmframe.report import Counts, RunReport
-from llmframe.results import NOTHING_USED, RowResult, Usage
+from llmframe.results import NOTHING_USED, RowResult, Usage, UsageSum
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from llmframe.report import TaskBudget
 
 RATE_WINDOW = 10.0  # seconds, of the live rows per second
 
@@ -40,7 +42,9 @@ class Tally:
     usage: Usage = NOTHING_USED
     unread: int = 0
     unread_usage: Usage = NOTHING_USED
-    currency: str = "USD"
+    stored: UsageSum = field(default_factory=UsageSum)  # of the answers that were reused
+    currency: str = ""
+    price_missing: bool = False
     errors_by_kind: Counter[str] = field(default_factory=Counter)
     _recent: deque[tuple[float, int]] = field(default_factory=deque)
 
@@ -56,9 +60,10 @@ class Tally:
                 self.last_refusal = verdict.message
             case events.RowsDone(positions, result, source):
                 self._count(result, len(positions), source)
-            case events.RowsReused(positions):
+            case events.RowsReused(positions, used):
                 self.ok += len(positions)
                 self.reused += len(positions)
+                self.stored.add(*used)
             case events.Spent(usage):
                 self.usage += usage
             case events.Unread(usage):
@@ -83,6 +88,11 @@ class Tally:
             self.shared += rows
         elif source == "request":
             self.usage += result.usage
+
+    @property
+    def table(self) -> Usage:
+        """What all answers of the table took: this call, and the answers that it reused."""
+        return UsageSum(*self.stored.parts, self.usage).total
 
     @property
     def done(self) -> int:
@@ -117,6 +127,7 @@ class Tally:
         time_went_to: dict[str, float],
         limits: tuple[tuple[float, int], ...],
         checkpoint: str | None,
+        budget: TaskBudget | None,
     ) -> RunReport:
         """The counts so far as a report."""
         counts = self.counts()  # once: the seconds go on
@@ -137,6 +148,9 @@ class Tally:
             cut=self.cut,
             tokens_cached=self.usage.tokens_cached,
             currency=self.currency,
+            table=self.table,
+            budget=budget,
+            price_missing=self.price_missing,
             estimated=self.usage.estimated,
             unread=self.unread,
             unread_tokens=self.unread_usage.tokens,

@@ -62,6 +62,13 @@ class Destination:
         return (self.preset.priced_as if self.preset is not None else "") or url
 
     @property
+    def is_free(self) -> bool:
+        """Whether a model on this machine answers, for which nobody charges."""
+        is_local = is_loopback(urlsplit(self.endpoint.base_url).hostname or "")
+        keyless = self.preset is not None and self.preset.keyless
+        return self.file is not None or (is_local and keyless)
+
+    @property
     def prices(self) -> Prices | None:
         """What tokens cost here: as the person gave it, else as far as it is known."""
         if self.settings.prices is not None:

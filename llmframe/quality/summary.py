@@ -81,7 +81,7 @@ class Summary:
             tokens_in = tokens_in_words(self.tokens_in, self.tokens_cached or 0)
             words.append(f"{amount(self.tokens_in)} {tokens_in}, {amount(self.tokens_out)} out")
         if self.cost is not None:
-            words.append(money(self.cost, self.currency or "USD"))
+            words.append(money(self.cost, self.currency or ""))
         return ", ".join(words)
 
 

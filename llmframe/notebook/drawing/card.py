@@ -9,10 +9,13 @@ from llmframe.notebook.drawing.counts import BLANK, kinds, rows_html
 from llmframe.notebook.drawing.escape import SENTENCES, html, plain
 from llmframe.notebook.drawing.format import amount, count, noun, plural, rate, span
 from llmframe.notebook.drawing.spending import (
+    budget_words,
     cached_share,
-    cost_words,
+    call_cost,
     estimate_words,
-    tokens_in_words,
+    per_thousand_words,
+    table_words,
+    tokens_words,
     unread_words,
 )
 
@@ -51,7 +54,7 @@ def _reached(report: RunReport) -> tuple[str, str]:
 
 def _spent_facts(report: RunReport) -> list[str]:
     retries = noun(report.retries, "retry", "retries")
-    share = cached_share(report.tokens_in, report.tokens_cached)
+    share, cost = cached_share(report.tokens_in, report.tokens_cached), call_cost(report)
     facts = [
         (report.pending, count(report.pending), "not reached"),
         (True, count(report.requests), noun(report.requests, "request")),
@@ -59,10 +62,19 @@ def _spent_facts(report: RunReport) -> list[str]:
         (True, amount(report.tokens_in), "tokens in"),
         (share, share, "of input cached"),
         (True, amount(report.tokens_out), "tokens out"),
-        (report.cost is not None, html(_cost(report)), "spent"),
+        (cost, html(cost), "" if report.cost is None else "spent"),
         (report.shared, count(report.shared), f"equal {noun(report.shared, 'row')} not sent"),
     ]
     return [style.fact(number, words) for shown, number, words in facts if shown]
+
+
+def _money_lines(report: RunReport) -> list[str]:
+    """What the table and its task have cost, each in a line of its own."""
+    budget = budget_words(report.budget)
+    lines = [table_words(report), per_thousand_words(report)]
+    if budget:
+        lines.append(f"all calls of this task: {budget}")
+    return [line for line in lines if line]
 
 
 def _lines(ending: Ending) -> list[str]:
@@ -74,6 +86,7 @@ def _lines(ending: Ending) -> list[str]:
         lines.append(f"{style.soft('failed')} {html(kinds(report.errors_by_kind))}")
     if report.limited_by and report.requests:
         lines.append(f"{style.soft('limited by')} {html(report.limited_by)}")
+    lines += map(html, _money_lines(report))
     lines += [f"{style.chip('note', 'wait')} {html(note)}" for note in _notes(ending)]
     if ending.next_step:
         lines.append(html(ending.next_step, limit=SENTENCES))
@@ -89,10 +102,6 @@ def _notes(ending: Ending) -> list[str]:
         notes.append(f"and {plural(left, 'more note')}")
     spending = (estimate_words(ending.report.estimated), unread_words(ending.report))
     return notes + [words for words in spending if words]
-
-
-def _cost(report: RunReport) -> str:
-    return cost_words(report.cost or 0.0, report.currency, estimated=report.estimated)
 
 
 def card_text(ending: Ending) -> str:
@@ -111,6 +120,7 @@ def card_text(ending: Ending) -> str:
         f"llmframe: {headline}, {rows} in {took} ({speed}){model}",
         _rows_text(report),
         _spent_text(report),
+        *map(plain, _money_lines(report)),
         plain(ending.snapshot.message, limit=SENTENCES),
         *(f"{name}: {text}" for name, text in details if text),
         plain(ending.next_step, limit=SENTENCES),
@@ -136,9 +146,7 @@ def _spent_text(report: RunReport) -> str:
         plural(report.requests, "request"),
         plural(report.retries, "retry", "retries"),
         plural(report.refusals, "refusal"),
-        f"{amount(report.tokens_in)} {tokens_in_words(report.tokens_in, report.tokens_cached)}",
-        f"{amount(report.tokens_out)} out",
+        tokens_words(report.usage),
+        plain(call_cost(report)),
     ]
-    if report.cost is not None:
-        words.append(plain(_cost(report)))
-    return ", ".join(words)
+    return ", ".join(filter(None, words))

@@ -8,7 +8,13 @@ from llmframe.notebook.drawing import style
 from llmframe.notebook.drawing.counts import kinds, rows_html
 from llmframe.notebook.drawing.escape import SENTENCES, html, plain
 from llmframe.notebook.drawing.format import amount, count, money, noun, plural, rate, span
-from llmframe.notebook.drawing.spending import cached_share, cost_words, estimate_words
+from llmframe.notebook.drawing.spending import (
+    budget_words,
+    cached_share,
+    call_cost,
+    estimate_words,
+    projected_cost,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +23,6 @@ if TYPE_CHECKING:
 
 INTERRUPT_HINT = "To stop, press the interrupt button (the square above); no answer is lost."
 BACKGROUND_HINT = "run.stop() ends it; run.pause() and run.resume() interrupt and continue it."
-_ENOUGH = 20  # rows answered before a cost is projected from them
 
 
 def live_html(snapshot: Snapshot, hint: str = "", rates: Sequence[float] = ()) -> str:
@@ -55,26 +60,19 @@ def _request_facts(snapshot: Snapshot) -> list[str]:
     ]
     if share := cached_share(used.tokens_in, used.tokens_cached):
         facts.insert(2, style.fact(share, "of input cached"))
-    if used.cost is not None:
+    if cost := call_cost(snapshot):
         whole = projected_cost(snapshot)
-        currency = snapshot.currency
         about = "" if used.estimated else "about "  # said once
-        words = "so far" if whole is None else f"of {about}{html(money(whole, currency))}"
-        cost = cost_words(used.cost, currency, estimated=used.estimated)
+        words = "" if used.cost is None else "so far"
+        if whole is not None:
+            words = f"of {about}{html(money(whole, snapshot.currency))}"
         facts.append(style.fact(html(cost), words))
+    if budget := budget_words(snapshot.budget):
+        facts.append(style.fact(html(budget), "spent by all calls of this task"))
     retries = noun(snapshot.retries, "retry", "retries")
     words = f"{retries}, {plural(snapshot.refusals, 'refusal')}"
     facts.append(style.fact(count(snapshot.retries), words))
     return facts
-
-
-def projected_cost(snapshot: Snapshot) -> float | None:
-    """The cost of the whole run, None while it cannot be estimated."""
-    answered = snapshot.ok + snapshot.failed - snapshot.reused
-    cost = snapshot.usage.cost
-    if cost is None or not snapshot.planned or answered < _ENOUGH:
-        return None
-    return cost * (answered + snapshot.pending) / answered
 
 
 def _lines(snapshot: Snapshot, hint: str) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from llmframe.options.presets import preset_of
+from llmframe.options.presets import PRESETS, preset_of
 from llmframe.providers.address import is_loopback
 
 if TYPE_CHECKING:
@@ -102,7 +102,18 @@ def explain(verdict: Verdict, address: Address, *, name: str = "") -> tuple[str,
     status = 402 if verdict.kind == "rate_limit" and verdict.status != 429 else verdict.status
     cause, cure = _BY_STATUS.get(status, _OTHER)
     source = f" (it came from {address.key_source})" if address.key_source else ""
-    return cause.format(name), cure.format(url=address.url, source=source)
+    other = _other_site(address.url) if status == 401 else ""
+    return cause.format(name), cure.format(url=address.url, source=source) + other
+
+
+def _other_site(url: str) -> str:
+    """Advice for providers with two sites: a key of one looks like a wrong key at the other."""
+    preset = preset_of(url)
+    if preset is None or not preset.other_site:
+        return ""
+    other = PRESETS[preset.other_site]
+    host = urlsplit(other.base_url).hostname
+    return f' A key for {host} needs provider="{other.name}".'
 
 
 def _wrong_address(verdict: Verdict, address: Address, name: str) -> tuple[str, str]:

@@ -47,7 +47,7 @@ class Configuration(dict[str, Any]):
         if sets := shown(preset.defaults(self)):
             yield f"{preset.title} sets {sets}"
         if preset.variable and not self.get("api_key"):
-            found = find_variable(preset.variable)
+            found = next(filter(None, map(find_variable, preset.variables)), None)
             unset = "" if found or preset.keyless else ", which is not set"
             yield f"key: {found.source if found else preset.variable}{unset}"
 

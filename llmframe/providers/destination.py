@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from llmframe.options.presets import Preset
 from llmframe.providers.address import is_loopback
-from llmframe.providers.dialect import Dialect
+from llmframe.providers.dialect import Dialect, ResponseFormat
 from llmframe.providers.endpoint import Endpoint
 from llmframe.providers.local.server import File
 from llmframe.providers.prices import Prices, known_prices
@@ -36,9 +36,13 @@ class Destination:
     @property
     def dialect(self) -> Dialect:
         """How to write requests, as far as it is known before the first."""
-        lacks = self.preset.lacks if self.preset is not None else ()
+        lacks = self.preset.lacks if self.preset is not None else frozenset()
+        if {"json_schema", "json_object"} <= lacks:  # accepted, and ignored without a word
+            response_format: ResponseFormat = "plain"
+        else:
+            response_format = "json_object" if "json_schema" in lacks else "json_schema"
         return Dialect(
-            response_format="json_object" if "json_schema" in lacks else "json_schema",
+            response_format=response_format,
             cap="max_tokens" if "max_completion_tokens" in lacks else "max_completion_tokens",
             dropped=frozenset({"logprobs"}) if "logprobs" in lacks else frozenset(),
         )

@@ -18,6 +18,7 @@ from llmframe.errors import PlanError
 from llmframe.messages import check_lines
 from llmframe.messages.check_lines import Line
 from llmframe.notebook.check_view import Check
+from llmframe.options.presets import PRESETS
 from llmframe.options.settings import DEFAULTS
 from llmframe.providers.dialect import Dialect
 from llmframe.providers.responses.scrubber import Scrubber
@@ -62,6 +63,24 @@ def test_a_good_endpoint_takes_one_request_and_fills_every_line(configured, caps
     assert printed == f"{check}\n"
     assert printed.count(configured.url) == 1
     assert "response format     yes  json_schema" in printed
+
+
+HOSTED = [preset for preset in PRESETS.values() if not preset.keyless]
+
+
+@pytest.mark.parametrize("preset", HOSTED, ids=lambda preset: preset.name)
+def test_every_provider_is_checked_with_one_request_that_it_does_not_refuse(preset):
+    refused = preset.lacks & {"json_schema", "json_object", "max_completion_tokens", "logprobs"}
+    with testing.serve(unsupported=tuple(sorted(refused)), key=KEY) as server:
+        check = lf.check(
+            provider=preset.name, base_url=server.url, api_key=KEY, model=preset.model or "m"
+        )
+        assert check.ok
+        [call] = server.ledger.calls
+    assert judged(check)["key accepted"]
+    kind = "no (plain text)" if "json_object" in refused else "json"
+    assert found(check)["response format"].startswith(kind) or kind == "no (plain text)"
+    assert call.billed
 
 
 def test_each_way_of_asking_that_is_refused_takes_one_request_more():

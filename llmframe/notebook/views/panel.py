@@ -1,11 +1,18 @@
-"""The live view of a notebook: ipywidgets with buttons, replaced by the card at the end."""
+"""The live view of a notebook: ipywidgets with buttons, replaced by the card at the end.
+
+The card is put in two places. The display of the cell becomes plain HTML, which a saved notebook
+keeps. A page that was loaded again in mid-run has lost the way to that display and knows only the
+widget, so the widget stays alive with the card in it.
+"""
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from llmframe.notebook.drawing import style
 from llmframe.notebook.drawing.card import card_html, card_text
+from llmframe.notebook.drawing.escape import html
 from llmframe.notebook.drawing.live import INTERRUPT_HINT, live_html
 from llmframe.notebook.drawing.rows import answers_html, failures_html
 from llmframe.notebook.hosts import bundle, free_route, has_subshell, show
@@ -23,6 +30,12 @@ COUNTS_STAY = 0.35  # seconds; of five refreshes a second every other one is sen
 ROWS_STAY = 2.0  # seconds that single rows stay, so that they can be read
 _ICONS = {"Pause": "pause", "Resume": "play", "Stop": "stop"}
 _WIDGET = "application/vnd.jupyter.widget-view+json"
+KEPT = 20  # widgets of ended runs that stay alive; each is five small models in the kernel
+RELOADED = (
+    "This page was loaded again during the run, so the notebook's file does not hold this card "
+    "yet: run the cell once more before the kernel ends; nothing is paid for again."
+)
+_ended: deque[Any] = deque()  # their boxes, the oldest first
 _LEFT_OPEN = (
     "llmframe: the end of this run was not recorded here; if the kernel is gone, run the cell "
     "again to continue"
@@ -110,16 +123,38 @@ class PanelView(View):
             self.box.children = (self.body, self.row, self.answers, self.folded)
 
     def close(self, ending: Ending) -> None:
-        """Close every widget and put the card in their place."""
-        parts = (self.body, self.row, self.answers, self.folded, self.failures)
+        """Put the card in the place of the widgets."""
+        card = card_html(ending)
         try:
-            for widget in (self.box, *parts, *self.buttons.values()):
-                # layout and style are widgets, too, and would be saved with the notebook
-                for part in (widget, widget.layout, getattr(widget, "style", None)):
-                    if part is not None:
-                        part.close()
+            self.body.value = card + style.line(style.soft(html(RELOADED)))
+            self.box.children = (self.body,)
+            for widget in (
+                self.row,
+                self.answers,
+                self.folded,
+                self.failures,
+                *self.buttons.values(),
+            ):
+                _close(widget)
+            _keep(self.box)
         finally:
-            self._handle.update(bundle(card_html(ending), card_text(ending)), raw=True)
+            self._handle.update(bundle(card, card_text(ending)), raw=True)
+
+
+def _keep(box: Any) -> None:
+    """Keep the box of an ended run alive, instead of the oldest one."""
+    _ended.append(box)
+    if len(_ended) > KEPT:
+        oldest = _ended.popleft()
+        for widget in (*oldest.children, oldest):
+            _close(widget)
+
+
+def _close(widget: Any) -> None:
+    # layout and style are widgets, too, and would be saved with the notebook
+    for part in (widget, widget.layout, getattr(widget, "style", None)):
+        if part is not None:
+            part.close()
 
 
 def _button(name: str, action: Callable[[], None]) -> Any:

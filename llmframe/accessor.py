@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar, Unpack
 
 import pandas as pd
 
 from llmframe.calls import files as files_calls
 from llmframe.calls import tag as api
-from llmframe.errors import PlanError, warn
+from llmframe.errors import MisuseError, PlanError, warn
 from llmframe.options.settings import Options
 from llmframe.options.short_tracebacks import short_tracebacks
 from llmframe.options.signature import with_options
@@ -50,8 +50,29 @@ def _export(method: Callable[P, R]) -> Callable[P, R]:
     return short_tracebacks(method, check=check)
 
 
-class LLMAccessor:
+class _Accessor:
+    """Says what to write where somebody tries another name, or calls the accessor itself."""
+
+    _name: str
+    _usage: str
+
+    def __call__(self, *_: object, **__: object) -> NoReturn:
+        raise MisuseError(f"{self._name} is no function; {self._usage}")
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("_"):  # what tools look for
+            raise AttributeError(name)
+        raise MisuseError(f"{self._name} has no {name!r}; {self._usage}")
+
+    def __dir__(self) -> list[str]:
+        return [name for name in vars(type(self)) if not name.startswith("_")]
+
+
+class LLMAccessor(_Accessor):
     """What a model can do with a DataFrame; nothing is kept on the accessor."""
+
+    _name = "df.llm"
+    _usage = 'df.llm.tag("text", {"intent": ["refund", "other"]}) asks a model about every row'
 
     def __init__(self, df: pd.DataFrame) -> None:
         self._df = df
@@ -224,8 +245,11 @@ class LLMAccessor:
         return files.to_excel(self._df, path, sheet_name=sheet_name, index=index)
 
 
-class SeriesLLMAccessor:
+class SeriesLLMAccessor(_Accessor):
     """What a model can do with one column of text."""
+
+    _name = "series.llm"
+    _usage = 'it has tag(fields) alone; for the rest use the frame: df.llm.tag("text", fields)'
 
     def __init__(self, series: pd.Series[Any]) -> None:
         self._series = series

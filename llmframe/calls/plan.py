@@ -82,7 +82,10 @@ def plan(
     """
     import openai  # noqa: F401 - the import is slow: on the run's loop it would hold up requests
 
-    prompt = Prompt(settings.instructions, resolve_fields(fields, into=settings.into))
+    if isinstance(fields, str) and not isinstance(input, str):
+        raise PlanError(f"the input comes first, fields second: df.llm.tag({fields!r}, <fields>)")
+    into = settings.into if "into" in settings.given else None
+    prompt = Prompt(settings.instructions, resolve_fields(fields, into=into))
     rows = plan_rows(df, input, id=settings.id, quote=settings.redact is None)
     _check_options(settings, prompt, rows)
     # A nested run uses the kernel's loop, so that the person's own client may be bound to it.

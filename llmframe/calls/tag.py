@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from llmframe.errors import PlanError
 from llmframe.messages.endings import how_to_go_on, on_long_texts
+from llmframe.options.coroutines import is_awaited
 from llmframe.options.layers import settle
 from llmframe.options.settings import Options
 from llmframe.options.signature import with_options
@@ -163,6 +164,7 @@ def _block(
     only_new: bool = False,
 ) -> pd.DataFrame:
     """Run in the cell, or wait there for the run of the same plan that is alive already."""
+    _refuse_await()
     from llmframe.calls.plan import plan
 
     thread.refuse_own_thread()
@@ -188,6 +190,15 @@ def _block(
             finally:
                 shown.close("interrupted" if interrupts.count else "")
     return session.outcome()
+
+
+def _refuse_await() -> None:
+    """PlanError for ``await df.llm.tag(...)``, which would fail once everything is paid."""
+    if is_awaited():
+        raise PlanError(
+            "tag waits by itself and returns the frame, so that nothing is left to await: leave "
+            "`await` out, or write `await df.llm.atag(...)`, which lets other tasks go on meanwhile"
+        )
 
 
 @contextlib.contextmanager

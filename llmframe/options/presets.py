@@ -216,7 +216,7 @@ def provider_name(given: object) -> str | None:
     hint = f"did you mean {listed}?" if near else f"there are {listed}."
     raise PlanError(
         f"there is no provider {given!r}; {hint} Any other OpenAI-compatible endpoint is given by "
-        'base_url="https://.../v1"'
+        'base_url="https://.../v1", and a model by model='
     )
 
 

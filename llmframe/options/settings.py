@@ -242,6 +242,10 @@ OPTIONS: dict[str, Option] = {
     for f in fields(Settings)
     if f.metadata
 }
+FIRST = (  # those that people use first
+    *("instructions", "model", "provider", "base_url", "api_key"),
+    *("concurrency", "max_cost", "checkpoint"),
+)
 DEFAULTS: dict[str, Any] = {name: option.default for name, option in OPTIONS.items()}
 
 

@@ -7,8 +7,10 @@ import re
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from llmframe.errors import PlanError
+from llmframe.options.coroutines import async_function
 from llmframe.options.settings import DEFAULTS, Settings, table
 from llmframe.options.short_tracebacks import short_tracebacks
+from llmframe.options.synonyms import unknown_options
 from llmframe.text import cut
 
 if TYPE_CHECKING:
@@ -55,7 +57,9 @@ def with_options(
             shown = inspect.signature(doc).parameters.values()
             options = [each for each in shown if each.kind is each.KEYWORD_ONLY]
             text = doc.__doc__ or ""
-        wrapped = short_tracebacks(function, check=_check_positions(signature))
+        wrapped = short_tracebacks(function, check=_check_call(function.__name__, signature))
+        if inspect.iscoroutinefunction(function):
+            wrapped = async_function(wrapped)
         wrapped.__doc__ = text
         spelled_out = signature.replace(
             parameters=[*own, *options], return_annotation=_readable(signature.return_annotation)
@@ -66,19 +70,30 @@ def with_options(
     return spell_out
 
 
-def _check_positions(signature: inspect.Signature) -> Callable[[tuple[Any, ...], Any], None]:
-    """A check of a call's arguments: PlanError for too many or too few given by position."""
+def _check_call(
+    function: str, signature: inspect.Signature
+) -> Callable[[tuple[Any, ...], Any], None]:
+    """A check of a call's arguments: PlanError for unknown names, too many or too few."""
     names = [name for name, one in signature.parameters.items() if one.kind is not one.VAR_KEYWORD]
 
     def check(args: tuple[Any, ...], options: Mapping[str, Any]) -> None:
         takes = ", ".join(name for name in names if name != "self")
+        if names[:1] == ["df"] and args and isinstance(args[0], str):
+            raise PlanError(
+                f"the frame comes first: lf.{function}(df, {args[0]!r}, fields), or the same as "
+                f"df.llm.{function}({args[0]!r}, fields)"
+            )
         if len(args) > len(names):
             more = args[len(names)]
             shown = cut(repr(more), 80) if isinstance(more, str) else f"a {type(more).__name__}"
+            cure = "" if "input" in names else "; a Series is its own input: series.llm.tag(fields)"
             raise PlanError(
                 f"only {takes} are given by position, and {shown} is one more; "
-                "every option is given by its name: instructions=..., concurrency=..."
+                f"every option is given by its name: instructions=..., concurrency=...{cure}"
             )
+        # before what is missing: labels= is what was meant for fields
+        if unknown := unknown_options(name for name in options if name not in names):
+            raise PlanError(unknown)
         missing = [name for name in names[len(args) :] if name not in options]
         if missing:
             raise PlanError(

@@ -231,7 +231,7 @@ class Session:
         """The frame of a run that has ended, or the error that ended it; does not wait."""
         self.abandon_if_loop_closed()
         if (error := self.failure) is not None:
-            raise error
+            raise error.with_traceback(None)  # it may have been raised in another cell already
         frame, report = self.partial(), self.execution.report()
         if report.pending:
             warning = IncompleteWarning(endings.incomplete(report))

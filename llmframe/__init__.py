@@ -1,7 +1,7 @@
 """Tag a DataFrame of texts with an LLM from one notebook cell.
 
->>> import llmframe as lf  # doctest: +SKIP
->>> df.llm.tag("text", {"intent": ["refund", "delivery", "other"]}, model="...")  # doctest: +SKIP
+>>> import llmframe as lf
+>>> df.llm.tag("text", {"intent": ["refund", "delivery", "other"]}, model="...")
 """
 
 from pathlib import Path

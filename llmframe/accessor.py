@@ -51,13 +51,10 @@ def _export(method: Callable[P, R]) -> Callable[P, R]:
 
 
 class _Accessor:
-    """Says what to write where somebody tries another name, or calls the accessor itself."""
+    """Answers another name than those of its methods with what to write instead."""
 
     _name: str
     _usage: str
-
-    def __call__(self, *_: object, **__: object) -> NoReturn:
-        raise MisuseError(f"{self._name} is no function; {self._usage}")
 
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("_"):  # what tools look for
@@ -69,7 +66,13 @@ class _Accessor:
 
 
 class LLMAccessor(_Accessor):
-    """What a model can do with a DataFrame; nothing is kept on the accessor."""
+    """Ask a language model about the rows of a DataFrame, and keep what it answers.
+
+    >>> out = df.llm.tag("text", {"intent": ["refund", "delivery", "other"]})
+
+    tag waits in the cell, atag is awaited, start goes on in the background. Afterwards:
+    summary and errors show what came back; to_parquet, to_csv, to_jsonl, to_excel write it.
+    """
 
     _name = "df.llm"
     _usage = 'df.llm.tag("text", {"intent": ["refund", "other"]}) asks a model about every row'
@@ -117,7 +120,7 @@ class LLMAccessor(_Accessor):
     ) -> Path:
         """Write a parquet file with column types and what made it; returns its path.
 
-        >>> out.llm.to_parquet("tagged.parquet")  # doctest: +SKIP
+        >>> out.llm.to_parquet("tagged.parquet")
 
         path: where to write; ``~`` is the home folder. An old file is replaced in one step
             once the new one is complete and on the disk.
@@ -166,7 +169,7 @@ class LLMAccessor(_Accessor):
     ) -> Path:
         """Write a CSV file that people can open in a spreadsheet; returns its path.
 
-        >>> out.llm.to_csv("tagged.csv")  # doctest: +SKIP
+        >>> out.llm.to_csv("tagged.csv")
 
         path: where to write; .gz, .bz2 and .xz compress. Replaced as by to_parquet.
         excel_safe: put ``'`` before every text (cells, headers, index) that a spreadsheet
@@ -201,7 +204,7 @@ class LLMAccessor(_Accessor):
     def to_jsonl(self, path: str | os.PathLike[str], *, index: bool | None = None) -> Path:
         """Write JSON lines in UTF-8, one object for each row; returns the path.
 
-        >>> out.llm.to_jsonl("tagged.jsonl.gz")  # doctest: +SKIP
+        >>> out.llm.to_jsonl("tagged.jsonl.gz")
 
         path: where to write; .gz, .bz2 and .xz compress. Replaced as by to_parquet.
         index: True writes it, False does not; None does unless it is just 0, 1, 2, ...
@@ -224,7 +227,7 @@ class LLMAccessor(_Accessor):
     ) -> Path:
         """Write an Excel workbook with one sheet; returns its path.
 
-        >>> out.llm.to_excel("tagged.xlsx")  # doctest: +SKIP
+        >>> out.llm.to_excel("tagged.xlsx")
 
         path: where to write, ending in .xlsx. Replaced as by to_parquet.
         sheet_name: 1 to 31 characters.
@@ -246,7 +249,10 @@ class LLMAccessor(_Accessor):
 
 
 class SeriesLLMAccessor(_Accessor):
-    """What a model can do with one column of text."""
+    """Ask a language model about every text of a column.
+
+    >>> tones = df["text"].llm.tag({"tone": ["good", "bad"]})
+    """
 
     _name = "series.llm"
     _usage = 'it has tag(fields) alone; for the rest use the frame: df.llm.tag("text", fields)'

@@ -96,7 +96,7 @@ class PlanError(LLMFrameError, ValueError):
 
 
 class MisuseError(PlanError, AttributeError, TypeError):
-    """An object is used as something else: a coroutine as a frame, ``df.llm`` as a function."""
+    """An object is used as something else: a coroutine as the frame that it returns."""
 
 
 class CheckpointError(LLMFrameError):

@@ -42,22 +42,8 @@ def tag(
 ) -> pd.DataFrame:
     """Ask a model about every row and return a new frame with the answers as columns.
 
-    Examples::
-
-        # several fields: labels to choose from, a number, a text
-        df.llm.tag("text", {"intent": ["refund", "delivery", "other"],
-                            "stars": int, "summary": str})
-
-        # one field over two columns, with instructions
-        df.llm.tag("{subject}: {body}", ["spam", "ham"], into="kind",
-                   instructions="Spam is what nobody asked for.")
-
-        # labels with descriptions, and how sure the model is
-        df.llm.tag("text", {"mood": {"good": "will come again", "bad": "will not"}},
-                   confidence="logprob")
-
-    It blocks the cell and shows the progress. Run the cell again to go on where it
-    stopped: saved answers are never paid for twice. The frame itself is not changed.
+    >>> out = df.llm.tag("text", {"intent": ["refund", "delivery", "other"],
+    ...                           "stars": int, "summary": str})
 
     input: what to ask about: the name of a column, a template such as
         ``"{subject}: {body}"``, or a list of columns, which is sent as JSON.
@@ -65,6 +51,11 @@ def tag(
         single field. A field is a list of labels, a dict of labels and their
         descriptions, an Enum, or a type such as ``str``, ``int``, ``bool``, ``date``,
         ``float | None`` or ``list[Literal["a", "b"]]`` (several labels).
+
+    {options}
+
+    The cell waits and shows the progress. Run it again to go on where it stopped: saved
+    answers are never paid for twice. The frame itself is not changed.
 
     Returns the old columns, then the fields, then ``llm_status`` (ok, failed, skipped
     or pending) and ``llm_error``; the rows and the index stay as they are. Equal rows
@@ -75,6 +66,20 @@ def tag(
     answers can no longer be saved. An interrupt stops it within two seconds; so does a
     time limit of your own (a signal's handler that raises).
     ``llmframe.last_run().partial()`` then returns the frame so far.
+
+    More examples::
+
+        # one field over two columns, with instructions
+        df.llm.tag("{subject}: {body}", ["spam", "ham"], into="kind",
+                   instructions="Spam is what nobody asked for.")
+
+        # labels with descriptions, and how sure the model is
+        df.llm.tag("text", {"mood": {"good": "will come again", "bad": "will not"}},
+                   confidence="logprob")
+
+        # only some rows, and their answers put beside all others
+        some = df[df["stars"] < 3]
+        df.join(some["text"].llm.tag(["refund", "delivery", "other"], into="intent"))
     """
     return _block(df, input, fields, settle(options))
 
@@ -88,9 +93,11 @@ async def atag(
 ) -> pd.DataFrame:
     """Like ``tag``, as a coroutine on the caller's own event loop.
 
-    >>> out = await df.llm.atag("text", {"tone": ["good", "bad"]})  # doctest: +SKIP
+    >>> out = await df.llm.atag("text", {"tone": ["good", "bad"]})
 
     A cancel stops it: requests in flight have one second to come back into the checkpoint.
+
+    {options}
     """
     from llmframe.calls.plan import open_run, plan
 
@@ -114,11 +121,13 @@ def start(
 ) -> Run:
     """Like ``tag``, in the background: returns a Run immediately, and other cells can be run.
 
-    >>> run = df.llm.start("text", {"tone": ["good", "bad"]})  # doctest: +SKIP
-    >>> out = run.result()  # waits; run.partial() does not  # doctest: +SKIP
+    >>> run = df.llm.start("text", {"tone": ["good", "bad"]})
+    >>> out = run.result()  # waits; run.partial() does not
 
     While a run with the same plan over an equal frame is going on, that Run is returned; with
     another key or address it is a run of its own.
+
+    {options}
     """
     from llmframe.calls.plan import plan
 
@@ -138,7 +147,10 @@ def start(
 def tag_series(series: pd.Series[Any], fields: object, **options: Unpack[Options]) -> pd.DataFrame:
     """Like ``tag`` for one column of text; returns only the new columns, on its index.
 
-    >>> tones = df["text"].llm.tag({"tone": ["good", "bad"]})  # doctest: +SKIP
+    >>> tones = df["text"].llm.tag({"tone": ["good", "bad"]})
+    >>> df.join(tones)  # the other columns, too, also after a filter
+
+    {options}
     """
     # The plan finds its input by the column's name, so a series without one gets one here.
     frame = series.to_frame("text" if series.name is None else series.name)

@@ -34,6 +34,13 @@ class AsyncFunction(functools.partial[Coroutine[Any, Any, R]]):
 
     __qualname__: str
 
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:  # so that help() shows it like any function
+        return types.FunctionType
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.func, name)
+
     def __call__(self, *args: Any, **options: Any) -> Coroutine[Any, Any, R]:
         """The coroutine of one call, which has not begun."""
         return _Call(super().__call__(*args, **options))

@@ -70,7 +70,7 @@ def _refuse_positions(args: tuple[Any, ...], _: Mapping[str, Any]) -> None:
 def configure(*, reset: bool = False, **defaults: Any) -> Configuration:
     """Set defaults for every later call of this process.
 
-    >>> lf.configure(provider="deepseek", concurrency=50)  # doctest: +SKIP
+    >>> lf.configure(provider="deepseek", concurrency=50)
 
     defaults: any option of ``tag``, such as ``provider=``, ``model=``, ``api_key=``.
     reset: forget what was set before, and in which folders this process has kept answers.

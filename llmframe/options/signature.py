@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from llmframe.errors import PlanError
 from llmframe.options.coroutines import async_function
-from llmframe.options.settings import DEFAULTS, Settings, table
+from llmframe.options.settings import DEFAULTS, FIRST, table
 from llmframe.options.short_tracebacks import short_tracebacks
 from llmframe.options.synonyms import unknown_options
 from llmframe.text import cut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+
+OPTIONS_HERE = "{options}"  # in a docstring: the table of options stands here
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -28,6 +30,8 @@ def with_options(
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Spell out ``**options`` in a function's signature and docstring; shorten its tracebacks.
 
+    The docstring has the table where it says ``{options}``.
+
     without: options that make no sense for this call. only: those that do, where they are few.
     doc: a decorated function whose options and docstring are copied.
     """
@@ -37,22 +41,18 @@ def with_options(
         signature = inspect.signature(function)
         parameters = signature.parameters.values()
         own = [
-            parameter.replace(annotation=_readable(parameter.annotation))
+            parameter.replace(annotation=inspect.Parameter.empty)
             for parameter in parameters
             if parameter.kind is not parameter.VAR_KEYWORD
         ]
         if doc is None:
+            # without types, which the table tells in words; those used first come first
             options = [
-                inspect.Parameter(
-                    name,
-                    inspect.Parameter.KEYWORD_ONLY,
-                    default=default,
-                    annotation=_readable(Settings.__annotations__[name]),
-                )
-                for name, default in DEFAULTS.items()
+                inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=DEFAULTS[name])
+                for name in dict.fromkeys((*FIRST, *DEFAULTS))
                 if name in names
             ]
-            text = f"{inspect.cleandoc(function.__doc__ or '')}\n\n{table(names)}\n"
+            text = inspect.cleandoc(function.__doc__ or "").replace(OPTIONS_HERE, table(names))
         else:
             shown = inspect.signature(doc).parameters.values()
             options = [each for each in shown if each.kind is each.KEYWORD_ONLY]

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 class Run:
     """A run of rows through a model; every method may be called from any thread.
 
-    >>> run = df.llm.start("text", {"tone": ["good", "bad"]})  # doctest: +SKIP
-    >>> run.report.done, run.status  # doctest: +SKIP
+    >>> run = df.llm.start("text", {"tone": ["good", "bad"]})
+    >>> run.report.done, run.status
     (1200, 'running')
-    >>> out = await run  # doctest: +SKIP
+    >>> out = await run
     """
 
     def __init__(self, session: Session) -> None:

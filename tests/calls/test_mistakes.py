@@ -54,7 +54,6 @@ MISTAKES = {
     "a JSON schema as field": (tag("text", {"a": {"type": "string", "enum": ["x"]}}), "['x']"),
     "a list of fields": (tag("text", [{"name": "intent"}]), "several fields are one dict"),
     "labels in two brackets": (tag("text", {"a": [["x", "y"]]}), "leave out the inner brackets"),
-    "df.llm as a function": (lambda: DF.llm("text", FIELDS), "df.llm.tag("),
     "another verb": (lambda: DF.llm.classify("text", FIELDS), "has no 'classify'; df.llm.tag("),
     "a verb of the module": (lambda: lf.classify(DF), "lf.tag(df, input, fields)"),
     "a call that series lack": (lambda: DF["text"].llm.atag(FIELDS), "df.llm.tag("),

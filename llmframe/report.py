@@ -32,7 +32,7 @@ class Counts:
 
     rows: rows of the frame. ok, failed, skipped: rows done, by status.
     reused, shared: of the ok rows, those answered by the checkpoint and by an equal row's request.
-    requests, retries, refusals: everything sent; of them repeats; of them refused (429).
+    requests, retries, refusals: everything sent; of them repeats; of them rate-limited (429).
     seconds: since the start, to the end. errors_by_kind: failed rows by kind.
     """
 

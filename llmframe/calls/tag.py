@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from llmframe.errors import PlanError
-from llmframe.messages.endings import how_to_go_on, on_long_texts
 from llmframe.options.coroutines import is_awaited
 from llmframe.options.layers import settle
 from llmframe.options.settings import Options
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
 
     from llmframe.calls.plan import Plan
     from llmframe.notebook.stage import OpenView
-    from llmframe.notebook.view import Ending
     from llmframe.options.settings import Settings
     from llmframe.runs.session import Session
 
@@ -231,40 +228,18 @@ def _joined_or_opened(
 def _show(session: Session, settings: Settings, *, blocking: bool) -> OpenView:
     """Show the run in this cell; all calls that share a run share its stage."""
     if session.stage is None:  # else a joined run, which another cell shows, too
+        from llmframe.calls.ending import make_ending
+        from llmframe.notebook.hosts import assigned_here
         from llmframe.notebook.latest_rows import LatestRows
         from llmframe.notebook.stage import Stage
 
         latest = LatestRows(session.target.rows, session.target.df.index.__getitem__)
         session.execution.observe(latest)
+        assigned = assigned_here()
         session.stage = Stage(
             session,
             progress=settings.progress,
             latest=latest,
-            ending=lambda headline: _ending(session, headline),
+            ending=lambda headline: make_ending(session, headline, assigned),
         )
     return session.stage.open(blocking=blocking, progress=settings.progress)
-
-
-def _ending(session: Session, headline: str) -> Ending:
-    """The run as it is now, for its card. headline: the run's status if empty."""
-    from llmframe.notebook.view import Ending
-
-    report = session.execution.report()
-    return Ending(
-        snapshot=session.snapshot(str(session.failure or "")),
-        report=replace(report, checkpoint=_short_path(report.checkpoint)),
-        model=session.execution.job.model,
-        headline=headline or session.status,
-        next_step=how_to_go_on(report, cured=session.status == "aborted"),
-        notes=(*session.notes, *on_long_texts(report)),
-    )
-
-
-def _short_path(path: str | None) -> str | None:
-    """A path relative to the working directory, if it lies in there."""
-    if path is None:
-        return None
-    try:
-        return str(Path(path).relative_to(Path.cwd()))
-    except (OSError, ValueError):  # the directory is gone, or the path lies elsewhere
-        return path

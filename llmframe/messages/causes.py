@@ -33,8 +33,8 @@ _BY_STATUS = {  # of an HTTP answer; None: the answers were no use
         "The first ten answers all failed in the same way, so the call is wrong, not the rows",
         "Check the instructions and fields, or use a model that can follow them.",
     ),
-    400: ("{} refuses every request, a harmless one too", _WAY_OUT),
-    422: ("{} refuses every request, a harmless one too", _WAY_OUT),
+    400: ("{} rejects every request, a harmless one too", _WAY_OUT),
+    422: ("{} rejects every request, a harmless one too", _WAY_OUT),
     401: ("{} does not accept the API key", "Give the right api_key= for this endpoint{source}."),
     402: ("{} says the account has no credit", "Add credit, or use another key or provider."),
     403: ("{} forbids the request", "Ask the provider what this key may do, or use another model."),
@@ -44,7 +44,7 @@ _BY_STATUS = {  # of an HTTP answer; None: the answers were no use
     ),
 }
 _OTHER = (
-    "{} refuses every request, a harmless one too",
+    "{} rejects every request, a harmless one too",
     "Check model=, and what the provider lets this account use (regions, privacy settings). "
     + _WAY_OUT,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from llmframe.messages.afterwards import what_a_rerun_mends
 from llmframe.messages.causes import explain
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ def how_to_go_on(report: RunReport, *, cured: bool = False) -> str:
     if report.pending:
         return f"Then r{AGAIN[1:]}" if cured else AGAIN
     rows = "failed row" if report.failed == 1 else f"{report.failed:,} failed rows"
-    return f"Run the cell again to retry the {rows}; nothing else is paid for again."
+    again = f"Run the cell again to retry the {rows}; nothing else is paid for again."
+    return f"{again} {what_a_rerun_mends(report.errors_by_kind)}".strip()
 
 
 def on_long_texts(report: RunReport) -> list[str]:
@@ -55,11 +57,6 @@ def on_long_texts(report: RunReport) -> list[str]:
     if report.cut:
         texts = "1 text was" if report.cut == 1 else f"{report.cut:,} texts were"
         notes.append(f"{texts} longer than max_input_tokens= and sent without the end.")
-    if "context_length" in report.errors_by_kind:
-        notes.append(
-            'A text that is too long fails its row; max_input_tokens=<n> with on_long="truncate" '
-            "sends its beginning instead."
-        )
     return notes
 
 

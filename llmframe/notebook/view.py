@@ -31,8 +31,9 @@ class Ending:
     snapshot, report: the last counts; the snapshot's message says why a run was aborted.
     model: as the person named it.
     headline: one or two words, such as "finished", "stopped", "interrupted", "aborted".
-    next_step: one or two sentences on how to go on; empty if nothing is left to do.
-    notes: warnings, such as damaged lines in the checkpoint.
+    next_step: some sentences on how to go on; empty if nothing is left to do.
+    notes: warnings, such as damaged lines in the checkpoint. time_went_to: in words, empty where
+    there is nothing to tell. next_lines: what to type to see more.
     """
 
     snapshot: Snapshot
@@ -42,6 +43,8 @@ class Ending:
     headline: str
     next_step: str
     notes: tuple[str, ...] = ()
+    time_went_to: str = ""
+    next_lines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,7 +171,7 @@ PRESETS = {preset.name: preset for preset in (
     Preset(name="llama.cpp", title="llama.cpp", variable="LLAMA_API_KEY", keyless=True,
         base_url="http://localhost:8080/v1", slots=4,
         lacks=frozenset({"429", "rate-limit headers"}),
-        note="a prompt longer than a slot's context is refused: llama-server -c"),
+        note="a prompt longer than a slot's context is rejected: llama-server -c"),
     Preset(name="local", title="a local model", keyless=True, model="smollm2", timeout=300.0,
         max_output_tokens=256,  # so small a model may never end
         lacks=frozenset({"429", "rate-limit headers"}),

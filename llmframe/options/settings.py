@@ -146,7 +146,7 @@ class Settings:
         "Waiting for the provider does not count.")
     max_attempts: int = speed(5, rules.COUNT,
         "requests for one row, at most\n"
-        "Those that the provider refuses (429) do not count.")
+        "Those that are rate-limited (429) do not count.")
     hedge: bool = speed(False, BOOL,
         "True: at the end, ask again for the slowest rows\n"
         "Those slower than 95 % of the others; the first answer counts, both are paid.")

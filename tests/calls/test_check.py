@@ -91,9 +91,9 @@ def test_each_way_of_asking_that_is_refused_takes_one_request_more():
         assert sum(call.billed for call in server.ledger.calls) == 1
     lines = found(check)
     assert lines["response format"] == (
-        "json_object, and the answer follows it; refused: json_schema, max_completion_tokens"
+        "json_object, and the answer follows it; not accepted: json_schema, max_completion_tokens"
     )
-    assert lines["logprobs"] == "no: the endpoint refuses them"
+    assert lines["logprobs"] == "no: the endpoint does not accept them"
     assert "(4 requests" in lines["latency"]
     assert check.ok
 
@@ -176,7 +176,7 @@ def test_a_missing_key_is_not_reported_as_a_wrong_one():
         ("error_200", "reachable", "cannot answer right now"),
         ("drop", "reachable", "cannot be reached"),
         ("empty_choices", "reachable", "cannot answer right now"),
-        ("content_filter", "response format", "was refused"),
+        ("content_filter", "response format", "was rejected"),
         ("malformed", "response format", "does not follow it"),
         ("null_content", "response format", "does not follow it"),
     ],
@@ -197,7 +197,7 @@ def test_a_refusal_for_now_is_no_fault_and_its_wait_is_shown(configured, fault):
     configured.update(faults={fault: 1.0}, retry_after=11.4)
     check = lf.check()
     assert found(check)["rate-limit headers"].startswith(
-        "refused for now; the provider asks to wait 12 s"
+        "rate-limited for now; the provider asks to wait 12 s"
     )
     assert cures(check)["rate-limit headers"]
     assert judged(check) == dict.fromkeys(NAMES) | {"reachable": True}
@@ -210,7 +210,7 @@ def test_a_refusal_for_now_is_no_fault_and_its_wait_is_shown(configured, fault):
 def test_a_refusal_without_a_wait_shows_none():
     with testing.serve(faults={"429": 1.0}, retry_after=None) as server:
         check = lf.check(model="m", base_url=server.url)
-    assert found(check)["rate-limit headers"].startswith("refused for now: Rate limit reached")
+    assert found(check)["rate-limit headers"].startswith("rate-limited for now: Rate limit reached")
 
 
 def test_a_limit_below_one_small_request_is_wrong():

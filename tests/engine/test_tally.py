@@ -148,11 +148,11 @@ def test_without_a_checkpoint_the_answers_are_in_the_frame_only():
         (402, "rate_limit", "no credit", "Add credit"),
         (403, "bad_request", "forbids", "Ask the provider"),
         (429, "rate_limit", "quota is used up", "Raise the quota"),
-        (400, "bad_request", "refuses every request, a harmless one too (HTTP 400)", "extra_body="),
+        (400, "bad_request", "rejects every request, a harmless one too (HTTP 400)", "extra_body="),
         (
             418,
             "bad_request",
-            "refuses every request, a harmless one too (HTTP 418)",
+            "rejects every request, a harmless one too (HTTP 418)",
             "Check model=",
         ),
         (None, "output", "so the call is wrong, not the rows: it broke", "Check the instructions"),

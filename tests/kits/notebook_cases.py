@@ -154,6 +154,10 @@ class Rows:
         return [20.0, 40.0, 50.0, 48.0, 50.0]
 
 
+# what our templates use beside aria-...: looks, screen readers, keyboards
+ATTRIBUTES = {"class", "style", "role", "title", "dir", "tabindex", "scope"}
+
+
 class Seen(html.parser.HTMLParser):
     """What a browser would make of a piece of HTML."""
 
@@ -184,6 +188,11 @@ class Seen(html.parser.HTMLParser):
 
     def unknown_decl(self, data: str) -> None:
         self.odd.append(data)
+
+    @property
+    def strange(self) -> set[str]:
+        """The attributes that no template of ours has."""
+        return {name for name in self.attributes - ATTRIBUTES if not name.startswith("aria-")}
 
     @property
     def text(self) -> str:

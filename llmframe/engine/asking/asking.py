@@ -11,6 +11,7 @@ from llmframe.results import RowResult
 from llmframe.task.confidence import confidences
 from llmframe.task.parse import read_answer
 from llmframe.task.prompt import as_one
+from llmframe.task.text import excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -174,7 +175,7 @@ class Asker:
             row.raw = reply.content
         # some models send a refusal along with a valid answer: then the answer counts
         if reply.refusal and not (reply.content or "").strip():
-            return row.failed("refusal", "the model refused to answer")
+            return row.failed("refusal", f"the model refused to answer: {excerpt(reply.refusal)}")
         ended = ending(reply.finish_reason)
         if ended == "withheld":
             return row.failed("content_filter", "the provider's filter withheld the answer")

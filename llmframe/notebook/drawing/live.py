@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from llmframe.notebook.drawing import style
-from llmframe.notebook.drawing.counts import kinds, rows_html
+from llmframe.notebook.drawing.counts import RATE_LIMITED, kinds, rows_html
 from llmframe.notebook.drawing.escape import SENTENCES, html, plain
 from llmframe.notebook.drawing.format import amount, count, money, noun, plural, rate, span
 from llmframe.notebook.drawing.spending import (
@@ -70,7 +70,8 @@ def _request_facts(snapshot: Snapshot) -> list[str]:
     if budget := budget_words(snapshot.budget):
         facts.append(style.fact(html(budget), "spent by all calls of this task"))
     retries = noun(snapshot.retries, "retry", "retries")
-    words = f"{retries}, {plural(snapshot.refusals, 'refusal')}"
+    limited = f", {count(snapshot.refusals)} {RATE_LIMITED}" if snapshot.refusals else ""
+    words = f"{retries}{limited}"
     facts.append(style.fact(count(snapshot.retries), words))
     return facts
 

@@ -16,7 +16,7 @@ def text(snapshot, hint=""):
 
 
 def widths(source):
-    return [float(width) for width in re.findall(r"width:([\d.]+)%;min-width:3px", source)]
+    return [float(width) for width in re.findall(r"width:([\d.]+)%;min-width:5px", source)]
 
 
 @pytest.mark.parametrize(
@@ -35,9 +35,9 @@ def widths(source):
         "61 % of input cached",
         "200 k tokens out",
         "$0.41 of about $0.72",
-        "112 retries, 3 refusals",
+        "112 retries, 3 rate-limited (429)",
         "limited by the provider's pause",
-        "failed 41 context_length, 16 output",
+        "failed 41 too long for the model, 16 invalid answers",
     ],
 )
 def test_the_view_says(words):
@@ -45,7 +45,7 @@ def test_the_view_says(words):
 
 
 def test_the_bar_has_a_part_for_each_status_as_wide_as_its_share():
-    assert widths(live_html(RUNNING)) == [12.0, 49.18, 0.57, 0.39]
+    assert widths(live_html(RUNNING)) == [61.18, 0.57, 0.39]
 
 
 def test_empty_parts_are_not_drawn():

@@ -56,7 +56,9 @@ class Snapshot(Counts):
     planned: every row has been planned; until then the counts are a lower bound.
     in_flight, limit, waiting: requests on the wire, the most allowed, rows waiting for a retry.
     rate: rows answered by requests per second, over the last ten. eta: seconds left, None if
-    unknown. limited_by: what limits the run right now, in words.
+    unknown, in an outage, and until the pace has settled. limited_by: what limits the run now,
+    in a few words; pace: the same in a plain sentence. model, endpoint: its name, its host.
+    retry_reasons: requests refused or lost, by kind of error and HTTP status.
     message: one sentence for the person, empty while all is well. usage: of this call. currency,
     unread, table, budget, price_missing: as in RunReport.
     """
@@ -76,6 +78,10 @@ class Snapshot(Counts):
     table: Usage = NOTHING_USED
     budget: TaskBudget | None = None
     price_missing: bool = False
+    model: str = ""
+    endpoint: str = ""
+    pace: str = ""
+    retry_reasons: dict[tuple[str, int | None], int] = field(default_factory=dict)
 
     @property
     def cost(self) -> float | None:

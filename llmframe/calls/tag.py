@@ -232,8 +232,15 @@ def _show(session: Session, settings: Settings, *, blocking: bool) -> OpenView:
         from llmframe.notebook.hosts import assigned_here
         from llmframe.notebook.latest_rows import LatestRows
         from llmframe.notebook.stage import Stage
+        from llmframe.task.definition import Kind
 
-        latest = LatestRows(session.target.rows, session.target.df.index.__getitem__)
+        labelled = [
+            spec.name
+            for spec in session.execution.job.prompt.fields.specs
+            if spec.kind in (Kind.CHOICE, Kind.BOOLEAN, Kind.OBJECT)
+        ]
+        label_of = session.target.df.index.__getitem__
+        latest = LatestRows(session.target.rows, label_of, labelled)
         session.execution.observe(latest)
         assigned = assigned_here()
         session.stage = Stage(

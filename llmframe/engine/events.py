@@ -34,6 +34,13 @@ class RequestRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestLost:
+    """A request was lost: a server error, a time-out, a broken connection."""
+
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
 class RowsDone:
     """Rows have their result, which the checkpoint holds, if there is one.
 
@@ -88,7 +95,17 @@ class Planned:
     """Every row has been planned: from now on the counts are exact."""
 
 
-Event = RequestSent | RequestRefused | RowsDone | RowsReused | TextCut | Spent | Unread | Planned
+Event = (
+    RequestSent
+    | RequestRefused
+    | RequestLost
+    | RowsDone
+    | RowsReused
+    | TextCut
+    | Spent
+    | Unread
+    | Planned
+)
 
 
 Observer = Callable[[Event], None]  # called on the run's loop: be quick, never block

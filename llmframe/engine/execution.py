@@ -8,11 +8,12 @@ import secrets
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from llmframe.engine.asking.asking import Asker
 from llmframe.engine.events import Events, Spent, Unread
 from llmframe.engine.governor import auto_cap, governor_for
-from llmframe.engine.limited_by import LimitHistory, cause, words
+from llmframe.engine.limited_by import LimitHistory, cause, pace, words
 from llmframe.engine.rows.claims import in_flight
 from llmframe.engine.rows.halt import Halt
 from llmframe.engine.rows.parts import Parts
@@ -164,9 +165,7 @@ class Execution:
     def snapshot(self, status: RunStatus, message: str = "") -> Snapshot:
         """The run at this moment."""
         tally, binding, pipeline = self.tally, self._governor.binding(), self._pipeline
-        ended = tally.ended is not None
-        rate = tally.rate()
-        # without a rate there is nothing to divide by, and a run that ended has no time left
+        said = cut(tally.last_refusal, REFUSAL)
         return Snapshot(
             **tally.counts(),
             status=status,
@@ -175,8 +174,8 @@ class Execution:
             in_flight=0 if self._share is None else self._share.on_wire,
             limit=min(binding.limit, self.job.cap or binding.limit),
             waiting=0 if pipeline is None else pipeline.waiting,
-            rate=rate,
-            eta=(tally.rows - tally.done) / rate if rate > 0 and not ended else None,
+            rate=tally.rate(),
+            eta=None if binding.outage or self.held else tally.eta(),
             limited_by=self._limited_by(),
             message=message,
             currency=tally.currency,
@@ -184,6 +183,14 @@ class Execution:
             table=tally.table,
             budget=self.job.budget.state(),
             price_missing=tally.price_missing,
+            model=self.job.model,
+            endpoint=urlsplit(self.job.endpoint.base_url).hostname or "",
+            pace=""
+            if tally.ended is not None
+            else pace(
+                binding, cap=self.job.cap, held=self.held, refusal=said, lost=tally.last_lost
+            ),
+            retry_reasons=dict(tally.retry_reasons),
         )
 
     def report(self) -> RunReport:

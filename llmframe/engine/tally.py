@@ -13,9 +13,12 @@ from llmframe.results import NOTHING_USED, RowResult, Usage, UsageSum
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from llmframe.engine.wire.verdict import Verdict
     from llmframe.report import TaskBudget
 
 RATE_WINDOW = 10.0  # seconds, of the live rows per second
+SETTLING = 4.0  # seconds, over which a pace must hold before a time left is worth saying
+STEADY = 1.5  # times as fast in one half of the window as in the other: no faster is steady
 
 
 @dataclass(slots=True)
@@ -37,6 +40,8 @@ class Tally:
     retries: int = 0
     refusals: int = 0
     last_refusal: str = ""  # in the provider's words
+    last_lost: Verdict | None = None
+    retry_reasons: Counter[tuple[str, int | None]] = field(default_factory=Counter)
     hedges: int = 0
     cut: int = 0
     usage: Usage = NOTHING_USED
@@ -58,6 +63,10 @@ class Tally:
             case events.RequestRefused(verdict):
                 self.refusals += 1
                 self.last_refusal = verdict.message
+                self.retry_reasons[verdict.kind, verdict.status] += 1
+            case events.RequestLost(verdict):
+                self.last_lost = verdict
+                self.retry_reasons[verdict.kind, verdict.status] += 1
             case events.RowsDone(positions, result, source):
                 self._count(result, len(positions), source)
             case events.RowsReused(positions, used):
@@ -114,6 +123,17 @@ class Tally:
             recent.popleft()
         since, before = recent[0] if len(recent) > 1 else (self.started, 0)
         return (answered - before) / (now - since) if now > since else 0.0
+
+    def eta(self) -> float | None:
+        """Seconds left; None until the pace has settled, and where it breaks off."""
+        rate, recent = self.rate(), tuple(self._recent)
+        if self.ended is not None or rate <= 0 or recent[-1][0] - recent[0][0] < SETTLING:
+            return None
+        (begin, before), (end, after) = recent[0], recent[-1]
+        # not the middle sample: samples come unevenly when nobody asks
+        middle, between = min(recent, key=lambda sample: abs(2 * sample[0] - begin - end))
+        halves = sorted(((between - before) / (middle - begin), (after - between) / (end - middle)))
+        return (self.rows - self.done) / rate if halves[1] <= STEADY * halves[0] else None
 
     def counts(self) -> dict[str, Any]:
         """The fields of Counts, as they are now."""

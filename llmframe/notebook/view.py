@@ -62,6 +62,23 @@ class ShownRow:
     error: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class LabelCounts:
+    """How often the labels of one field were answered; the labels are foreign text.
+
+    labels: label and number of answers, the most frequent first.
+    """
+
+    name: str
+    _: KW_ONLY
+    labels: tuple[tuple[str, int], ...]
+
+    @property
+    def total(self) -> int:
+        """Labels counted; of a list, each of its labels."""
+        return sum(number for _, number in self.labels)
+
+
 class View:
     """Draws one run: ``open`` once, ``refresh`` a few times a second, ``close`` once.
 

@@ -6,7 +6,7 @@ import html.parser
 from dataclasses import replace
 from typing import Any
 
-from llmframe.notebook.view import Ending, ShownRow
+from llmframe.notebook.view import Ending, LabelCounts, ShownRow
 from llmframe.report import RunReport, Snapshot
 from llmframe.results import Usage
 
@@ -146,6 +146,12 @@ class Rows:
 
     def newest(self) -> list[ShownRow]:
         return [self._answer] * 3
+
+    def more(self) -> list[ShownRow]:
+        return [self._answer] * 20
+
+    def labels(self) -> list[LabelCounts]:
+        return [LabelCounts(self._answer.label, labels=((self._answer.label, 98), ("none", 2)))]
 
     def failures(self) -> list[ShownRow]:
         return [self._failure] * 3

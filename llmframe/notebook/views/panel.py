@@ -14,8 +14,9 @@ from llmframe.notebook.drawing import style
 from llmframe.notebook.drawing.card import card_html, card_text
 from llmframe.notebook.drawing.escape import html
 from llmframe.notebook.drawing.live import INTERRUPT_HINT, live_html
-from llmframe.notebook.drawing.rows import answers_html, failures_html
+from llmframe.notebook.drawing.rows import answers_html, failures_html, shares_html
 from llmframe.notebook.hosts import bundle, free_route, has_subshell, show
+from llmframe.notebook.latest_rows import NEWEST
 from llmframe.notebook.view import View
 from llmframe.notebook.views.html_view import STARTING
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 COUNTS_STAY = 0.35  # seconds; of five refreshes a second every other one is sent
 ROWS_STAY = 2.0  # seconds that single rows stay, so that they can be read
+MORE_STAY = 10.0  # seconds that the longer list of answers stays
 _ICONS = {"Pause": "pause", "Resume": "play", "Stop": "stop"}
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 KEPT = 20  # widgets of ended runs that stay alive; each is five small models in the kernel
@@ -64,7 +66,7 @@ class PanelView(View):
         self._latest = latest
         self._clickable = not blocking
         self._status = ""
-        self._due = self._rows_due = 0.0  # seconds of the run
+        self._due = self._rows_due = self._more_due = 0.0  # seconds of the run
 
     def open(self) -> None:
         """Make the widgets and display them in the running cell."""
@@ -73,10 +75,10 @@ class PanelView(View):
         self.body = ipywidgets.HTML(STARTING)
         self.row = ipywidgets.HBox([])
         self.answers = ipywidgets.HTML("")
+        self.more = ipywidgets.HTML("")
         self.failures = ipywidgets.HTML("")
-        self.folded = ipywidgets.Accordion(
-            [self.failures], titles=["the last failures"], layout={"max_width": style.WIDTH}
-        )
+        self.folded_more = _folded(self.more, "more answers")
+        self.folded = _folded(self.failures, "the last failures")
         self.box = ipywidgets.VBox([self.body, self.row, self.answers])
         # The buttons are made once and never changed, because a change would send their clicks
         # to the blocked shell (see hosts); their row decides which of them are shown.
@@ -115,12 +117,18 @@ class PanelView(View):
             self.row.children = wanted
 
     def _show_rows(self, latest: LatestRows, now: float) -> None:
-        self.answers.value = answers_html(latest.newest())
+        self.answers.value = shares_html(latest.labels()) + answers_html(latest.newest())
         self.failures.value = failures_html(latest.failures())
         if self.answers.value or self.failures.value:
             self._rows_due = now + ROWS_STAY
-        if self.failures.value:
-            self.box.children = (self.body, self.row, self.answers, self.folded)
+        if self.answers.value and now >= self._more_due:
+            self._more_due = now + MORE_STAY
+            more = latest.more()
+            self.more.value = answers_html(more, "the last answers") if len(more) > NEWEST else ""
+        folded = ((self.more, self.folded_more), (self.failures, self.folded))
+        shown = tuple(fold for content, fold in folded if content.value)
+        if len(self.box.children) != 3 + len(shown):
+            self.box.children = (self.body, self.row, self.answers, *shown)
 
     def close(self, ending: Ending) -> None:
         """Put the card in the place of the widgets."""
@@ -128,13 +136,8 @@ class PanelView(View):
         try:
             self.body.value = card + style.line(style.soft(html(RELOADED)))
             self.box.children = (self.body,)
-            for widget in (
-                self.row,
-                self.answers,
-                self.folded,
-                self.failures,
-                *self.buttons.values(),
-            ):
+            folded = (self.folded_more, self.more, self.folded, self.failures)
+            for widget in (self.row, self.answers, *folded, *self.buttons.values()):
                 _close(widget)
             _keep(self.box)
         finally:
@@ -155,6 +158,12 @@ def _close(widget: Any) -> None:
     for part in (widget, widget.layout, getattr(widget, "style", None)):
         if part is not None:
             part.close()
+
+
+def _folded(content: Any, title: str) -> Any:
+    import ipywidgets
+
+    return ipywidgets.Accordion([content], titles=[title], layout={"max_width": style.WIDTH})
 
 
 def _button(name: str, action: Callable[[], None]) -> Any:

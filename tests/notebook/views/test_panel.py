@@ -9,10 +9,18 @@ import pytest
 from llmframe.notebook import hosts, make_view
 from llmframe.notebook.drawing.card import card_html, card_text
 from llmframe.notebook.drawing.live import BACKGROUND_HINT, INTERRUPT_HINT
-from llmframe.notebook.view import ShownRow
+from llmframe.notebook.latest_rows import MORE, NEWEST
+from llmframe.notebook.view import LabelCounts, ShownRow
 from llmframe.notebook.views.bar import TextBar
 from llmframe.notebook.views.html_view import HtmlView
-from llmframe.notebook.views.panel import COUNTS_STAY, KEPT, RELOADED, ROWS_STAY, PanelView
+from llmframe.notebook.views.panel import (
+    COUNTS_STAY,
+    KEPT,
+    MORE_STAY,
+    RELOADED,
+    ROWS_STAY,
+    PanelView,
+)
 from tests.kits.notebook_cases import BEGIN, FINISHED, RUNNING, Seen
 from tests.kits.notebook_screen import Clicks, own_shell, page_of
 
@@ -208,11 +216,17 @@ class Seldom:
     """Rows that a test sets, and how often they are asked for."""
 
     def __init__(self):
-        self.answered, self.failed, self.asked = [], [], 0
+        self.answered, self.failed, self.asked, self.counted = [], [], 0, []
 
     def newest(self):
         self.asked += 1
         return self.answered
+
+    def more(self):
+        return self.answered
+
+    def labels(self):
+        return self.counted
 
     def failures(self):
         return self.failed
@@ -259,6 +273,26 @@ def test_failures_are_folded_below_until_they_are_opened(screen, shell):
     assert view.folded.selected_index is None
     assert view.folded.titles == ("the last failures",)
     assert "timeout: after 60 s" in view.failures.value
+
+
+def test_more_answers_are_folded_below_as_soon_as_there_are_more(screen, shell):
+    latest = Seldom()
+    latest.answered = [ANSWER] * NEWEST
+    view = opened(shell, latest=latest)
+    view.refresh(RUNNING)
+    assert view.folded_more not in view.box.children
+    latest.answered = [ANSWER] * MORE
+    view.refresh(replace(RUNNING, seconds=RUNNING.seconds + MORE_STAY))
+    assert view.box.children[3] is view.folded_more
+    assert view.more.value.count("where is it?") == MORE
+
+
+def test_the_labels_so_far_are_above_the_answers(screen, shell):
+    latest = Seldom()
+    latest.counted = [LabelCounts("intent", labels=(("refund", 98), ("delivery", 2)))]
+    view = opened(shell, latest=latest)
+    view.refresh(RUNNING)
+    assert "98 % refund, 2 % delivery" in Seen(view.answers.value).text
 
 
 def test_what_was_opened_stays_open(screen, shell):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmframe.messages.afterwards import nearly_all, next_lines, where_the_time_went
-from llmframe.messages.endings import how_to_go_on, on_long_texts
+from llmframe.messages.endings import TOKENS_ONLY, how_to_go_on, on_long_texts
 from llmframe.notebook.view import Ending
 from llmframe.task.confidence import is_choice
 
@@ -42,7 +42,7 @@ def make_ending(session: Session, headline: str, assigned: Assignment) -> Ending
         model=session.execution.job.model,
         headline=headline or session.status,
         next_step=how_to_go_on(report, cured=session.status == "aborted"),
-        notes=(*session.notes, *on_long_texts(report), *(_one_label(session) if ended else ())),
+        notes=(*session.notes, *on_long_texts(report), *(_on_answers(session) if ended else ())),
         time_went_to=where_the_time_went(report.time_went_to, _TIME),
         next_lines=lines if ended else (),
     )
@@ -60,6 +60,12 @@ def _lines(
         errors = errors or "lf.last_run().errors"
     prefix = target.columns.prefix
     return next_lines(frame, prefix=prefix, failed=failed, answered=answered, errors=errors)
+
+
+def _on_answers(session: Session) -> list[str]:
+    """Sentences about what the answers hold."""
+    tokens_only = session.execution.has_shares is False
+    return [*_one_label(session), *([TOKENS_ONLY] if tokens_only else ())]
 
 
 def _one_label(session: Session) -> list[str]:

@@ -67,6 +67,7 @@ class Execution:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._pipeline: Pipeline | None = None
+        self._asker: Asker | None = None
         self._governor = governor_for(
             job.endpoint.base_url.rstrip("/"), job.endpoint.api_key, job.model, dialect=job.dialect
         )
@@ -78,6 +79,11 @@ class Execution:
     def results(self) -> Results:
         """What every row got so far, by position."""
         return self._store.results
+
+    @property
+    def has_shares(self) -> bool | None:
+        """Whether its confidences are a label's share among all; None where none is new."""
+        return None if self._asker is None else self._asker.are_shares
 
     def observe(self, observer: Observer) -> None:
         """Send every event to an observer; call it before the run begins."""
@@ -103,14 +109,15 @@ class Execution:
             job.cap, rpm=settings.rpm, tpm=settings.tpm, slots=job.slots
         )
         nonce = secrets.token_hex(4)  # one a run: the provider's prompt cache goes on working
+        self._asker = asker = Asker(
+            job.prompt, job.model, job.sampling, nonce=nonce, keep_raw=settings.details
+        )
         parts = Parts(
             rows=job.rows,
             keys=job.keys,
             store=self._store,
             events=Events(self.tally, self._keep_unanswered, *self._observers),
-            asker=Asker(
-                job.prompt, job.model, job.sampling, nonce=nonce, keep_raw=settings.details
-            ),
+            asker=asker,
             share=share,
             governor=self._governor,
             backend=backend,

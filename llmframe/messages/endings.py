@@ -17,6 +17,11 @@ NO_LOGPROBS = (
     "empty; the answers themselves are not affected. Leave out confidence=, or use a model that "
     "gives logprobs."
 )
+TOKENS_ONLY = (
+    "The confidences are the probabilities of each label's own tokens, because the endpoint did "
+    "not give the alternatives (top_logprobs): they rank rows by doubt, and one of two labels may "
+    "have less than 0.5."
+)
 PAUSED = (
     "this run is paused, and the call waits until it goes on: Resume in its panel does that, or "
     "lf.last_run().resume() in another thread. Or interrupt this cell and run it again: answered "

@@ -186,9 +186,12 @@ class Settings:
 
     confidence: Literal["logprob"] | None = trust(None, one_of("logprob"),
         '"logprob": add how sure the model is of each closed choice\n'
-        "<field>_confidence after each closed choice: the probability of its label, missing where "
-        "the endpoint sends none. It ranks rows by doubt; how often a 0.9 is right, you must "
-        "measure.")
+        "<field>_confidence after each closed choice, from 0 to 1: the label's share of the "
+        "probability of all its labels, where the endpoint gives the alternatives "
+        "(top_logprobs). Else the probability of the label's own tokens, which is at most that, "
+        'and may be below 0.5 for one of two; the card and attrs["llmframe"] say which. Missing '
+        "where the endpoint gives no probabilities. It ranks rows by doubt; how often a 0.9 is "
+        "right, you must measure.")
 
     progress: Literal["auto", "widget", "tqdm", "log"] | bool = running("auto", rules.PROGRESS,
         '"auto", "widget", "tqdm", "log", or False for none at all')

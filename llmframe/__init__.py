@@ -1,10 +1,11 @@
 """Tag a DataFrame of texts with an LLM from one notebook cell.
 
->>> import llmframe as lf  # doctest: +SKIP
->>> df.llm.tag("text", {"intent": ["refund", "delivery", "other"]}, model="...")  # doctest: +SKIP
+>>> import llmframe as lf
+>>> df.llm.tag("text", {"intent": ["refund", "delivery", "other"]}, model="...")
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
 from llmframe._collision import refuse_stranger
 
@@ -41,3 +42,18 @@ __all__ = [
 
 register()
 del Path, refuse_stranger, register
+
+
+def __dir__() -> list[str]:
+    return __all__  # what people see after `lf.` and Tab
+
+
+if not TYPE_CHECKING:  # type checkers would take any name for one that exists
+
+    def __getattr__(name: str) -> NoReturn:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        if name == "testing":
+            raise errors.MisuseError("import it first: from llmframe import testing")
+        usage = "lf.tag(df, input, fields) asks a model about every row, and so does df.llm.tag"
+        raise errors.MisuseError(f"llmframe has no {name!r}; {usage}")

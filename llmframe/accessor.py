@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar, Unpack
 
 import pandas as pd
 
 from llmframe.calls import files as files_calls
 from llmframe.calls import tag as api
-from llmframe.errors import PlanError, warn
+from llmframe.errors import MisuseError, PlanError, warn
 from llmframe.options.settings import Options
 from llmframe.options.short_tracebacks import short_tracebacks
 from llmframe.options.signature import with_options
@@ -50,8 +50,32 @@ def _export(method: Callable[P, R]) -> Callable[P, R]:
     return short_tracebacks(method, check=check)
 
 
-class LLMAccessor:
-    """What a model can do with a DataFrame; nothing is kept on the accessor."""
+class _Accessor:
+    """Answers another name than those of its methods with what to write instead."""
+
+    _name: str
+    _usage: str
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("_"):  # what tools look for
+            raise AttributeError(name)
+        raise MisuseError(f"{self._name} has no {name!r}; {self._usage}")
+
+    def __dir__(self) -> list[str]:
+        return [name for name in vars(type(self)) if not name.startswith("_")]
+
+
+class LLMAccessor(_Accessor):
+    """Ask a language model about the rows of a DataFrame, and keep what it answers.
+
+    >>> out = df.llm.tag("text", {"intent": ["refund", "delivery", "other"]})
+
+    tag waits in the cell, atag is awaited, start goes on in the background. Afterwards:
+    summary and errors show what came back; to_parquet, to_csv, to_jsonl, to_excel write it.
+    """
+
+    _name = "df.llm"
+    _usage = 'df.llm.tag("text", {"intent": ["refund", "other"]}) asks a model about every row'
 
     def __init__(self, df: pd.DataFrame) -> None:
         self._df = df
@@ -96,7 +120,7 @@ class LLMAccessor:
     ) -> Path:
         """Write a parquet file with column types and what made it; returns its path.
 
-        >>> out.llm.to_parquet("tagged.parquet")  # doctest: +SKIP
+        >>> out.llm.to_parquet("tagged.parquet")
 
         path: where to write; ``~`` is the home folder. An old file is replaced in one step
             once the new one is complete and on the disk.
@@ -145,7 +169,7 @@ class LLMAccessor:
     ) -> Path:
         """Write a CSV file that people can open in a spreadsheet; returns its path.
 
-        >>> out.llm.to_csv("tagged.csv")  # doctest: +SKIP
+        >>> out.llm.to_csv("tagged.csv")
 
         path: where to write; .gz, .bz2 and .xz compress. Replaced as by to_parquet.
         excel_safe: put ``'`` before every text (cells, headers, index) that a spreadsheet
@@ -180,7 +204,7 @@ class LLMAccessor:
     def to_jsonl(self, path: str | os.PathLike[str], *, index: bool | None = None) -> Path:
         """Write JSON lines in UTF-8, one object for each row; returns the path.
 
-        >>> out.llm.to_jsonl("tagged.jsonl.gz")  # doctest: +SKIP
+        >>> out.llm.to_jsonl("tagged.jsonl.gz")
 
         path: where to write; .gz, .bz2 and .xz compress. Replaced as by to_parquet.
         index: True writes it, False does not; None does unless it is just 0, 1, 2, ...
@@ -203,7 +227,7 @@ class LLMAccessor:
     ) -> Path:
         """Write an Excel workbook with one sheet; returns its path.
 
-        >>> out.llm.to_excel("tagged.xlsx")  # doctest: +SKIP
+        >>> out.llm.to_excel("tagged.xlsx")
 
         path: where to write, ending in .xlsx. Replaced as by to_parquet.
         sheet_name: 1 to 31 characters.
@@ -224,8 +248,14 @@ class LLMAccessor:
         return files.to_excel(self._df, path, sheet_name=sheet_name, index=index)
 
 
-class SeriesLLMAccessor:
-    """What a model can do with one column of text."""
+class SeriesLLMAccessor(_Accessor):
+    """Ask a language model about every text of a column.
+
+    >>> tones = df["text"].llm.tag({"tone": ["good", "bad"]})
+    """
+
+    _name = "series.llm"
+    _usage = 'it has tag(fields) alone; for the rest use the frame: df.llm.tag("text", fields)'
 
     def __init__(self, series: pd.Series[Any]) -> None:
         self._series = series

@@ -16,10 +16,12 @@ import re
 import sys
 import warnings
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
+    from types import FrameType
 
 ErrorKind = Literal[
     "input",
@@ -64,6 +66,23 @@ class LLMFrameError(Exception):
         state = {name: value for name, value in self.__dict__.items() if name != "run"}
         return _unpickled, (type(self), self.args, state)
 
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows: the person's own lines and the message, without what caused it."""
+        shell = sys.modules["IPython"].get_ipython()
+        shown = _unpickled(type(self), self.args, {})  # its cause would be shown as well
+        trace = _own_lines(self.__traceback__)
+        return list(shell.InteractiveTB.structured_traceback(type(self), shown, trace))
+
+
+def _own_lines(trace: TracebackType | None) -> TracebackType | None:
+    """A traceback without the frames of this package."""
+    if trace is None:
+        return None
+    after = _own_lines(trace.tb_next)
+    if trace.tb_frame.f_code.co_filename.startswith(_HERE):
+        return after
+    return TracebackType(after, trace.tb_frame, trace.tb_lasti, trace.tb_lineno)
+
 
 def _unpickled(kind: type[LLMFrameError], args: tuple[Any, ...], state: dict[str, Any]) -> Any:
     # not by __init__, whose arguments differ from class to class
@@ -74,6 +93,10 @@ def _unpickled(kind: type[LLMFrameError], args: tuple[Any, ...], state: dict[str
 
 class PlanError(LLMFrameError, ValueError):
     """A mistake in the call, found before anything is sent or paid."""
+
+
+class MisuseError(PlanError, AttributeError, TypeError):
+    """An object is used as something else: a coroutine as the frame that it returns."""
 
 
 class CheckpointError(LLMFrameError):
@@ -151,11 +174,19 @@ class IncompleteWarning(LLMFrameError, UserWarning):  # noqa: N818 - the contrac
 _HERE = str(Path(__file__).parent)
 
 
+def persons_frame() -> FrameType:
+    """The frame of the person's own line: the nearest one outside this package."""
+    frame = sys._getframe(1)  # noqa: SLF001 - what the warnings module itself reads
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
+        frame = frame.f_back
+    return frame
+
+
 def warn(message: str | Warning, category: type[Warning] = UserWarning) -> None:
-    """Warn at the person's own line: the nearest one outside this package."""
+    """Warn at the person's own line."""
     if isinstance(message, str):
         message = visible(message)
-    level, frame = 2, sys._getframe(1)  # noqa: SLF001 - what the warnings module itself reads
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
+    level, frame, own = 2, sys._getframe(1), persons_frame()  # noqa: SLF001 - as above
+    while frame is not own and frame.f_back is not None:
         frame, level = frame.f_back, level + 1
     warnings.warn(message, category, stacklevel=level)

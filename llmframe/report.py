@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    from llmframe.results import Usage
+from llmframe.results import NOTHING_USED, Usage
 
 RunStatus = Literal["running", "paused", "stopping", "stopped", "finished", "aborted"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskBudget:
+    """What a task may spend, and what counts against it so far.
+
+    max_cost, max_tokens: as the call gave them; None has no end. cost, tokens: of all calls of the
+    task that its checkpoint knows, this one included, with requests whose answers were never
+    read; cost is None where no price is known. currency: of both costs; "" if it is not known.
+    """
+
+    max_cost: float | None
+    max_tokens: int | None
+    cost: float | None
+    tokens: int
+    currency: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +32,7 @@ class Counts:
 
     rows: rows of the frame. ok, failed, skipped: rows done, by status.
     reused, shared: of the ok rows, those answered by the checkpoint and by an equal row's request.
-    requests, retries, refusals: everything sent; of them repeats; of them refused (429).
+    requests, retries, refusals: everything sent; of them repeats; of them rate-limited (429).
     seconds: since the start, to the end. errors_by_kind: failed rows by kind.
     """
 
@@ -41,9 +56,11 @@ class Snapshot(Counts):
     planned: every row has been planned; until then the counts are a lower bound.
     in_flight, limit, waiting: requests on the wire, the most allowed, rows waiting for a retry.
     rate: rows answered by requests per second, over the last ten. eta: seconds left, None if
-    unknown. limited_by: what limits the run right now, in words.
-    message: one sentence for the person, empty while all is well. currency: of the cost. unread:
-    as in RunReport.
+    unknown, in an outage, and until the pace has settled. limited_by: what limits the run now,
+    in a few words; pace: the same in a plain sentence. model, endpoint: its name, its host.
+    retry_reasons: requests refused or lost, by kind of error and HTTP status.
+    message: one sentence for the person, empty while all is well. usage: of this call. currency,
+    unread, table, budget, price_missing: as in RunReport.
     """
 
     status: RunStatus
@@ -56,8 +73,20 @@ class Snapshot(Counts):
     eta: float | None
     limited_by: str
     message: str = ""
-    currency: str = "USD"
+    currency: str = ""
     unread: int = 0
+    table: Usage = NOTHING_USED
+    budget: TaskBudget | None = None
+    price_missing: bool = False
+    model: str = ""
+    endpoint: str = ""
+    pace: str = ""
+    retry_reasons: dict[tuple[str, int | None], int] = field(default_factory=dict)
+
+    @property
+    def cost(self) -> float | None:
+        """Of this call so far; None if it is not known."""
+        return self.usage.cost
 
     @property
     def done(self) -> int:
@@ -75,8 +104,11 @@ class RunReport(Counts):
     """What a run did: rows = done + pending, done = ok + failed + skipped.
 
     tokens_in, tokens_out: as the provider counted them. tokens_cached: of tokens_in, those that it
-    had in its cache. cost: as the endpoint says, else by the prices, in their currency; None if
-    neither is known. estimated: replies that did not state their tokens, which are an estimate.
+    had in its cache. cost: as the endpoint says, else by the prices; None if neither is known.
+    currency: of the cost, "" if it is not known. price_missing: no price is known of an endpoint
+    that may charge. estimated: replies that did not state their tokens, which are an estimate.
+    table: what all answers of this table took: this call, and the answers that it reused from the
+    checkpoint. budget: what the whole task may spend; None without max_cost and max_tokens.
     unread: requests that left and whose answers were never read (timed out, lost, cancelled), and
     what they may have taken: max_cost and max_tokens count it, the tokens and cost above do not.
     limited_by: what limited the run for the longest. checkpoint: its path, None
@@ -98,11 +130,26 @@ class RunReport(Counts):
     hedges: int = 0
     cut: int = 0
     tokens_cached: int = 0
-    currency: str = "USD"
+    currency: str = ""
     estimated: int = 0
     unread: int = 0
     unread_tokens: int = 0
     unread_cost: float | None = None
+    table: Usage = NOTHING_USED
+    budget: TaskBudget | None = None
+    price_missing: bool = False
+
+    @property
+    def usage(self) -> Usage:
+        """The tokens and the cost of this call together."""
+        return Usage(
+            self.tokens_in,
+            self.tokens_out,
+            self.cost,
+            self.tokens_cached,
+            self.estimated,
+            self.currency,
+        )
 
     @property
     def cached_share(self) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import count
 from sys import intern
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 if TYPE_CHECKING:
     from llmframe.errors import ErrorKind
 
-_VALUES = 10  # where they begin in the tuple that holds an answer
+_VALUES = 11  # where they begin in the tuple that holds an answer
 _PLAIN = frozenset((str, int, float, bool, type(None)))
 LABEL = 32  # characters; a text that is no longer may well be a label, the same in many rows
 
@@ -41,9 +41,10 @@ class Usage:
     """What requests consumed.
 
     tokens_in, tokens_out: tokens as the provider counted them, thoughts among the latter.
-    cost: what the endpoint says it charged, in its currency; None where it does not say.
+    cost: what the endpoint says it charged, else by the prices; None where neither is known.
     tokens_cached: of tokens_in, those that the provider had in its cache.
     estimated: replies whose tokens are an estimate, because the endpoint did not state them.
+    currency: of the cost, three letters as in ``USD``; "" where it is not known.
     """
 
     tokens_in: int = 0
@@ -51,6 +52,7 @@ class Usage:
     cost: float | None = None
     tokens_cached: int = 0
     estimated: int = 0
+    currency: str = ""
 
     @property
     def tokens(self) -> int:
@@ -69,6 +71,17 @@ class Usage:
             _add_cost(self.cost, other.cost),
             self.tokens_cached + other.tokens_cached,
             self.estimated + other.estimated,
+            self.currency or other.currency,
+        )
+
+    def __mul__(self, times: int) -> Usage:
+        return Usage(
+            self.tokens_in * times,
+            self.tokens_out * times,
+            None if self.cost is None else self.cost * times,
+            self.tokens_cached * times,
+            self.estimated * times,
+            self.currency,
         )
 
     def __sub__(self, other: Usage) -> Usage:
@@ -78,6 +91,7 @@ class Usage:
             None if self.cost is None else self.cost - (other.cost or 0.0),
             self.tokens_cached - other.tokens_cached,
             self.estimated - other.estimated,
+            self.currency or other.currency,
         )
 
 
@@ -88,6 +102,34 @@ def _add_cost(a: float | None, b: float | None) -> float | None:
 
 
 NOTHING_USED = Usage()
+
+
+class UsageSum:
+    """Adds up usages whose costs may be unknown, or in several currencies."""
+
+    def __init__(self, *usages: Usage) -> None:
+        self._parts: dict[str | None, Usage] = {}
+        self.add(*usages)
+
+    def add(self, *usages: Usage) -> None:
+        """Add usages."""
+        for usage in usages:
+            if usage.tokens or usage.cost:
+                part = None if usage.cost is None else usage.currency
+                self._parts[part] = self._parts.get(part, NOTHING_USED) + usage
+
+    @property
+    def parts(self) -> Sequence[Usage]:
+        """The sums by currency, and of what has no cost; their costs cannot be added up."""
+        return tuple(self._parts.values())
+
+    @property
+    def total(self) -> Usage:
+        """The sum; its cost is None unless all parts have one, in the same currency."""
+        whole = sum(self._parts.values(), NOTHING_USED)
+        is_known = len(self._parts) < 2 and None not in self._parts
+        return whole if is_known else replace(whole, cost=None, currency="")
+
 
 usage_of = lru_cache(4096, typed=True)(Usage)
 """A Usage that all rows share that used the same; give what is not nothing, by position."""
@@ -252,7 +294,7 @@ class Results(Sequence["RowResult | None"]):
             self._names.setdefault(names, names),
             result.attempts,
             used.tokens_in, used.tokens_out, used.cost, used.tokens_cached, used.estimated,
-            result.seconds, result.raw, _as_json(result.confidence), *values,
+            used.currency, result.seconds, result.raw, _as_json(result.confidence), *values,
         )  # fmt: skip
 
 

@@ -25,7 +25,7 @@ settings.load_profile("llmframe")
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-VARIABLES = {preset.variable for preset in PRESETS.values()} - {""}
+VARIABLES = {name for preset in PRESETS.values() for name in preset.variables}
 
 
 @pytest.fixture(autouse=True)

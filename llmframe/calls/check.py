@@ -34,7 +34,7 @@ OPTIONS = (
 def check(**options: Unpack[Options]) -> Check:
     """Send the endpoint one small request and show what it is and can do, line by line.
 
-    >>> lf.check(base_url="https://api.example.com/v1", model="small-model")  # doctest: +SKIP
+    >>> lf.check(base_url="https://api.example.com/v1", model="small-model")
     llmframe: https://api.example.com/v1, small-model
       reachable           yes  it answers
       key accepted        yes  from the environment variable OPENAI_API_KEY
@@ -50,7 +50,9 @@ def check(**options: Unpack[Options]) -> Check:
     endpoint refuses a parameter, and refusals are not charged. A line with "no" comes with its
     cure; a line with neither yes nor no could not be tested.
 
-    It uses the options below, given here or by ``configure``, and ignores all others. For
+    {options}
+
+    It uses these options, given here or by ``configure``, and ignores all others. For
     this call ``timeout`` means seconds for everything but the start of a local model, 10
     by default; without ``max_output_tokens`` the answer may have 256 tokens.
 

@@ -235,7 +235,7 @@ def _check(settings: Settings, named: Preset | None) -> None:
         raise PlanError(no_model(named))
     if settings.seed is not None and named is not None and named.seed_name != "seed":
         raise PlanError(
-            f"{named.title} refuses seed=; its own is called {named.seed_name}: "
+            f"{named.title} does not accept seed=; its own is called {named.seed_name}: "
             f'extra_body={{"{named.seed_name}": {settings.seed}}}'
         )
 

@@ -33,7 +33,7 @@ def summary(df: pd.DataFrame, prefix: str = "") -> Summary:
 def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
     """What made a file that ``df.llm.to_parquet`` or ``df.llm.to_excel`` wrote.
 
-    >>> lf.read_metadata("tagged.parquet")["model"]  # doctest: +SKIP
+    >>> lf.read_metadata("tagged.parquet")["model"]
     'deepseek-chat'
 
     Returns ``llmframe`` (the version that wrote it), ``created`` (UTC), ``rows`` and
@@ -53,7 +53,7 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
 def read_parquet(path: str | os.PathLike[str]) -> pd.DataFrame:
     """The frame that ``df.llm.to_parquet`` wrote, as it was.
 
-    >>> out = lf.read_parquet("tagged.parquet")  # doctest: +SKIP
+    >>> out = lf.read_parquet("tagged.parquet")
 
     Unlike ``pandas.read_parquet`` it also restores lists and dicts, columns of Python objects
     (whole numbers with gaps, times), closed choices of numbers, and the labels of choices in a
@@ -69,7 +69,7 @@ def read_parquet(path: str | os.PathLike[str]) -> pd.DataFrame:
 def read_checkpoint(path: str | os.PathLike[str], task: str | None = None) -> pd.DataFrame:
     """The answers in a checkpoint, without the frame that was tagged: a dead run's work.
 
-    >>> answers = lf.read_checkpoint(".llmframe")  # doctest: +SKIP
+    >>> answers = lf.read_checkpoint(".llmframe")
 
     path: a file, or a folder of them such as ``.llmframe``. task: the beginning of a task's
     hash; the task that was written to last by default. The file is only read, and a run may be

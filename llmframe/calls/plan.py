@@ -27,6 +27,7 @@ from llmframe.frame.rows import RowPlan, plan_rows
 from llmframe.journal import TaskInfo, adopt_plain, id_text, open_checkpoint
 from llmframe.journal.paths import DEFAULT_FOLDER, explicit_path, task_folders
 from llmframe.providers.address import proxy_of
+from llmframe.providers.prices import stated_currency
 from llmframe.runs.run import Run
 from llmframe.runs.session import Session, Target
 from llmframe.secret import Key, hide_keys, hide_secrets
@@ -79,6 +80,8 @@ def plan(
     own_loop: it will run on llmframe's loop, else on the caller's.
     only_new: return only the new columns.
     """
+    if isinstance(fields, str) and not isinstance(input, str):
+        raise PlanError(f"the input comes first, fields second: df.llm.tag({fields!r}, <fields>)")
     rows = plan_rows(df, input, id=settings.id, quote=settings.redact is None)
     return _plan(df, rows, fields, settings, own_loop=own_loop, only_new=only_new)
 
@@ -111,7 +114,8 @@ def _plan(
 ) -> Plan:
     import openai  # noqa: F401 - the import is slow: on the run's loop it would hold up requests
 
-    prompt = Prompt(settings.instructions, resolve_fields(fields, into=settings.into))
+    into = settings.into if "into" in settings.given else None
+    prompt = Prompt(settings.instructions, resolve_fields(fields, into=into))
     _check_options(settings, prompt, rows)
     # A nested run uses the kernel's loop, so that the person's own client may be bound to it.
     destination = find_destination(settings, own_loop=own_loop and settings.runner != "nest")
@@ -203,7 +207,13 @@ def _budget(destination: Destination) -> Budget:
             f"max_cost={settings.max_cost:g} needs the prices of {settings.model!r}, which are not "
             "known: give prices=(per million tokens in, per million out), or install genai-prices"
         )
-    return Budget(max_cost=settings.max_cost, max_tokens=settings.max_tokens, prices=prices)
+    return Budget(
+        max_cost=settings.max_cost,
+        max_tokens=settings.max_tokens,
+        prices=prices,
+        stated_in=stated_currency(destination.endpoint.base_url),
+        is_free=destination.is_free,
+    )
 
 
 def _identity(job: Job, settings: Settings) -> tuple[object, ...]:
@@ -259,7 +269,7 @@ def open_run(
         if checkpoint is not None and settings.adopt:
             notes.append(_adopt(checkpoint, planned))
         if checkpoint is not None:
-            planned.job.budget.count_earlier(checkpoint.spent())
+            planned.job.budget.count_earlier(checkpoint.spent)
         # a local server sets the concurrency: its slots
         job = replace(
             planned.job,

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from llmframe.errors import PlanError
-from llmframe.messages.endings import how_to_go_on, on_long_texts
+from llmframe.options.coroutines import is_awaited
 from llmframe.options.layers import settle
 from llmframe.options.settings import Options
 from llmframe.options.signature import with_options
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
     from llmframe.calls.plan import Plan
     from llmframe.notebook.stage import OpenView
-    from llmframe.notebook.view import Ending
     from llmframe.options.settings import Settings
     from llmframe.runs.session import Session
 
@@ -41,22 +39,8 @@ def tag(
 ) -> pd.DataFrame:
     """Ask a model about every row and return a new frame with the answers as columns.
 
-    Examples::
-
-        # several fields: labels to choose from, a number, a text
-        df.llm.tag("text", {"intent": ["refund", "delivery", "other"],
-                            "stars": int, "summary": str})
-
-        # one field over two columns, with instructions
-        df.llm.tag("{subject}: {body}", ["spam", "ham"], into="kind",
-                   instructions="Spam is what nobody asked for.")
-
-        # labels with descriptions, and how sure the model is
-        df.llm.tag("text", {"mood": {"good": "will come again", "bad": "will not"}},
-                   confidence="logprob")
-
-    It blocks the cell and shows the progress. Run the cell again to go on where it
-    stopped: saved answers are never paid for twice. The frame itself is not changed.
+    >>> out = df.llm.tag("text", {"intent": ["refund", "delivery", "other"],
+    ...                           "stars": int, "summary": str})
 
     input: what to ask about: the name of a column, a template such as
         ``"{subject}: {body}"``, or a list of columns, which is sent as JSON.
@@ -64,6 +48,11 @@ def tag(
         single field. A field is a list of labels, a dict of labels and their
         descriptions, an Enum, or a type such as ``str``, ``int``, ``bool``, ``date``,
         ``float | None`` or ``list[Literal["a", "b"]]`` (several labels).
+
+    {options}
+
+    The cell waits and shows the progress. Run it again to go on where it stopped: saved
+    answers are never paid for twice. The frame itself is not changed.
 
     Returns the old columns, then the fields, then ``llm_status`` (ok, failed, skipped
     or pending) and ``llm_error``; the rows and the index stay as they are. Equal rows
@@ -74,6 +63,20 @@ def tag(
     answers can no longer be saved. An interrupt stops it within two seconds; so does a
     time limit of your own (a signal's handler that raises).
     ``llmframe.last_run().partial()`` then returns the frame so far.
+
+    More examples::
+
+        # one field over two columns, with instructions
+        df.llm.tag("{subject}: {body}", ["spam", "ham"], into="kind",
+                   instructions="Spam is what nobody asked for.")
+
+        # labels with descriptions, and how sure the model is
+        df.llm.tag("text", {"mood": {"good": "will come again", "bad": "will not"}},
+                   confidence="logprob")
+
+        # only some rows, and their answers put beside all others
+        some = df[df["stars"] < 3]
+        df.join(some["text"].llm.tag(["refund", "delivery", "other"], into="intent"))
     """
     return _block(df, input, fields, settle(options))
 
@@ -87,9 +90,11 @@ async def atag(
 ) -> pd.DataFrame:
     """Like ``tag``, as a coroutine on the caller's own event loop.
 
-    >>> out = await df.llm.atag("text", {"tone": ["good", "bad"]})  # doctest: +SKIP
+    >>> out = await df.llm.atag("text", {"tone": ["good", "bad"]})
 
     A cancel stops it: requests in flight have one second to come back into the checkpoint.
+
+    {options}
     """
     from llmframe.calls.plan import open_run, plan
 
@@ -113,11 +118,13 @@ def start(
 ) -> Run:
     """Like ``tag``, in the background: returns a Run immediately, and other cells can be run.
 
-    >>> run = df.llm.start("text", {"tone": ["good", "bad"]})  # doctest: +SKIP
-    >>> out = run.result()  # waits; run.partial() does not  # doctest: +SKIP
+    >>> run = df.llm.start("text", {"tone": ["good", "bad"]})
+    >>> out = run.result()  # waits; run.partial() does not
 
     While a run with the same plan over an equal frame is going on, that Run is returned; with
     another key or address it is a run of its own.
+
+    {options}
     """
     from llmframe.calls.plan import plan
 
@@ -137,7 +144,10 @@ def start(
 def tag_series(series: pd.Series[Any], fields: object, **options: Unpack[Options]) -> pd.DataFrame:
     """Like ``tag`` for one column of text; returns only the new columns, on its index.
 
-    >>> tones = df["text"].llm.tag({"tone": ["good", "bad"]})  # doctest: +SKIP
+    >>> tones = df["text"].llm.tag({"tone": ["good", "bad"]})
+    >>> df.join(tones)  # the other columns, too, also after a filter
+
+    {options}
     """
     # The plan finds its input by the column's name, so a series without one gets one here.
     frame = series.to_frame("text" if series.name is None else series.name)
@@ -163,6 +173,7 @@ def _block(
     only_new: bool = False,
 ) -> pd.DataFrame:
     """Run in the cell, or wait there for the run of the same plan that is alive already."""
+    _refuse_await()
     from llmframe.calls.plan import plan
 
     thread.refuse_own_thread()
@@ -190,6 +201,15 @@ def _block(
     return session.outcome()
 
 
+def _refuse_await() -> None:
+    """PlanError for ``await df.llm.tag(...)``, which would fail once everything is paid."""
+    if is_awaited():
+        raise PlanError(
+            "tag waits by itself and returns the frame, so that nothing is left to await: leave "
+            "`await` out, or write `await df.llm.atag(...)`, which lets other tasks go on meanwhile"
+        )
+
+
 @contextlib.contextmanager
 def _joined_or_opened(
     planned: Plan, interrupts: cell.Interrupts, *, join: bool = True
@@ -208,40 +228,25 @@ def _joined_or_opened(
 def _show(session: Session, settings: Settings, *, blocking: bool) -> OpenView:
     """Show the run in this cell; all calls that share a run share its stage."""
     if session.stage is None:  # else a joined run, which another cell shows, too
+        from llmframe.calls.ending import make_ending
+        from llmframe.notebook.hosts import assigned_here
         from llmframe.notebook.latest_rows import LatestRows
         from llmframe.notebook.stage import Stage
+        from llmframe.task.definition import Kind
 
-        latest = LatestRows(session.target.rows, session.target.df.index.__getitem__)
+        labelled = [
+            spec.name
+            for spec in session.execution.job.prompt.fields.specs
+            if spec.kind in (Kind.CHOICE, Kind.BOOLEAN, Kind.OBJECT)
+        ]
+        label_of = session.target.df.index.__getitem__
+        latest = LatestRows(session.target.rows, label_of, labelled)
         session.execution.observe(latest)
+        assigned = assigned_here()
         session.stage = Stage(
             session,
             progress=settings.progress,
             latest=latest,
-            ending=lambda headline: _ending(session, headline),
+            ending=lambda headline: make_ending(session, headline, assigned),
         )
     return session.stage.open(blocking=blocking, progress=settings.progress)
-
-
-def _ending(session: Session, headline: str) -> Ending:
-    """The run as it is now, for its card. headline: the run's status if empty."""
-    from llmframe.notebook.view import Ending
-
-    report = session.execution.report()
-    return Ending(
-        snapshot=session.snapshot(str(session.failure or "")),
-        report=replace(report, checkpoint=_short_path(report.checkpoint)),
-        model=session.execution.job.model,
-        headline=headline or session.status,
-        next_step=how_to_go_on(report, cured=session.status == "aborted"),
-        notes=(*session.notes, *on_long_texts(report)),
-    )
-
-
-def _short_path(path: str | None) -> str | None:
-    """A path relative to the working directory, if it lies in there."""
-    if path is None:
-        return None
-    try:
-        return str(Path(path).relative_to(Path.cwd()))
-    except (OSError, ValueError):  # the directory is gone, or the path lies elsewhere
-        return path

@@ -34,6 +34,13 @@ class RequestRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestLost:
+    """A request was lost: a server error, a time-out, a broken connection."""
+
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
 class RowsDone:
     """Rows have their result, which the checkpoint holds, if there is one.
 
@@ -56,9 +63,14 @@ class TextCut:
 
 @dataclass(frozen=True, slots=True)
 class RowsReused:
-    """Rows have their own answers from the checkpoint. positions: of the rows in the frame."""
+    """Rows have their own answers from the checkpoint.
+
+    positions: of the rows in the frame. used: what those answers took that no earlier row of the
+    table has, of each currency a sum.
+    """
 
     positions: Sequence[int]
+    used: Sequence[Usage] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,21 +91,26 @@ class Unread:
 
 
 @dataclass(frozen=True, slots=True)
-class RowsCame:
-    """The source has given further rows. rows: all so far."""
-
-    rows: int
-
-
-@dataclass(frozen=True, slots=True)
 class Planned:
-    """Every row has been planned: from now on the counts are exact."""
+    """Every row has been planned: from now on the counts are exact.
+
+    rows: that a source has given so far, which may give more; None where all are known.
+    """
+
+    rows: int | None = None
 
 
 Event = (
-    RequestSent | RequestRefused | RowsDone | RowsReused | TextCut | Spent | Unread | RowsCame
+    RequestSent
+    | RequestRefused
+    | RequestLost
+    | RowsDone
+    | RowsReused
+    | TextCut
+    | Spent
+    | Unread
     | Planned
-)  # fmt: skip
+)
 
 
 Observer = Callable[[Event], None]  # called on the run's loop: be quick, never block

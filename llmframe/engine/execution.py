@@ -8,11 +8,12 @@ import secrets
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from llmframe.engine.asking.asking import Asker
-from llmframe.engine.events import Events
+from llmframe.engine.events import Events, Spent, Unread
 from llmframe.engine.governor import auto_cap, governor_for
-from llmframe.engine.limited_by import LimitHistory, cause, words
+from llmframe.engine.limited_by import LimitHistory, cause, pace, words
 from llmframe.engine.recent import RecentStore
 from llmframe.engine.rows.claims import in_flight
 from llmframe.engine.rows.halt import Halt
@@ -20,6 +21,7 @@ from llmframe.engine.rows.parts import Parts
 from llmframe.engine.rows.pipeline import Pipeline
 from llmframe.engine.tally import Tally
 from llmframe.engine.wire.backend import open_backend
+from llmframe.errors import CheckpointError
 from llmframe.providers.responses.scrubber import Scrubber
 from llmframe.report import RunReport, Snapshot
 from llmframe.results import NOTHING_USED, ResultStore
@@ -29,7 +31,7 @@ from llmframe.text import cut
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from llmframe.engine.events import Observer
+    from llmframe.engine.events import Event, Observer
     from llmframe.engine.governor import Share
     from llmframe.engine.job import Job
     from llmframe.report import RunStatus
@@ -58,6 +60,7 @@ class Execution:
             started=clock(),
             usage=unspent,
             currency=job.budget.currency,
+            price_missing=job.budget.price_missing,
         )
         self.stop_requested = False
         self.held = False
@@ -67,6 +70,7 @@ class Execution:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._pipeline: Pipeline | None = None
+        self._asker: Asker | None = None
         self._governor = governor_for(
             job.endpoint.base_url.rstrip("/"), job.endpoint.api_key, job.model, dialect=job.dialect
         )
@@ -78,6 +82,11 @@ class Execution:
     def results(self) -> Results:
         """What every row got so far, by position."""
         return self.store.results
+
+    @property
+    def has_shares(self) -> bool | None:
+        """Whether its confidences are a label's share among all; None where none is new."""
+        return None if self._asker is None else self._asker.are_shares
 
     def observe(self, observer: Observer) -> None:
         """Send every event to an observer; call it before the run begins."""
@@ -103,15 +112,16 @@ class Execution:
             job.cap, rpm=settings.rpm, tpm=settings.tpm, slots=job.slots
         )
         nonce = secrets.token_hex(4)  # one a run: the provider's prompt cache goes on working
+        self._asker = asker = Asker(
+            job.prompt, job.model, job.sampling, nonce=nonce, keep_raw=settings.details
+        )
         parts = Parts(
             rows=job.rows,
             source=job.source,
             keys=job.keys,
             store=self.store,
-            events=Events(self.tally, *self._observers),
-            asker=Asker(
-                job.prompt, job.model, job.sampling, nonce=nonce, keep_raw=settings.details
-            ),
+            events=Events(self.tally, self._keep_unanswered, *self._observers),
+            asker=asker,
             share=share,
             governor=self._governor,
             backend=backend,
@@ -166,9 +176,7 @@ class Execution:
     def snapshot(self, status: RunStatus, message: str = "") -> Snapshot:
         """The run at this moment."""
         tally, binding, pipeline = self.tally, self._governor.binding(), self._pipeline
-        ended = tally.ended is not None
-        rate = tally.rate()
-        # without a rate there is nothing to divide by, and a run that ended has no time left
+        said = cut(tally.last_refusal, REFUSAL)
         return Snapshot(
             **tally.counts(),
             status=status,
@@ -177,12 +185,23 @@ class Execution:
             in_flight=0 if self._share is None else self._share.on_wire,
             limit=min(binding.limit, self.job.cap or binding.limit),
             waiting=0 if pipeline is None else pipeline.waiting,
-            rate=rate,
-            eta=(tally.rows - tally.done) / rate if rate > 0 and not ended else None,
+            rate=tally.rate(),
+            eta=None if binding.outage or self.held else tally.eta(),
             limited_by=self._limited_by(),
             message=message,
             currency=tally.currency,
             unread=tally.unread,
+            table=tally.table,
+            budget=self.job.budget.state(),
+            price_missing=tally.price_missing,
+            model=self.job.model,
+            endpoint=urlsplit(self.job.endpoint.base_url).hostname or "",
+            pace=""
+            if tally.ended is not None
+            else pace(
+                binding, cap=self.job.cap, held=self.held, refusal=said, lost=tally.last_lost
+            ),
+            retry_reasons=dict(tally.retry_reasons),
         )
 
     def report(self) -> RunReport:
@@ -192,7 +211,18 @@ class Execution:
             time_went_to=self._history.shares,
             limits=tuple(self._history.limits),
             checkpoint=self._path,
+            budget=self.job.budget.state(),
         )
+
+    def _keep_unanswered(self, event: Event) -> None:
+        """Write down what was paid without an answer, so that later calls of the task count it."""
+        checkpoint = self.job.checkpoint
+        if checkpoint is None or not (isinstance(event, Spent | Unread) and event.usage.tokens):
+            return
+        try:
+            checkpoint.append_unanswered(event.usage, unread=isinstance(event, Unread))
+        except CheckpointError as error:
+            self.halt.fail(error)
 
     def _limited_by(self) -> str:
         if self.halt.over_budget:

@@ -6,11 +6,15 @@ from collections import defaultdict
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from llmframe.text import cut
+
 if TYPE_CHECKING:
     from llmframe.engine.governor import Binding
+    from llmframe.engine.wire.verdict import Verdict
 
 SHORT = 20.0  # seconds of a wait that needs no reason
 LONG = 600.0  # seconds of a wait whose end is worth knowing
+OWN = 90  # characters of the endpoint's own words on an outage
 DAY = 43200.0  # seconds, from which on the hour alone might be of another day
 
 
@@ -57,6 +61,55 @@ def words(binding: Binding, *, cap: int | None, held: bool, refusal: str = "") -
     if text == "concurrency found so far":
         return f"concurrency {binding.limit}, found so far"
     return text
+
+
+def pace(
+    binding: Binding,
+    *,
+    cap: int | None,
+    held: bool,
+    refusal: str = "",
+    lost: Verdict | None = None,
+) -> str:
+    """What sets the pace right now, or holds the run up, in a plain sentence.
+
+    refusal: as in words. lost: the last failure of a request, which an outage is told by.
+    """
+    text = cause(binding, cap=cap, held=held)
+    if text == "outage":
+        return _outage(binding.pause, lost)
+    if text == "provider pause":
+        why = f" ({refusal})" if refusal and binding.pause > SHORT else ""
+        wait = f"{_span(binding.pause)} left{_until(binding.pause)}"
+        return f"the provider asked for a pause{why}: {wait}; nothing is lost"
+    if text.startswith(("RPM", "TPM")):
+        unit, number = ("requests", binding.rpm) if text[0] == "R" else ("tokens", binding.tpm)
+        whose = "the provider allows" if binding.named else "you allow"
+        return f"{whose} {number:,.0f} {unit} a minute"
+    return {
+        "pause by you": "paused by you; nothing new is sent until it goes on",
+        "the first answer": "waiting for the first answer before more is sent",
+        "latency": "how fast the model answers sets the pace",
+        "the provider's cap": f"the provider takes {binding.limit:,} requests at a time",
+        "concurrency found so far": (
+            f"{binding.limit:,} requests at a time; more are tried as long as the provider takes "
+            "them"
+        ),
+    }.get(text, f"{cap or 0:,} requests at a time, the most that concurrency= allows")
+
+
+def _outage(pause: float, lost: Verdict | None) -> str:
+    """``the provider is down, HTTP 503 ("overloaded"): tried again in 4 s; nothing is lost``."""
+    state, own = "the provider is down", ""
+    if lost is not None:
+        silent = {"timeout": "does not answer", "connection": "cannot be reached"}
+        if lost.status:
+            state += f", HTTP {lost.status}"
+        else:
+            state = f"the provider {silent.get(lost.kind, 'is down')}"
+        own = f' ("{cut(lost.message, OWN)}")' if lost.message else ""
+    again = f"tried again in {_span(pause)}" if pause >= 1 else "being tried again now"
+    return f"{state}{own}: {again}; nothing is lost"
 
 
 def _until(seconds: float) -> str:

@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from llmframe.engine import events
 from llmframe.report import Counts, RunReport
-from llmframe.results import NOTHING_USED, RowResult, Usage
+from llmframe.results import NOTHING_USED, RowResult, Usage, UsageSum
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from llmframe.engine.wire.verdict import Verdict
+    from llmframe.report import TaskBudget
+
 RATE_WINDOW = 10.0  # seconds, of the live rows per second
+SETTLING = 4.0  # seconds, over which a pace must hold before a time left is worth saying
+STEADY = 1.5  # times as fast in one half of the window as in the other: no faster is steady
 
 
 @dataclass(slots=True)
@@ -35,12 +40,16 @@ class Tally:
     retries: int = 0
     refusals: int = 0
     last_refusal: str = ""  # in the provider's words
+    last_lost: Verdict | None = None
+    retry_reasons: Counter[tuple[str, int | None]] = field(default_factory=Counter)
     hedges: int = 0
     cut: int = 0
     usage: Usage = NOTHING_USED
     unread: int = 0
     unread_usage: Usage = NOTHING_USED
-    currency: str = "USD"
+    stored: UsageSum = field(default_factory=UsageSum)  # of the answers that were reused
+    currency: str = ""
+    price_missing: bool = False
     errors_by_kind: Counter[str] = field(default_factory=Counter)
     _recent: deque[tuple[float, int]] = field(default_factory=deque)
 
@@ -54,11 +63,16 @@ class Tally:
             case events.RequestRefused(verdict):
                 self.refusals += 1
                 self.last_refusal = verdict.message
+                self.retry_reasons[verdict.kind, verdict.status] += 1
+            case events.RequestLost(verdict):
+                self.last_lost = verdict
+                self.retry_reasons[verdict.kind, verdict.status] += 1
             case events.RowsDone(positions, result, source):
                 self._count(result, len(positions), source)
-            case events.RowsReused(positions):
+            case events.RowsReused(positions, used):
                 self.ok += len(positions)
                 self.reused += len(positions)
+                self.stored.add(*used)
             case events.Spent(usage):
                 self.usage += usage
             case events.Unread(usage):
@@ -66,10 +80,9 @@ class Tally:
                 self.unread_usage += usage
             case events.TextCut():
                 self.cut += 1
-            case events.RowsCame(rows):
-                self.rows = rows
-            case events.Planned():
-                self.planned = True
+            case events.Planned(rows):
+                self.planned = rows is None
+                self.rows = self.rows if rows is None else rows
 
     def _count(self, result: RowResult, rows: int, source: events.Source) -> None:
         if result.status == "ok":
@@ -85,6 +98,11 @@ class Tally:
             self.shared += rows
         elif source == "request":
             self.usage += result.usage
+
+    @property
+    def table(self) -> Usage:
+        """What all answers of the table took: this call, and the answers that it reused."""
+        return UsageSum(*self.stored.parts, self.usage).total
 
     @property
     def done(self) -> int:
@@ -107,6 +125,17 @@ class Tally:
         since, before = recent[0] if len(recent) > 1 else (self.started, 0)
         return (answered - before) / (now - since) if now > since else 0.0
 
+    def eta(self) -> float | None:
+        """Seconds left; None until the pace has settled, and where it breaks off."""
+        rate, recent = self.rate(), tuple(self._recent)
+        if self.ended is not None or rate <= 0 or recent[-1][0] - recent[0][0] < SETTLING:
+            return None
+        (begin, before), (end, after) = recent[0], recent[-1]
+        # not the middle sample: samples come unevenly when nobody asks
+        middle, between = min(recent, key=lambda sample: abs(2 * sample[0] - begin - end))
+        halves = sorted(((between - before) / (middle - begin), (after - between) / (end - middle)))
+        return (self.rows - self.done) / rate if halves[1] <= STEADY * halves[0] else None
+
     def counts(self) -> dict[str, Any]:
         """The fields of Counts, as they are now."""
         counts = {counter.name: getattr(self, counter.name) for counter in fields(Counts)}
@@ -119,6 +148,7 @@ class Tally:
         time_went_to: dict[str, float],
         limits: tuple[tuple[float, int], ...],
         checkpoint: str | None,
+        budget: TaskBudget | None,
     ) -> RunReport:
         """The counts so far as a report."""
         counts = self.counts()  # once: the seconds go on
@@ -139,6 +169,9 @@ class Tally:
             cut=self.cut,
             tokens_cached=self.usage.tokens_cached,
             currency=self.currency,
+            table=self.table,
+            budget=budget,
+            price_missing=self.price_missing,
             estimated=self.usage.estimated,
             unread=self.unread,
             unread_tokens=self.unread_usage.tokens,

@@ -47,6 +47,8 @@ class ColumnLookup:
 
     def resolve(self, name: Any, *, option: str) -> Hashable:
         """The column of this name. Raises PlanError; ``option`` is the one at fault."""
+        if isinstance(name, pd.Series):
+            raise PlanError(f"{option}: a Series names no column; give its name, {name.name!r}")
         if not _is_hashable(name):
             raise PlanError(
                 f"{option}: a {type(name).__name__} names no column; give "
@@ -129,11 +131,16 @@ class ColumnLookup:
         for column in self._names[:SEARCHED]:
             by_text.setdefault(self.text_name(column).strip().casefold(), column)
         near = difflib.get_close_matches(str(name).strip().casefold(), by_text, n=3)
+        words = [self.text_name(column) for column in self._names[:SEARCHED]]
+        inside = next((word for word in words if word and f" {word}" in f" {name}"), None)
         hint = f"; did you mean {' or '.join(repr(by_text[n]) for n in near)}?" if near else "."
         if isinstance(name, tuple) and all(self.has(part) for part in name):
             hint = "; for several columns give a list, not a tuple."
         if name in self._df.index.names and name is not None:
             hint = "; it names a level of the index: use df.reset_index()."
+        if inside is not None and not near:
+            template = str(name).replace(inside, f"{{{inside}}}")
+            hint = f"; a template has its columns in braces: {template!r}."
         more = len(self._names) - SHOWN
         rest = f" and {more} more." if more > 0 else "."
         listed = f"The frame has: {quoted(self._names[:SHOWN])}{rest}"

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from llmframe.errors import CheckpointError, OutputError
 from llmframe.journal import lines
-from llmframe.journal.reading import Reader
+from llmframe.journal.expenses import spent
 from llmframe.journal.shared import close_store
 from llmframe.journal.stored_tasks import StoredTask, tasks_in
 from llmframe.journal.writer import CutOffError
-from llmframe.results import RowResult, Usage
+from llmframe.results import RowResult, Usage, UsageSum
 from llmframe.system.files import SYSTEM
 
 if TYPE_CHECKING:
@@ -145,14 +145,18 @@ class Checkpoint:
         except OSError as exc:
             raise self._cannot("read", exc, self.path) from exc
 
-    def spent(self) -> Iterator[Usage]:
-        """What each line of the task took, in all files. Raises CheckpointError."""
+    def spent(self) -> UsageSum:
+        """What all lines of the task took, in all files. Raises CheckpointError."""
         # a person's own file gets copies from other files, under the task's own name
         own = self.written.index.tasks if self.written is not None and self._complete else None
         also = [one.hex()[:12] for one in self.earlier if own is None or one in own]
         try:
-            reader = Reader([store.path for store in self._all], SYSTEM)
-            yield from reader.spent({self.task.short, *also})
+            return spent(
+                [store.path for store in self._all],
+                {self.task.short, *also},
+                SYSTEM,
+                copied=self._complete,
+            )
         except OSError as exc:
             raise self._cannot("read", exc, self.path) from exc
 
@@ -171,6 +175,11 @@ class Checkpoint:
         """
         body = lines.row(result, now=int(time.time()), row_id=id, text=text)
         self._append(key, body, row_id=id)
+
+    def append_unanswered(self, usage: Usage, *, unread: bool) -> None:
+        """Keep what requests without an answer took. unread: an estimate. Raises as append."""
+        body = lines.unanswered(usage, now=int(time.time()), unread=unread)
+        self._append(self.task.digest, body, row_id=None)
 
     def append_adopted(self, key: bytes, values: dict[str, Any], row_id: object) -> None:
         """Keep an answer taken over from a plain file. Raises as append."""

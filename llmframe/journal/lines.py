@@ -6,10 +6,12 @@ sort: finding the answered rows needs no JSON parser. The checksum is the crc32 
 without the checksum's eight digits and without the newline.
 
 v         an answer: ``v`` (field -> value), ``id``, ``usage`` (tokens ``in``, ``out`` and, where
-          there are any, ``cached``; ``cost``; ``estimated`` replies), ``n`` (requests), ``t``
-          (unix s), ``p`` (field -> confidence)
+          there are any, ``cached``; ``cost`` and its ``currency``; ``estimated`` replies), ``n``
+          (requests), ``t`` (unix s), ``p`` (field -> confidence)
 e         a failure: ``e`` (kind, status, code) instead of ``v``
 id        one more row that has the answer of this key: ``id`` only
+usage     paid for without an answer, under the task's digest: ``usage`` and ``t``; ``unread``
+          where the reply was never read, so that its usage is an estimate
 settings  a task's readable settings, under the task's digest, before its first row
 """
 
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 LONGEST = 64 << 20  # bytes of a line; the scan of a file skips any longer one
-ANSWER, FAILURE, ID, SETTINGS = b"v", b"e", b"i", b"s"
+ANSWER, FAILURE, ID, SETTINGS, USAGE = b"v", b"e", b"i", b"s", b"u"
 
 # Offsets in a line. The scan in index.py has the same numbers as literals, for speed.
 KEY = slice(6, 38)
@@ -45,7 +47,7 @@ _ONLY_ID = slice(82, -1)  # the value in a line that holds nothing else
 # An answer's body without the row's id and text.
 ANSWERED = ("v", "usage", "n", "t", "p", "adopted")
 
-_HEAD = re.compile(rb'\{"k":"[0-9a-f]{32}","c":"[0-9a-f]{8}","task":"[0-9a-f]{12}","[veis]')
+_HEAD = re.compile(rb'\{"k":"[0-9a-f]{32}","c":"[0-9a-f]{8}","task":"[0-9a-f]{12}","[veisu]')
 # An answer with neither confidences nor text: key, checksum, task, values, and what it used.
 _ANSWER = re.compile(
     rb'\{"k":"(.{32})","c":"(.{8})","task":"(.{12})","v":(\{.*\})'
@@ -105,11 +107,19 @@ def _usage_body(usage: Usage) -> dict[str, Any]:
     body: dict[str, Any] = {"in": usage.tokens_in, "out": usage.tokens_out}
     if usage.cost is not None:
         body["cost"] = usage.cost
+        if usage.currency:
+            body["currency"] = usage.currency
     if usage.tokens_cached:
         body["cached"] = usage.tokens_cached
     if usage.estimated:
         body["estimated"] = usage.estimated
     return body
+
+
+def unanswered(usage: Usage, *, now: int, unread: bool) -> dict[str, Any]:
+    """The body of a line about requests without an answer. unread: they are an estimate."""
+    body: dict[str, Any] = {"usage": _usage_body(usage), "t": now}
+    return body | ({"unread": True} if unread else {})
 
 
 def id_value(row_id: object) -> int | str:
@@ -285,15 +295,32 @@ def to_failure(content: dict[str, Any] | None, key: bytes) -> RowResult | None:
 
 def _spent(content: Any, key: bytes) -> tuple[int, Usage]:
     """Requests and tokens. Raises KeyError, TypeError or AttributeError for a forged line."""
-    used, sent = content["usage"], content["n"]
+    usage, sent = _usage(content["usage"]), content["n"]
+    if content["k"] == key.hex() and isinstance(sent, int):
+        return sent, usage
+    raise TypeError("a forged line, or another key's")
+
+
+def _usage(used: Any) -> Usage:
+    """What a line says was used. Raises as _spent."""
     tokens_in, tokens_out, cost = used["in"], used["out"], used.get("cost")
-    # lines of earlier versions have neither of these
+    # lines of earlier versions have none of these
     cached, estimated = used.get("cached", 0), used.get("estimated", 0)
+    currency = used.get("currency", "")
     # Anybody can compute a checksum: a wrong type must not surface in the middle of a run.
     if (
-        content["k"] == key.hex()
-        and all(isinstance(each, int) for each in (sent, tokens_in, tokens_out, cached, estimated))
+        all(isinstance(each, int) for each in (tokens_in, tokens_out, cached, estimated))
         and (cost is None or isinstance(cost, (int, float)))
+        and isinstance(currency, str)
     ):
-        return sent, usage_of(tokens_in, tokens_out, cost, cached, estimated)
-    raise TypeError("a forged line, or another key's")
+        return usage_of(tokens_in, tokens_out, cost, cached, estimated, currency)
+    raise TypeError("a forged usage")
+
+
+@lru_cache(4096)
+def usage_in(text: bytes) -> Usage | None:
+    """The usage in the JSON text of a line's ``usage``; None if it is forged."""
+    try:
+        return _usage(json.loads(text))
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        return None

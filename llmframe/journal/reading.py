@@ -13,12 +13,12 @@ from llmframe.results import LABEL
 from llmframe.system.files import READ, FileOps
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from llmframe.results import RowResult, Usage
+    from llmframe.results import RowResult
 
-_PAID = (lines.ANSWER, lines.FAILURE)
+_OF_ROWS = (lines.ANSWER, lines.FAILURE, lines.ID)
 _LATEST = 253_402_300_799  # unix s, the last second of the year 9999
 
 
@@ -157,28 +157,9 @@ class Reader:
         """The task's rows."""
         answers, short = Answers(), task.digest[:12].encode()
         for line in self._lines():
-            if line[lines.TASK] == short and line[lines.SORT] != lines.SETTINGS:
+            if line[lines.TASK] == short and line[lines.SORT] in _OF_ROWS:
                 self.damaged += not answers.add(line)
         return answers
-
-    def spent(self, tasks: Collection[str]) -> Iterator[Usage]:
-        """What each line of these tasks took, failures and answers that were bought again too.
-
-        tasks: their first 12 digits.
-        """
-        named = {task.encode() for task in tasks}
-        seen = set()  # a person's own file repeats lines of the default one
-        for line in self._lines():
-            if line[lines.TASK] not in named or line[lines.SORT] not in _PAID:
-                continue
-            content, key = lines.read(line) or {}, unhexlify(line[lines.KEY])
-            result = lines.to_result(content, key) or lines.to_failure(content, key)
-            if result is None:  # forged
-                continue
-            bought = (key, str(content.get("t")), result.usage)
-            if bought not in seen:
-                seen.add(bought)
-                yield result.usage
 
     def _lines(self) -> Iterator[bytes]:
         """The intact lines of ours."""

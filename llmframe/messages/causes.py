@@ -7,7 +7,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
-from llmframe.options.presets import preset_of
+from llmframe.options.presets import PRESETS, preset_of
 from llmframe.providers.address import is_loopback
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ _BY_STATUS = {  # of an HTTP answer; None: the answers were no use
         "The first ten answers all failed in the same way, so the call is wrong, not the rows",
         "Check the instructions and fields, or use a model that can follow them.",
     ),
-    400: ("{} refuses every request, a harmless one too", _WAY_OUT),
-    422: ("{} refuses every request, a harmless one too", _WAY_OUT),
+    400: ("{} rejects every request, a harmless one too", _WAY_OUT),
+    422: ("{} rejects every request, a harmless one too", _WAY_OUT),
     401: ("{} does not accept the API key", "Give the right api_key= for this endpoint{source}."),
     402: ("{} says the account has no credit", "Add credit, or use another key or provider."),
     403: ("{} forbids the request", "Ask the provider what this key may do, or use another model."),
@@ -47,7 +47,7 @@ _BY_STATUS = {  # of an HTTP answer; None: the answers were no use
     ),
 }
 _OTHER = (
-    "{} refuses every request, a harmless one too",
+    "{} rejects every request, a harmless one too",
     "Check model=, and what the provider lets this account use (regions, privacy settings). "
     + _WAY_OUT,
 )
@@ -107,7 +107,18 @@ def explain(verdict: Verdict, address: Address, *, name: str = "") -> tuple[str,
     status = 402 if verdict.kind == "rate_limit" and verdict.status != 429 else verdict.status
     cause, cure = _BY_STATUS.get(status, _OTHER)
     source = f" (it came from {address.key_source})" if address.key_source else ""
-    return cause.format(name), cure.format(url=address.url, source=source)
+    other = _other_site(address.url) if status == 401 else ""
+    return cause.format(name), cure.format(url=address.url, source=source) + other
+
+
+def _other_site(url: str) -> str:
+    """Advice for providers with two sites: a key of one looks like a wrong key at the other."""
+    preset = preset_of(url)
+    if preset is None or not preset.other_site:
+        return ""
+    other = PRESETS[preset.other_site]
+    host = urlsplit(other.base_url).hostname
+    return f' A key for {host} needs provider="{other.name}".'
 
 
 def _wrong_address(verdict: Verdict, address: Address, name: str) -> tuple[str, str]:

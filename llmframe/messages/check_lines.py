@@ -71,7 +71,7 @@ def _response_format(finding: Finding, cap: int | None) -> Line:
     name = finding.dialect.response_format
     shown = "plain text (the prompt asks for JSON)" if name == "plain" else name
     others = [name for name in finding.refused if name != "logprobs"]
-    refused = f"; refused: {', '.join(others)}" if others else ""
+    refused = f"; not accepted: {', '.join(others)}" if others else ""
     ok: bool | None = False
     if finding.valid:
         ok, found, cure = True, f"{shown}, and the answer follows it", ""
@@ -93,9 +93,9 @@ def _response_format(finding: Finding, cap: int | None) -> Line:
 def _logprobs(finding: Finding) -> Line:
     found = "no: requested, but none came"
     if "logprobs" in finding.refused:
-        found = "no: the endpoint refuses them"
+        found = "no: the endpoint does not accept them"
     elif "logprobs" in finding.dialect.dropped:
-        found = "no: this provider is known to refuse them"
+        found = "no: this provider is known not to accept them"
     elif finding.reply is not None and finding.reply.tokens is not None:
         found = "yes"
     return Line("logprobs", found=found)
@@ -104,7 +104,7 @@ def _logprobs(finding: Finding) -> Line:
 def _rate_limit_headers(finding: Finding) -> Line:
     raw = getattr(getattr(finding.reply, "headers", None), "raw", ())
     limits = [f"{quota.limit:,.0f} {unit}" for unit, quota in read_quotas(raw).items()]
-    found = f"{', '.join(limits)} a minute" if limits else "none; a run learns limits from refusals"
+    found = f"{', '.join(limits)} a minute" if limits else "none; a run finds the limits by itself"
     return Line("rate-limit headers", found=found)
 
 
@@ -112,7 +112,7 @@ def latency_line(finding: Finding) -> Line:
     """How long the answered request took, and how many requests there were."""
     seconds, requests = finding.seconds, ""
     if finding.requests > 1:
-        why = "some request formats were refused" if finding.refused else "the first was lost"
+        why = "some request formats were not accepted" if finding.refused else "the first was lost"
         requests = f" ({finding.requests} requests: {why})"
     shown = f"{seconds:.2f} s" if seconds >= 0.1 else f"{1000 * seconds:.0f} ms"
     return Line("latency", found=shown + requests)
@@ -191,7 +191,7 @@ def _line_of(verdict: Verdict, name: str, cause: str, cure: str) -> tuple[str, s
         wait = verdict.retry_after
         cause = "" if wait is None else f"; the provider asks to wait {math.ceil(wait):,} s"
         cure = "Check again after that time, or in a minute; a run waits by itself."
-        return "rate-limit headers", f"refused for now{cause}", cure
+        return "rate-limit headers", f"rate-limited for now{cause}", cure
     if verdict.kind == "rate_limit" and verdict.action == "fail_row":
         return "rate-limit headers", "one small request is more than the limit allows", cure
     # a rate limit that ends a run is a quota, which belongs to the key
@@ -206,7 +206,7 @@ def _line_of(verdict: Verdict, name: str, cause: str, cure: str) -> tuple[str, s
         cure = "Try again in a minute; check the provider's status page, or the server's log."
         return "reachable", f"{name} cannot answer right now", cure
     if verdict.status in (400, 422):
-        cause = "the request was refused"
+        cause = "the request was rejected"
     return "response format", cause, cure
 
 

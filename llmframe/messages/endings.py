@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from llmframe.messages.afterwards import what_a_rerun_mends
 from llmframe.messages.causes import explain
 
 if TYPE_CHECKING:
@@ -15,6 +16,11 @@ NO_LOGPROBS = (
     "the endpoint gave no probabilities (logprobs) with its answers, so the confidence columns are "
     "empty; the answers themselves are not affected. Leave out confidence=, or use a model that "
     "gives logprobs."
+)
+TOKENS_ONLY = (
+    "The confidences are the probabilities of each label's own tokens, because the endpoint did "
+    "not give the alternatives (top_logprobs): they rank rows by doubt, and one of two labels may "
+    "have less than 0.5."
 )
 PAUSED = (
     "this run is paused, and the call waits until it goes on: Resume in its panel does that, or "
@@ -46,7 +52,8 @@ def how_to_go_on(report: RunReport, *, cured: bool = False) -> str:
     if report.pending:
         return f"Then r{AGAIN[1:]}" if cured else AGAIN
     rows = "failed row" if report.failed == 1 else f"{report.failed:,} failed rows"
-    return f"Run the cell again to retry the {rows}; nothing else is paid for again."
+    again = f"Run the cell again to retry the {rows}; nothing else is paid for again."
+    return f"{again} {what_a_rerun_mends(report.errors_by_kind)}".strip()
 
 
 def on_long_texts(report: RunReport) -> list[str]:
@@ -55,11 +62,6 @@ def on_long_texts(report: RunReport) -> list[str]:
     if report.cut:
         texts = "1 text was" if report.cut == 1 else f"{report.cut:,} texts were"
         notes.append(f"{texts} longer than max_input_tokens= and sent without the end.")
-    if "context_length" in report.errors_by_kind:
-        notes.append(
-            'A text that is too long fails its row; max_input_tokens=<n> with on_long="truncate" '
-            "sends its beginning instead."
-        )
     return notes
 
 

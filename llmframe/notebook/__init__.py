@@ -61,7 +61,7 @@ def _choose(
     if wanted == "tqdm" or (wanted != "log" and hosts.in_terminal()):
         from llmframe.notebook.views.bar import TextBar
 
-        return TextBar()
+        return TextBar(latest)
     from llmframe.notebook.views.log import LogView
 
-    return LogView()
+    return LogView(latest)

@@ -76,9 +76,9 @@ def _line_html(line: Line) -> str:
     chip = style.chip(mark, tint) if mark else ""
     found = html(line.found, limit=_LONGEST)
     below = style.line(style.soft(html(line.cure, limit=_LONGEST))) if line.cure else ""
-    name = f'<div style="width:24%;min-width:130px">{style.soft(html(line.name))}</div>'
-    state = f'<div style="width:9%;min-width:44px">{chip}</div>'
-    body = f'<div style="flex:1;min-width:200px;overflow-wrap:anywhere">{found}{below}</div>'
+    name = f'<div style="width:24%;min-width:110px">{style.soft(html(line.name))}</div>'
+    state = f'<div style="width:9%;min-width:42px">{chip}</div>'
+    body = f'<div style="flex:1;min-width:180px;overflow-wrap:anywhere">{found}{below}</div>'
     return (
         '<div style="display:flex;flex-wrap:wrap;align-items:baseline;margin-top:6px">'
         f"{name}{state}{body}</div>"

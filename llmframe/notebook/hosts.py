@@ -25,8 +25,9 @@ nbclient, papermill, ``jupyter execute``
 
 from __future__ import annotations
 
+import ast
 import sys
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 
 def shell() -> Any | None:
@@ -45,6 +46,34 @@ def running_cell() -> str:
     get_parent = getattr(kernel(), "get_parent", None)
     parent = get_parent("shell") if callable(get_parent) else None
     return str((parent or {}).get("header", {}).get("msg_id", ""))
+
+
+class Assignment(NamedTuple):
+    """``name = ....call(...)`` in the running cell."""
+
+    name: str = ""
+    call: str = ""
+
+
+def assigned_here() -> Assignment:
+    """What the running cell calls the result of its one call; empty where that is not plain."""
+    cells = getattr(shell(), "user_ns", {}).get("In") or [""]
+    try:
+        statements = ast.walk(ast.parse(str(cells[-1])))
+    except (SyntaxError, ValueError):
+        return Assignment()
+    found = []
+    for one in statements:
+        match one:
+            case ast.Assign(
+                targets=[ast.Name(name)],
+                value=(
+                    ast.Call(func=ast.Attribute(attr=call))
+                    | ast.Await(value=ast.Call(func=ast.Attribute(attr=call)))
+                ),
+            ) if call in ("tag", "atag", "start"):
+                found.append(Assignment(name, call))
+    return found[0] if len(found) == 1 else Assignment()
 
 
 def has_ipywidgets() -> bool:

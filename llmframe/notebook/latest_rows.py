@@ -1,21 +1,25 @@
-"""What a live view shows of single rows: the newest answers, the last failures, the pace."""
+"""What a live view shows of rows: the newest answers, the last failures, labels, the pace."""
 
 from __future__ import annotations
 
+import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from typing import TYPE_CHECKING
 
 from llmframe.engine.events import RowsDone
-from llmframe.notebook.view import ShownRow
+from llmframe.notebook.view import LabelCounts, ShownRow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from llmframe.engine.events import Event
     from llmframe.engine.row import Rows
 
 NEWEST = 3  # answers shown
+MORE = 20  # answers shown to whoever asks for more
+UNCOUNTED = 5_000  # answers whose labels wait to be counted, at most
+DISTINCT = 500  # labels of one field that are told apart
 FAILED = 3  # failures shown of one kind
 KINDS = 4  # kinds of failures shown
 BINS = 60  # of the pace, at most; a long run has wider bins
@@ -26,16 +30,19 @@ class LatestRows:
     """The latest rows of one run, noted from the engine's events.
 
     rows: the texts of the frame's rows, for events without one. label: the index label of a
-    position.
+    position. labelled: the fields whose labels are counted.
     Events come on the run's loop, one at a time; views read from any thread, without a lock,
     because copying a deque or a dict's values is one step of the interpreter.
     """
 
-    def __init__(self, rows: Rows, label: Callable[[int], object]) -> None:
+    def __init__(
+        self, rows: Rows, label: Callable[[int], object], labelled: Sequence[str] = ()
+    ) -> None:
         self._rows = rows
+        self._labels = Labels(labelled)
         self._label = label
         self._pace = Pace()
-        self._newest: deque[RowsDone] = deque(maxlen=NEWEST)
+        self._newest: deque[RowsDone] = deque(maxlen=MORE)
         self._failed: dict[str, deque[RowsDone]] = {}
 
     def __call__(self, event: Event) -> None:
@@ -46,13 +53,25 @@ class LatestRows:
         result = event.result
         if result.status == "ok":
             self._newest.append(event)
+            self._labels.note(result.values or {}, len(event.positions))
         elif result.status == "failed":
             kind = result.error.kind if result.error else ""
             self._failed.setdefault(kind, deque(maxlen=FAILED)).append(event)
 
     def newest(self) -> list[ShownRow]:
         """The newest answers, the newest first."""
-        return [self._shown(event) for event in reversed(list(self._newest))]
+        return self._answers(NEWEST)
+
+    def more(self) -> list[ShownRow]:
+        """The same, and some that came before them."""
+        return self._answers(MORE)
+
+    def _answers(self, most: int) -> list[ShownRow]:
+        return [self._shown(event) for event in [*self._newest][: -most - 1 : -1]]
+
+    def labels(self) -> list[LabelCounts]:
+        """How often each label was answered so far, by field."""
+        return self._labels.counts()
 
     def failures(self) -> list[ShownRow]:
         """The last failures of the first kinds that came, the newest of each kind first."""
@@ -80,6 +99,43 @@ class LatestRows:
             return str(self._label(position))
         except Exception:  # noqa: BLE001 - the code of somebody's class, or a date of no year
             return f"row {position}"
+
+
+class Labels:
+    """Counts labels when they are asked for; until then answers are only noted, which is cheap."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._counts: dict[str, Counter[str]] = {name: Counter() for name in names}
+        self._noted: deque[tuple[Mapping[str, object], int]] = deque()
+        self._counting = threading.Lock()  # several views may ask
+
+    def note(self, values: Mapping[str, object], rows: int) -> None:
+        """Note the answer of so many equal rows."""
+        if self._counts:
+            self._noted.append((values, rows))
+            if len(self._noted) > UNCOUNTED:  # nobody looks: the memory must not grow
+                self.counts()
+
+    def counts(self) -> list[LabelCounts]:
+        """The labels of each field, the most frequent first."""
+        with self._counting:
+            for _ in range(len(self._noted)):
+                values, rows = self._noted.popleft()
+                for name, counter in self._counts.items():
+                    _count(counter, values.get(name), rows)
+            return [
+                LabelCounts(name, labels=tuple(counter.most_common()))
+                for name, counter in self._counts.items()
+                if counter
+            ]
+
+
+def _count(counter: Counter[str], value: object, rows: int) -> None:
+    for label in value if isinstance(value, list) else (value,):
+        if isinstance(label, str | int):  # a bool is an int
+            text = str(label)
+            if text in counter or len(counter) < DISTINCT:
+                counter[text] += rows
 
 
 class Pace:

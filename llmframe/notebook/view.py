@@ -31,8 +31,9 @@ class Ending:
     snapshot, report: the last counts; the snapshot's message says why a run was aborted.
     model: as the person named it.
     headline: one or two words, such as "finished", "stopped", "interrupted", "aborted".
-    next_step: one or two sentences on how to go on; empty if nothing is left to do.
-    notes: warnings, such as damaged lines in the checkpoint.
+    next_step: some sentences on how to go on; empty if nothing is left to do.
+    notes: warnings, such as damaged lines in the checkpoint. time_went_to: in words, empty where
+    there is nothing to tell. next_lines: what to type to see more.
     """
 
     snapshot: Snapshot
@@ -42,6 +43,8 @@ class Ending:
     headline: str
     next_step: str
     notes: tuple[str, ...] = ()
+    time_went_to: str = ""
+    next_lines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,23 @@ class ShownRow:
     text: str
     values: Mapping[str, Any] | None = None
     error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelCounts:
+    """How often the labels of one field were answered; the labels are foreign text.
+
+    labels: label and number of answers, the most frequent first.
+    """
+
+    name: str
+    _: KW_ONLY
+    labels: tuple[tuple[str, int], ...]
+
+    @property
+    def total(self) -> int:
+        """Labels counted; of a list, each of its labels."""
+        return sum(number for _, number in self.labels)
 
 
 class View:

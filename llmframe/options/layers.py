@@ -5,7 +5,7 @@ The provider's entry and the environment fill in later what none of them gives.
 
 from __future__ import annotations
 
-import difflib
+import functools
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +15,7 @@ from llmframe.options.presets import PRESETS, preset_of, provider_name
 from llmframe.options.rules import URL_IS, is_url
 from llmframe.options.settings import LONGEST, OPTIONS, Settings, shown
 from llmframe.options.short_tracebacks import short_tracebacks
+from llmframe.options.synonyms import unknown_options
 from llmframe.options.variables import AZURE_ENDPOINT, BASE_URL, Found, find_variable
 from llmframe.secret import hide_secrets, mask_key
 from llmframe.text import cut
@@ -47,7 +48,7 @@ class Configuration(dict[str, Any]):
         if sets := shown(preset.defaults(self)):
             yield f"{preset.title} sets {sets}"
         if preset.variable and not self.get("api_key"):
-            found = find_variable(preset.variable)
+            found = next(filter(None, map(find_variable, preset.variables)), None)
             unset = "" if found or preset.keyless else ", which is not set"
             yield f"key: {found.source if found else preset.variable}{unset}"
 
@@ -56,11 +57,20 @@ _configured: dict[str, Any] = {}
 on_reset: list[Callable[[], None]] = []  # what else a reset forgets
 
 
-@short_tracebacks
+def _refuse_positions(args: tuple[Any, ...], _: Mapping[str, Any]) -> None:
+    """PlanError for values without their options' names; they may be keys, and are not shown."""
+    if args:
+        known = args[0] if isinstance(args[0], str) and args[0] in PRESETS else "deepseek"
+        raise PlanError(
+            f'every option is given by its name: lf.configure(provider="{known}", api_key=...)'
+        )
+
+
+@functools.partial(short_tracebacks, check=_refuse_positions)
 def configure(*, reset: bool = False, **defaults: Any) -> Configuration:
     """Set defaults for every later call of this process.
 
-    >>> lf.configure(provider="deepseek", concurrency=50)  # doctest: +SKIP
+    >>> lf.configure(provider="deepseek", concurrency=50)
 
     defaults: any option of ``tag``, such as ``provider=``, ``model=``, ``api_key=``.
     reset: forget what was set before, and in which folders this process has kept answers.
@@ -94,16 +104,12 @@ def settle(given: Mapping[str, Any], *, without: Collection[str] = ()) -> Settin
 def check_layer(layer: Mapping[str, Any]) -> dict[str, Any]:
     """The options of one layer in plain Python, the key masked.
 
-    Raises PlanError for an unknown option, with the nearest names, or for a value that cannot
+    Raises PlanError for an unknown option, with what to write instead, or for a value that cannot
     be right. It comes before everything else: layers are compared, and a column among the
     values would fail there with a message that nobody understands.
     """
-    for name in layer:
-        if name not in OPTIONS:
-            near = difflib.get_close_matches(name, OPTIONS, n=3)
-            known = f"there are {', '.join(OPTIONS)}"
-            hint = f"did you mean {' or '.join(near)}?" if near else known
-            raise PlanError(f"there is no option {name!r}; {hint}")
+    if unknown := unknown_options(layer):
+        raise PlanError(unknown)
     values = {name: OPTIONS[name].rule.convert(value) for name, value in layer.items()}
     mask_key(values)
     for name, value in values.items():

@@ -38,6 +38,7 @@ class Preset:
     hosts: tuple[str, ...] = ()  # of its addresses; a leading dot stands for any subdomain
     port: int | None = None  # of its server on this machine
     variable: str = ""  # holds the key
+    other_variable: str = ""  # read where that one is not set, as the provider's SDK does
     keyless: bool = False  # asks for no key unless it is configured to
     model: str | None = None  # a name that stays good while models change
     extra_body: Mapping[str, Any] | None = None  # sent with that model only
@@ -48,7 +49,13 @@ class Preset:
     seed_name: str = "seed"  # of the parameter
     priced_as: str = ""  # the address in price lists, where that is another
     lacks: frozenset[Lack] = frozenset()
+    other_site: str = ""  # the provider's name at its other site, which refuses this one's keys
     note: str = ""  # what else people should know
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The variables that may hold its key, in the order in which they are read."""
+        return tuple(name for name in (self.variable, self.other_variable) if name)
 
     def defaults(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The options that it sets and nobody has given; given: the options so far."""
@@ -71,7 +78,10 @@ class Preset:
         }
 
 
-# By name. Read in the providers' own documentation and threads in November 2026.
+# By name. Read in the providers' own documentation and threads in November 2026; docs/providers.md
+# names the source of each fact. Where a provider has two sites with separate accounts, the plain
+# name means the one in mainland China, and the other has a name of its own: a key of one site is
+# refused by the other.
 # fmt: off
 PRESETS = {preset.name: preset for preset in (
     Preset(name="openai", title="OpenAI", variable="OPENAI_API_KEY",
@@ -98,6 +108,55 @@ PRESETS = {preset.name: preset for preset in (
         base_url="https://api.mistral.ai/v1", hosts=("api.mistral.ai",),
         model="mistral-small-latest", seed_name="random_seed",
         lacks=frozenset({"max_completion_tokens"})),
+    Preset(name="gemini", title="Gemini", variable="GEMINI_API_KEY",
+        other_variable="GOOGLE_API_KEY",
+        base_url="https://generativelanguage.googleapis.com/v1beta/openai",
+        hosts=("generativelanguage.googleapis.com",),
+        note="its models think before they answer, which is billed as output: "
+        'extra_body={"reasoning_effort": "low"} shortens it'),
+    Preset(name="anthropic", title="Anthropic", variable="ANTHROPIC_API_KEY",
+        base_url="https://api.anthropic.com/v1", hosts=("api.anthropic.com",),
+        lacks=frozenset({"json_schema", "json_object", "logprobs"}),  # accepted and ignored
+        note="its OpenAI-compatible address ignores response formats, so that JSON is asked for "
+        "in the prompt"),
+    Preset(name="qwen", title="Qwen (DashScope)", variable="DASHSCOPE_API_KEY",
+        base_url="https://dashscope.aliyuncs.com/compatible-mode/v1",
+        hosts=("dashscope.aliyuncs.com",), model="qwen-flash",
+        extra_body={"enable_thinking": False},  # a schema is followed only without thinking
+        other_site="qwen-intl"),
+    Preset(name="qwen-intl", title="Qwen (DashScope international)", variable="DASHSCOPE_API_KEY",
+        base_url="https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
+        hosts=("dashscope-intl.aliyuncs.com",), model="qwen-flash",
+        extra_body={"enable_thinking": False},
+        other_site="qwen"),
+    Preset(name="zhipu", title="Zhipu", variable="ZHIPUAI_API_KEY",
+        base_url="https://open.bigmodel.cn/api/paas/v4", hosts=("open.bigmodel.cn",),
+        lacks=frozenset({"json_schema", "max_completion_tokens"}),
+        other_site="zai",
+        note='most of its models think first: extra_body={"thinking": {"type": "disabled"}} '
+        "where the model allows it"),
+    Preset(name="zai", title="Z.ai", variable="ZAI_API_KEY",
+        base_url="https://api.z.ai/api/paas/v4", hosts=("api.z.ai",),
+        lacks=frozenset({"json_schema", "max_completion_tokens"}),
+        other_site="zhipu",
+        note='most of its models think first: extra_body={"thinking": {"type": "disabled"}} '
+        "where the model allows it"),
+    Preset(name="moonshot", title="Moonshot (Kimi)", variable="MOONSHOT_API_KEY",
+        base_url="https://api.moonshot.cn/v1", hosts=("api.moonshot.cn",),
+        other_site="moonshot-intl"),
+    Preset(name="moonshot-intl", title="Moonshot (Kimi international)",
+        variable="MOONSHOT_API_KEY",
+        base_url="https://api.moonshot.ai/v1", hosts=("api.moonshot.ai",),
+        other_site="moonshot"),
+    Preset(name="siliconflow", title="SiliconFlow", variable="SILICONFLOW_API_KEY",
+        base_url="https://api.siliconflow.cn/v1", hosts=("api.siliconflow.cn",),
+        lacks=frozenset({"max_completion_tokens"}),
+        other_site="siliconflow-intl"),
+    Preset(name="siliconflow-intl", title="SiliconFlow international",
+        variable="SILICONFLOW_API_KEY",
+        base_url="https://api.siliconflow.com/v1", hosts=("api.siliconflow.com",),
+        lacks=frozenset({"max_completion_tokens"}),
+        other_site="siliconflow"),
     Preset(name="ollama", title="Ollama", variable="OLLAMA_API_KEY", keyless=True,
         base_url="http://localhost:11434/v1", port=11434, slots=4,
         lacks=frozenset({"max_completion_tokens", "429", "rate-limit headers"}),
@@ -112,7 +171,7 @@ PRESETS = {preset.name: preset for preset in (
     Preset(name="llama.cpp", title="llama.cpp", variable="LLAMA_API_KEY", keyless=True,
         base_url="http://localhost:8080/v1", slots=4,
         lacks=frozenset({"429", "rate-limit headers"}),
-        note="a prompt longer than a slot's context is refused: llama-server -c"),
+        note="a prompt longer than a slot's context is rejected: llama-server -c"),
     Preset(name="local", title="a local model", keyless=True, model="smollm2", timeout=300.0,
         max_output_tokens=256,  # so small a model may never end
         lacks=frozenset({"429", "rate-limit headers"}),
@@ -129,6 +188,18 @@ def _plain(name: str) -> str:
 _BY_PLAIN = {_plain(name): name for name in PRESETS} | {
     "azureopenai": "azure",
     "togetherai": "together",
+    "google": "gemini",
+    "claude": "anthropic",
+    "dashscope": "qwen",
+    "bailian": "qwen",
+    "alibaba": "qwen",
+    "dashscopeintl": "qwen-intl",
+    "glm": "zhipu",
+    "zhipuai": "zhipu",
+    "bigmodel": "zhipu",
+    "kimi": "moonshot",
+    "moonshotai": "moonshot",
+    "kimiintl": "moonshot-intl",
 }
 
 
@@ -145,7 +216,7 @@ def provider_name(given: object) -> str | None:
     hint = f"did you mean {listed}?" if near else f"there are {listed}."
     raise PlanError(
         f"there is no provider {given!r}; {hint} Any other OpenAI-compatible endpoint is given by "
-        'base_url="https://.../v1"'
+        'base_url="https://.../v1", and a model by model='
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,8 +17,10 @@ from llmframe.text import is_whole
 
 URL_IS = (
     'the root of an API, such as "https://api.openai.com/v1", without a user name or password '
-    "and without ? and #; such things go into client=AsyncOpenAI(...)"
+    "and without ? and #; such things go into client=AsyncOpenAI(...), and a provider's name into "
+    "provider="
 )
+_VARIABLE = re.compile(r"[A-Z0-9_]+_(KEY|TOKEN)")
 KEY_IS = "it takes visible ASCII characters only"
 
 
@@ -81,8 +84,12 @@ def _is_number(value: object) -> bool:
 
 
 def is_sendable_key(value: object) -> bool:
-    """True for a key that can stand in a header."""
-    return isinstance(value, str) and bool(value) and value.isascii() and value.isprintable()
+    """True for a key that can stand in a header, and for no placeholder or variable's name."""
+    if not isinstance(value, str) or not value.isascii() or not value.isprintable():
+        return False
+    return (
+        bool(value) and " " not in value and "..." not in value and not _VARIABLE.fullmatch(value)
+    )
 
 
 def is_url(value: object) -> bool:
@@ -162,8 +169,9 @@ MODEL = Rule(
 PROVIDER = Rule("a provider's name", lambda value: isinstance(value, str))  # found later
 URL = Rule(URL_IS, is_url)
 KEY = Rule(
-    "a key of visible ASCII characters, or None to look for one; an empty one mostly comes of "
-    'os.environ.get("...", "") where that variable is not set',
+    "a key of visible ASCII characters, or None to look for one. The name of a variable is no key: "
+    'write os.environ["OPENAI_API_KEY"]; an empty one mostly comes of os.environ.get("...", "") '
+    "where that variable is not set",
     is_sendable_key,
 )
 # the next two are checked where they are used: one is built there, one must be in the frame

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 import textwrap
-from collections.abc import Callable, Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypedDict, TypeVar
 
@@ -34,7 +34,8 @@ class Option:
     """One declared option.
 
     default: None is accepted where it is the default, and nowhere else.
-    doc: what it does, in plain words, with the unit. of_endpoint: part of what an endpoint is,
+    doc: what it does, in plain words, with the unit: one line that stands alone, then perhaps more
+    on a second. of_endpoint: part of what an endpoint is,
     so that no other endpoint may get it. secret: never printed.
     """
 
@@ -91,104 +92,120 @@ class Settings:
     given: names of the options that the call or ``configure`` has set, if only to their defaults.
     """
 
-    # a table: default and rule on the first line, what the option does below
+    # a table: default and rule on the first line, then what the option does: a line for Shift-Tab,
+    # and after a line break the rest
     # fmt: off
     model: str | None = endpoint(None, rules.MODEL,
-        'the model\'s name at the endpoint. With provider="local": "smollm2", or the path of a '
-        "GGUF file")
+        "the model's name at the endpoint\n"
+        'With provider="local": "smollm2", or the path of a GGUF file.')
     provider: str | None = endpoint(None, rules.PROVIDER,
-        f"one of {', '.join(PRESETS)}. It sets base_url, where to find the key, and more; "
-        '"local" runs a small model on this machine', of_endpoint=True)
+        'whose API: "openai", "deepseek", "ollama", "local", ...\n'
+        f"One of {', '.join(PRESETS)}. It sets base_url, where to find the key, and more; "
+        '"local" runs a small model on this machine.', of_endpoint=True)
     base_url: str | None = endpoint(None, rules.URL,
-        "root of an OpenAI-compatible API, with its /v1. None: the provider's, else "
-        "OPENAI_BASE_URL from the environment or a .env file, else OpenAI", of_endpoint=True)
+        "root of an OpenAI-compatible API, with its /v1\n"
+        "None: the provider's, else OPENAI_BASE_URL from the environment or a .env file, else "
+        "OpenAI.", of_endpoint=True)
     api_key: str | None = endpoint(None, rules.KEY,
-        "the key. None: read from the endpoint's own variable, such as OPENAI_API_KEY, in the "
-        "environment or a .env file. An address that only a .env file names gets no key from "
-        "the environment", of_endpoint=True, secret=True)
+        "the key; None: from the endpoint's own variable\n"
+        "Such as OPENAI_API_KEY, in the environment or a .env file. An address that only a .env "
+        "file names gets no key from the environment.", of_endpoint=True, secret=True)
     client: Any = endpoint(None, rules.CLIENT,
-        "your own AsyncOpenAI, or a function that returns one (called on the event loop that "
-        "uses it), instead of base_url and api_key", of_endpoint=True, secret=True)
+        "your own AsyncOpenAI, instead of base_url and api_key\n"
+        "Or a function that returns one, called on the event loop that uses it.",
+        of_endpoint=True, secret=True)
     api: Literal["chat", "responses"] = endpoint("chat", one_of("chat", "responses"),
-        '"chat" asks /v1/chat/completions, "responses" asks /v1/responses; the answers '
-        "are the same", of_endpoint=True)
+        '"chat" (/v1/chat/completions) or "responses" (/v1/responses)\n'
+        "The answers are the same.", of_endpoint=True)
     allow_http: bool = endpoint(False, BOOL, "True: no warning when a key is sent over plain http")
 
     instructions: str = prompt("", rules.TEXT, "what the model should do with each row")
     temperature: float | None = prompt(None, rules.NOT_NEGATIVE,
-        "randomness, from 0. None: 0, where the model allows it")
+        "randomness, from 0; None: 0, where the model allows it")
     seed: int | None = prompt(None, rules.WHOLE,
-        "for repeatable answers, where the model supports it. None: not sent")
+        "for repeatable answers, where the model supports it")
     max_output_tokens: int | None = prompt(None, TOKENS,
-        "tokens of the longest answer. None: the endpoint's limit")
+        "tokens of one answer, at most; None: the endpoint's limit")
     max_input_tokens: int | None = prompt(None, TOKENS,
-        "tokens of the longest text, counted as UTF-8 bytes / 4. None: no limit")
+        "tokens of one text, at most, counted as UTF-8 bytes / 4")
     on_long: Literal["fail", "truncate"] = prompt("fail", one_of("fail", "truncate"),
-        'a text above max_input_tokens: "fail" does not send it, "truncate" sends its beginning')
+        'longer texts: "fail" without sending, or "truncate"\n'
+        'A text above max_input_tokens: "fail" does not send it, "truncate" sends its beginning.')
     extra_body: Mapping[str, Any] | None = prompt(None, rules.JSON,
         "a dict of further parameters for every request")
     redact: Callable[[str], str] | None = prompt(None, rules.FUNCTION,
-        "a function str -> str for every text before it is sent. Where it raises, the row fails "
-        "and is not sent")
+        "a function str -> str for every text before it is sent\n"
+        "Where it raises, the row fails and is not sent.")
 
     concurrency: int | Literal["auto"] = speed("auto", rules.COUNT_OR_AUTO,
-        'requests at the same time, at most. "auto" finds a good number')
+        'requests at the same time, at most; "auto" finds a good number')
     rpm: float | None = speed(None, above_0("requests a minute"),
-        "requests a minute, at most. None: learnt from the provider")
+        "requests a minute, at most; None: learnt from the provider")
     tpm: float | None = speed(None, above_0("tokens a minute"),
-        "tokens a minute, at most. None: learnt from the provider")
+        "tokens a minute, at most; None: learnt from the provider")
     timeout: float = speed(60.0, above_0("seconds"), "seconds for one request")
     deadline: float | None = speed(None, above_0("seconds"),
-        "seconds for one row with all its requests; waiting for the provider does not count. "
-        "None: no limit")
+        "seconds for one row with all its requests; None: no limit\n"
+        "Waiting for the provider does not count.")
     max_attempts: int = speed(5, rules.COUNT,
-        "requests for one row, at most; those that the provider refuses (429) do not count")
+        "requests for one row, at most\n"
+        "Those that are rate-limited (429) do not count.")
     hedge: bool = speed(False, BOOL,
-        "at the end of a run, ask again for rows slower than 95 % of the others; the first "
-        "answer counts, both are paid")
+        "True: at the end, ask again for the slowest rows\n"
+        "Those slower than 95 % of the others; the first answer counts, both are paid.")
 
     max_cost: float | None = money(None, above_0("money"),
-        "stop before the task costs more, in the currency of the prices. Earlier runs of the "
-        "task count; requests already sent finish. None: no limit")
+        "stop before the task costs more, in the prices' currency\n"
+        "Earlier runs of the task count; requests already sent finish. None: no limit.")
     max_tokens: int | None = money(None, TOKENS,
-        "the same limit in tokens, input and output together. None: no limit")
+        "the same limit in tokens, input and output of all rows")
     prices: tuple[float, float] | Mapping[str, float | str] | None = money(None, rules.PRICES,
-        'per million tokens: (input, output) or {"in": ..., "out": ..., "cached": ...}, the last '
-        'for input that the provider had in its cache; "currency": "EUR" changes the sign that '
-        "is shown. None: from the package genai-prices, if it is installed")
+        'per million tokens: (input, output), or {"in": ..., ...}\n'
+        '{"in": ..., "out": ..., "cached": ...}, the last for input that the provider had in its '
+        'cache; "currency": "EUR" changes the sign that is shown. None: from the package '
+        "genai-prices, if it is installed.")
 
     checkpoint: bool | str | os.PathLike[str] = keeping(True, rules.PATH,
-        "where answers are saved as they come. True: .llmframe/<task>.jsonl in the working "
-        "folder. A path: there (the default file is read too). False: nowhere")
-    reuse: bool = keeping(True, BOOL, "take saved answers. False: ask, and pay, again")
+        "where answers are saved as they come, so that none is lost\n"
+        "True: .llmframe/<task>.jsonl in the working folder. A path: there (the default file is "
+        "read too). False: nowhere.")
+    reuse: bool = keeping(True, BOOL, "take saved answers; False: ask, and pay, again")
     id: Hashable | None = keeping(None, rules.ID,
         "name of a column whose values are saved with the answers")
     adopt: bool = keeping(False, BOOL,
-        'take over a file of plain lines {"id": ..., <field>: ...}; needs checkpoint=<path> and id')
+        "take over a file of your own with answers by id\n"
+        'Plain lines {"id": ..., <field>: ...}; needs checkpoint=<path> and id.')
     store_input: bool = keeping(False, BOOL, "save the text of each row, too")
 
     prefix: str = columns("", rules.PREFIX, "put before the name of every new column")
     into: str = columns("label", rules.COLUMN, "the new column, where fields is a single field")
     overwrite: bool = columns(False, BOOL,
-        "replace existing columns, even those that llmframe did not write")
+        "replace existing columns, even those of your own\n"
+        "Those that llmframe wrote and nobody changed are replaced anyway.")
     details: bool = columns(False, BOOL,
-        "add llm_attempts, llm_tokens_in, llm_tokens_cached, llm_tokens_out, llm_cost, llm_seconds "
-        "and llm_raw")
+        "add columns: attempts, tokens, cost, seconds, raw answer\n"
+        "They are llm_attempts, llm_tokens_in, llm_tokens_cached, llm_tokens_out, llm_cost, "
+        "llm_seconds and llm_raw.")
 
     confidence: Literal["logprob"] | None = trust(None, one_of("logprob"),
-        '"logprob" adds <field>_confidence after each closed choice: the probability of its '
-        "label, missing where the endpoint sends none. It ranks rows by doubt; how often a 0.9 "
-        "is right, you must measure")
+        '"logprob": add how sure the model is of each closed choice\n'
+        "<field>_confidence after each closed choice, from 0 to 1: the label's share of the "
+        "probability of all its labels, where the endpoint gives the alternatives "
+        "(top_logprobs). Else the probability of the label's own tokens, which is at most that, "
+        'and may be below 0.5 for one of two; the card and attrs["llmframe"] say which. Missing '
+        "where the endpoint gives no probabilities. It ranks rows by doubt; how often a 0.9 is "
+        "right, you must measure.")
 
     progress: Literal["auto", "widget", "tqdm", "log"] | bool = running("auto", rules.PROGRESS,
-        'how progress is shown: "auto", "widget", "tqdm", "log", or False for not at all')
+        '"auto", "widget", "tqdm", "log", or False for none at all')
     runner: Literal["auto", "thread", "nest"] = running("auto", one_of("auto", "thread", "nest"),
-        '"auto" and "thread" use a background thread, "nest" the notebook\'s own event loop')
+        '"thread": in the background; "nest": the notebook\'s loop\n'
+        '"auto" is "thread".')
     on_error: Literal["keep", "raise"] = running("keep", one_of("keep", "raise"),
-        'a row that fails for good: "keep" goes on with the others, "raise" stops the run')
+        'a row fails for good: "keep" the others going, or "raise"')
     on_incomplete: Literal["return", "raise"] = running("return", one_of("return", "raise"),
-        'a run that was stopped: "return" the frame with a warning, or "raise", so that Run All '
-        "does not export half a table")
+        'a run was stopped: "return" the frame and warn, or "raise"\n'
+        'With "raise", Run All does not export half a table.')
     # fmt: on
     given: frozenset[str] = frozenset()
 
@@ -246,25 +263,43 @@ OPTIONS: dict[str, Option] = {
     for f in fields(Settings)
     if f.metadata
 }
+FIRST = (  # those that people use first
+    *("instructions", "model", "provider", "base_url", "api_key"),
+    *("concurrency", "max_cost", "checkpoint"),
+)
 DEFAULTS: dict[str, Any] = {name: option.default for name, option in OPTIONS.items()}
 
 
 def table(names: Collection[str]) -> str:
-    """The table of these options for ``help()``: grouped, with default, meaning and unit."""
-    lines: list[str] = []
+    """The table of these options for ``help()``: a line each, those used first in full."""
+    lines = ["Used first"]
+    for name in FIRST:
+        if name in names:
+            lines += _explained(OPTIONS[name], _whole(OPTIONS[name].doc))
     group = ""
     for name, option in OPTIONS.items():
-        if name not in names:
+        if name in FIRST or name not in names:
             continue
         if option.group != group:
             group = option.group
             lines += ["", group]
-        default = json.dumps(option.default) if isinstance(option.default, str) else option.default
-        left = f"  {name}={default}"
-        for line in textwrap.wrap(option.doc, WIDTH - NAMES, break_on_hyphens=False):
-            lines.append(f"{left:<{NAMES}}{line}")
-            left = ""
-    return "\n".join(lines[1:])
+        lines += _explained(option, option.doc.partition("\n")[0])
+    return "\n".join(lines)
+
+
+def _whole(doc: str) -> str:
+    """All that is said about an option, as one text."""
+    line, _, more = doc.partition("\n")
+    return f"{line.removesuffix('...')}. {more}" if more else line
+
+
+def _explained(option: Option, text: str) -> Iterator[str]:
+    """The lines about one option: its name and default in the first column."""
+    default = json.dumps(option.default) if isinstance(option.default, str) else option.default
+    left = f"  {option.name}={default}"
+    for line in textwrap.wrap(text, WIDTH - NAMES, break_on_hyphens=False):
+        yield f"{left:<{NAMES}}{line}"
+        left = ""
 
 
 def shown(values: Mapping[str, Any]) -> str:

@@ -7,12 +7,16 @@ import re
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from llmframe.errors import PlanError
-from llmframe.options.settings import DEFAULTS, Settings, table
+from llmframe.options.coroutines import async_function
+from llmframe.options.settings import DEFAULTS, FIRST, table
 from llmframe.options.short_tracebacks import short_tracebacks
+from llmframe.options.synonyms import unknown_options
 from llmframe.text import cut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+
+OPTIONS_HERE = "{options}"  # in a docstring: the table of options stands here
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -26,6 +30,8 @@ def with_options(
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Spell out ``**options`` in a function's signature and docstring; shorten its tracebacks.
 
+    The docstring has the table where it says ``{options}``.
+
     without: options that make no sense for this call. only: those that do, where they are few.
     doc: a decorated function whose options and docstring are copied.
     """
@@ -35,27 +41,25 @@ def with_options(
         signature = inspect.signature(function)
         parameters = signature.parameters.values()
         own = [
-            parameter.replace(annotation=_readable(parameter.annotation))
+            parameter.replace(annotation=inspect.Parameter.empty)
             for parameter in parameters
             if parameter.kind is not parameter.VAR_KEYWORD
         ]
         if doc is None:
+            # without types, which the table tells in words; those used first come first
             options = [
-                inspect.Parameter(
-                    name,
-                    inspect.Parameter.KEYWORD_ONLY,
-                    default=default,
-                    annotation=_readable(Settings.__annotations__[name]),
-                )
-                for name, default in DEFAULTS.items()
+                inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=DEFAULTS[name])
+                for name in dict.fromkeys((*FIRST, *DEFAULTS))
                 if name in names
             ]
-            text = f"{inspect.cleandoc(function.__doc__ or '')}\n\n{table(names)}\n"
+            text = inspect.cleandoc(function.__doc__ or "").replace(OPTIONS_HERE, table(names))
         else:
             shown = inspect.signature(doc).parameters.values()
             options = [each for each in shown if each.kind is each.KEYWORD_ONLY]
             text = doc.__doc__ or ""
-        wrapped = short_tracebacks(function, check=_check_positions(signature))
+        wrapped = short_tracebacks(function, check=_check_call(function.__name__, signature))
+        if inspect.iscoroutinefunction(function):
+            wrapped = async_function(wrapped)
         wrapped.__doc__ = text
         spelled_out = signature.replace(
             parameters=[*own, *options], return_annotation=_readable(signature.return_annotation)
@@ -66,20 +70,32 @@ def with_options(
     return spell_out
 
 
-def _check_positions(signature: inspect.Signature) -> Callable[[tuple[Any, ...], Any], None]:
-    """A check of a call's arguments: PlanError for too many or too few given by position."""
-    by_name_alone = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)
-    names = [name for name, one in signature.parameters.items() if one.kind not in by_name_alone]
+def _check_call(
+    function: str, signature: inspect.Signature
+) -> Callable[[tuple[Any, ...], Any], None]:
+    """A check of a call's arguments: PlanError for unknown names, too many or too few."""
+    own = signature.parameters.values()
+    names = [one.name for one in own if one.kind is one.POSITIONAL_OR_KEYWORD]
+    by_name = {one.name for one in own}
 
     def check(args: tuple[Any, ...], options: Mapping[str, Any]) -> None:
         takes = ", ".join(name for name in names if name != "self")
+        if names[:1] == ["df"] and args and isinstance(args[0], str):
+            raise PlanError(
+                f"the frame comes first: lf.{function}(df, {args[0]!r}, fields), or the same as "
+                f"df.llm.{function}({args[0]!r}, fields)"
+            )
         if len(args) > len(names):
             more = args[len(names)]
             shown = cut(repr(more), 80) if isinstance(more, str) else f"a {type(more).__name__}"
+            cure = "" if "input" in names else "; a Series is its own input: series.llm.tag(fields)"
             raise PlanError(
                 f"only {takes} are given by position, and {shown} is one more; "
-                "every option is given by its name: instructions=..., concurrency=..."
+                f"every option is given by its name: instructions=..., concurrency=...{cure}"
             )
+        # before what is missing: labels= is what was meant for fields
+        if unknown := unknown_options(name for name in options if name not in by_name):
+            raise PlanError(unknown)
         missing = [name for name in names[len(args) :] if name not in options]
         if missing:
             raise PlanError(

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from llmframe.options.presets import Preset
 from llmframe.providers.address import is_loopback
-from llmframe.providers.dialect import Dialect
+from llmframe.providers.dialect import Dialect, ResponseFormat
 from llmframe.providers.endpoint import Endpoint
 from llmframe.providers.local.server import File
 from llmframe.providers.prices import Prices, known_prices
@@ -39,8 +39,12 @@ class Destination:
         lacks = set(self.preset.lacks if self.preset is not None else ())
         if self.endpoint.api == "responses":  # it has one name for the cap: there is no other
             lacks.add("max_completion_tokens")
+        if {"json_schema", "json_object"} <= lacks:  # accepted, and ignored without a word
+            response_format: ResponseFormat = "plain"
+        else:
+            response_format = "json_object" if "json_schema" in lacks else "json_schema"
         return Dialect(
-            response_format="json_object" if "json_schema" in lacks else "json_schema",
+            response_format=response_format,
             cap="max_tokens" if "max_completion_tokens" in lacks else "max_completion_tokens",
             dropped=frozenset({"logprobs"}) if "logprobs" in lacks else frozenset(),
         )
@@ -62,6 +66,13 @@ class Destination:
         if self.file is not None or is_loopback(urlsplit(url).hostname or ""):
             return ""
         return (self.preset.priced_as if self.preset is not None else "") or url
+
+    @property
+    def is_free(self) -> bool:
+        """Whether a model on this machine answers, for which nobody charges."""
+        is_local = is_loopback(urlsplit(self.endpoint.base_url).hostname or "")
+        keyless = self.preset is not None and self.preset.keyless
+        return self.file is not None or (is_local and keyless)
 
     @property
     def prices(self) -> Prices | None:

@@ -33,13 +33,15 @@ def find_key(
     key may go there.
     """
     preset = preset or preset_of(base_url)
-    variable = DEFAULT_VARIABLE if preset is None else preset.variable
-    found = key_in(variable, only_file=only_file) if variable else None
-    if found is not None:
-        return found
+    variables = (DEFAULT_VARIABLE,) if preset is None else preset.variables
+    for variable in variables:
+        found = key_in(variable, only_file=only_file)
+        if found is not None:
+            return found
+    first = variables[0] if variables else ""
     if needed and not (preset is not None and preset.keyless):
-        raise PlanError(not_found(variable, base_url, preset, only_file=only_file))
-    return FoundKey(Key(KEYLESS), variable)
+        raise PlanError(not_found(first, base_url, preset, only_file=only_file))
+    return FoundKey(Key(KEYLESS), first)
 
 
 def key_in(variable: str, *, only_file: bool = False) -> FoundKey | None:
@@ -54,6 +56,7 @@ def key_in(variable: str, *, only_file: bool = False) -> FoundKey | None:
 
 def keys_found() -> list[str]:
     """The names of the providers whose key is set; a value that cannot be a key does not count."""
+    # Only a provider's own variable speaks for it: a GOOGLE_API_KEY may be for something else.
     variables = ((preset.name, preset.variable) for preset in PRESETS.values() if preset.variable)
     held = ((name, find_variable(variable)) for name, variable in variables)
     return [name for name, found in held if found is not None and is_sendable_key(found.value)]

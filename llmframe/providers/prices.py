@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from llmframe.results import Usage
 
 MILLION = 1_000_000
+_CODES = {"$": "USD", "US$": "USD", "€": "EUR", "£": "GBP"} | dict.fromkeys(
+    ("¥", "￥", "CN¥", "RMB", "CNH", "元", "人民币", "YUAN"), "CNY"
+)
 SHORT = 1_000  # tokens of a prompt that no provider charges for as a long one
 
 
@@ -17,25 +21,26 @@ class Prices:
     """Money per million tokens, in and out.
 
     per_million_cached: of those in, the ones that the provider had in its cache; None for no
-    discount. currency: three letters or a sign, for the views.
+    discount. currency: three letters such as ``USD``, or whatever a person writes; "" if nobody
+    has said it.
     """
 
     per_million_in: float
     per_million_out: float
     per_million_cached: float | None = None
-    currency: str = "USD"
+    currency: str = ""
 
     @classmethod
     def of(cls, given: tuple[float, float] | Mapping[str, Any]) -> Self:
         """Prices as a person gives them: a pair in and out, or by name."""
         if not isinstance(given, Mapping):
             return cls(float(given[0]), float(given[1]))
-        cached, currency = given.get("cached"), given.get("currency", "USD")
+        cached, currency = given.get("cached"), given.get("currency", "")
         return cls(
             float(given["in"]),
             float(given["out"]),
             None if cached is None else float(cached),
-            currency,
+            currency_code(currency),
         )
 
     def cost(self, usage: Usage) -> float:
@@ -44,6 +49,19 @@ class Prices:
         spent = (usage.tokens_in - usage.tokens_cached) * self.per_million_in
         spent += usage.tokens_cached * cached + usage.tokens_out * self.per_million_out
         return spent / MILLION
+
+
+def currency_code(written: str) -> str:
+    """A currency as a person writes it, by its three letters where they are known."""
+    code = written.strip().upper()
+    return _CODES.get(code, code)
+
+
+def stated_currency(base_url: str) -> str:
+    """The currency of the costs that an endpoint states in its replies; "" if it is not known."""
+    # OpenRouter's credits are dollars
+    host = f".{urlsplit(base_url).hostname}"
+    return "USD" if host.endswith((".openrouter.ai", ".perplexity.ai")) else ""
 
 
 def known_prices(model: str, base_url: str) -> Prices | None:
@@ -64,6 +82,7 @@ def known_prices(model: str, base_url: str) -> Prices | None:
             price(input_tokens=SHORT),
             price(output_tokens=SHORT),
             price(input_tokens=SHORT, cache_read_tokens=SHORT),
+            currency="USD",  # the package lists dollars only
         )
     except LookupError:
         return None

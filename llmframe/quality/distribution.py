@@ -1,4 +1,4 @@
-"""How the answers in a column are distributed: labels by count, numbers and texts by size."""
+"""What the answers in a column are: labels by count, numbers and dates by size, some texts."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 
 from llmframe.frame.cells import cell_text, column_cells, is_missing
+from llmframe.messages.afterwards import nearly_all
+from llmframe.text import cut
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +18,10 @@ if TYPE_CHECKING:
 BARS = 10  # labels shown; of more labels the most frequent, and the rest together
 BINS = 24  # of a histogram
 OTHER = "(others)"
+EXAMPLES = 3  # texts shown
+LONGEST_EXAMPLE = 300  # characters kept of one
+LABEL = 40  # characters of a label in a note
+NEVER_SHOWN = 5  # labels without a row that are named
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +31,8 @@ class Distribution:
     answered: rows with a value. missing: rows that were answered without a value.
     bars: labels with their counts; labels are foreign text.
     bins: counts of a histogram, whose ends low and high are texts to show; empty if there are bars.
-    note: anything else to show.
+    examples: some texts, short to long; foreign text. note: anything else to show.
+    warning: that nearly all rows have one label, and what to check.
     """
 
     name: str
@@ -36,7 +43,9 @@ class Distribution:
     bins: tuple[int, ...] = ()
     low: str = ""
     high: str = ""
+    examples: tuple[str, ...] = ()
     note: str = ""
+    warning: str = ""
 
 
 def distribution(name: str, answers: pd.Series[Any]) -> Distribution:
@@ -55,10 +64,10 @@ def _counted_cells(name: str, answers: pd.Series[Any]) -> Distribution:
         return base
     # In their declared order, with labels that no row has: a label never chosen is news.
     if isinstance(cells.dtype, pd.CategoricalDtype):
-        return _labels(base, cells.value_counts(sort=False))
+        return _choice(base, cells.value_counts(sort=False))
     # Before numbers: pandas takes a bool dtype for a numeric one.
     if pd.api.types.is_bool_dtype(cells.dtype):
-        return _labels(base, cells.value_counts())
+        return _choice(base, cells.value_counts())
     if pd.api.types.is_numeric_dtype(cells.dtype):
         return _numbers(base, cells)
     if pd.api.types.is_datetime64_any_dtype(cells.dtype):
@@ -66,15 +75,27 @@ def _counted_cells(name: str, answers: pd.Series[Any]) -> Distribution:
     return _objects(base, cells)
 
 
+def _choice(base: Distribution, counts: pd.Series[int]) -> Distribution:
+    """A closed choice: its labels, and whether one of them took nearly all rows."""
+    by_label = {cell_text(label): int(number) for label, number in counts.items()}
+    return replace(_labels(base, counts), warning=nearly_all("", by_label))
+
+
 def _labels(base: Distribution, counts: pd.Series[int]) -> Distribution:
     """Labels in the given order; if there are too many, the most frequent and the rest."""
-    if len(counts) > BARS:
-        counts = counts.sort_values(ascending=False)
-    pairs = [(cell_text(label), int(number)) for label, number in counts.items()]
-    rest = sum(number for _, number in pairs[BARS - 1 :])
-    if len(pairs) > BARS:
-        pairs = [*pairs[: BARS - 1], (OTHER, rest)]
-    return replace(base, bars=tuple(pairs))
+    if len(counts) <= BARS:
+        pairs = [(cell_text(label), int(number)) for label, number in counts.items()]
+        return replace(base, bars=tuple(pairs))
+    ranked = counts.sort_values(ascending=False, kind="stable")
+    pairs = [(cell_text(label), int(number)) for label, number in ranked.items()]
+    shown, others = pairs[: BARS - 1], pairs[BARS - 1 :]
+    rest = (OTHER, sum(number for _, number in others))
+    notes = [f"{len(pairs):,} labels, {len(others):,} of them in {OTHER}"]
+    if never := [label for label, number in others if not number]:
+        more = f" and {len(never) - NEVER_SHOWN:,} more" if len(never) > NEVER_SHOWN else ""
+        named = ", ".join(cut(label, LABEL) for label in never[:NEVER_SHOWN])
+        notes.append(f"never chosen: {named}{more}")
+    return replace(base, bars=(*shown, rest), note="; ".join(notes))
 
 
 def _numbers(base: Distribution, cells: pd.Series[Any]) -> Distribution:
@@ -111,26 +132,39 @@ def _objects(base: Distribution, cells: pd.Series[Any]) -> Distribution:
     # Objects differ in nearly every row: what can be counted is which names they fill.
     objects = [value for value in values if isinstance(value, dict)]
     names = [name for one in objects for name, held in one.items() if not is_missing(held)]
-    return replace(_labels(base, _counted(names)), note="names with a value")
+    found = _labels(base, _counted(names))
+    return replace(found, note=_joined("names with a value", found.note), examples=_some(values))
 
 
 def _texts(base: Distribution, texts: Sequence[str]) -> Distribution:
     counts = _counted(texts)
-    # a few texts that repeat are labels in all but name; others only differ in length
+    # a few texts that repeat are labels in all but name; of others some are shown
     if len(counts) <= BARS and len(counts) <= len(texts) / 2:
         return _labels(base, counts)
     lengths = pd.Series([len(text) for text in texts])
     note = f"median {lengths.median():,.0f} characters, {len(counts):,} different"
-    if lengths.nunique() == 1:  # a histogram of one bin shows nothing
-        return replace(base, note=note)
     low, high = f"{lengths.min():,}", f"{lengths.max():,}"
-    return replace(base, bins=_binned(lengths), low=low, high=high, note=note)
+    return replace(base, low=low, high=high, note=note, examples=_some([*counts.index]))
 
 
 def _lists(base: Distribution, lists: Sequence[list[Any]]) -> Distribution:
-    entries = [cell_text(entry) for entries in lists for entry in entries]
-    note = f"{len(entries) / len(lists):.1f} per row"
-    return replace(_labels(base, _counted(entries)), note=note)
+    # a label that a list holds twice counts once: the shares are shares of the rows
+    entries = [text for each in lists for text in dict.fromkeys(map(cell_text, each))]
+    found = _labels(base, _counted(entries))
+    note = f"{sum(map(len, lists)) / len(lists):.1f} per row"
+    return replace(found, note=_joined(note, found.note))
+
+
+def _some(values: Sequence[Any]) -> tuple[str, ...]:
+    """The shortest, a middling and the longest of some values, as texts."""
+    texts = sorted((cell_text(value) for value in values), key=len)
+    middling = (len(texts) - 1) / (EXAMPLES - 1)
+    chosen = dict.fromkeys(texts[round(at * middling)] for at in range(EXAMPLES))
+    return tuple(cut(text, LONGEST_EXAMPLE) for text in chosen)
+
+
+def _joined(*notes: str) -> str:
+    return "; ".join(note for note in notes if note)
 
 
 def _counted(values: Sequence[Any]) -> pd.Series[int]:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING
 
 from llmframe.frame.columns import STATUSES
 from llmframe.notebook.drawing import style
-from llmframe.notebook.drawing.counts import kinds
-from llmframe.notebook.drawing.escape import html, plain
+from llmframe.notebook.drawing.counts import BLANK, kinds
+from llmframe.notebook.drawing.escape import attribute, html, plain
 from llmframe.notebook.drawing.format import amount, count, money, noun
 from llmframe.notebook.drawing.spending import tokens_in_words
-from llmframe.quality.distribution import Distribution, distribution
+from llmframe.quality.distribution import OTHER, Distribution, distribution
 from llmframe.quality.tagged import read_tagged
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_LABEL = 60  # characters of a label
-_COLORS = {"ok": style.OK, "failed": style.BAD, "skipped": style.SKIPPED, "pending": style.TRACK}
+_LABEL = 120  # characters of a label
+EXAMPLE = 160  # characters of a text
+_NARROW = 18  # columns of a terminal; longer labels need a whole line's room
+_LOOKS = {"ok": style.OK, "failed": style.BAD, "skipped": style.SKIPPED, "pending": style.TRACK}
+_WORDS = {"skipped": BLANK, "pending": "pending (not reached)"}
 _LOST = "The frame's attrs are lost, so it is not known which columns are answers."
 
 
@@ -60,19 +64,20 @@ class Summary:
         title = f"{style.big(count(self.rows))} {style.soft(noun(self.rows, 'row'))}"
         head = style.head(title, style.mono(html(self.model or "", limit=80)))
         # the bar's own ground stands for the last status, pending
-        parts = [(self.counts[status], _COLORS[status]) for status in STATUSES[:3]]
+        parts = [(self.counts[status], _LOOKS[status]) for status in STATUSES[:3]]
+        counted = [(status, number) for status, number in self.counts.items() if number]
         legend = [
-            style.fact(count(number), status, _COLORS[status])
-            for status, number in self.counts.items()
-            if number
+            style.fact(count(number), _WORDS.get(status, status), _LOOKS[status])
+            for status, number in counted
         ]
+        words = ", ".join(f"{count(number)} {status}" for status, number in counted)
         lines = []
         if self.errors:
             lines.append(f"{style.soft('failed')} {html(kinds(self.errors))}")
         if spent := self._spent():
             lines.append(style.soft(html(spent)))
         boxes = "".join(map(_field_html, self.fields)) or style.line(style.soft(_LOST))
-        bar = style.bar(parts, self.rows)
+        bar = style.bar(parts, self.rows, label="rows by status", words=words)
         return style.frame((head, bar, style.facts(legend), *map(style.line, lines), boxes))
 
     def _spent(self) -> str:
@@ -81,7 +86,7 @@ class Summary:
             tokens_in = tokens_in_words(self.tokens_in, self.tokens_cached or 0)
             words.append(f"{amount(self.tokens_in)} {tokens_in}, {amount(self.tokens_out)} out")
         if self.cost is not None:
-            words.append(money(self.cost, self.currency or "USD"))
+            words.append(money(self.cost, self.currency or ""))
         return ", ".join(words)
 
 
@@ -110,25 +115,56 @@ def summarise(df: pd.DataFrame, prefix: str = "") -> Summary:
 
 def _field_html(field: Distribution) -> str:
     title = f"<b>{html(field.name, limit=_LABEL)}</b> {style.soft(html(_remark(field)))}"
-    # Bars are drawn against the longest, not against all rows: many small labels stay visible.
-    longest = max((number for _, number in field.bars), default=0)
-    bars = ""
-    for label, number in field.bars if longest else ():
-        share = f" {style.soft(f'{100 * number / field.answered:.0f} %')}"
-        label = html(label, limit=_LABEL)
-        bars += style.labelled_bar(label, number / longest, count(number) + share)
+    parts = [f'<div dir="auto" style="overflow-wrap:anywhere">{title}</div>']
+    if field.warning:
+        parts.append(style.line(f"{style.chip('note', 'wait')} {html(field.warning)}"))
+    wide = bool(field.examples) or any(_columns(label) > _NARROW for label, _ in field.bars)
+    parts += _bars(field, wide=wide)
     if field.bins:
-        bars += style.histogram(field.bins)
-        bars += style.head(style.soft(field.low), style.soft(field.high))
-    return style.box((title, bars))
+        ends = f"{field.low} to {field.high}"
+        says = attribute(f"histogram of {field.name} from {ends}, {field.note}")
+        parts.append(style.histogram(field.bins, says=says))
+        parts.append(style.head(style.soft(html(field.low)), style.soft(html(field.high))))
+    parts += [style.quote(html(text, limit=EXAMPLE)) for text in field.examples]
+    return style.box(parts, wide=wide)
+
+
+def _bars(field: Distribution, *, wide: bool) -> list[str]:
+    # Bars are drawn against the longest, not against all rows: many small labels stay visible.
+    # All others together are no label, and their bar would be the longest.
+    longest = max((number for label, number in field.bars if label != OTHER), default=0)
+    return [
+        style.labelled_bar(
+            html(label, limit=_LABEL),
+            0.0 if label == OTHER else number / longest,
+            f"{count(number)} {style.soft(_share(number, field))}",
+            says=attribute(f"{label}: {count(number)}, {_share(number, field)}", limit=_LABEL),
+            wide=wide,
+        )
+        for label, number in (field.bars if longest else ())
+    ]
+
+
+def _share(number: int, field: Distribution) -> str:
+    """The share of the answered rows; never "0 %" for some, nor "100 %" for some but not all."""
+    percent = 100 * number / field.answered
+    if 0 < percent < 1:
+        return "under 1 %"
+    return f"{min(round(percent), 99) if number < field.answered else round(percent)} %"
+
+
+def _columns(text: str) -> int:
+    """How wide text is, in columns: Chinese signs take two."""
+    return sum(2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in text)
 
 
 def _field_text(field: Distribution) -> str:
     words = [f"{plain(label, limit=_LABEL)} {count(number)}" for label, number in field.bars]
-    if field.bins:
+    if field.low:
         words.append(f"{field.low} to {field.high}")
-    words += filter(None, [_remark(field)])
-    return f"{plain(field.name, limit=_LABEL)}: {', '.join(words)}"
+    words += filter(None, [_remark(field), field.warning])
+    examples = [f"\n    {plain(text, limit=EXAMPLE)}" for text in field.examples]
+    return f"{plain(field.name, limit=_LABEL)}: {', '.join(map(plain, words))}{''.join(examples)}"
 
 
 def _remark(field: Distribution) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 from llmframe.errors import PlanError
 from llmframe.frame.column_lookup import ColumnLookup
 from llmframe.frame.existing import ATTRS_KEY, written_columns
+from llmframe.notebook.failed_rows import FailedRows
 
 STATUS, ERROR = "llm_status", "llm_error"
 _OURS = (
@@ -89,6 +90,9 @@ def _untagged(lookup: ColumnLookup, df: pd.DataFrame, prefix: str) -> str:
 def failed_rows(df: pd.DataFrame, prefix: str = "") -> pd.DataFrame:
     """The rows of a tagged frame that failed, on its index: their input and llm_error.
 
+    With ``details=True`` the model's reply too, as ``llm_raw``, unless what it may quote was
+    redacted.
+
     df: n rows, any index. If the attrs do not name the input's columns, all columns that no call
     has written are returned; none of them after a call with redact=, since what it takes out
     shall not be shown. PlanError if df was never tagged.
@@ -98,7 +102,11 @@ def failed_rows(df: pd.DataFrame, prefix: str = "") -> pd.DataFrame:
     note = df.attrs.get(ATTRS_KEY)
     redacted = isinstance(note, dict) and note.get("redacted") is True
     asked = df.iloc[rows, [] if redacted else list(_asked(df) or tagged.others)]
-    return pd.concat([asked, tagged.error.iloc[rows]], axis=1)
+    shown = [asked, tagged.error.iloc[rows]]
+    lookup, raw = ColumnLookup(df), f"{prefix}llm_raw"
+    if not redacted and lookup.has(raw):
+        shown.append(lookup.series(lookup.resolve(raw, option="column")).iloc[rows])
+    return FailedRows(pd.concat(shown, axis=1))
 
 
 def _asked(df: pd.DataFrame) -> list[int]:

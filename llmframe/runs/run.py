@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 class Run:
     """A run of rows through a model; every method may be called from any thread.
 
-    >>> run = df.llm.start("text", {"tone": ["good", "bad"]})  # doctest: +SKIP
-    >>> run.report.done, run.status  # doctest: +SKIP
+    >>> run = df.llm.start("text", {"tone": ["good", "bad"]})
+    >>> run.report.done, run.status
     (1200, 'running')
-    >>> out = await run  # doctest: +SKIP
+    >>> out = await run
     """
 
     def __init__(self, session: Session) -> None:
@@ -59,13 +59,21 @@ class Run:
 
     @property
     def errors(self) -> pd.DataFrame:
-        """The rows that failed so far, on the frame's index: the input and llm_error."""
+        """The rows that failed so far, on the frame's index: the input and llm_error.
+
+        With ``details=True`` the model's replies too, as ``llm_raw``.
+        """
         from llmframe.frame.typed_columns import texts
+        from llmframe.notebook.failed_rows import FailedRows
 
         target, failed = self._session.target, self._session.execution.results.failed()
         rows = target.df[list(target.rows.columns)].iloc[[position for position, _ in failed]]
         messages = texts([str(result.error) for _, result in failed])
-        return rows.assign(**{f"{target.columns.prefix}llm_error": messages})
+        prefix = target.columns.prefix
+        added = {f"{prefix}llm_error": messages}
+        if any(result.raw for _, result in failed):
+            added[f"{prefix}llm_raw"] = texts([result.raw for _, result in failed])
+        return FailedRows(rows.assign(**added))
 
     def pause(self) -> None:
         """Send nothing new until ``resume()``; what is in flight comes back."""

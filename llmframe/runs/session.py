@@ -232,7 +232,7 @@ class Session:
         """The frame of a run that has ended, or the error that ended it; does not wait."""
         self.abandon_if_loop_closed()
         if (error := self.failure) is not None:
-            raise error
+            raise error.with_traceback(None)  # it may have been raised in another cell already
         frame, report = self.partial(), self.execution.report()
         if report.pending:
             warning = IncompleteWarning(endings.incomplete(report))
@@ -283,18 +283,25 @@ class Session:
         counts = ("rows", "ok", "failed", "skipped", "pending")
         # noted only where it is so: attrs are copied with every step that pandas takes
         redacted = {} if job.rules.redact is None else {"redacted": True}
-        return redacted | {
-            "model": job.model,
-            "endpoint": urlsplit(self._url).hostname,
-            "checkpoint": report.checkpoint,
-            "counts": {name: getattr(report, name) for name in counts},
-            "tokens_in": report.tokens_in,
-            "tokens_cached": report.tokens_cached,
-            "tokens_out": report.tokens_out,
-            "cost": report.cost,
-            "currency": report.currency,
-            "inputs": [str(name) for name in self.target.rows.columns],
-        }
+        is_share = self.execution.has_shares
+        means = {True: "share among the labels", False: "probability of the label's tokens"}
+        confidence = {} if is_share is None else {"confidence": means[is_share]}
+        return (
+            redacted
+            | confidence
+            | {
+                "model": job.model,
+                "endpoint": urlsplit(self._url).hostname,
+                "checkpoint": report.checkpoint,
+                "counts": {name: getattr(report, name) for name in counts},
+                "tokens_in": report.tokens_in,
+                "tokens_cached": report.tokens_cached,
+                "tokens_out": report.tokens_out,
+                "cost": report.cost,
+                "currency": report.currency,
+                "inputs": [str(name) for name in self.target.rows.columns],
+            }
+        )
 
 
 class Registry:

@@ -89,6 +89,10 @@ def _plain_label(field: str, value: object) -> str | int:
         )
     # True equals 1, so that a column could not tell the two labels apart
     hint = "; for yes or no use bool" if isinstance(value, bool) else ""
+    if isinstance(value, list | tuple):
+        hint = "; leave out the inner brackets"
+    if isinstance(value, dict):
+        hint = "; several fields are one dict: {'intent': ['refund', 'other'], 'summary': str}"
     raise PlanError(
         f"{field} has the label {excerpt(value)} of type {type(value).__name__}; "
         f"labels are text or ints{hint}"

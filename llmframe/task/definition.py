@@ -117,6 +117,17 @@ def _is_code(member: Enum) -> bool:
 
 def read_field(name: str, field: object) -> Definition:
     """The definition of one field; raises PlanError, naming the field, for an unusable one."""
+    definition = _definition(name, field)
+    if definition.labels is not None and len(definition.labels) == 1 and not definition.nullable:
+        [label] = definition.labels
+        raise PlanError(
+            f"field {name!r} has {excerpt(label)} as its only label, so every row would get it; "
+            f"give at least two, [{excerpt(label)}, 'other'], or bool for yes or no"
+        )
+    return definition
+
+
+def _definition(name: str, field: object) -> Definition:
     if isinstance(field, list | tuple):
         given = check_labels(name, field)
         names = tuple(named_labels([label]).partition(": ")[2] for label in field)
@@ -161,6 +172,10 @@ def classify(name: str, annotation: object) -> tuple[Kind, Labels | None, bool]:
 
 def _described_choice(name: str, field: dict[Any, Any]) -> Definition:
     for label, text in field.items():
+        if label == "enum" and isinstance(text, list):
+            raise PlanError(
+                f"field {name!r} is a JSON schema; give its labels alone: {excerpt(text)}"
+            )
         if not isinstance(text, str):
             raise PlanError(
                 f"field {name!r} is a dict with {excerpt(text)} for {excerpt(label)}; a dict as "
@@ -276,7 +291,10 @@ def _shown(field: object) -> str:
 
 def _cure_for_value(field: object) -> str:
     if isinstance(field, str):
-        return "write the type itself, str or int, or a list of labels"
+        return (
+            "write the type of the answer, without quotes, or its labels: "
+            "{'intent': ['refund', 'other'], 'summary': str}"
+        )
     if isinstance(field, FieldInfo):
         return "write Annotated[str, Field(description=...)]"
     if isinstance(field, pydantic.BaseModel):

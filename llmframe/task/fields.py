@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FieldSet", "FieldSpec", "Kind", "resolve_fields"]
 
-_QUESTION = ("?", "\uff1f", "\u061f")  # also as Chinese and Arabic write it
+COLUMN = "label"  # of a single field
 _CANONICAL_KEYS = ("description", "format", *CONSTRAINTS)
 _CONFIG = pydantic.ConfigDict(strict=True, protected_namespaces=())
 
@@ -99,17 +99,18 @@ class FieldSet:
         return True
 
 
-def resolve_fields(fields: object, *, into: str = "label") -> FieldSet:
+def resolve_fields(fields: object, *, into: str | None = None) -> FieldSet:
     """The field set that the option ``fields`` describes.
 
     fields: dict name -> field, a pydantic model class, or a single field, which gets the
-        name into. A dict whose values are all texts is one closed choice, label -> description.
+        name into, or "label". Where into is given, a dict of texts is one closed choice, label
+        -> description; without it the texts could as well describe fields.
     Raises PlanError, naming the field, for a field that has no JSON schema or no column type.
     """
     if isinstance(fields, type) and issubclass(fields, pydantic.BaseModel):
         return _from_model(fields)
-    is_dict = isinstance(fields, dict) and not _is_single_choice(fields)
-    named: Any = fields if is_dict else {into: fields}
+    is_dict = isinstance(fields, dict) and not _is_single_choice(fields, into)
+    named: Any = fields if is_dict else {into or COLUMN: fields}
     definitions = {_checked_name(name): read_field(name, one) for name, one in named.items()}
     specs = [
         FieldSpec(name, kind=one.kind, labels=one.labels, nullable=one.nullable)
@@ -118,10 +119,16 @@ def resolve_fields(fields: object, *, into: str = "label") -> FieldSet:
     return _field_set(*_built_model(definitions), specs)
 
 
-def _is_single_choice(fields: dict[Any, Any]) -> bool:
+def _is_single_choice(fields: dict[Any, Any], into: str | None) -> bool:
+    """Whether a dict describes the labels of one field. into: its name, None if none is given."""
     if not fields:
         raise PlanError("fields is an empty dict; name at least one field: {'summary': str}")
     texts = {name: value for name, value in fields.items() if isinstance(value, str)}
+    if "properties" in fields and len(texts) < len(fields):
+        raise PlanError(
+            "fields looks like a JSON schema; give a dict of names and types instead, "
+            "{'intent': ['refund', 'other'], 'summary': str}, or a pydantic model"
+        )
     if not texts:
         return False
     name, value = next(iter(texts.items()))
@@ -133,18 +140,32 @@ def _is_single_choice(fields: dict[Any, Any]) -> bool:
         )
     if len(texts) < len(fields):
         raise PlanError(
-            f"fields mixes descriptions and fields: {excerpt(name)} is the text {excerpt(value)}. "
-            "Either all values are texts (one closed choice, label -> description) or none is; "
-            "to describe a field write Annotated[str, Field(description=...)]"
+            f"fields mixes descriptions and fields: {excerpt(name)} is the text {excerpt(value)}; "
+            f"give it a type or labels, like the others: {{{_as_field(name, value)}}}"
         )
-    if len(texts) == 1 or all(text.rstrip().endswith(_QUESTION) for text in texts.values()):
-        raise PlanError(
-            f"fields is a choice between {listing(tuple(map(str, texts)))} as it stands, because a "
-            "dict of texts describes the labels of one choice. To ask for a text under that name "
-            f"write {{{excerpt(name)}: Annotated[str, Field(description={excerpt(value)})]}}; for "
-            "a choice write {'label': {...}}, with at least two labels"
-        )
-    return True
+    if into:
+        return True
+    raise PlanError(_two_meanings(texts))
+
+
+def _two_meanings(texts: dict[Any, str]) -> str:
+    """The message for a dict of texts, which may describe fields or the labels of one field."""
+    first, *others = texts
+    fields = [
+        f"{excerpt(first)}: str",
+        *(f"{excerpt(name)}: ['...', '...']" for name in others[:1]),
+    ]
+    more = ", ..." if len(texts) > len(fields) else ""
+    return (
+        f"fields gives only texts, for {listing(tuple(map(str, texts)))}: these could be fields "
+        f"or labels. Fields need a type or their labels: {{{', '.join(fields)}{more}}} (with a "
+        f"description: {{{_as_field(first, texts[first])}}}). Labels with descriptions need the "
+        f"name of their field: fields={{...}}, into='{COLUMN}'"
+    )
+
+
+def _as_field(name: object, description: str) -> str:
+    return f"{excerpt(name)}: Annotated[str, Field(description={excerpt(description)})]"
 
 
 def _checked_name(name: object) -> str:

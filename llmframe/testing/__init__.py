@@ -11,11 +11,24 @@
 
 from __future__ import annotations
 
+from llmframe.testing.agreement import Agreement, agreement
 from llmframe.testing.answers import expected
 from llmframe.testing.faults import FAULTS
 from llmframe.testing.handle import Server
 from llmframe.testing.ledger import Call, Ledger
 from llmframe.testing.records import records
 from llmframe.testing.server import serve
+from llmframe.testing.texts.reviews import reviews
 
-__all__ = ["FAULTS", "Call", "Ledger", "Server", "expected", "records", "serve"]
+__all__ = [
+    "FAULTS",
+    "Agreement",
+    "Call",
+    "Ledger",
+    "Server",
+    "agreement",
+    "expected",
+    "records",
+    "reviews",
+    "serve",
+]

@@ -22,6 +22,7 @@ UNSUPPORTED = (
     "temperature",
     "seed",
     "logprobs",
+    "top_logprobs",
 )
 
 USAGES = ("openai", "deepseek", "anthropic", "responses", "openrouter")

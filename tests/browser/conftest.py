@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
 import pytest
 
 from llmframe import testing
+from tests.browser.axe import findings, lacking_axe
 from tests.browser.lab import ARTIFACTS, LIGHT, Lab, launch, missing
 from tests.kits.kernels import search_path
 
@@ -29,6 +31,14 @@ def lab(browser, tmp_path_factory):
     kernels = {f"ipykernel{which}": search_path(which) for which in "76"}
     with Lab(tmp_path_factory.mktemp("lab"), kernels) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def axe():
+    """Checks parts of a page: ``assert axe(page.area(1)) == []``; see ``tests.browser.axe``."""
+    if lacking := lacking_axe():
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(lacking)
+    return findings
 
 
 @pytest.fixture

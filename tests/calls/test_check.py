@@ -18,6 +18,7 @@ from llmframe.errors import PlanError
 from llmframe.messages import check_lines
 from llmframe.messages.check_lines import Line
 from llmframe.notebook.check_view import Check
+from llmframe.options.presets import PRESETS
 from llmframe.options.settings import DEFAULTS
 from llmframe.providers.dialect import Dialect
 from llmframe.providers.responses.scrubber import Scrubber
@@ -64,6 +65,24 @@ def test_a_good_endpoint_takes_one_request_and_fills_every_line(configured, caps
     assert "response format     yes  json_schema" in printed
 
 
+HOSTED = [preset for preset in PRESETS.values() if not preset.keyless]
+
+
+@pytest.mark.parametrize("preset", HOSTED, ids=lambda preset: preset.name)
+def test_every_provider_is_checked_with_one_request_that_it_does_not_refuse(preset):
+    refused = preset.lacks & {"json_schema", "json_object", "max_completion_tokens", "logprobs"}
+    with testing.serve(unsupported=tuple(sorted(refused)), key=KEY) as server:
+        check = lf.check(
+            provider=preset.name, base_url=server.url, api_key=KEY, model=preset.model or "m"
+        )
+        assert check.ok
+        [call] = server.ledger.calls
+    assert judged(check)["key accepted"]
+    kind = "no (plain text)" if "json_object" in refused else "json"
+    assert found(check)["response format"].startswith(kind) or kind == "no (plain text)"
+    assert call.billed
+
+
 def test_each_way_of_asking_that_is_refused_takes_one_request_more():
     lacks = ("json_schema", "max_completion_tokens", "logprobs")
     with testing.serve(unsupported=lacks) as server:
@@ -72,9 +91,9 @@ def test_each_way_of_asking_that_is_refused_takes_one_request_more():
         assert sum(call.billed for call in server.ledger.calls) == 1
     lines = found(check)
     assert lines["response format"] == (
-        "json_object, and the answer follows it; refused: json_schema, max_completion_tokens"
+        "json_object, and the answer follows it; not accepted: json_schema, max_completion_tokens"
     )
-    assert lines["logprobs"] == "no: the endpoint refuses them"
+    assert lines["logprobs"] == "no: the endpoint does not accept them"
     assert "(4 requests" in lines["latency"]
     assert check.ok
 
@@ -157,7 +176,7 @@ def test_a_missing_key_is_not_reported_as_a_wrong_one():
         ("error_200", "reachable", "cannot answer right now"),
         ("drop", "reachable", "cannot be reached"),
         ("empty_choices", "reachable", "cannot answer right now"),
-        ("content_filter", "response format", "was refused"),
+        ("content_filter", "response format", "was rejected"),
         ("malformed", "response format", "does not follow it"),
         ("null_content", "response format", "does not follow it"),
     ],
@@ -178,7 +197,7 @@ def test_a_refusal_for_now_is_no_fault_and_its_wait_is_shown(configured, fault):
     configured.update(faults={fault: 1.0}, retry_after=11.4)
     check = lf.check()
     assert found(check)["rate-limit headers"].startswith(
-        "refused for now; the provider asks to wait 12 s"
+        "rate-limited for now; the provider asks to wait 12 s"
     )
     assert cures(check)["rate-limit headers"]
     assert judged(check) == dict.fromkeys(NAMES) | {"reachable": True}
@@ -191,7 +210,7 @@ def test_a_refusal_for_now_is_no_fault_and_its_wait_is_shown(configured, fault):
 def test_a_refusal_without_a_wait_shows_none():
     with testing.serve(faults={"429": 1.0}, retry_after=None) as server:
         check = lf.check(model="m", base_url=server.url)
-    assert found(check)["rate-limit headers"].startswith("refused for now: Rate limit reached")
+    assert found(check)["rate-limit headers"].startswith("rate-limited for now: Rate limit reached")
 
 
 def test_a_limit_below_one_small_request_is_wrong():

@@ -88,7 +88,8 @@ def test_the_checkpoint_says_what_was_asked_and_holds_no_text_and_no_key(configu
     secret = "sk-canary-9876543210"
     df = pd.DataFrame({"text": ["a secret story of a customer"]})
     path = tmp_path / "run.jsonl"
-    lf.tag(df, "text", {"intent": ["refund"]}, instructions="Tag.", checkpoint=path, api_key=secret)
+    asked = {"instructions": "Tag.", "checkpoint": path, "api_key": secret}
+    lf.tag(df, "text", {"intent": FIELDS["intent"]}, **asked)
     stored = path.read_text()
     assert '"instructions":"Tag."' in stored.replace(": ", ":")
     assert secret not in stored

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from llmframe.engine.governor import Binding
-from llmframe.engine.limited_by import LimitHistory, cause, words
+from llmframe.engine.limited_by import LimitHistory, cause, pace, words
+from llmframe.engine.wire.verdict import Verdict
 
 FREE = Binding(
     pause=0.0, outage=False, on_wire=3, limit=20, requests=0.0, tokens=0.0, rpm=None, tpm=None,
@@ -86,3 +87,50 @@ def test_a_wait_says_why_in_the_provider_s_words():
     said = words(long, cap=None, held=False, refusal="50 a day")
     assert said == "provider pause, 60 s left: 50 a day"
     assert words(short, cap=None, held=False, refusal="50 a day") == "provider pause, 5 s left"
+
+
+DOWN = Verdict("retry", "server", "overloaded", status=503)
+
+
+@pytest.mark.parametrize(
+    ("change", "cap", "lost", "sentence"),
+    [
+        ({}, None, None, "how fast the model answers sets the pace"),
+        ({"on_wire": 20}, 20, None, "20 requests at a time, the most that concurrency= allows"),
+        ({"on_wire": 20}, None, None,
+         "20 requests at a time; more are tried as long as the provider takes them"),
+        ({"on_wire": 20, "is_cap": True}, 50, None, "the provider takes 20 requests at a time"),
+        ({"requests": 0.1, "rpm": 600.0, "named": True}, None, None,
+         "the provider allows 600 requests a minute"),
+        ({"tokens": 2.0, "tpm": 90_000.0}, None, None, "you allow 90,000 tokens a minute"),
+        ({"pause": 12.0}, None, None,
+         "the provider asked for a pause: 12 s left; nothing is lost"),
+        ({"pause": 4.0, "outage": True}, None, DOWN,
+         'the provider is down, HTTP 503 ("overloaded"): tried again in 4 s; nothing is lost'),
+        ({"outage": True}, None, replace(DOWN, message=""),
+         "the provider is down, HTTP 503: being tried again now; nothing is lost"),
+        ({"pause": 2.0, "outage": True}, None, Verdict("retry", "connection", ""),
+         "the provider cannot be reached: tried again in 2 s; nothing is lost"),
+        ({"pause": 2.0, "outage": True}, None, Verdict("retry", "timeout", ""),
+         "the provider does not answer: tried again in 2 s; nothing is lost"),
+        ({"pause": 2.0, "outage": True}, None, None,
+         "the provider is down: tried again in 2 s; nothing is lost"),
+        ({"probing": True}, None, None, "waiting for the first answer before more is sent"),
+    ],
+)  # fmt: skip
+def test_what_sets_the_pace_is_a_plain_sentence(change, cap, lost, sentence):
+    assert pace(replace(FREE, **change), cap=cap, held=False, lost=lost) == sentence
+
+
+def test_a_pause_says_why_in_the_provider_s_own_words_and_the_person_s_own_comes_first():
+    long = replace(FREE, pause=60.0)
+    assert pace(long, cap=None, held=False, refusal="50 a day") == (
+        "the provider asked for a pause (50 a day): 60 s left; nothing is lost"
+    )
+    assert pace(long, cap=None, held=True).startswith("paused by you")
+
+
+def test_long_words_of_an_endpoint_are_cut():
+    told = replace(DOWN, message="x" * 1000)
+    sentence = pace(replace(FREE, outage=True), cap=None, held=False, lost=told)
+    assert len(sentence) < 200

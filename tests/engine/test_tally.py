@@ -6,7 +6,14 @@ import dataclasses
 
 import pytest
 
-from llmframe.engine.events import Planned, RequestRefused, RequestSent, RowsDone, RowsReused
+from llmframe.engine.events import (
+    Planned,
+    RequestLost,
+    RequestRefused,
+    RequestSent,
+    RowsDone,
+    RowsReused,
+)
 from llmframe.engine.tally import Tally
 from llmframe.engine.wire.verdict import Verdict
 from llmframe.messages import endings as advice
@@ -148,11 +155,11 @@ def test_without_a_checkpoint_the_answers_are_in_the_frame_only():
         (402, "rate_limit", "no credit", "Add credit"),
         (403, "bad_request", "forbids", "Ask the provider"),
         (429, "rate_limit", "quota is used up", "Raise the quota"),
-        (400, "bad_request", "refuses every request, a harmless one too (HTTP 400)", "extra_body="),
+        (400, "bad_request", "rejects every request, a harmless one too (HTTP 400)", "extra_body="),
         (
             418,
             "bad_request",
-            "refuses every request, a harmless one too (HTTP 418)",
+            "rejects every request, a harmless one too (HTTP 418)",
             "Check model=",
         ),
         (None, "output", "so the call is wrong, not the rows: it broke", "Check the instructions"),
@@ -173,3 +180,42 @@ def test_the_message_of_a_failing_disk_names_the_frame_as_the_place_of_the_answe
     message = advice.not_durable("cannot write c.jsonl: No space left.", REPORT)
     assert message.startswith("cannot write c.jsonl: No space left. Nothing more is sent. 9,000 of")
     assert "partial()" in message
+
+
+def test_no_time_left_is_promised_before_the_pace_has_settled():
+    now = [0.0]
+    tally = Tally(1_000, clock=lambda: now[0], planned=True)
+
+    def answer(rows, seconds):
+        for _ in range(rows):
+            now[0] += seconds / rows
+            tally(RowsDone([0], OK, "request"))
+            tally.rate()
+
+    answer(20, 2.0)
+    assert tally.eta() is None  # too early
+    answer(80, 8.0)
+    assert tally.eta() == pytest.approx(90.0, rel=0.05)
+    now[0] += 6.0
+    assert tally.eta() is None  # it has come to a stop: the mean of ten seconds says nothing
+
+
+def test_a_run_that_has_ended_has_no_time_left():
+    now = [0.0]
+    tally = Tally(100, clock=lambda: now[0])
+    for _ in range(50):
+        now[0] += 0.2
+        tally(RowsDone([0], OK, "request"))
+        tally.rate()
+    assert tally.eta() is not None
+    tally.ended = now[0]
+    assert tally.eta() is None
+
+
+def test_what_is_sent_again_is_counted_by_its_reason():
+    tally = Tally(10, clock=lambda: 0.0)
+    down = Verdict("retry", "server", "overloaded", status=503)
+    for event in (RequestLost(down), RequestLost(down), RequestRefused(REFUSED)):
+        tally(event)
+    assert tally.retry_reasons == {("server", 503): 2, (REFUSED.kind, REFUSED.status): 1}
+    assert tally.last_lost is down

@@ -39,4 +39,4 @@ def test_check_tells_every_line_right(fakellm, capsys):
     found = {line.name: line.found for line in check.lines}
     assert found["reachable"] == "it answers"
     assert found["logprobs"] == "no: requested, but none came"
-    assert found["rate-limit headers"] == "none; a run learns limits from refusals"
+    assert found["rate-limit headers"] == "none; a run finds the limits by itself"

@@ -83,7 +83,7 @@ def test_check_tells_every_line_right(llmock, capsys):
     assert found["key accepted"] == "as given"
     assert found["response format"] == "json_schema, and the answer follows it"
     assert found["logprobs"] == "no: requested, but none came"
-    assert found["rate-limit headers"] == "none; a run learns limits from refusals"
+    assert found["rate-limit headers"] == "none; a run finds the limits by itself"
     assert "tokens in" in found["price"]
 
 

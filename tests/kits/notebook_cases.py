@@ -6,7 +6,7 @@ import html.parser
 from dataclasses import replace
 from typing import Any
 
-from llmframe.notebook.view import Ending, ShownRow
+from llmframe.notebook.view import Ending, LabelCounts, ShownRow
 from llmframe.report import RunReport, Snapshot
 from llmframe.results import Usage
 
@@ -22,7 +22,8 @@ RUNNING = Snapshot(
     requests=5_087,
     retries=112,
     refusals=3,
-    usage=Usage(1_740_000, 200_000, 0.41, tokens_cached=1_070_000),
+    usage=Usage(1_740_000, 200_000, 0.41, tokens_cached=1_070_000, currency="USD"),
+    currency="USD",
     in_flight=50,
     limit=50,
     waiting=4,
@@ -70,6 +71,7 @@ REPORT = RunReport(
     tokens_out=240_000,
     tokens_cached=1_770_000,
     cost=0.66,
+    currency="USD",
     seconds=206.0,
     rows_per_second=48.5,
     limited_by="the provider's 600 requests a minute",
@@ -145,11 +147,21 @@ class Rows:
     def newest(self) -> list[ShownRow]:
         return [self._answer] * 3
 
+    def more(self) -> list[ShownRow]:
+        return [self._answer] * 20
+
+    def labels(self) -> list[LabelCounts]:
+        return [LabelCounts(self._answer.label, labels=((self._answer.label, 98), ("none", 2)))]
+
     def failures(self) -> list[ShownRow]:
         return [self._failure] * 3
 
     def rates(self) -> list[float]:
         return [20.0, 40.0, 50.0, 48.0, 50.0]
+
+
+# what our templates use beside aria-...: looks, screen readers, keyboards
+ATTRIBUTES = {"class", "style", "role", "title", "dir", "tabindex", "scope"}
 
 
 class Seen(html.parser.HTMLParser):
@@ -182,6 +194,11 @@ class Seen(html.parser.HTMLParser):
 
     def unknown_decl(self, data: str) -> None:
         self.odd.append(data)
+
+    @property
+    def strange(self) -> set[str]:
+        """The attributes that no template of ours has."""
+        return {name for name in self.attributes - ATTRIBUTES if not name.startswith("aria-")}
 
     @property
     def text(self) -> str:

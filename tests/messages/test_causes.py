@@ -204,6 +204,11 @@ def lost(message):
         (lost("SSL: CERTIFICATE_VERIFY_FAILED"), THERE, "SSL_CERT_FILE"),
         (Verdict("end_run", "bad_request", "no", 401), THERE, "from the environment variable X_AP"),
         (Verdict("end_run", "bad_request", "no", 401), ASKING, "set VLLM_API_KEY, in the env"),
+        (
+            Verdict("end_run", "bad_request", "no", 401),
+            replace(THERE, url="https://api.moonshot.cn/v1"),
+            'A key for api.moonshot.ai needs provider="moonshot-intl".',
+        ),
         (Verdict("end_run", "bad_request", "no", 404, about="address"), CALLED, '"https://x/v1"'),
         (Verdict("end_run", "connection", "no", about="gone"), HERE, "to restart it"),
         (

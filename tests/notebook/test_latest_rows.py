@@ -6,9 +6,22 @@ import pytest
 
 from llmframe.engine.events import Planned, RequestSent, RowsDone
 from llmframe.notebook.drawing.live import live_html
-from llmframe.notebook.drawing.rows import answers_html, failures_html
-from llmframe.notebook.latest_rows import FAILED, KINDS, NEWEST, LatestRows
-from llmframe.notebook.view import ShownRow
+from llmframe.notebook.drawing.rows import (
+    ENOUGH,
+    answers_html,
+    doubt_words,
+    failures_html,
+    shares_html,
+)
+from llmframe.notebook.latest_rows import (
+    DISTINCT,
+    FAILED,
+    KINDS,
+    NEWEST,
+    UNCOUNTED,
+    LatestRows,
+)
+from llmframe.notebook.view import LabelCounts, ShownRow
 from llmframe.results import SKIPPED, Failure, RowResult
 from tests.kits.notebook_cases import HOSTILE, RUNNING, Seen
 
@@ -49,6 +62,36 @@ def test_the_newest_answers_come_first(latest):
         latest(answered(position, intent=f"label {position}"))
     assert latest.newest()[0] == ShownRow("row-4", text="text 4", values={"intent": "label 4"})
     assert [one.label for one in latest.newest()] == ["row-4", "row-3", "row-2"][:NEWEST]
+
+
+def test_labels_are_counted_over_all_answers_and_of_lists_each(rows):
+    latest = LatestRows(rows, str, ["intent", "topics", "sure"])
+    latest(answered(0, 1, intent="refund", topics=["a", "b"], sure=True, summary="long"))
+    latest(answered(2, intent="delivery", topics=[], sure=None))
+    assert [(field.name, field.labels) for field in latest.labels()] == [
+        ("intent", (("refund", 2), ("delivery", 1))),
+        ("topics", (("a", 2), ("b", 2))),
+        ("sure", (("True", 2),)),
+    ]
+    latest(answered(3, intent="refund"))
+    assert latest.labels()[0].labels[0] == ("refund", 3)
+
+
+def test_nobody_who_looks_costs_no_memory_and_of_many_labels_the_first_are_kept(rows):
+    latest = LatestRows(rows, str, ["intent"])
+    for at in range(3 * UNCOUNTED):
+        latest(answered(at, intent=f"label {at}"))
+    [field] = latest.labels()
+    assert len(field.labels) == DISTINCT
+
+
+def test_shares_are_rounded_down_cut_and_doubted_where_one_label_took_nearly_all():
+    labels = (("refund", 199), *((f"label {at}", 1) for at in range(5)))
+    words = Seen(shares_html([LabelCounts("intent", labels=labels)])).text
+    assert "97 % refund, 0 % label 0, 0 % label 1, 0 % label 2, and 2 more labels" in words
+    assert "nearly all of 204 answers are refund" in words
+    assert doubt_words(LabelCounts("intent", labels=(("refund", ENOUGH - 1),))) == ""
+    assert doubt_words(LabelCounts("intent", labels=(("a", 94), ("b", 6)))) == ""
 
 
 def test_only_what_is_answered_now_is_shown(latest):
@@ -143,7 +186,7 @@ def test_hostile_text_is_only_text(hostile):
     for source in (answers_html([row] * NEWEST), failures_html([row] * KINDS * FAILED)):
         seen = Seen(source)
         assert set(seen.tags) <= OURS
-        assert seen.attributes <= {"class", "style"}
+        assert not seen.strange
         assert not seen.odd
         assert not seen.open
 

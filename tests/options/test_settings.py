@@ -13,7 +13,7 @@ import pytest
 
 import llmframe as lf
 from llmframe.options.presets import PRESETS
-from llmframe.options.settings import DEFAULTS, OPTIONS, Options, Settings, table
+from llmframe.options.settings import DEFAULTS, FIRST, OPTIONS, Options, Settings, table
 
 TYPES = typing.get_type_hints(Settings)
 HELP = pydoc.plain(pydoc.render_doc(pd.DataFrame().llm.tag))
@@ -115,17 +115,18 @@ def test_a_unit_that_an_error_names_stands_in_help_too(unit):
 def test_help_shows_every_option_once_in_its_group_with_its_default():
     lines = table(OPTIONS).splitlines()
     entries = [line.split()[0] for line in lines if re.match(r"  \w+=", line)]
-    assert [entry.partition("=")[0] for entry in entries] == list(DEFAULTS)
+    order = list(dict.fromkeys((*FIRST, *DEFAULTS)))
+    assert [entry.partition("=")[0] for entry in entries] == order
     assert {n: eval(d) for n, _, d in (e.partition("=") for e in entries)} == DEFAULTS
     groups = [line for line in lines if line[:1].isalpha()]
-    assert groups == list(dict.fromkeys(option.group for option in OPTIONS.values()))
+    assert groups == ["Used first", *dict.fromkeys(option.group for option in OPTIONS.values())]
 
 
-def test_help_begins_with_examples_and_fits_a_narrow_window():
+def test_help_begins_with_an_example_and_fits_a_narrow_window():
     signature, doc = HELP.split(" instance\n", 1)
     assert re.search(r"\ntag\(\s*input", signature)  # from Python 3.13 on a line per parameter
     lines = doc.splitlines()
-    assert "Examples::" in "\n".join(lines[:4])
+    assert ">>> out = df.llm.tag(" in "\n".join(lines[:4])
     assert max(map(len, lines)) <= 88
 
 

@@ -36,6 +36,17 @@ def test_a_named_provider_takes_its_variable_to_an_address_of_ones_own(monkeypat
     assert find_key("http://gpu-box:8000/v1", PRESETS["vllm"]).key == "theirs"
 
 
+def test_geminis_key_is_found_under_both_names_its_own_first(monkeypatch):
+    gemini = PRESETS["gemini"]
+    monkeypatch.setenv("GOOGLE_API_KEY", KEY)
+    found = find_key(gemini.base_url)
+    assert (found.key, found.source) == (KEY, "the environment variable GOOGLE_API_KEY")
+    assert keys_found() == []  # it may be for another service of Google: nothing is proposed
+    monkeypatch.setenv("GEMINI_API_KEY", "sk-its-own")
+    assert find_key(gemini.base_url).key == "sk-its-own"
+    assert keys_found() == ["gemini"]
+
+
 def test_without_a_key_the_variable_and_the_cure_are_named():
     with pytest.raises(PlanError, match=r"OPENAI_API_KEY(.|\n)*getpass") as caught:
         find_key("https://api.openai.com/v1")

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from llmframe.providers.prices import Prices, known_prices
+from llmframe.providers.prices import Prices, known_prices, stated_currency
 from llmframe.results import Usage
 
 
@@ -25,15 +25,33 @@ def test_cached_tokens_cost_what_is_given_for_them(given, cost):
     assert Prices.of(given).cost(used) == pytest.approx(cost)
 
 
-def test_prices_have_a_currency():
-    assert Prices.of((1.0, 2.0)).currency == "USD"
-    assert Prices.of({"in": 1, "out": 2, "currency": "CNY"}).currency == "CNY"
+def test_a_currency_is_known_only_where_somebody_said_it():
+    assert Prices.of((1.0, 2.0)).currency == Prices.of({"in": 1, "out": 2}).currency == ""
+
+
+@pytest.mark.parametrize(
+    ("written", "code"),
+    [("CNY", "CNY"), ("cny", "CNY"), ("RMB", "CNY"), ("¥", "CNY"), ("￥", "CNY"), ("元", "CNY"),
+     ("$", "USD"), ("usd", "USD"), ("€", "EUR"), ("sek", "SEK"), ("credits", "CREDITS")],
+)  # fmt: skip
+def test_a_currency_is_known_however_a_person_writes_it(written, code):
+    assert Prices.of({"in": 1, "out": 2, "currency": written}).currency == code
+
+
+@pytest.mark.parametrize(
+    ("url", "currency"),
+    [("https://openrouter.ai/api/v1", "USD"), ("https://api.perplexity.ai", "USD"),
+     ("https://gateway.example.com/v1", ""), ("https://notopenrouter.ai/v1", "")],
+)  # fmt: skip
+def test_the_currency_that_an_endpoint_states_costs_in_is_known_of_two(url, currency):
+    assert stated_currency(url) == currency
 
 
 def test_prices_are_looked_up_offline_where_the_package_is_installed():
     pytest.importorskip("genai_prices")
     prices = known_prices("deepseek-chat", "https://api.deepseek.com/v1")
     assert prices is not None
+    assert prices.currency == "USD"
     assert 0 < prices.per_million_cached < prices.per_million_in < prices.per_million_out
     assert known_prices("no-such-model", "http://localhost:1/v1") is None
 

@@ -47,7 +47,7 @@ def test_the_summary_counts_rows_and_fields(tagged):
 def test_the_summary_is_printed_as_text(tagged):
     lines = repr(summarise(tagged)).split("\n  ")
     assert lines[0] == "llmframe: 12 rows: 10 ok, 1 failed, 1 skipped"
-    assert "failed: 1 content_filter" in lines
+    assert "failed: 1 blocked by a content filter" in lines
     assert "intent: refund 10, delivery 0, other 0" in lines
 
 
@@ -62,7 +62,8 @@ def test_the_summary_is_shown_as_pictures(tagged):
 def test_tokens_and_cost_are_told_where_the_frame_knows_them(tagged):
     altered = tagged.copy()
     altered.attrs[ATTRS_KEY] = {
-        **altered.attrs[ATTRS_KEY], "tokens_in": 52_000, "tokens_out": 900, "cost": 0.12
+        **altered.attrs[ATTRS_KEY], "tokens_in": 52_000, "tokens_out": 900, "cost": 0.12,
+        "currency": "USD",
     }  # fmt: skip
     assert "52.0 k tokens in, 900 out, $0.12" in repr(summarise(altered))
     assert "tokens" not in repr(summarise(altered.head(3)))  # they were spent on more rows

@@ -186,7 +186,8 @@ def test_a_choice_that_nobody_can_make_is_a_plan_error(configured, fields, cure)
 
 def test_descriptions_of_labels_are_still_a_choice(configured):
     fields = {"billing": "money and real invoices", "number": "text", "other": "anything?"}
-    assert frame().llm.tag("text", fields)["label"].cat.categories.tolist() == list(fields)
+    out = frame().llm.tag("text", fields, into="label")
+    assert out["label"].cat.categories.tolist() == list(fields)
 
 
 # -- ids ------------------------------------------------------------------------------------------

@@ -136,7 +136,7 @@ def test_text_around_the_one_object_is_left_out(around):
         (["Refund", "other"], '"REFUND"', "Refund"),
         (["Refund", "other"], '" refund\\n"', "Refund"),
         (["Refund", "other"], '"Ｒｅｆｕｎｄ"', "Refund"),
-        (["straße"], '"STRASSE"', "straße"),
+        (["straße", "weg"], '"STRASSE"', "straße"),
         (["a", "b"], '"\\ud800 a"', None),
         ([1, 2], '"2"', 2),
         ([1, 2], '" 2 "', 2),

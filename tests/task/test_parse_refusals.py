@@ -113,7 +113,7 @@ def test_a_long_value_and_a_long_list_are_cut():
         (Stars, "true"),
         (Literal[1, None], "true"),
         (list[Stars], "[true]"),
-        (Literal["null"], "null"),
+        (Literal["null", "none"], "null"),
         (int, "true"),
         (int, "3.5"),
         (int, '"three"'),

@@ -159,7 +159,7 @@ def test_a_look_around_pattern_is_described_and_not_sent():
     [
         (Literal["a", "b"] | None, {"type": ["string", "null"], "enum": ["a", "b", None]}),
         (Literal["a", None], {"type": ["string", "null"], "enum": ["a", None]}),
-        (Literal["a"], {"type": "string", "enum": ["a"]}),
+        (Literal["a", "b"], {"type": "string", "enum": ["a", "b"]}),
         (int | None, {"type": ["integer", "null"]}),
         (datetime | None, {"type": ["string", "null"], "format": "date-time"}),
         (
@@ -301,7 +301,7 @@ def test_a_tidy_schema_stays_as_it_is():
         (list[Literal["a"]], False),
         ([1, 2], True),
         (Stars, True),
-        (Literal[7], True),
+        (Literal[7, 8], True),
         (Literal[1, None], True),
         (Literal["a", None], False),
         (create_model("Words", enum=(str, ...), const=(str, ...)), False),

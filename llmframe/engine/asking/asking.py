@@ -12,6 +12,7 @@ from llmframe.results import RowResult
 from llmframe.task.confidence import confidences
 from llmframe.task.parse import read_answer
 from llmframe.task.prompt import as_one
+from llmframe.task.text import excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 MAX_PAID = 3  # replies paid for one row, at most
 LEAST_LARGER_CAP = 1024  # tokens
 OWN_CAP = 16  # tokens; no server's own cap is smaller
+ALTERNATIVES = 5  # tokens beside each one: all endpoints that give any allow as many
 CAPS = frozenset({"max_completion_tokens", "max_tokens"})  # both names of one parameter
 
 
@@ -58,7 +60,8 @@ class Asker:
     """Turns rows into requests and replies into results.
 
     nonce: the run's, for the fence round the row's text. keep_raw: keep the answer's text, or the
-    last reply where there is no answer.
+    last reply where there is no answer. are_shares: whether all confidences so far are a label's
+    share among all labels; None before the first.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class Asker:
         self._prompt = prompt
         self._nonce = nonce
         self._keep_raw = keep_raw
+        self.are_shares: bool | None = None
         self._cap = sampling.max_output_tokens
         self._model = model
         self._sampling = sampling
@@ -126,11 +130,12 @@ class Asker:
         if sampling.seed is not None:
             given["seed"] = sampling.seed
         if sampling.logprobs:
-            given["logprobs"] = True
+            given |= {"logprobs": True, "top_logprobs": ALTERNATIVES}
         if sampling.api == "responses":
             given["store"] = False  # a provider keeps responses unless it is asked not to
         # what another run left out stays if it is the person's own: it is refused aloud
         dropped = dialect.dropped & self._features
+        dropped |= {"top_logprobs"} if "logprobs" in dropped else set()  # refused alone
         body: dict[str, Any] = {k: v for k, v in given.items() if k not in dropped}
         response_format = self._prompt.response_format(dialect.response_format)
         if response_format is not None:
@@ -178,7 +183,7 @@ class Asker:
             row.raw = reply.content
         # some models send a refusal along with a valid answer: then the answer counts
         if reply.refusal and not (reply.content or "").strip():
-            return row.failed("refusal", "the model refused to answer")
+            return row.failed("refusal", f"the model refused to answer: {excerpt(reply.refusal)}")
         ended = ending(reply.finish_reason)
         if ended == "withheld":
             return row.failed("content_filter", "the provider's filter withheld the answer")
@@ -199,7 +204,8 @@ class Asker:
         """By field; None where it was not asked for, or the endpoint does not tell."""
         if not self._sampling.logprobs or reply.tokens is None:
             return None
-        return confidences(reply.tokens, self._prompt.fields, text)
+        self.are_shares = self.are_shares is not False and bool(reply.alternatives)
+        return confidences(reply.tokens, self._prompt.fields, text, reply.alternatives)
 
     def _cut(self, row: Row, reply: Reply, *, final: bool) -> RowResult | None:
         """The answer met its cap: ask once more with a larger one, or by its other name."""
@@ -244,5 +250,5 @@ def _features(sampling: Sampling) -> frozenset[Feature]:
     if sampling.temperature is None and "temperature" not in extra:
         features.add("temperature")
     if sampling.logprobs and "logprobs" not in extra:  # there are answers without them
-        features.add("logprobs")
+        features |= {"logprobs"} if "top_logprobs" in extra else {"logprobs", "top_logprobs"}
     return frozenset(features)

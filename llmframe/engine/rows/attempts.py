@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from llmframe.engine.asking.asking import MAX_PAID
-from llmframe.engine.events import RequestRefused, RequestSent, Spent
+from llmframe.engine.events import RequestLost, RequestRefused, RequestSent, Spent
 from llmframe.engine.rows.breaker import FIRST
 from llmframe.engine.rows.budget import Reservation, Sender
 from llmframe.engine.rows.decisions import (
@@ -300,6 +300,7 @@ class Attempts:
     def _lose(self, row: Row, lease: Lease, verdict: Verdict, facts: Facts) -> bool:
         """The request is lost; whether an outage took it, which is no fault of the row."""
         governor = self._parts.governor
+        self._parts.events.emit(RequestLost(verdict))
         unreachable = is_nobody(verdict) and not facts.responded
         governor.dialects.lost(row.dialect)
         # 200: without a completion in it

@@ -15,10 +15,11 @@ from llmframe.engine.events import Unread
 from llmframe.engine.governor.tokens import BYTES_A_TOKEN, STEP, TokenMeter
 from llmframe.engine.wire.verdict import BadReply, may_be_charged
 from llmframe.providers.prices import Prices
+from llmframe.report import TaskBudget
 from llmframe.results import NOTHING_USED, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable
 
     from llmframe.engine.asking.asking import Asker
     from llmframe.engine.events import Events
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from llmframe.engine.wire.backend import Backend
     from llmframe.engine.wire.reply import Reply
     from llmframe.providers.dialect import Dialect
+    from llmframe.results import UsageSum
 
 
 class Reservation:
@@ -50,10 +52,12 @@ class Reservation:
 
 
 class Budget:
-    """What a run may spend, and what its requests take. Lives on the run's loop.
+    """What a task may spend, and what a run's requests take. Lives on the run's loop.
 
     max_cost: money, in the currency of the prices. max_tokens: tokens, in and out together.
     None has no end. At the end what is in flight comes back: the overshoot is at most that.
+    stated_in: the currency in which the endpoint states what it charges; "" if unknown.
+    is_free: nobody charges for the requests.
     spent: what has come back so far, and what earlier runs of the task took. unread: reservations
     that are kept. in_flight: requests that are out with a reservation.
     """
@@ -64,10 +68,14 @@ class Budget:
         max_cost: float | None = None,
         max_tokens: int | None = None,
         prices: Prices | None = None,
+        stated_in: str = "",
+        is_free: bool = False,
     ) -> None:
         self.max_cost = max_cost
         self.max_tokens = max_tokens
         self.prices = prices
+        self._stated_in = stated_in
+        self._is_free = is_free
         self.spent = Usage(cost=0.0)
         self.unread = Usage(cost=0.0)
         self.in_flight = 0
@@ -86,14 +94,32 @@ class Budget:
 
     @property
     def currency(self) -> str:
-        """The currency of the prices."""
-        return self.prices.currency if self.prices else "USD"
+        """The currency of all costs of this run; "" if it is not known."""
+        return self.prices.currency if self.prices else self._stated_in
 
-    def count_earlier(self, runs: Iterable[Usage]) -> None:
-        """Count what earlier runs of the task took."""
+    @property
+    def price_missing(self) -> bool:
+        """Whether somebody may charge for the requests, and no price is known."""
+        return self.prices is None and not self._is_free
+
+    def state(self) -> TaskBudget | None:
+        """What the task may spend and has spent; None without an end."""
+        if not self.is_set:
+            return None
+        taken = self.spent + self.unread
+        return TaskBudget(
+            max_cost=self.max_cost,
+            max_tokens=self.max_tokens,
+            cost=None if self.prices is None else taken.cost,
+            tokens=taken.tokens,
+            currency=self.currency,
+        )
+
+    def count_earlier(self, read: Callable[[], UsageSum]) -> None:
+        """Count what earlier runs of the task took. read: finds that out, which takes a while."""
         if self.is_set:
-            for used in runs:
-                self.spent += self.priced(used)
+            for used in read().parts:
+                self.spent += self.stored(used)
 
     # -- before a request -----------------------------------------------------------
 
@@ -148,10 +174,23 @@ class Budget:
         return self.priced(used)
 
     def priced(self, usage: Usage) -> Usage:
-        """The usage with its cost: the endpoint's own word, else by the prices."""
-        if usage.cost is not None or self.prices is None:
-            return usage
-        return replace(usage, cost=self.prices.cost(usage))
+        """The usage with its cost: what the endpoint states, else by the prices."""
+        # the two are never added up if they are known to be in two currencies
+        is_foreign = self.currency != self._stated_in != "" != self.currency
+        if self.prices is not None and (usage.cost is None or is_foreign):
+            return self._by_prices(usage)
+        return usage if usage.cost is None else replace(usage, currency=self.currency)
+
+    def stored(self, usage: Usage) -> Usage:
+        """What an earlier call has paid: by the prices of then, unless in another currency."""
+        if self.prices is not None and (usage.cost is None or usage.currency != self.currency):
+            return self._by_prices(usage)
+        # versions before this one did not note the currency
+        return usage if usage.currency else replace(usage, currency=self.currency)
+
+    def _by_prices(self, usage: Usage) -> Usage:
+        assert self.prices is not None
+        return replace(usage, cost=self.prices.cost(usage), currency=self.currency)
 
     def end(
         self, reserved: Usage, *, used: Usage = NOTHING_USED, kept: Usage = NOTHING_USED

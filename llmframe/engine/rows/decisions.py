@@ -184,7 +184,7 @@ def _after_refusal(row: Row, verdict: Verdict, facts: Facts, patience: Patience)
     """Wait as long as all others do; attempts are not used up."""
     stubborn = is_stubborn(row, facts)
     if _is_refused_for_good(row, facts, stubborn=stubborn):
-        return Fail("rate_limit", f"{verdict.message} (refused {row.refused} times)")
+        return Fail("rate_limit", f"{verdict.message} (rate-limited {row.refused} times)")
     wait = patience.backoff(row.refused)
     if verdict.retry_after is not None:
         # the answers that others get outrank the time that was asked for

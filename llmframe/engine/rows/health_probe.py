@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from llmframe.engine.events import RequestRefused, RequestSent, Spent
+from llmframe.engine.events import RequestLost, RequestRefused, RequestSent, Spent
 from llmframe.engine.row import Row
 from llmframe.engine.wire.verdict import BadReply, Verdict, classify
 from llmframe.system.timeout import TimeOut
@@ -82,6 +82,7 @@ class HealthProbe:
         elif verdict.action in ("fail_row", "suspect"):  # it responds, if only to reject this
             governor.release(lease, answered=True)
         elif verdict.action == "retry" or verdict.kind == "connection":
+            self._parts.events.emit(RequestLost(verdict))
             if governor.successes or governor.lost_for <= NEVER_ANSWERED:
                 governor.lose(lease)
                 return

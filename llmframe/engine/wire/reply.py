@@ -16,7 +16,7 @@ from llmframe.providers.responses.finish_reason import ending
 from llmframe.providers.responses.usage import read_usage
 from llmframe.providers.responses.web_page import page_title
 from llmframe.results import Usage
-from llmframe.task.confidence import read_tokens
+from llmframe.task.confidence import read_alternatives, read_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +37,8 @@ class Reply:
     content: the message's text. refusal: the model's own words. finish_reason: as it came.
     headers: of the response. thoughts: UTF-8 bytes that the model wrote beside the content, read
     only where the usage does not state its tokens. tokens: the content's pieces with their
-    logprobs, if it has any. elsewhere: texts that may hold the answer, where the content is blank.
+    logprobs, if it has any. alternatives: to each of them. elsewhere: texts that may hold the
+    answer, where the content is blank.
     """
 
     content: str | None
@@ -46,6 +47,7 @@ class Reply:
     usage: Usage
     headers: Mapping[str, str]
     tokens: tuple[Token, ...] | None = None
+    alternatives: tuple[tuple[Token, ...], ...] = ()
     thoughts: int = 0
     elsewhere: tuple[str, ...] = ()
 
@@ -85,6 +87,7 @@ def read_reply(response: Received | httpx2.Response) -> Reply:
         usage=usage,
         headers=response.headers,
         tokens=read_tokens(choice.get("logprobs")),
+        alternatives=read_alternatives(choice.get("logprobs")),
         thoughts=0 if usage.tokens_out else _thoughts(answer),
         elsewhere=() if content and content.strip() else texts_elsewhere(choice, answer),
     )

@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from llmframe.notebook.drawing import style
-from llmframe.notebook.drawing.counts import BLANK, kinds, rows_html
+from llmframe.notebook.drawing.counts import RATE_LIMITED, kinds, rows_html, rows_text
 from llmframe.notebook.drawing.escape import SENTENCES, html, plain
 from llmframe.notebook.drawing.format import amount, count, noun, plural, rate, span
 from llmframe.notebook.drawing.spending import (
+    budget_words,
     cached_share,
-    cost_words,
+    call_cost,
     estimate_words,
-    tokens_in_words,
+    per_thousand_words,
+    table_words,
+    tokens_words,
     unread_words,
 )
 
@@ -27,9 +30,9 @@ def card_html(ending: Ending) -> str:
     """The card as HTML: no script, no style block, readable without any style at all."""
     report = ending.report
     number, words = _reached(report)
-    tint = "wait" if report.pending else "good"
+    tint = "wait" if report.pending or report.failed else "good"
     state = style.chip(
-        html(ending.headline, limit=40), "bad" if ending.snapshot.status == "aborted" else tint
+        html(_headline(ending), limit=60), "bad" if ending.snapshot.status == "aborted" else tint
     )
     took = f"<b>{span(report.seconds)}</b>"
     title = f"{style.big(number)} {style.soft(words + ' in')} {took} &nbsp; {state}"
@@ -37,9 +40,17 @@ def card_html(ending: Ending) -> str:
     if report.rows_per_second:
         speed, unit = rate(report.rows_per_second)
         model = f"<b>{speed}</b> {style.soft(unit)} &nbsp; {model}"
+    rows = rows_html(report, left=report.pending)
     facts = style.facts(_spent_facts(report))
     lines = map(style.line, _lines(ending))
-    return style.frame((style.head(title, model), rows_html(report), facts, *lines))
+    return style.frame((style.head(title, model), rows, facts, *lines))
+
+
+def _headline(ending: Ending) -> str:
+    """How the run ended, with the rows that failed: ``finished, 85 failed``."""
+    failed = ending.report.failed
+    headline = plain(ending.headline, limit=40)
+    return f"{headline}, {count(failed)} failed" if failed else headline
 
 
 def _reached(report: RunReport) -> tuple[str, str]:
@@ -50,19 +61,26 @@ def _reached(report: RunReport) -> tuple[str, str]:
 
 
 def _spent_facts(report: RunReport) -> list[str]:
-    retries = noun(report.retries, "retry", "retries")
-    share = cached_share(report.tokens_in, report.tokens_cached)
+    share, cost = cached_share(report.tokens_in, report.tokens_cached), call_cost(report)
     facts = [
-        (report.pending, count(report.pending), "not reached"),
         (True, count(report.requests), noun(report.requests, "request")),
-        (True, count(report.retries), f"{retries}, {plural(report.refusals, 'refusal')}"),
+        (report.retries, count(report.retries), noun(report.retries, "retry", "retries")),
+        (report.refusals, count(report.refusals), RATE_LIMITED),
         (True, amount(report.tokens_in), "tokens in"),
         (share, share, "of input cached"),
         (True, amount(report.tokens_out), "tokens out"),
-        (report.cost is not None, html(_cost(report)), "spent"),
-        (report.shared, count(report.shared), f"equal {noun(report.shared, 'row')} not sent"),
+        (cost, html(cost), "" if report.cost is None else "spent"),
     ]
     return [style.fact(number, words) for shown, number, words in facts if shown]
+
+
+def _money_lines(report: RunReport) -> list[str]:
+    """What the table and its task have cost, each in a line of its own."""
+    budget = budget_words(report.budget)
+    lines = [table_words(report), per_thousand_words(report)]
+    if budget:
+        lines.append(f"all calls of this task: {budget}")
+    return [line for line in lines if line]
 
 
 def _lines(ending: Ending) -> list[str]:
@@ -72,14 +90,28 @@ def _lines(ending: Ending) -> list[str]:
         lines.append(html(ending.snapshot.message, limit=SENTENCES))
     if report.errors_by_kind:
         lines.append(f"{style.soft('failed')} {html(kinds(report.errors_by_kind))}")
-    if report.limited_by and report.requests:
-        lines.append(f"{style.soft('limited by')} {html(report.limited_by)}")
+    label, limits = _time(ending)
+    if limits:
+        lines.append(f"{style.soft(label)} {html(limits)}")
+    lines += map(html, _money_lines(report))
     lines += [f"{style.chip('note', 'wait')} {html(note)}" for note in _notes(ending)]
     if ending.next_step:
         lines.append(html(ending.next_step, limit=SENTENCES))
     if report.checkpoint:
         lines.append(f"{style.soft('checkpoint')} {style.mono(html(report.checkpoint))}")
+    if ending.next_lines:
+        codes = " &nbsp; ".join(style.code(html(line)) for line in ending.next_lines)
+        lines.append(f"{style.soft('to see more, run')} {codes}")
     return lines
+
+
+def _time(ending: Ending) -> tuple[str, str]:
+    """Where the time went, as far as it is known, after its label; nothing if nothing was sent."""
+    if not ending.report.requests:
+        return "", ""
+    if ending.time_went_to:
+        return "time went to", ending.time_went_to
+    return "limited by", ending.report.limited_by
 
 
 def _notes(ending: Ending) -> list[str]:
@@ -91,54 +123,38 @@ def _notes(ending: Ending) -> list[str]:
     return notes + [words for words in spending if words]
 
 
-def _cost(report: RunReport) -> str:
-    return cost_words(report.cost or 0.0, report.currency, estimated=report.estimated)
-
-
 def card_text(ending: Ending) -> str:
     """The card as lines of text, for terminals, logs and viewers without HTML."""
     report = ending.report
     rows, speed = " ".join(_reached(report)), " ".join(rate(report.rows_per_second))
     model = f", {plain(ending.model, limit=80)}" if ending.model else ""
-    headline, took = plain(ending.headline, limit=40), span(report.seconds)
+    took = span(report.seconds)
     details = [
         ("failed", kinds(report.errors_by_kind)),
-        ("limited by", plain(report.limited_by) if report.requests else ""),
+        (_time(ending)[0], plain(_time(ending)[1])),
         *(("note", plain(note)) for note in _notes(ending)),
         ("checkpoint", plain(report.checkpoint or "")),
     ]
     lines = [
-        f"llmframe: {headline}, {rows} in {took} ({speed}){model}",
-        _rows_text(report),
+        f"llmframe: {_headline(ending)}, {rows} in {took} ({speed}){model}",
+        rows_text(report),
         _spent_text(report),
+        *map(plain, _money_lines(report)),
         plain(ending.snapshot.message, limit=SENTENCES),
         *(f"{name}: {text}" for name, text in details if text),
         plain(ending.next_step, limit=SENTENCES),
+        ("to see more, run: " if ending.next_lines else "")
+        + " and ".join(map(plain, ending.next_lines)),
     ]
     return "\n  ".join(line for line in lines if line)
-
-
-def _rows_text(report: RunReport) -> str:
-    def counted(*numbers: tuple[int, str]) -> list[str]:
-        return [f"{count(number)} {words}" for number, words in numbers if number]
-
-    shared = f"equal {noun(report.shared, 'row')} not sent"
-    sources = counted((report.reused, "reused"), (report.shared, shared))
-    ok = f"{count(report.ok)} ok" + (f" ({', '.join(sources)})" if sources else "")
-    others = counted(
-        (report.failed, "failed"), (report.skipped, BLANK), (report.pending, "not reached")
-    )
-    return ", ".join([ok, *others])
 
 
 def _spent_text(report: RunReport) -> str:
     words = [
         plural(report.requests, "request"),
-        plural(report.retries, "retry", "retries"),
-        plural(report.refusals, "refusal"),
-        f"{amount(report.tokens_in)} {tokens_in_words(report.tokens_in, report.tokens_cached)}",
-        f"{amount(report.tokens_out)} out",
+        plural(report.retries, "retry", "retries") if report.retries else "",
+        f"{count(report.refusals)} {RATE_LIMITED}" if report.refusals else "",
+        tokens_words(report.usage),
+        plain(call_cost(report)),
     ]
-    if report.cost is not None:
-        words.append(plain(_cost(report)))
-    return ", ".join(words)
+    return ", ".join(filter(None, words))

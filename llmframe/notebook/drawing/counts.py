@@ -4,38 +4,54 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from llmframe.messages.afterwards import failures
 from llmframe.notebook.drawing import style
 from llmframe.notebook.drawing.escape import plain
-from llmframe.notebook.drawing.format import count
+from llmframe.notebook.drawing.format import count, noun
 
 if TYPE_CHECKING:
     from llmframe.report import RunReport, Snapshot
 
-KINDS_SHOWN = 6  # kinds of failure listed, the most frequent first
 BLANK = "skipped (blank)"
+RATE_LIMITED = "rate-limited (429)"  # not "refused": that is what a model does
 
 
-def rows_html(state: Snapshot | RunReport) -> str:
-    """The bar (reused, ok, failed, skipped, and what is left) and its legend."""
-    parts = [
-        # reused rows may be counted a moment before they count as ok
-        (state.reused, style.REUSED),
-        (max(state.ok - state.reused, 0), style.OK),
-        (state.failed, style.BAD),
-        (state.skipped, style.SKIPPED),
-    ]
+def rows_html(state: Snapshot | RunReport, *, left: int = 0) -> str:
+    """The bar (ok, failed, skipped, and what is left) and its legend.
+
+    left: rows to name as not reached, once nothing more comes.
+    """
+    ok = max(state.ok, state.reused)  # reused rows may be counted a moment before they count as ok
+    words = ok_words(state)
     legend = [
-        style.fact(count(state.ok), "ok", style.OK),
-        style.fact(count(state.reused), "reused", style.REUSED) if state.reused else "",
+        style.fact(count(ok), words, style.OK, wide=words != "ok"),
         style.fact(count(state.failed), "failed", style.BAD if state.failed else ""),
         style.fact(count(state.skipped), BLANK, style.SKIPPED) if state.skipped else "",
+        style.fact(count(left), "not reached", style.TRACK) if left else "",
     ]
-    return style.bar(parts, state.rows) + style.facts(legend)
+    parts = ((ok, style.OK), (state.failed, style.BAD), (state.skipped, style.SKIPPED))
+    value = f"{count(state.done)} of {count(state.rows)}: {rows_text(state)}"
+    return style.bar(parts, state.rows, label="rows done", words=value) + style.facts(legend)
+
+
+def ok_words(state: Snapshot | RunReport) -> str:
+    """``ok``, and of them those that nothing was sent for: ``ok, of them 1,200 reused``."""
+    shared = f"equal {noun(state.shared, 'row')} not sent"
+    sources = ((state.reused, "reused"), (state.shared, shared))
+    counted = ", ".join(f"{count(number)} {name}" for number, name in sources if number)
+    return f"ok, of them {counted}" if counted else "ok"
+
+
+def rows_text(state: Snapshot | RunReport) -> str:
+    """The rows by status, as text: ``9,880 ok (1,200 reused), 81 failed``."""
+    ok, _, sources = ok_words(state).partition(", of them ")
+    others = (
+        (state.failed, "failed"), (state.skipped, BLANK), (state.pending, "not reached")
+    )  # fmt: skip
+    counted = [f"{count(number)} {name}" for number, name in others if number]
+    return ", ".join([f"{count(state.ok)} {ok}" + (f" ({sources})" if sources else ""), *counted])
 
 
 def kinds(errors: dict[str, int]) -> str:
-    """Failures by kind, the most frequent first: ``41 context_length, 16 output``. Plain text."""
-    ranked = sorted(errors.items(), key=lambda item: -item[1])
-    shown = [f"{count(number)} {plain(kind, limit=40)}" for kind, number in ranked[:KINDS_SHOWN]]
-    rest = sum(number for _, number in ranked[KINDS_SHOWN:])
-    return ", ".join([*shown, f"{count(rest)} other"] if rest else shown)
+    """Failures by kind in words, the most frequent first. Plain text."""
+    return failures({plain(kind, limit=40): number for kind, number in errors.items()})

@@ -32,13 +32,18 @@ def plain(text: str, *, limit: int = LIMIT) -> str:
 
 
 def html(text: str, *, limit: int = LIMIT) -> str:
-    """The same, as the content of an HTML element (not of an attribute: it may hold elements).
+    """The same, as the content of an HTML element (it may hold elements; see ``attribute``).
 
     limit: characters kept; fewer of a text that is mostly markup, so that it stays small.
     """
     line = plain(text, limit=limit)
     source = _source(line)
     return source if len(source) <= _BULK * limit else _source(plain(line, limit=limit // 7))
+
+
+def attribute(text: str, *, limit: int = LIMIT) -> str:
+    """The same, as the value of an attribute in double quotes, where notebooks find no TeX."""
+    return escape(plain(text, limit=limit), quote=True)
 
 
 def _source(line: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
-_SIGNS = {"USD": "$", "EUR": "€", "GBP": "£", "CNY": "¥", "RMB": "¥", "JPY": "¥"}
+_SIGNS = {"USD": "$", "EUR": "€", "GBP": "£", "CNY": "¥", "JPY": "JP¥"}
 
 
 def count(number: int) -> str:
@@ -54,14 +54,14 @@ def rate(rows_per_second: float) -> tuple[str, str]:
     return _three(rows_per_second), "rows/s"
 
 
-def money(cost: float, currency: str = "USD") -> str:
-    """A cost: ``$0.41``, ``$0.0032``, ``0.41 SEK``. US dollars: what nearly all endpoints take."""
+def money(cost: float, currency: str) -> str:
+    """A cost: ``$0.41``, ``¥0.0032``, ``0.41 SEK``; a bare number where the currency is ""."""
     if not math.isfinite(cost):
         return "?"
     digits = 2
     if cost and abs(cost) < 0.1:
         digits = 1 - math.floor(math.log10(abs(cost)))
-    number, sign = f"{cost:,.{digits}f}", _SIGNS.get(currency.upper(), currency)
+    number, sign = f"{cost:,.{digits}f}", _SIGNS.get(currency, currency)
     return f"{number} {sign}" if sign.isalpha() else f"{sign}{number}"
 
 

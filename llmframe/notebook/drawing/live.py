@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llmframe.notebook.drawing import style
-from llmframe.notebook.drawing.counts import kinds, rows_html
+from llmframe.notebook.drawing.counts import RATE_LIMITED, kinds, rows_html
 from llmframe.notebook.drawing.escape import SENTENCES, html, plain
 from llmframe.notebook.drawing.format import amount, count, money, noun, plural, rate, span
-from llmframe.notebook.drawing.spending import cached_share, cost_words, estimate_words
+from llmframe.notebook.drawing.spending import (
+    budget_words,
+    cached_share,
+    call_cost,
+    estimate_words,
+    projected_cost,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from llmframe.report import Snapshot
 
+_REASONS = 4  # why requests were sent again, the most frequent first
+_WHY = {  # one, several
+    "rate_limit": ("rate limit", "rate limits"),
+    "server": ("server error", "server errors"),
+    "timeout": ("answer that did not come in time", "answers that did not come in time"),
+    "connection": ("lost connection", "lost connections"),
+}
 INTERRUPT_HINT = "To stop, press the interrupt button (the square above); no answer is lost."
 BACKGROUND_HINT = "run.stop() ends it; run.pause() and run.resume() interrupt and continue it."
-_ENOUGH = 20  # rows answered before a cost is projected from them
 
 
 def live_html(snapshot: Snapshot, hint: str = "", rates: Sequence[float] = ()) -> str:
@@ -27,13 +39,52 @@ def live_html(snapshot: Snapshot, hint: str = "", rates: Sequence[float] = ()) -
     rates: rows per second since the start, for the small line next to the speed.
     """
     at_least = "" if snapshot.planned else style.soft("at least ")
-    of_rows = style.soft(f"of {plural(snapshot.rows, 'row')}")
+    of_rows = style.soft(f"of {plural(snapshot.rows, 'row')} &nbsp; {percent(snapshot)}")
     done = f"{at_least}{style.big(count(snapshot.done))} {of_rows}"
     line = style.sparkline(rates, label="rows per second since the start")
     head = style.head(done, line + _speed_html(snapshot))
     facts = style.facts(_request_facts(snapshot))
     lines = map(style.line, _lines(snapshot, hint))
-    return style.frame((head, rows_html(snapshot), facts, *lines))
+    where = style.soft(html(where_words(snapshot)))
+    return style.frame((head, where, rows_html(snapshot), facts, *lines))
+
+
+def percent(snapshot: Snapshot) -> str:
+    """The share of the rows that are done, rounded down: 100 % is said only when all are."""
+    return f"{100 * snapshot.done // snapshot.rows} %" if snapshot.rows else ""
+
+
+def where_words(snapshot: Snapshot) -> str:
+    """Who answers and since when: ``deepseek-chat at api.deepseek.com, 1:42 so far``."""
+    who = plain(snapshot.model, limit=80)
+    if snapshot.endpoint:
+        who += f" at {plain(snapshot.endpoint, limit=80)}"
+    return ", ".join(part for part in (who, f"{span(snapshot.seconds)} so far") if part)
+
+
+def retry_words(snapshot: Snapshot) -> str:
+    """Why requests were sent again: ``9 rate limits (HTTP 429), 2 timed out``; "" if none was."""
+    reasons = [
+        f"{count(number)} {_reason(kind, number)}" + (f" (HTTP {status})" if status else "")
+        for (kind, status), number in _ranked(snapshot.retry_reasons)
+    ]
+    return ", ".join(reasons)
+
+
+def _pace(snapshot: Snapshot) -> str:
+    """What sets the pace, or ends the run, in words."""
+    if snapshot.limited_by and not snapshot.pace:
+        return f"limited by {snapshot.limited_by}"
+    return snapshot.pace
+
+
+def _ranked(reasons: dict[tuple[str, int | None], int]) -> list[Any]:
+    return sorted(reasons.items(), key=lambda item: -item[1])[:_REASONS]
+
+
+def _reason(kind: str, number: int) -> str:
+    one, many = _WHY.get(kind, (f"{plain(kind, limit=40)} error", ""))
+    return noun(number, one, many)
 
 
 def _speed_html(snapshot: Snapshot) -> str:
@@ -55,37 +106,31 @@ def _request_facts(snapshot: Snapshot) -> list[str]:
     ]
     if share := cached_share(used.tokens_in, used.tokens_cached):
         facts.insert(2, style.fact(share, "of input cached"))
-    if used.cost is not None:
+    if cost := call_cost(snapshot):
         whole = projected_cost(snapshot)
-        currency = snapshot.currency
         about = "" if used.estimated else "about "  # said once
-        words = "so far" if whole is None else f"of {about}{html(money(whole, currency))}"
-        cost = cost_words(used.cost, currency, estimated=used.estimated)
+        words = "" if used.cost is None else "so far"
+        if whole is not None:
+            words = f"of {about}{html(money(whole, snapshot.currency))}"
         facts.append(style.fact(html(cost), words))
+    if budget := budget_words(snapshot.budget):
+        facts.append(style.fact(html(budget), "spent by all calls of this task"))
     retries = noun(snapshot.retries, "retry", "retries")
-    words = f"{retries}, {plural(snapshot.refusals, 'refusal')}"
+    limited = f", {count(snapshot.refusals)} {RATE_LIMITED}" if snapshot.refusals else ""
+    words = f"{retries}{limited}"
     facts.append(style.fact(count(snapshot.retries), words))
     return facts
 
 
-def projected_cost(snapshot: Snapshot) -> float | None:
-    """The cost of the whole run, None while it cannot be estimated."""
-    answered = snapshot.ok + snapshot.failed - snapshot.reused
-    cost = snapshot.usage.cost
-    if cost is None or not snapshot.planned or answered < _ENOUGH:
-        return None
-    return cost * (answered + snapshot.pending) / answered
-
-
 def _lines(snapshot: Snapshot, hint: str) -> list[str]:
     lines = []
-    if snapshot.limited_by:
-        limited = f"{style.soft('limited by')} {style.chip(html(snapshot.limited_by), 'wait')}"
+    if pace := _pace(snapshot):
+        now = style.chip(html(pace), "wait")
         if snapshot.waiting:  # in a line that is there anyway: it comes and goes
-            limited += (
-                f" &nbsp; {style.soft(plural(snapshot.waiting, 'row') + ' waiting to retry')}"
-            )
-        lines.append(limited)
+            now += f" &nbsp; {style.soft(plural(snapshot.waiting, 'row') + ' waiting to retry')}"
+        lines.append(now)
+    if why := retry_words(snapshot):
+        lines.append(f"{style.soft('sent again because of')} {html(why)}")
     if snapshot.errors_by_kind:
         lines.append(f"{style.soft('failed')} {html(kinds(snapshot.errors_by_kind))}")
     if estimate := estimate_words(snapshot.usage.estimated):
@@ -112,16 +157,21 @@ def live_words(snapshot: Snapshot) -> list[str]:
             words.append(f"{span(snapshot.eta)} left")
     if snapshot.failed:
         words.append(f"{count(snapshot.failed)} failed")
-    if snapshot.limited_by:
-        words.append(f"limited by {plain(snapshot.limited_by, limit=60)}")
+    if cost := budget_words(snapshot.budget) or call_cost(snapshot):
+        words.append(plain(cost))
+    if pace := _pace(snapshot):
+        words.append(plain(pace))
     if snapshot.retries:
         words.append(plural(snapshot.retries, "retry", "retries"))
+    if why := retry_words(snapshot):
+        words[-1] += f" ({why})"
     if snapshot.reused:
-        words.append(f"{count(snapshot.reused)} reused")
+        words.append(f"{plural(snapshot.reused, 'answer')} reused")
     return words
 
 
 def live_text(snapshot: Snapshot) -> str:
     """The run in one line, with the message for the person."""
-    words = ", ".join(live_words(snapshot))
+    first, *others = live_words(snapshot)
+    words = ", ".join([f"{first} ({percent(snapshot)})" if snapshot.rows else first, *others])
     return f"{words}. {plain(snapshot.message)}" if snapshot.message else words

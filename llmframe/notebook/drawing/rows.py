@@ -1,4 +1,4 @@
-"""Single rows in a live view: the newest answers as a small table, the last failures by kind."""
+"""Rows in a live view: shares of labels, the newest answers, the last failures by kind."""
 
 from __future__ import annotations
 
@@ -6,26 +6,75 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from llmframe.notebook.drawing import style
-from llmframe.notebook.drawing.escape import html
-from llmframe.notebook.drawing.format import plural
+from llmframe.notebook.drawing.escape import html, plain
+from llmframe.notebook.drawing.format import count, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from llmframe.notebook.view import ShownRow
+    from llmframe.notebook.view import LabelCounts, ShownRow
 
 FIELDS = 4  # columns of answers: enough to see whether the prompt is right
 _TEXT, _VALUE, _ERROR = 100, 60, 120  # characters; a page has room for about half of them
 _SHORT = 16  # characters that fit into a narrow column
+_LABELS = 4  # labels shown of a field, the most frequent
+_LABEL = 40  # characters of a label
+NEARLY_ALL = 0.95  # share of one label from which the prompt may be wrong
+ENOUGH = 50  # answers, below which such a share may be chance
 
 
-def answers_html(rows: Sequence[ShownRow]) -> str:
-    """The newest answers, a row each: the text, then the first fields. Empty without answers."""
+def shares_html(fields: Sequence[LabelCounts]) -> str:
+    """The labels so far, a line for each field. Empty without labels."""
+    if not fields:
+        return ""
+    lines = [_share_line(field) for field in fields[:FIELDS]]
+    left = len(fields) - FIELDS
+    if left > 0:
+        lines.append(style.line(style.soft(f"and {plural(left, 'more field')}")))
+    return style.frame((style.soft("labels so far"), *lines))
+
+
+def _share_line(field: LabelCounts) -> str:
+    name = f"{style.soft(html(field.name, limit=_LABEL))} &nbsp; "
+    words = ", ".join(html(part, limit=2 * _LABEL) for part in _shares(field))
+    doubt = html(doubt_words(field), limit=4 * _LABEL)
+    return style.line(name + words) + (style.line(style.chip(doubt, "wait")) if doubt else "")
+
+
+def shares_text(fields: Sequence[LabelCounts]) -> str:
+    """The same in one line: ``intent: 61 % refund, 22 % delivery``."""
+    texts = (f"{plain(field.name, limit=_LABEL)}: {', '.join(_shares(field))}" for field in fields)
+    return "; ".join(list(texts)[:FIELDS])
+
+
+def _shares(field: LabelCounts) -> list[str]:
+    # rounded down: 100 % is said only where it is all of them
+    shown = [
+        f"{100 * number // field.total} % {plain(label, limit=_LABEL)}"
+        for label, number in field.labels[:_LABELS]
+    ]
+    rest = len(field.labels) - _LABELS
+    return [*shown, f"and {plural(rest, 'more label')}"] if rest > 0 else shown
+
+
+def doubt_words(field: LabelCounts) -> str:
+    """That one label took nearly all answers so far; empty if none did."""
+    label, most = field.labels[0]
+    if field.total < ENOUGH or most < NEARLY_ALL * field.total:
+        return ""
+    return (
+        f"nearly all of {count(field.total)} answers are {plain(label, limit=_LABEL)}: if that is "
+        "unexpected, stop and look at the prompt"
+    )
+
+
+def answers_html(rows: Sequence[ShownRow], title: str = "newest answers") -> str:
+    """Answers, a row each: the text, then the first fields. Empty without answers."""
     if not rows:
         return ""
     names = list(rows[0].values or {})
     shown, left = names[:FIELDS], len(names) - FIELDS
-    head = ["newest answers", *(html(name, limit=40) for name in shown)]
+    head = [title, *(html(name, limit=40) for name in shown)]
     shares, cells = [4], [[html(row.text, limit=_TEXT)] for row in rows]
     for name in shown:
         texts = [_value_text((row.values or {}).get(name)) for row in rows]

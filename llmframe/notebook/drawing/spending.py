@@ -1,4 +1,4 @@
-"""What a run has spent, in words that the panel, the card and the summary share."""
+"""What a run and its table have cost, in words that the panel, the card and the summary share."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING
 from llmframe.notebook.drawing.format import amount, money, noun, plural
 
 if TYPE_CHECKING:
-    from llmframe.report import RunReport
+    from llmframe.report import RunReport, Snapshot, TaskBudget
+    from llmframe.results import Usage
+
+PRICE_UNKNOWN = "price unknown: give prices="
+_ENOUGH = 20  # rows answered before a cost is projected from them
 
 
 def cached_share(tokens_in: int, cached: int) -> str:
@@ -22,9 +26,70 @@ def tokens_in_words(tokens_in: int, cached: int) -> str:
     return f"tokens in ({share} cached)" if share else "tokens in"
 
 
+def tokens_words(usage: Usage) -> str:
+    """The tokens of some answers: ``1.94 M tokens in (61 % cached), 41.2 k out``."""
+    words = tokens_in_words(usage.tokens_in, usage.tokens_cached)
+    return f"{amount(usage.tokens_in)} {words}, {amount(usage.tokens_out)} out"
+
+
 def cost_words(cost: float, currency: str, *, estimated: int) -> str:
     """A cost: ``$0.41``, or ``about $0.41`` where any of it is an estimate."""
     return f"{'about ' if estimated else ''}{money(cost, currency)}"
+
+
+def call_cost(run: Snapshot | RunReport) -> str:
+    """What this call has cost; that no price is known; "" where nothing is charged."""
+    if run.cost is not None:
+        estimated = run.usage.estimated
+        return cost_words(run.cost, run.currency, estimated=estimated)
+    return PRICE_UNKNOWN if run.price_missing and run.usage.tokens else ""
+
+
+def table_words(run: Snapshot | RunReport) -> str:
+    """What all answers of the table took, where that is more than this call: tokens and cost.
+
+    ``all answers of this table: 1.94 M tokens in (61 % cached), 41.2 k out, $0.41``
+    """
+    table = run.table
+    if not run.reused or not table.tokens:
+        return ""
+    words = ["all answers of this table: " + tokens_words(table)]
+    if table.cost is not None:
+        words.append(cost_words(table.cost, table.currency, estimated=table.estimated))
+    elif run.price_missing:
+        words.append(PRICE_UNKNOWN)
+    return ", ".join(words)
+
+
+def budget_words(budget: TaskBudget | None) -> str:
+    """What the task has spent of its budget: ``$0.19 of at most $0.30``; "" without one."""
+    if budget is None:
+        return ""
+    words = []
+    if budget.max_cost is not None:
+        most = money(budget.max_cost, budget.currency)
+        words.append(f"{money(budget.cost or 0.0, budget.currency)} of at most {most}")
+    if budget.max_tokens is not None:
+        words.append(f"{amount(budget.tokens)} of at most {amount(budget.max_tokens)} tokens")
+    return ", ".join(words)
+
+
+def per_thousand_words(report: RunReport) -> str:
+    """What 1,000 rows cost: ``$0.13 per 1,000 rows``; "" where that is not known."""
+    # all answers of the table: each was paid for once, by whichever call
+    table, rows = report.table, report.ok + report.failed
+    if not table.cost or not rows:
+        return ""
+    cost = cost_words(1000 * table.cost / rows, table.currency, estimated=table.estimated)
+    return f"{cost} per 1,000 rows"
+
+
+def projected_cost(snapshot: Snapshot) -> float | None:
+    """What this call will have cost at its end, by the rows that it paid for; None if unknown."""
+    answered = snapshot.ok + snapshot.failed - snapshot.reused
+    if snapshot.cost is None or not snapshot.planned or answered < _ENOUGH:
+        return None
+    return snapshot.cost * (answered + snapshot.pending) / answered
 
 
 def estimate_words(estimated: int) -> str:

@@ -4,6 +4,8 @@ Every style is inline and of the plainest kind, because the card must look right
 blocks, scripts and CSS variables are taken away (JupyterLab does so in a notebook that was
 written elsewhere). Text inherits the page's colour, soft text is a little transparent, and the
 colours that are set are tints or readable on white and on black: no theme has to be known.
+States differ in shape too: what is ok is filled, what failed is hollow, what was skipped is thin,
+because green and red are the same to some eyes. Bars have a role and a value for screen readers.
 """
 
 from __future__ import annotations
@@ -13,13 +15,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-OK = "#2e9d6a"
-REUSED = "rgba(46,157,106,0.45)"
-BAD = "#d6493f"
-SKIPPED = "rgba(128,128,128,0.6)"
+# the looks of the parts of a bar, and of the marks before their numbers
+OK = "background:#2e9d6a"
+BAD = "border:2px solid #d03a30"
+SKIPPED = "height:4px;margin-top:3px;margin-bottom:3px;background:#7d7d7d"
+TRACK = "background:rgba(128,128,128,0.18)"
 FIELD = "#3d6fe0"
 _LINE = "rgba(128,128,128,0.35)"
-TRACK = "rgba(128,128,128,0.18)"
 
 WIDTH = "780px"
 
@@ -28,21 +30,25 @@ _FRAME = (
     "box-sizing:border-box;font-size:13px;line-height:1.5;font-variant-numeric:tabular-nums"
 )
 _FACT = (
-    "display:inline-block;width:25%;min-width:150px;box-sizing:border-box;padding-right:10px;"
-    "vertical-align:top"
+    "display:inline-block;min-width:150px;box-sizing:border-box;padding-right:10px;"
+    "vertical-align:top;"
 )
-_BOX = (
-    "display:inline-block;vertical-align:top;width:50%;min-width:min(300px,100%);"
-    "box-sizing:border-box;padding:12px 24px 0 0"
-)
+_BOX = "display:inline-block;vertical-align:top;box-sizing:border-box;padding:12px 24px 0 0;width:"
+_HALF = "50%;min-width:min(300px,100%)"
 _CUT = "overflow:hidden;white-space:nowrap;text-overflow:ellipsis;"
 _BAR = f"height:9px;border-radius:3px;background:{FIELD}"
 _TABLE = (
-    "table-layout:fixed;width:100%;min-width:560px;border-collapse:collapse;border:none;margin:0;"
+    "table-layout:fixed;width:100%;border-collapse:collapse;border:none;margin:0;"
     "font-size:13px;line-height:1.5;color:inherit"
 )
+_LEAST, _COLUMN = 560, 115  # pixels of a table with one line a row; of a column that wraps
 _SCROLLED = "overflow-x:auto;width:0;min-width:100%"  # as wide as there is room, never wider
+_SOFT = 0.8  # at 0.7 grey text, as some themes have it, is too pale to read
 _CELL = f"text-align:left;padding:3px 8px 3px 0;border:none;background:transparent;{_CUT}"
+_CELL_WHOLE = (
+    "text-align:left;vertical-align:top;padding:4px 12px 4px 0;border:none;background:transparent;"
+    "white-space:normal;overflow-wrap:anywhere;"
+)
 _RULE = f"border-top:1px solid {_LINE}"
 _SPARK = (120, 22)  # pixels
 _FEWEST = 4  # points that make a line
@@ -75,7 +81,7 @@ def big(text: str) -> str:
 
 def soft(text: str) -> str:
     """Less important text."""
-    return f'<span style="opacity:0.7">{text}</span>'
+    return f'<span style="opacity:{_SOFT}">{text}</span>'
 
 
 def mono(text: str) -> str:
@@ -94,30 +100,45 @@ def chip(text: str, tint: str) -> str:
     )
 
 
-def bar(parts: Sequence[tuple[int, str]], total: int) -> str:
-    """Coloured parts of a whole; a part that is not empty is always visible.
+def code(text: str) -> str:
+    """A line to type."""
+    return (
+        '<span style="font-family:monospace;font-size:12px;padding:1px 5px;border-radius:4px;'
+        f'overflow-wrap:anywhere;{TRACK}">{text}</span>'
+    )
 
-    parts: (count, colour), drawn in order. total: the whole bar; 0 draws an empty one.
+
+def bar(parts: Sequence[tuple[int, str]], total: int, *, label: str, words: str) -> str:
+    """Parts of a whole; a part that is not empty is always visible.
+
+    parts: (count, look), drawn in order. total: the whole bar; 0 draws an empty one.
+    label, words: what a screen reader says: what the bar is, and its value. Text of ours.
     """
     cells = "".join(
-        f'<div style="width:{100 * number / total:.2f}%;min-width:3px;height:10px;'
-        f'background:{color}"></div>'
-        for number, color in parts
+        f'<div style="width:{100 * number / total:.2f}%;min-width:5px;height:10px;'
+        f'box-sizing:border-box;{look}"></div>'
+        for number, look in parts
         if total and number
     )
+    done = sum(number for number, _ in parts)
     return (
-        '<div style="display:flex;height:10px;border-radius:5px;overflow:hidden;'
-        f'background:{TRACK};margin:8px 0 10px 0">{cells}</div>'
+        f'<div role="progressbar" aria-label="{label}" aria-valuemin="0" aria-valuenow="{done}" '
+        f'aria-valuemax="{max(total, done, 1)}" aria-valuetext="{words}" style="display:flex;'
+        f'height:10px;border-radius:5px;overflow:hidden;{TRACK};margin:8px 0 10px 0">{cells}</div>'
     )
 
 
-def fact(number: str, words: str, color: str = "") -> str:
-    """A number with its words; color: of the dot before it, for a part of the bar."""
-    dot = (
-        '<span style="display:inline-block;width:8px;height:8px;border-radius:2px;'
-        f'margin-right:5px;background:{color}"></span>'
+def fact(number: str, words: str, look: str = "", *, wide: bool = False) -> str:
+    """A number with its words; look: of the mark before it, for a part of the bar.
+
+    wide: room for twice as many words.
+    """
+    mark = (
+        '<span style="display:inline-block;width:10px;height:10px;box-sizing:border-box;'
+        f'margin-right:5px;{look}"></span>'
     )
-    return f'<div style="{_FACT}">{dot if color else ""}<b>{number}</b> {soft(words)}</div>'
+    style = f"{_FACT}width:{'50%' if wide else '25%'}"
+    return f'<div style="{style}">{mark if look else ""}<b>{number}</b> {soft(words)}</div>'
 
 
 def facts(parts: Iterable[str]) -> str:
@@ -130,47 +151,85 @@ def line(text: str) -> str:
     return f'<div style="margin-top:6px">{text}</div>'
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, shares: Sequence[int]) -> str:
-    """Rows of one line each, too long cells cut: a live view must not jump.
+def table(
+    head: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    shares: Sequence[int],
+    wraps: bool = False,
+) -> str:
+    """Rows under the names of their columns.
 
     shares: the columns' widths relative to each other. It scrolls sideways on a narrow page.
+    wraps: cells are shown whole; otherwise each has one line, because a live view must not jump.
     """
     whole = sum(shares)
     names = "".join(
-        f'<th style="width:{100 * share // whole}%;{_CELL}font-weight:400;opacity:0.7">{name}</th>'
+        f'<th style="width:{100 * share // whole}%;{_CELL}font-weight:400;opacity:{_SOFT}" '
+        f'scope="col">{name}</th>'
         for share, name in zip(shares, head, strict=True)
     )
-    cell = f'<td style="{_CELL}{_RULE}">'
+    cell = f'<td style="{_CELL_WHOLE if wraps else _CELL}{_RULE}">'
     body = "".join(f"<tr>{''.join(f'{cell}{text}</td>' for text in row)}</tr>" for row in rows)
-    table = f'<table style="{_TABLE}"><tr>{names}</tr>{body}</table>'
-    return f'<div style="{_SCROLLED}">{table}</div>'
+    least = _COLUMN * len(head) if wraps else _LEAST
+    table = f'<table style="{_TABLE};min-width:{least}px"><tr>{names}</tr>{body}</table>'
+    # what scrolls takes the focus, so that the arrow keys scroll it
+    return f'<div tabindex="0" role="group" aria-label="table" style="{_SCROLLED}">{table}</div>'
 
 
-def box(parts: Iterable[str]) -> str:
-    """One of several boxes side by side; they wrap on a narrow page."""
-    return f'<div style="{_BOX}">{"".join(parts)}</div>'
+def foreign(text: str) -> str:
+    """Text of any script, in the direction that it is read."""
+    return f'<div dir="auto" style="text-align:left">{text}</div>'
 
 
-def labelled_bar(label: str, share: float, words: str) -> str:
-    """A bar between its label and its number. share: of the longest bar, from 0 to 1."""
+def titled(text: str, title: str) -> str:
+    """Text that may be cut, with the whole of it on hover. title: from ``escape.attribute``."""
+    return f'<span dir="auto" title="{title}">{text}</span>'
+
+
+def quote(text: str) -> str:
+    """A text that somebody or a model wrote, whole."""
+    return (
+        f'<div dir="auto" style="margin:6px 0 0 0;padding:0 10px;overflow-wrap:anywhere;'
+        f'border-left:3px solid {_LINE}">{text}</div>'
+    )
+
+
+def box(parts: Iterable[str], *, wide: bool = False) -> str:
+    """One of several boxes, two side by side unless wide; they wrap on a narrow page."""
+    return f'<div style="{_BOX}{"100%" if wide else _HALF}">{"".join(parts)}</div>'
+
+
+def labelled_bar(label: str, share: float, words: str, *, says: str, wide: bool = False) -> str:
+    """A bar between its label and its number.
+
+    label: shown whole, in several lines if need be. share: of the longest bar, from 0 to 1.
+    says: what a screen reader says, as ``escape.attribute`` makes it. wide: room for long labels.
+    """
+    name, room = ("55%", "25%") if wide else ("35%", "35%")
     least = "min-width:2px;" if share else ""
     bar = f'<div style="width:{100 * share:.1f}%;{least}{_BAR}"></div>'
     return (
-        f'<div style="display:flex;align-items:center"><div style="width:30%;{_CUT}">{label}</div>'
-        f'<div style="width:40%;padding:0 8px;box-sizing:border-box">{bar}</div>'
-        f'<div style="width:30%;white-space:nowrap">{words}</div></div>'
+        '<div style="display:flex;align-items:center;margin-top:2px">'
+        f'<div dir="auto" style="width:{name};line-height:1.3;overflow-wrap:anywhere">{label}</div>'
+        f'<div role="img" aria-label="{says}" style="width:{room};padding:0 8px;'
+        f'box-sizing:border-box">{bar}</div>'
+        f'<div style="flex:1;white-space:nowrap">{words}</div></div>'
     )
 
 
-def histogram(counts: Sequence[int]) -> str:
-    """Columns side by side, the highest 44 pixels high."""
+def histogram(counts: Sequence[int], *, says: str) -> str:
+    """Columns side by side, the highest 44 pixels high. says: what a screen reader says."""
     highest = max(*counts, 1)
     columns = "".join(
         f'<div style="width:{100 / len(counts):.2f}%;height:{44 * number / highest:.0f}px;'
         f'min-height:{min(number, 1)}px;margin-right:1px;background:{FIELD}"></div>'
         for number in counts
     )
-    return f'<div style="display:flex;align-items:flex-end;height:46px">{columns}</div>'
+    return (
+        f'<div role="img" aria-label="{says}" style="display:flex;align-items:flex-end;'
+        f'height:46px;border-bottom:1px solid {_LINE}">{columns}</div>'
+    )
 
 
 def sparkline(values: Sequence[float], *, label: str) -> str:

@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from llmframe.notebook.drawing.card import card_text
 from llmframe.notebook.drawing.escape import plain
-from llmframe.notebook.drawing.live import live_words
+from llmframe.notebook.drawing.live import live_words, where_words
+from llmframe.notebook.drawing.rows import doubt_words
 from llmframe.notebook.view import View
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from llmframe.notebook.latest_rows import LatestRows
     from llmframe.notebook.view import Ending
     from llmframe.report import Snapshot
 
 _FORMAT = "{percentage:3.0f}%|{bar}| {desc}"
 _BAR_WIDTH = 20  # columns left for the bar itself
+LABELS_STAY = 5.0  # seconds between two looks at the labels
 _DIGITS = str.maketrans("", "", "0123456789")
 
 
@@ -28,23 +31,34 @@ class TextBar(View):
     It begins with the first refresh, which knows how many rows there are.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, latest: LatestRows | None = None) -> None:
         self._bar: Any = None
         self._written: set[str] = set()
+        self._latest = latest
+        self._labels_due = LABELS_STAY  # seconds of the run
 
     def refresh(self, snapshot: Snapshot) -> None:
         """Draw the bar, with a new message above it."""
         if self._bar is None:
             self._bar = _new_bar(snapshot)
-        message = plain(snapshot.message)
-        known = message.translate(_DIGITS)  # so that a countdown is written once
-        if known and known not in self._written:
-            self._written.add(known)
-            self._bar.write(message, file=sys.stderr)
+            self._write(where_words(snapshot) if snapshot.model else "")
+        self._write(plain(snapshot.message))
+        if self._latest is not None and snapshot.seconds >= self._labels_due:
+            self._labels_due = snapshot.seconds + LABELS_STAY
+            for field in self._latest.labels():
+                doubt = doubt_words(field)
+                self._write(f"{plain(field.name, limit=40)}: {doubt}" if doubt else "")
         self._bar.n = snapshot.done
         room = shutil.get_terminal_size().columns - _BAR_WIDTH
         self._bar.set_description_str(fitting(live_words(snapshot), room), refresh=False)
         self._bar.refresh()
+
+    def _write(self, line: str) -> None:
+        """Write a line above the bar, once, whatever numbers it holds: it may be a countdown."""
+        known = line.translate(_DIGITS)
+        if known and known not in self._written:
+            self._written.add(known)
+            self._bar.write(line, file=sys.stderr)
 
     def close(self, ending: Ending) -> None:
         """Leave the bar as it ended, red if rows are missing, and print the card."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmframe.notebook.drawing.card import card_html, card_text
 from llmframe.notebook.drawing.live import BACKGROUND_HINT, INTERRUPT_HINT, live_html, live_text
-from llmframe.notebook.drawing.rows import answers_html
+from llmframe.notebook.drawing.rows import answers_html, shares_html
 from llmframe.notebook.hosts import bundle, show
 from llmframe.notebook.view import View
 
@@ -38,7 +38,7 @@ class HtmlView(View):
         latest = self._latest
         page = live_html(snapshot, self._hint, latest.rates() if latest is not None else ())
         if latest is not None:
-            page += answers_html(latest.newest())
+            page += shares_html(latest.labels()) + answers_html(latest.newest())
         if page != self._shown:
             self._shown = page
             self._handle.update(bundle(page, live_text(snapshot)), raw=True)

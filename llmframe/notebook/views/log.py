@@ -7,10 +7,12 @@ import sys
 from typing import TYPE_CHECKING
 
 from llmframe.notebook.drawing.card import card_text
-from llmframe.notebook.drawing.live import live_text
+from llmframe.notebook.drawing.live import live_text, where_words
+from llmframe.notebook.drawing.rows import shares_text
 from llmframe.notebook.view import View
 
 if TYPE_CHECKING:
+    from llmframe.notebook.latest_rows import LatestRows
     from llmframe.notebook.view import Ending
     from llmframe.report import Snapshot
 
@@ -21,14 +23,21 @@ logger = logging.getLogger("llmframe")
 class LogView(View):
     """INFO lines on the logger ``llmframe``: at the start, every ten seconds, and at the end."""
 
-    def __init__(self) -> None:
+    def __init__(self, latest: LatestRows | None = None) -> None:
         self._next = 0.0
+        self._latest = latest
+        self._started = False
 
     def refresh(self, snapshot: Snapshot) -> None:
         """Log the run's state when a line is due."""
         if snapshot.seconds >= self._next:
             self._next = snapshot.seconds + INTERVAL
             _log(f"llmframe: {live_text(snapshot)}")
+            if snapshot.model and not self._started:
+                _log(f"  {where_words(snapshot)}")
+            self._started = True
+            if self._latest is not None and (shares := shares_text(self._latest.labels())):
+                _log(f"  labels so far: {shares}")
 
     def close(self, ending: Ending) -> None:
         """Log the card, line by line."""

@@ -1,14 +1,22 @@
-"""The live view of a notebook: ipywidgets with buttons, replaced by the card at the end."""
+"""The live view of a notebook: ipywidgets with buttons, replaced by the card at the end.
+
+The card is put in two places. The display of the cell becomes plain HTML, which a saved notebook
+keeps. A page that was loaded again in mid-run has lost the way to that display and knows only the
+widget, so the widget stays alive with the card in it.
+"""
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from llmframe.notebook.drawing import style
 from llmframe.notebook.drawing.card import card_html, card_text
+from llmframe.notebook.drawing.escape import html
 from llmframe.notebook.drawing.live import INTERRUPT_HINT, live_html
-from llmframe.notebook.drawing.rows import answers_html, failures_html
+from llmframe.notebook.drawing.rows import answers_html, failures_html, shares_html
 from llmframe.notebook.hosts import bundle, free_route, has_subshell, show
+from llmframe.notebook.latest_rows import NEWEST
 from llmframe.notebook.view import View
 from llmframe.notebook.views.html_view import STARTING
 
@@ -21,8 +29,15 @@ if TYPE_CHECKING:
 
 COUNTS_STAY = 0.35  # seconds; of five refreshes a second every other one is sent
 ROWS_STAY = 2.0  # seconds that single rows stay, so that they can be read
+MORE_STAY = 10.0  # seconds that the longer list of answers stays
 _ICONS = {"Pause": "pause", "Resume": "play", "Stop": "stop"}
 _WIDGET = "application/vnd.jupyter.widget-view+json"
+KEPT = 20  # widgets of ended runs that stay alive; each is five small models in the kernel
+RELOADED = (
+    "This page was loaded again during the run, so the notebook's file does not hold this card "
+    "yet: run the cell once more before the kernel ends; nothing is paid for again."
+)
+_ended: deque[Any] = deque()  # their boxes, the oldest first
 _LEFT_OPEN = (
     "llmframe: the end of this run was not recorded here; if the kernel is gone, run the cell "
     "again to continue"
@@ -51,7 +66,7 @@ class PanelView(View):
         self._latest = latest
         self._clickable = not blocking
         self._status = ""
-        self._due = self._rows_due = 0.0  # seconds of the run
+        self._due = self._rows_due = self._more_due = 0.0  # seconds of the run
 
     def open(self) -> None:
         """Make the widgets and display them in the running cell."""
@@ -60,10 +75,10 @@ class PanelView(View):
         self.body = ipywidgets.HTML(STARTING)
         self.row = ipywidgets.HBox([])
         self.answers = ipywidgets.HTML("")
+        self.more = ipywidgets.HTML("")
         self.failures = ipywidgets.HTML("")
-        self.folded = ipywidgets.Accordion(
-            [self.failures], titles=["the last failures"], layout={"max_width": style.WIDTH}
-        )
+        self.folded_more = _folded(self.more, "more answers")
+        self.folded = _folded(self.failures, "the last failures")
         self.box = ipywidgets.VBox([self.body, self.row, self.answers])
         # The buttons are made once and never changed, because a change would send their clicks
         # to the blocked shell (see hosts); their row decides which of them are shown.
@@ -102,24 +117,53 @@ class PanelView(View):
             self.row.children = wanted
 
     def _show_rows(self, latest: LatestRows, now: float) -> None:
-        self.answers.value = answers_html(latest.newest())
+        self.answers.value = shares_html(latest.labels()) + answers_html(latest.newest())
         self.failures.value = failures_html(latest.failures())
         if self.answers.value or self.failures.value:
             self._rows_due = now + ROWS_STAY
-        if self.failures.value:
-            self.box.children = (self.body, self.row, self.answers, self.folded)
+        if self.answers.value and now >= self._more_due:
+            self._more_due = now + MORE_STAY
+            more = latest.more()
+            self.more.value = answers_html(more, "the last answers") if len(more) > NEWEST else ""
+        folded = ((self.more, self.folded_more), (self.failures, self.folded))
+        shown = tuple(fold for content, fold in folded if content.value)
+        if len(self.box.children) != 3 + len(shown):
+            self.box.children = (self.body, self.row, self.answers, *shown)
 
     def close(self, ending: Ending) -> None:
-        """Close every widget and put the card in their place."""
-        parts = (self.body, self.row, self.answers, self.folded, self.failures)
+        """Put the card in the place of the widgets."""
+        card = card_html(ending)
         try:
-            for widget in (self.box, *parts, *self.buttons.values()):
-                # layout and style are widgets, too, and would be saved with the notebook
-                for part in (widget, widget.layout, getattr(widget, "style", None)):
-                    if part is not None:
-                        part.close()
+            self.body.value = card + style.line(style.soft(html(RELOADED)))
+            self.box.children = (self.body,)
+            folded = (self.folded_more, self.more, self.folded, self.failures)
+            for widget in (self.row, self.answers, *folded, *self.buttons.values()):
+                _close(widget)
+            _keep(self.box)
         finally:
-            self._handle.update(bundle(card_html(ending), card_text(ending)), raw=True)
+            self._handle.update(bundle(card, card_text(ending)), raw=True)
+
+
+def _keep(box: Any) -> None:
+    """Keep the box of an ended run alive, instead of the oldest one."""
+    _ended.append(box)
+    if len(_ended) > KEPT:
+        oldest = _ended.popleft()
+        for widget in (*oldest.children, oldest):
+            _close(widget)
+
+
+def _close(widget: Any) -> None:
+    # layout and style are widgets, too, and would be saved with the notebook
+    for part in (widget, widget.layout, getattr(widget, "style", None)):
+        if part is not None:
+            part.close()
+
+
+def _folded(content: Any, title: str) -> Any:
+    import ipywidgets
+
+    return ipywidgets.Accordion([content], titles=[title], layout={"max_width": style.WIDTH})
 
 
 def _button(name: str, action: Callable[[], None]) -> Any:

@@ -104,7 +104,7 @@ def test_the_last_reply_is_kept_where_it_is_asked_for():
 @pytest.mark.parametrize("content", [None, "", " \n"])
 def test_a_refusal_fails_the_row_at_once(content):
     result, _ = legs(reply(content, refusal="I'm sorry"))
-    assert str(result.error) == "refusal: the model refused to answer"
+    assert str(result.error) == 'refusal: the model refused to answer: "I\'m sorry"'
     assert result.usage == Usage(10, 3)
 
 

@@ -71,7 +71,7 @@ def test_a_budget_ends_a_run_whose_replies_do_not_state_their_tokens(configured)
 
 
 def test_prices_in_another_currency_are_shown_as_such(configured):
-    out = lf.tag(DF.head(3), "text", ["a"], prices={"in": 1, "out": 2, "currency": "EUR"})
+    out = lf.tag(DF.head(3), "text", ["a", "b"], prices={"in": 1, "out": 2, "currency": "EUR"})
     assert lf.last_run().report.currency == out.attrs["llmframe"]["currency"] == "EUR"
     assert "€" in repr(out.llm.summary())
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 import pytest
 
 import llmframe as lf
 from llmframe import testing
 from llmframe.errors import PlanError
+from tests.kits.raw import Raw, completion, http
 
 FIELDS = {"intent": ["refund", "delivery", "other"], "angry": bool, "summary": str}
 COLUMNS = ["intent", "intent_confidence", "angry", "angry_confidence", "summary"]
@@ -63,6 +66,49 @@ def test_absent_probabilities_are_reported_once_and_the_answers_are_kept(lack, t
         with pytest.warns(UserWarning, match="gave no probabilities"):
             tag(server, checkpoint=tmp_path / "c.jsonl")
         assert len(server.ledger) == sent
+
+
+def told(asked):
+    """A reply whose tokens come with alternatives where they are asked for."""
+    pieces = ['{"intent": "', "refund", '", "angry": ', "true", ', "summary": "x"}']
+    chances = {"refund": (0.3, {"deliver": 0.1}), "true": (0.4, {"false": 0.4})}
+    content = []
+    for piece in pieces:
+        chance, others = chances.get(piece, (1.0, {}))
+        listed = [
+            {"token": t, "logprob": math.log(p)} for t, p in ({piece: chance} | others).items()
+        ]
+        listed = listed if asked.body.get("top_logprobs") else []
+        content.append({"token": piece, "logprob": math.log(chance), "top_logprobs": listed})
+    body = completion("".join(pieces))
+    body["choices"][0]["logprobs"] = {"content": content}
+    return http(body)
+
+
+def test_the_alternatives_are_asked_for_and_make_a_confidence_a_share():
+    with Raw(told) as server:
+        out = tag(server)
+        assert out["intent_confidence"].iloc[0] == pytest.approx(0.75)
+        assert out["angry_confidence"].iloc[0] == pytest.approx(0.5)
+        assert out.attrs["llmframe"]["confidence"] == "share among the labels"
+
+
+def test_an_endpoint_that_refuses_the_alternatives_alone_still_gives_probabilities():
+    def refusing(asked):
+        if "top_logprobs" in asked.body:
+            return http({"error": {"message": "top_logprobs is unknown"}}, "400 Bad Request")
+        return told(asked)
+
+    with Raw(refusing) as server:
+        out = tag(server)
+    assert out["intent_confidence"].tolist() == pytest.approx([0.3] * 10)
+    assert out.attrs["llmframe"]["confidence"] == "probability of the label's tokens"
+
+
+def test_the_frame_says_what_a_confidence_without_alternatives_is(server):
+    run = lf.start(pd.DataFrame({"text": ["a"]}), "text", FIELDS, confidence="logprob", model="m",
+                   base_url=server.url, checkpoint=False, progress=False)  # fmt: skip
+    assert run.result().attrs["llmframe"]["confidence"] == "probability of the label's tokens"
 
 
 def test_rows_without_an_answer_have_none(server):

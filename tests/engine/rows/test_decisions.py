@@ -105,13 +105,13 @@ CASES = {
     "one that went last stays last": (REFUSED, {"is_last": True}, {}, Defer(BACKOFF, last=True)),
     "stubborn and refused alone: it fails": (
         REFUSED, {"refused": STUBBORN_AFTER, "refused_alone": REFUSED_ALONE}, {"successes": 10},
-        Fail("rate_limit", "it broke (refused 3 times)")),
+        Fail("rate_limit", "it broke (rate-limited 3 times)")),
     "stubborn for ten refusals: it fails": (
         REFUSED, {"refused": HOPELESS_AFTER}, {"successes": 10},
-        Fail("rate_limit", "it broke (refused 10 times)")),
+        Fail("rate_limit", "it broke (rate-limited 10 times)")),
     "twice for no reason but the row itself: it fails": (
         REFUSED, {"refused": 4, "suspected": SUSPECTED}, {"suspect": True},
-        Fail("rate_limit", "it broke (refused 4 times)")),
+        Fail("rate_limit", "it broke (rate-limited 4 times)")),
     "once may be a mistake": (
         REFUSED, {"refused": 4, "suspected": SUSPECTED - 1}, {"suspect": True}, Defer(BACKOFF)),
     "in a storm that came afterwards nothing is sure": (
@@ -120,7 +120,7 @@ CASES = {
         REFUSED, {"refused": 99, "refused_alone": 99}, {"now": LONGEST_STORM}, Defer(BACKOFF)),
     "but a run's last rows, after a quarter of an hour": (
         REFUSED, {"refused": 99, "refused_alone": 99}, {"now": LONGEST_STORM, "none_fresh": True},
-        Fail("rate_limit", "it broke (refused 99 times)")),
+        Fail("rate_limit", "it broke (rate-limited 99 times)")),
     # the run is ending
     "a stop leaves the row pending": (verdict(), {}, {"stopped": True}, Pending()),
     "in a refusal too": (REFUSED, {}, {"stopped": True}, Pending()),

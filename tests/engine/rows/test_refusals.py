@@ -90,7 +90,7 @@ def test_a_row_that_alone_is_refused_fails_and_the_others_pass(retry_after):
         began = loop.time()
         done = await wire(numbered(500), provider, cap=20).run()
         assert done.statuses.count("ok") == 499
-        assert done.errors[5].startswith("rate_limit: slow down (refused ")
+        assert done.errors[5].startswith("rate_limit: slow down (rate-limited ")
         assert provider.asked["row 5"] <= 10
         assert loop.time() - began < 60
 

@@ -58,6 +58,7 @@ def test_a_request_has_the_words_of_the_api():
         "store": False,
         "max_output_tokens": 50,
         "include": ["message.output_text.logprobs"],
+        "top_logprobs": 5,
         "text": {"format": {"type": "json_schema", **schema}},
     }
 

@@ -30,7 +30,8 @@ BARE = replace(
 # what JupyterLab leaves of a style attribute in a notebook that it does not trust
 KEPT = {
     "background", "border", "border-radius", "box-sizing", "display", "font-family", "font-size",
-    "font-weight", "height", "line-height", "margin", "margin-left", "margin-right", "margin-top",
+    "font-weight", "height", "line-height", "margin", "margin-bottom", "margin-left",
+    "margin-right", "margin-top", "overflow-wrap",
     "max-width", "min-width", "opacity", "overflow", "padding", "padding-right", "vertical-align",
     "width", "word-wrap", "align-items",
 }  # fmt: skip
@@ -54,12 +55,13 @@ def text(ending):
         "39 skipped (blank)",
         "8,761 requests",
         "310 equal rows",
-        "152 retries, 9 refusals",
+        "152 retries",
+        "9 rate-limited (429)",
         "2.86 M tokens in",
         "61 % of input cached",
         "240 k tokens out",
         "$0.66 spent",
-        "failed 60 context_length, 21 output",
+        "failed 60 too long for the model, 21 invalid answers",
         "limited by the provider's 600 requests a minute",
         "Run the cell again to try the 81 once more.",
         ".llmframe/3f9a12c0b7e4.jsonl",
@@ -87,11 +89,11 @@ def test_what_did_not_happen_is_left_out():
 
 def test_the_text_is_the_whole_card():
     assert card_text(FINISHED) == (
-        "llmframe: finished, 10,000 rows in 3:26 (48.5 rows/s), deepseek-chat\n"
+        "llmframe: finished, 81 failed, 10,000 rows in 3:26 (48.5 rows/s), deepseek-chat\n"
         "  9,880 ok (1,200 reused, 310 equal rows not sent), 81 failed, 39 skipped (blank)\n"
-        "  8,761 requests, 152 retries, 9 refusals, 2.86 M tokens in (61 % cached), "
+        "  8,761 requests, 152 retries, 9 rate-limited (429), 2.86 M tokens in (61 % cached), "
         "240 k out, $0.66\n"
-        "  failed: 60 context_length, 21 output\n"
+        "  failed: 60 too long for the model, 21 invalid answers\n"
         "  limited by: the provider's 600 requests a minute\n"
         "  checkpoint: .llmframe/3f9a12c0b7e4.jsonl\n"
         "  Run the cell again to try the 81 once more."
@@ -129,14 +131,19 @@ def test_a_run_of_no_rows_has_a_card():
 
 
 @pytest.mark.parametrize(
-    ("status", "pending", "tint"),
-    [("finished", 0, "46,157,106"), ("stopped", 5, "214,145,20"), ("aborted", 5, "214,73,63")],
+    ("status", "pending", "failed", "tint"),
+    [
+        ("finished", 0, 0, "46,157,106"),
+        ("finished", 0, 1, "214,145,20"),
+        ("stopped", 5, 0, "214,145,20"),
+        ("aborted", 5, 0, "214,73,63"),
+    ],
 )
-def test_the_headline_is_tinted_by_how_the_run_ended(status, pending, tint):
+def test_the_headline_is_tinted_by_how_the_run_ended(status, pending, failed, tint):
     ending = replace(
         FINISHED,
         snapshot=replace(RUNNING, status=status),
-        report=replace(REPORT, pending=pending),
+        report=replace(REPORT, pending=pending, failed=failed),
         headline="HEADLINE",
     )
     assert re.search(rf"background:rgba\({tint},0\.\d+\)\">HEADLINE", card_html(ending))

@@ -80,7 +80,7 @@ def test_slow_speeds_are_told_by_the_minute(speed, text):
     ],
 )
 def test_small_costs_keep_two_digits(dollars, text):
-    assert money(dollars) == text
+    assert money(dollars, "USD") == text
 
 
 def test_a_noun_fits_its_count():
@@ -95,7 +95,7 @@ def test_a_noun_fits_its_count():
 def test_no_number_breaks_a_view(number):
     assert span(number)
     assert all(rate(number))
-    assert money(number)
+    assert money(number, "USD")
 
 
 @given(st.integers(min_value=0))

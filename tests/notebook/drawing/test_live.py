@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from llmframe.notebook.drawing.counts import kinds
-from llmframe.notebook.drawing.live import live_html, live_text, projected_cost
+from llmframe.notebook.drawing.live import live_html, live_text, percent, projected_cost
 from llmframe.results import Usage
 from tests.kits.notebook_cases import BEGIN, FINISHED, RUNNING, Seen
 
@@ -16,7 +16,7 @@ def text(snapshot, hint=""):
 
 
 def widths(source):
-    return [float(width) for width in re.findall(r"width:([\d.]+)%;min-width:3px", source)]
+    return [float(width) for width in re.findall(r"width:([\d.]+)%;min-width:5px", source)]
 
 
 @pytest.mark.parametrize(
@@ -35,9 +35,9 @@ def widths(source):
         "61 % of input cached",
         "200 k tokens out",
         "$0.41 of about $0.72",
-        "112 retries, 3 refusals",
+        "112 retries, 3 rate-limited (429)",
         "limited by the provider's pause",
-        "failed 41 context_length, 16 output",
+        "failed 41 too long for the model, 16 invalid answers",
     ],
 )
 def test_the_view_says(words):
@@ -45,7 +45,7 @@ def test_the_view_says(words):
 
 
 def test_the_bar_has_a_part_for_each_status_as_wide_as_its_share():
-    assert widths(live_html(RUNNING)) == [12.0, 49.18, 0.57, 0.39]
+    assert widths(live_html(RUNNING)) == [61.18, 0.57, 0.39]
 
 
 def test_empty_parts_are_not_drawn():
@@ -108,9 +108,36 @@ def test_a_message_and_a_hint_have_lines_of_their_own():
 def test_the_line_for_a_log_ends_with_the_message():
     line = live_text(replace(RUNNING, message="Waiting for the provider."))
     assert line == (
-        "6,214 of 10,000 rows, 48.7 rows/s, 1:18 left, 57 failed, "
-        "limited by the provider's pause, 112 retries, 1,200 reused. Waiting for the provider."
+        "6,214 of 10,000 rows (62 %), 48.7 rows/s, 1:18 left, 57 failed, $0.41, limited by the "
+        "provider's pause, 112 retries, 1,200 answers reused. Waiting for the provider."
     )
+
+
+def test_it_says_who_answers_since_when_and_how_much_is_done():
+    words = text(replace(RUNNING, model="deepseek-chat", endpoint="api.deepseek.com"))
+    assert "deepseek-chat at api.deepseek.com, 1:42 so far" in words
+    assert "62 %" in words
+
+
+def test_it_says_why_requests_are_sent_again():
+    reasons = {("server", 503): 1, ("rate_limit", 429): 9, ("timeout", None): 2}
+    retried = replace(RUNNING, retry_reasons=reasons)
+    words = (
+        "9 rate limits (HTTP 429), 2 answers that did not come in time, 1 server error (HTTP 503)"
+    )
+    assert f"sent again because of {words}" in text(retried)
+    assert f"112 retries ({words})" in live_text(retried)
+
+
+def test_a_sentence_on_the_pace_replaces_the_short_words():
+    down = replace(RUNNING, pace="the provider is down, HTTP 503: tried again in 4 s")
+    assert "the provider is down, HTTP 503: tried again in 4 s" in text(down)
+    assert "limited by" not in text(down) + live_text(down)
+
+
+def test_the_percent_is_rounded_down_and_not_said_of_no_rows():
+    assert percent(replace(BEGIN, ok=9_999)) == "99 %"
+    assert percent(replace(BEGIN, rows=0)) == ""
 
 
 def test_the_most_frequent_failures_are_named_and_the_rest_counted():

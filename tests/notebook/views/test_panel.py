@@ -9,10 +9,18 @@ import pytest
 from llmframe.notebook import hosts, make_view
 from llmframe.notebook.drawing.card import card_html, card_text
 from llmframe.notebook.drawing.live import BACKGROUND_HINT, INTERRUPT_HINT
-from llmframe.notebook.view import ShownRow
+from llmframe.notebook.latest_rows import MORE, NEWEST
+from llmframe.notebook.view import LabelCounts, ShownRow
 from llmframe.notebook.views.bar import TextBar
 from llmframe.notebook.views.html_view import HtmlView
-from llmframe.notebook.views.panel import COUNTS_STAY, ROWS_STAY, PanelView
+from llmframe.notebook.views.panel import (
+    COUNTS_STAY,
+    KEPT,
+    MORE_STAY,
+    RELOADED,
+    ROWS_STAY,
+    PanelView,
+)
 from tests.kits.notebook_cases import BEGIN, FINISHED, RUNNING, Seen
 from tests.kits.notebook_screen import Clicks, own_shell, page_of
 
@@ -110,14 +118,33 @@ def test_counts_are_sent_less_often_than_they_are_drawn_but_a_new_status_at_once
     assert "6,120 ok" in seen(view)
 
 
-def test_at_the_end_the_card_stands_in_the_panels_place_and_no_widget_is_left(screen, shell):
+def test_at_the_end_the_card_stands_in_the_panels_place(screen, shell):
+    view = opened(shell, Clicks(), blocking=False)
+    view.refresh(RUNNING)
+    view.close(FINISHED)
+    assert screen.only == {"text/html": card_html(FINISHED), "text/plain": card_text(FINISHED)}
+
+
+def test_a_page_that_was_loaded_again_finds_the_card_in_the_widget_and_nothing_else(screen, shell):
     before = set(live_widgets())
     view = opened(shell, Clicks(), blocking=False)
     view.refresh(RUNNING)
-    assert set(live_widgets()) > before
     view.close(FINISHED)
-    assert screen.only == {"text/html": card_html(FINISHED), "text/plain": card_text(FINISHED)}
-    assert set(live_widgets()) == before
+    left = {live_widgets()[model] for model in set(live_widgets()) - before}
+    kept = {view.box, view.box.layout, view.body, view.body.layout, view.body.style}
+    assert left == kept
+    assert view.box.children == (view.body,)
+    assert view.body.value.startswith(card_html(FINISHED))
+    assert RELOADED in seen(view)
+
+
+def test_of_many_ended_runs_only_the_last_keep_their_widgets(screen, shell):
+    boxes = []
+    for _ in range(KEPT + 2):
+        view = opened(shell)
+        view.close(FINISHED)
+        boxes.append(view.box.model_id)
+    assert [box in live_widgets() for box in boxes] == [False] * 2 + [True] * KEPT
 
 
 def test_the_card_is_shown_even_when_a_widget_cannot_be_closed(screen, shell, monkeypatch):
@@ -126,7 +153,7 @@ def test_the_card_is_shown_even_when_a_widget_cannot_be_closed(screen, shell, mo
     def fail():
         raise RuntimeError("the comm is gone")
 
-    monkeypatch.setattr(view.box, "close", fail)
+    monkeypatch.setattr(view.row, "close", fail)
     with pytest.raises(RuntimeError):
         view.close(FINISHED)
     assert screen.only["text/plain"] == card_text(FINISHED)
@@ -189,11 +216,17 @@ class Seldom:
     """Rows that a test sets, and how often they are asked for."""
 
     def __init__(self):
-        self.answered, self.failed, self.asked = [], [], 0
+        self.answered, self.failed, self.asked, self.counted = [], [], 0, []
 
     def newest(self):
         self.asked += 1
         return self.answered
+
+    def more(self):
+        return self.answered
+
+    def labels(self):
+        return self.counted
 
     def failures(self):
         return self.failed
@@ -242,6 +275,26 @@ def test_failures_are_folded_below_until_they_are_opened(screen, shell):
     assert "timeout: after 60 s" in view.failures.value
 
 
+def test_more_answers_are_folded_below_as_soon_as_there_are_more(screen, shell):
+    latest = Seldom()
+    latest.answered = [ANSWER] * NEWEST
+    view = opened(shell, latest=latest)
+    view.refresh(RUNNING)
+    assert view.folded_more not in view.box.children
+    latest.answered = [ANSWER] * MORE
+    view.refresh(replace(RUNNING, seconds=RUNNING.seconds + MORE_STAY))
+    assert view.box.children[3] is view.folded_more
+    assert view.more.value.count("where is it?") == MORE
+
+
+def test_the_labels_so_far_are_above_the_answers(screen, shell):
+    latest = Seldom()
+    latest.counted = [LabelCounts("intent", labels=(("refund", 98), ("delivery", 2)))]
+    view = opened(shell, latest=latest)
+    view.refresh(RUNNING)
+    assert "98 % refund, 2 % delivery" in Seen(view.answers.value).text
+
+
 def test_what_was_opened_stays_open(screen, shell):
     latest = Seldom()
     latest.failed = [FAILURE]
@@ -256,13 +309,14 @@ def test_what_was_opened_stays_open(screen, shell):
 
 
 def test_the_single_rows_leave_with_the_panel(screen, shell):
-    before = set(live_widgets())
     latest = Seldom()
     latest.answered, latest.failed = [ANSWER], [FAILURE]
     view = opened(shell, Clicks(), latest=latest)
     view.refresh(RUNNING)
     view.close(FINISHED)
-    assert set(live_widgets()) == before
+    assert "where is it?" not in view.body.value
+    assert view.answers.comm is None
+    assert view.failures.comm is None
     assert "where is it?" not in screen.only["text/html"]
 
 

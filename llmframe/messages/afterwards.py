@@ -1,0 +1,119 @@
+"""What to know and do after a run: failed rows in words, what a re-run may mend, what to type."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from llmframe.text import cut
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+SHOWN = 6  # kinds of failure named, the most frequent first
+NEARLY_ALL = 0.95  # share of one label from which the prompt may be to blame
+ENOUGH = 50  # answers, below which such a share may be chance
+_LABEL = 60  # characters of a label in a sentence
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """A kind of failure after the number of its rows: ``3 invalid answers``.
+
+    change: what has to change before a re-run can help; empty if a re-run alone may help.
+    many: the words for several rows, where they differ.
+    """
+
+    one: str
+    change: str = ""
+    many: str = ""
+
+
+_KINDS = {
+    "output": _Kind("invalid answer", many="invalid answers"),
+    "timeout": _Kind("timed out"),
+    "deadline": _Kind("not answered before the deadline"),
+    "connection": _Kind("lost connection", many="lost connections"),
+    "server": _Kind("server error", many="server errors"),
+    "rate_limit": _Kind("over the rate limit"),
+    "refusal": _Kind("refused by the model", "other instructions, or another model"),
+    "content_filter": _Kind("blocked by a content filter", "another model or provider"),
+    "context_length": _Kind(
+        "too long for the model", 'shorter texts, or max_input_tokens= with on_long="truncate"'
+    ),
+    "truncated": _Kind("cut off", "a larger max_output_tokens="),
+    "bad_request": _Kind("rejected by the provider", "whatever their reasons name"),
+    "input": _Kind("unreadable cell", "cells that have a text", "unreadable cells"),
+    "redact": _Kind("failed in redact=", "a function for redact= that takes these texts"),
+}
+"""``suspect`` and kinds that a person's own file holds are named as they are."""
+
+
+def failures(errors_by_kind: Mapping[str, int]) -> str:
+    """Failed rows by kind, the most frequent first: ``38 invalid answers, 1 cut off``."""
+    ranked = sorted(errors_by_kind.items(), key=lambda item: -item[1])
+    shown = [f"{number:,} {kind_words(kind, number)}" for kind, number in ranked[:SHOWN]]
+    rest = sum(number for _, number in ranked[SHOWN:])
+    return ", ".join([*shown, f"{rest:,} other"] if rest else shown)
+
+
+def kind_words(kind: str, number: int) -> str:
+    """The words for a kind of failure; a kind that is not ours as it is."""
+    if (known := _KINDS.get(kind)) is None:
+        return cut(kind, 40)
+    return known.one if number == 1 else known.many or known.one
+
+
+def change_for(kind: str) -> str:
+    """What has to change before a re-run can help rows of this kind; empty if nothing has to."""
+    return _KINDS[kind].change if kind in _KINDS else ""
+
+
+def what_a_rerun_mends(errors_by_kind: Mapping[str, int]) -> str:
+    """Which failed rows a re-run alone may mend, and what the others need; empty if it may all."""
+    fixed = {kind: number for kind, number in errors_by_kind.items() if change_for(kind)}
+    if not fixed:
+        return ""
+    ranked = sorted(fixed.items(), key=lambda item: -item[1])
+    needs = ", ".join(
+        f"{number:,} {kind_words(kind, number)} ({change_for(kind)})" for kind, number in ranked
+    )
+    maybe = {kind: number for kind, number in errors_by_kind.items() if kind not in fixed}
+    if not maybe:
+        return f"A re-run alone will not help; this would: {needs}."
+    return f"A re-run may mend {failures(maybe)}; the others need a change: {needs}."
+
+
+def nearly_all(name: str, counts: Mapping[str, int]) -> str:
+    """That one of several labels took nearly all answers; empty if none did.
+
+    name: of the field, empty where it stands beside. counts: answers by label, with labels that
+    were never chosen.
+    """
+    answered = sum(counts.values())
+    label, most = max(counts.items(), key=lambda item: item[1], default=("", 0))
+    if len(counts) < 2 or answered < ENOUGH or most < NEARLY_ALL * answered:
+        return ""
+    # rounded down: 100 % is said only where it is all of them
+    share = 100 * most // answered
+    where = f"{cut(name, _LABEL)}: " if name else ""
+    return f'{where}{share} % are "{cut(label, _LABEL)}"; if that is unexpected, check the prompt'
+
+
+def next_lines(
+    frame: str, *, prefix: str = "", failed: bool, answered: bool, errors: str = ""
+) -> tuple[str, ...]:
+    """The lines to type next, to see the failed rows and what the columns hold.
+
+    frame: the expression that is the returned frame. errors: where the failed rows are, if the
+    frame does not show their texts.
+    """
+    argument = f"prefix={prefix!r}" if prefix else ""
+    lines = [errors or f"{frame}.llm.errors({argument})"] if failed else []
+    return (*lines, f"{frame}.llm.summary({argument})") if answered else tuple(lines)
+
+
+def where_the_time_went(shares: Mapping[str, float], words: Mapping[str, str]) -> str:
+    """``82 % waiting for answers, 15 % the provider's pause``; small shares are left out."""
+    named: Iterable[tuple[str, float]] = ((words.get(c, c), s) for c, s in shares.items())
+    return ", ".join(f"{round(100 * share)} % {name}" for name, share in named if share >= 0.05)

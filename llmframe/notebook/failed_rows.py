@@ -1,0 +1,166 @@
+"""The failed rows as ``errors()`` returns them: a DataFrame whose view tells what happened."""
+
+from __future__ import annotations
+
+from collections import Counter
+from copy import copy
+from typing import TYPE_CHECKING, Any, cast
+
+import pandas as pd
+
+from llmframe.frame.cells import cell_text, is_missing
+from llmframe.messages.afterwards import kind_words, what_a_rerun_mends
+from llmframe.notebook.drawing import style
+from llmframe.notebook.drawing.counts import kinds
+from llmframe.notebook.drawing.escape import SENTENCES, html, plain
+from llmframe.notebook.drawing.format import count, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+SHOWN = 5  # rows of one kind; a kind that fails often fails alike
+KINDS = 8  # kinds with rows of their own
+_TEXT, _REPLY, _LABEL = 300, 300, 60  # characters
+_ERROR, _RAW = "llm_error", "llm_raw"  # behind the prefix of the call
+
+
+class FailedRows(pd.DataFrame):
+    """The failed rows: their input, ``llm_error``, and ``llm_raw`` where replies were kept.
+
+    Displayed it counts the kinds, shows the reasons whole, and says what a re-run may mend.
+    Otherwise it is an ordinary frame, and all that pandas makes of it is one.
+    """
+
+    @property
+    def _constructor(self) -> Callable[..., pd.DataFrame]:
+        return pd.DataFrame
+
+    def __reduce__(self) -> Any:  # a pickle may be read where llmframe is not installed
+        return copy, (self.copy(),)
+
+    def transpose(self, *args: Any, **options: Any) -> pd.DataFrame:  # type: ignore[override]
+        """As pandas does; the one method that does not ask for the constructor."""
+        return self.copy().transpose(*args, **options)
+
+    def __repr__(self) -> str:
+        read = _read(self)
+        return super().__repr__() if read is None else _text(read)
+
+    def _repr_html_(self) -> str | None:
+        read = _read(self)
+        if read is None or not pd.get_option("display.notebook_repr_html"):
+            return cast("str | None", pd.DataFrame(self)._repr_html_())  # type: ignore[operator]
+        return _html(read)
+
+
+class _Row:
+    """One failed row as it is shown. reason: the error without its kind."""
+
+    def __init__(self, label: str, *, texts: dict[str, str], error: str, reply: str) -> None:
+        self.label, self.texts, self.reply = label, texts, reply
+        kind, colon, reason = error.partition(": ")
+        self.kind = kind if colon else ""
+        self.reason = reason if colon else error
+
+    def text(self, limit: int) -> str:
+        """The input; of several columns, each with its name."""
+        if len(self.texts) == 1:
+            return plain(*self.texts.values(), limit=limit)
+        return plain(", ".join(f"{name}: {text}" for name, text in self.texts.items()), limit=limit)
+
+
+def _read(df: pd.DataFrame) -> list[_Row] | None:
+    """The rows; None for a frame that no longer holds the errors, or not as text."""
+    try:
+        columns: list[object] = [*df.columns]
+        names = [str(name[0] if isinstance(name, tuple) else name) for name in columns]
+        [at] = [at for at, name in enumerate(names) if name.endswith(_ERROR)]
+        raw = names[at].removesuffix(_ERROR) + _RAW
+        rows = []
+        for label, cells in zip(df.index, df.itertuples(index=False, name=None), strict=True):
+            texts = dict(zip(names, map(_cell, cells), strict=True))
+            error, reply = texts.pop(names[at]), texts.pop(raw, "")
+            rows.append(_Row(str(label), texts=texts, error=error, reply=reply))
+    except Exception:  # noqa: BLE001 - whatever somebody made of it, a view must not fail
+        return None
+    return rows
+
+
+def _cell(cell: object) -> str:
+    try:
+        return "" if is_missing(cell) else cell_text(cell)
+    except Exception:  # noqa: BLE001 - the code of the cell's own class
+        return f"<{type(cell).__name__}>"
+
+
+def _by_kind(rows: list[_Row]) -> Iterator[tuple[str, list[_Row]]]:
+    """The rows of each kind, the most frequent kind first."""
+    for kind, _ in Counter(row.kind for row in rows).most_common(KINDS):
+        yield kind, [row for row in rows if row.kind == kind]
+
+
+def _common_reason(rows: list[_Row]) -> str:
+    """The reason that several rows share; empty if they differ."""
+    reasons = {row.reason for row in rows}
+    return reasons.pop() if len(reasons) == 1 < len(rows) else ""
+
+
+def _advice(rows: list[_Row]) -> str:
+    return what_a_rerun_mends(Counter(row.kind for row in rows))
+
+
+def _html(rows: list[_Row]) -> str:
+    if not rows:
+        return style.frame((style.line("No row failed."),))
+    counted = kinds(dict(Counter(row.kind for row in rows)))
+    head = f"{style.big(count(len(rows)))} {style.soft('rows failed:')} {html(counted)}"
+    advice = style.line(html(_advice(rows), limit=SENTENCES)) if _advice(rows) else ""
+    tables = [part for kind, same in _by_kind(rows) for part in _kind_html(kind, same)]
+    return style.frame((f"<div>{head}</div>", advice, *tables))
+
+
+def _kind_html(kind: str, rows: list[_Row]) -> Iterator[str]:
+    name = html(kind_words(plain(kind, limit=40), len(rows)))
+    same = _common_reason(rows)
+    reason = f": {html(same, limit=SENTENCES)}" if same else ""
+    yield f'<div style="margin-top:14px"><b>{count(len(rows))} {name}</b>{reason}</div>'
+    replies = any(row.reply for row in rows)
+    has_text = any(row.texts for row in rows)
+    columns: dict[str, tuple[int, Callable[[_Row], str]]] = {
+        "row": (1, lambda row: html(row.label, limit=_LABEL)),
+        **(
+            {"text": (6, lambda row: style.foreign(html(row.text(_TEXT), limit=_TEXT)))}
+            if has_text
+            else {}
+        ),
+        **({} if same else {"why": (6, lambda row: html(row.reason, limit=SENTENCES))}),
+        **(
+            {"reply": (6, lambda row: style.foreign(html(row.reply, limit=_REPLY)))}
+            if replies
+            else {}
+        ),
+    }
+    cells = [[draw(row) for _, draw in columns.values()] for row in rows[:SHOWN]]
+    shares = [share for share, _ in columns.values()]
+    yield style.table([*columns], cells, shares=shares, wraps=True)
+    if len(rows) > SHOWN:
+        yield style.line(style.soft(f"and {plural(len(rows) - SHOWN, 'more row')}"))
+
+
+def _text(rows: list[_Row]) -> str:
+    if not rows:
+        return "llmframe: no row failed"
+    counted = kinds(dict(Counter(row.kind for row in rows)))
+    lines = [f"llmframe: {plural(len(rows), 'row')} failed: {counted}"]
+    lines += [f"  {_advice(rows)}"] if _advice(rows) else []
+    for kind, same in _by_kind(rows):
+        reason = plain(_common_reason(same), limit=SENTENCES)
+        name = kind_words(plain(kind, limit=40), len(same))
+        lines.append(f"  {count(len(same))} {name}: {reason}".rstrip())
+        for row in same[:SHOWN]:
+            lines.append(f"    {plain(row.label, limit=_LABEL)}: {row.text(_TEXT)}")
+            lines += [] if reason else [f"      why: {plain(row.reason, limit=SENTENCES)}"]
+            lines += [f"      reply: {plain(row.reply, limit=_REPLY)}"] if row.reply else []
+        if len(same) > SHOWN:
+            lines.append(f"    and {plural(len(same) - SHOWN, 'more row')}")
+    return "\n".join(lines)

@@ -1,0 +1,71 @@
+"""How often answers are right, and the real reviews."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from llmframe.testing import agreement, reviews
+
+ARCHIVE, FILE = "hutto_ICWSM_2014.tar.gz", "/amazonReviewSnippets_GroundTruth.txt"
+
+
+def test_the_sentence_names_the_count_the_interval_and_what_no_model_would_reach():
+    labels = pd.Series(["yes"] * 120 + ["no"] * 80, dtype="category")
+    answers = labels.astype(object).where(labels.index >= 17, "maybe")
+    assert repr(agreement(answers, labels)) == (
+        "183 of 200 right; 95 % interval 87 to 95 %\n"
+        "(always answering 'yes' would be right for 120)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("right", "rows", "interval"),
+    [(0, 0, (0.0, 1.0)), (10, 10, (0.722, 1.0)), (0, 10, (0.0, 0.278)), (5, 10, (0.237, 0.763))],
+)
+def test_the_interval_is_wilsons(right, rows, interval):
+    truth = ["a"] * rows
+    found = agreement(["a"] * right + [None] * (rows - right), truth)
+    assert found.interval == pytest.approx(interval, abs=1e-3)
+
+
+def test_lists_of_different_lengths_are_refused():
+    with pytest.raises(ValueError, match="zip"):
+        agreement(["a"], ["a", "b"])
+
+
+def packed(files):
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w:gz") as archive:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return made.getvalue()
+
+
+def test_the_reviews_are_read_out_of_the_archive_in_the_package(monkeypatch):
+    lines = b'1_1\t2.5\tgood "thing"\nbroken line\n2_1\t-3\tbad\n'
+    outer = packed({f"v/{ARCHIVE}": packed({f"x{FILE}": lines})})
+
+    def download(command, **_):
+        (Path(command[command.index("-d") + 1]) / "v.tar.gz").write_bytes(outer)
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(subprocess, "run", download)
+    assert reviews() == [
+        {"id": "1_1", "rating": 2.5, "text": 'good "thing"'},
+        {"id": "2_1", "rating": -3.0, "text": "bad"},
+    ]
+
+
+def test_without_a_network_the_error_says_what_pip_said(monkeypatch):
+    failed = subprocess.CompletedProcess([], 1, "", "no network")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: failed)
+    with pytest.raises(RuntimeError, match="no network"):
+        reviews()

@@ -115,8 +115,9 @@ class Settings:
         "Or a function that returns one, called on the event loop that uses it.",
         of_endpoint=True, secret=True)
     api: Literal["chat", "responses"] = endpoint("chat", one_of("chat", "responses"),
-        '"chat" (/v1/chat/completions) or "responses" (/v1/responses)\n'
-        "The answers are the same.", of_endpoint=True)
+        '"chat" or "responses": which OpenAI API\n'
+        '"chat" asks /v1/chat/completions, "responses" asks /v1/responses; the answers are the '
+        "same.", of_endpoint=True)
     allow_http: bool = endpoint(False, BOOL, "True: no warning when a key is sent over plain http")
 
     instructions: str = prompt("", rules.TEXT, "what the model should do with each row")

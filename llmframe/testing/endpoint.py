@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from llmframe.testing import faults, responses_api, wire
+from llmframe.testing import faults, wire
 from llmframe.testing.answers import asked_schema, content_text, make_answer, row_text
 from llmframe.testing.cache import PromptCache
 from llmframe.testing.ledger import Ledger
@@ -31,14 +31,31 @@ NOT_JSON = faults.ApiError(
 )
 NO_ROUTE = faults.ApiError(404, "Unknown request URL.", "invalid_request_error", "unknown_url")
 GONE_CHECK = 0.05  # seconds between two checks whether a client without an answer has left
+LOGPROBS = "message.output_text.logprobs"  # as the Responses API asks for them
 TRICKLE = 0.5  # seconds between two blank bytes
+
+
+def as_chat(body: dict[str, Any]) -> dict[str, Any]:
+    """The chat request that asks the same; KeyError or TypeError where it is none."""
+    asked = {**body, "messages": body["input"], "max_tokens": body.get("max_output_tokens")}
+    if isinstance(body["input"], str):
+        asked["messages"] = [{"role": "user", "content": body["input"]}]
+    if body.get("instructions"):
+        system = {"role": "system", "content": body["instructions"]}
+        asked["messages"] = [system, *asked["messages"]]
+    asked["logprobs"] = LOGPROBS in body.get("include", ()) or None
+    form = body.get("text", {}).get("format")
+    if form is not None:
+        schema = {"json_schema": form} if "schema" in form else {}
+        asked["response_format"] = {"type": form["type"], **schema}
+    return asked
 
 
 class Ask:
     """One parsed request for a chat completion, or for a response (of the API of that name)."""
 
     def __init__(self, body: dict[str, Any], authorization: str, *, is_response: bool) -> None:
-        self.body = body = responses_api.as_chat(body) if is_response else body
+        self.body = body = as_chat(body) if is_response else body
         self.is_response = is_response
         self.authorization = authorization
         self.model = str(body.get("model"))
@@ -203,7 +220,7 @@ class Endpoint:
         number, headers = next(self._numbers), self._limit_headers()
         wanted = self.options.logprobs and bool(ask.body.get("logprobs"))
         used = self._used(ask, call, wire.answer_tokens(choice) if choice else 0)
-        write = responses_api.response if ask.is_response else wire.completion
+        write = wire.response if ask.is_response else wire.completion
         return write(number, ask.model, used, choice, headers, logprobs=wanted)
 
     def _used(self, ask: Ask, call: Call, tokens_out: int) -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from llmframe.testing.faults import ApiError, Completion
 
 JSON = "application/json"
+REASONS = {"length": "max_output_tokens", "content_filter": "content_filter"}
 PATHS = {"chat": "/chat/completions", "responses": "/responses"}  # by the name of the API
 
 
@@ -125,6 +126,51 @@ def completion(
             }
         ]
     return Reply(200, dump(body), headers, billed=choice is not None)
+
+
+def response(
+    number: int,
+    model: str,
+    used: dict[str, Any] | None,
+    choice: Completion | None,
+    headers: dict[str, str],
+    *,
+    logprobs: bool = False,
+) -> Reply:
+    """A response; without a choice its output is empty. used: its usage, None for none."""
+    output, reason = [], None
+    if choice:
+        reason = REASONS.get(choice.finish_reason)
+        output.append({
+            "type": "message", "id": f"msg_{number}", "role": "assistant",
+            "status": "incomplete" if reason else "completed", "content": _parts(choice, logprobs),
+        })  # fmt: skip
+    body = {
+        "id": f"resp_{number}",
+        "object": "response",
+        "created_at": started(),
+        "status": "incomplete" if reason else "completed",
+        "error": None,
+        "incomplete_details": {"reason": reason} if reason else None,
+        "model": model,
+        "output": output,
+        "tools": [],
+        "tool_choice": "auto",
+        "parallel_tool_calls": False,
+    }
+    if used is not None:
+        body["usage"] = used
+    return Reply(200, dump(body), headers, billed=choice is not None)
+
+
+def _parts(choice: Completion, logprobs: bool) -> list[dict[str, Any]]:
+    """What the message consists of."""
+    if choice.refusal:
+        return [{"type": "refusal", "refusal": choice.refusal}]
+    if choice.content is None:
+        return []
+    pieces = token_logprobs(choice.content)["content"] if logprobs else []
+    return [{"type": "output_text", "text": choice.content, "annotations": [], "logprobs": pieces}]
 
 
 def error(problem: ApiError, *, suffix: str = "", headers: dict[str, str] | None = None) -> Reply:

@@ -16,6 +16,7 @@ from llmframe.journal.stored_tasks import StoredTask, tasks_in
 from llmframe.journal.writer import CutOffError
 from llmframe.results import RowResult, Usage, UsageSum
 from llmframe.system.files import SYSTEM
+from llmframe.system.host import what_to_repeat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -261,11 +262,11 @@ class Checkpoint:
             done = "cut off by another program" if cut_off else "deleted or replaced"
             return CheckpointError(
                 f"the checkpoint {path} was {done} while this run used it. What it "
-                "answered is in the returned frame: save that, then run the cell again."
+                f"answered is in the returned frame: save that, then run {what_to_repeat()} again."
             )
         kept = sum(len(store.index.answers) for store in self._all if store.path == path)
         return CheckpointError(
             f"cannot {do} the checkpoint {path}: {error.strerror or error}. {kept} answers "
             "are in it; the newest may be only in the returned frame. Cure the cause (is the disk "
-            "full?) and run the cell again, or pass checkpoint=<path on another disk>."
+            f"full?) and run {what_to_repeat()} again, or pass checkpoint=<path on another disk>."
         )

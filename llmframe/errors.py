@@ -12,12 +12,14 @@ LLMFrameError
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
+import threading
 import warnings
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TextIO, cast
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -168,7 +170,7 @@ class OutputError(RowError):
 
 
 class IncompleteWarning(LLMFrameError, UserWarning):  # noqa: N818 - the contract's name
-    """A run ended early; some rows are pending. Run the cell again to go on."""
+    """A run ended early; some rows are pending. The same call again goes on."""
 
 
 _HERE = str(Path(__file__).parent)
@@ -182,11 +184,35 @@ def persons_frame() -> FrameType:
     return frame
 
 
-def warn(message: str | Warning, category: type[Warning] = UserWarning) -> None:
-    """Warn at the person's own line."""
+def warn(
+    message: str | Warning, category: type[Warning] = UserWarning, *, printed: bool = True
+) -> None:
+    """Warn at the person's own line.
+
+    printed: False where a card shows the same. Filters, hooks and records see it as any other.
+    """
     if isinstance(message, str):
         message = visible(message)
     level, frame, own = 2, sys._getframe(1), persons_frame()  # noqa: SLF001 - as above
     while frame is not own and frame.f_back is not None:
         frame, level = frame.f_back, level + 1
-    warnings.warn(message, category, stacklevel=level)
+    unprinted = contextlib.redirect_stderr(cast("TextIO", _NotFromHere(sys.stderr)))
+    with contextlib.nullcontext() if printed else unprinted:
+        warnings.warn(message, category, stacklevel=level)
+
+
+class _NotFromHere:
+    """A standard error that drops what this thread writes."""
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+        self._thread = threading.get_ident()
+
+    def write(self, text: str) -> int:
+        """Pass on what other threads write."""
+        if self._stream is not None and threading.get_ident() != self._thread:
+            return self._stream.write(text)
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)

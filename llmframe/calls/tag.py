@@ -198,6 +198,8 @@ def _block(
                 raise
             finally:
                 shown.close("interrupted" if interrupts.count else "")
+                if shown.draws_card:
+                    interrupts.leave_to_card()
     return session.outcome()
 
 

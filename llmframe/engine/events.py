@@ -63,14 +63,9 @@ class TextCut:
 
 @dataclass(frozen=True, slots=True)
 class RowsReused:
-    """Rows have their own answers from the checkpoint.
-
-    positions: of the rows in the frame. used: what those answers took that no earlier row of the
-    table has, of each currency a sum.
-    """
+    """Rows have their own answers from the checkpoint. positions: of the rows in the frame."""
 
     positions: Sequence[int]
-    used: Sequence[Usage] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

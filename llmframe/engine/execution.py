@@ -24,7 +24,7 @@ from llmframe.engine.wire.backend import open_backend
 from llmframe.errors import CheckpointError
 from llmframe.providers.responses.scrubber import Scrubber
 from llmframe.report import RunReport, Snapshot
-from llmframe.results import NOTHING_USED, ResultStore
+from llmframe.results import NOTHING_USED, ResultStore, UsageSum
 from llmframe.system.loops import running_loop
 from llmframe.text import cut
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from llmframe.engine.governor import Share
     from llmframe.engine.job import Job
     from llmframe.report import RunStatus
-    from llmframe.results import Results
+    from llmframe.results import Results, Usage
 
 FIRST_NOTE = 0.01  # seconds
 REFUSAL = 90  # characters of the provider's words that are shown
@@ -66,6 +66,7 @@ class Execution:
         self.held = False
         source = job.source
         self.store = ResultStore(job.rows.n) if source is None else RecentStore(source.buffer)
+        self._recalled = UsageSum() if job.checkpoint is None else job.checkpoint.recalled
         self._path = None if job.checkpoint is None else str(job.checkpoint.path)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
@@ -191,7 +192,7 @@ class Execution:
             message=message,
             currency=tally.currency,
             unread=tally.unread,
-            table=tally.table,
+            table=self._table(),
             budget=self.job.budget.state(),
             price_missing=tally.price_missing,
             model=self.job.model,
@@ -211,8 +212,14 @@ class Execution:
             time_went_to=self._history.shares,
             limits=tuple(self._history.limits),
             checkpoint=self._path,
+            table=self._table(),
             budget=self.job.budget.state(),
         )
+
+    def _table(self) -> Usage:
+        """What all answers of the table took: this call, and the answers that it reused."""
+        reused = map(self.job.budget.stored, self._recalled.parts)
+        return UsageSum(*reused, self.tally.usage).total
 
     def _keep_unanswered(self, event: Event) -> None:
         """Write down what was paid without an answer, so that later calls of the task count it."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmframe.engine import events
 from llmframe.report import Counts, RunReport
-from llmframe.results import NOTHING_USED, RowResult, Usage, UsageSum
+from llmframe.results import NOTHING_USED, RowResult, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +47,6 @@ class Tally:
     usage: Usage = NOTHING_USED
     unread: int = 0
     unread_usage: Usage = NOTHING_USED
-    stored: UsageSum = field(default_factory=UsageSum)  # of the answers that were reused
     currency: str = ""
     price_missing: bool = False
     errors_by_kind: Counter[str] = field(default_factory=Counter)
@@ -69,10 +68,9 @@ class Tally:
                 self.retry_reasons[verdict.kind, verdict.status] += 1
             case events.RowsDone(positions, result, source):
                 self._count(result, len(positions), source)
-            case events.RowsReused(positions, used):
+            case events.RowsReused(positions):
                 self.ok += len(positions)
                 self.reused += len(positions)
-                self.stored.add(*used)
             case events.Spent(usage):
                 self.usage += usage
             case events.Unread(usage):
@@ -98,11 +96,6 @@ class Tally:
             self.shared += rows
         elif source == "request":
             self.usage += result.usage
-
-    @property
-    def table(self) -> Usage:
-        """What all answers of the table took: this call, and the answers that it reused."""
-        return UsageSum(*self.stored.parts, self.usage).total
 
     @property
     def done(self) -> int:
@@ -148,6 +141,7 @@ class Tally:
         time_went_to: dict[str, float],
         limits: tuple[tuple[float, int], ...],
         checkpoint: str | None,
+        table: Usage,
         budget: TaskBudget | None,
     ) -> RunReport:
         """The counts so far as a report."""
@@ -169,7 +163,7 @@ class Tally:
             cut=self.cut,
             tokens_cached=self.usage.tokens_cached,
             currency=self.currency,
-            table=self.table,
+            table=table,
             budget=budget,
             price_missing=self.price_missing,
             estimated=self.usage.estimated,

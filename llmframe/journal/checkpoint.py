@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from llmframe.errors import CheckpointError, OutputError
 from llmframe.journal import lines
-from llmframe.journal.expenses import spent
+from llmframe.journal.expenses import Recalled, spent
 from llmframe.journal.shared import close_store
 from llmframe.journal.stored_tasks import StoredTask, tasks_in
 from llmframe.journal.writer import CutOffError
 from llmframe.results import RowResult, Usage, UsageSum
 from llmframe.system.files import SYSTEM
+from llmframe.system.host import what_to_repeat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -78,6 +79,7 @@ class Checkpoint:
         self.durable = True
         # The written file first: its answers need no copy.
         self._all = read if written is None else [written, *read]
+        self._reused = Recalled()
         self._complete = complete and written is not None
         self._texts = texts
         self._listeners: list[Callable[[CheckpointError], object]] = []
@@ -94,6 +96,11 @@ class Checkpoint:
     def answers(self) -> int:
         """Answers in all files read, of this task and of others that share the files."""
         return sum(len(store.index.answers) for store in self._all)
+
+    @property
+    def recalled(self) -> UsageSum:
+        """What the answers took that were read so far, each counted once; it goes on growing."""
+        return self._reused.total
 
     def get(self, key: bytes) -> RowResult | None:
         """The answer to a key (16 bytes), None without one. Raises as get_all."""
@@ -112,9 +119,11 @@ class Checkpoint:
         for store in self._all:
             missing = [at for at, answer in enumerate(found) if answer is None]
             try:
-                answers = store.get_all([keys[at] for at in missing])
+                wanted = [keys[at] for at in missing]
+                answers = store.get_all(wanted)
             except OSError as exc:
                 raise self._cannot("read", exc, store.path) from exc
+            self._reused.add(store.path, map(store.index.answers.get, wanted), answers)
             for at, answer in zip(missing, answers, strict=True):
                 if answer is not None:
                     found[at] = answer
@@ -261,11 +270,11 @@ class Checkpoint:
             done = "cut off by another program" if cut_off else "deleted or replaced"
             return CheckpointError(
                 f"the checkpoint {path} was {done} while this run used it. What it "
-                "answered is in the returned frame: save that, then run the cell again."
+                f"answered is in the returned frame: save that, then run {what_to_repeat()} again."
             )
         kept = sum(len(store.index.answers) for store in self._all if store.path == path)
         return CheckpointError(
             f"cannot {do} the checkpoint {path}: {error.strerror or error}. {kept} answers "
             "are in it; the newest may be only in the returned frame. Cure the cause (is the disk "
-            "full?) and run the cell again, or pass checkpoint=<path on another disk>."
+            f"full?) and run {what_to_repeat()} again, or pass checkpoint=<path on another disk>."
         )

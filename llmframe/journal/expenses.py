@@ -1,4 +1,4 @@
-"""What the lines of a task have cost, without parsing each of them."""
+"""What the answers that a run reads have cost, and all lines of its task."""
 
 from __future__ import annotations
 
@@ -13,14 +13,46 @@ from llmframe.results import UsageSum
 from llmframe.system.files import READ, FileOps
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from pathlib import Path
+
+    from llmframe.results import Answer
 
 _BATCH = 4096  # lines whose usages are counted before they are parsed
 _PAID = frozenset((lines.ANSWER, lines.FAILURE, lines.USAGE))
 _BEGIN = b',"usage":{'
+_SHORTEST = 7  # an answer's line has more than 2**7 bytes
 # what a copy of an answer has in common with the line it was copied from
 _PURCHASE = re.compile(rb'\{[^{}]*\},"n":[0-9]+,"t":[0-9]+').match
+
+
+class Recalled:
+    """Adds up what the answers took that a run has read, each of them once."""
+
+    def __init__(self) -> None:
+        self.total = UsageSum()
+        # by file, a byte for each stretch of it: set where an answer begins that was counted.
+        # A set of the keys would take a hundred bytes a row
+        self._counted: dict[Path, bytearray] = {}
+
+    def add(
+        self, path: Path, offsets: Iterable[int | None], answers: Sequence[Answer | None]
+    ) -> None:
+        """Add answers of a file. offsets: where their lines begin."""
+        read = {
+            at >> _SHORTEST: answer[0]
+            for at, answer in zip(offsets, answers, strict=True)
+            if at is not None and answer is not None
+        }
+        counted = self._counted.setdefault(path, bytearray())
+        counted.extend(bytes(max(0, max(read, default=0) + 1 - len(counted))))
+        fresh = [result for at, result in read.items() if not counted[at]]
+        for at in read:
+            counted[at] = 1
+        # answers that used the same are mostly one object
+        results = {id(result): result for result in fresh}
+        for same, times in Counter(map(id, fresh)).items():
+            self.total.add(results[same].usage * times)
 
 
 def spent(

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from llmframe.options.presets import PRESETS, preset_of
 from llmframe.providers.address import is_loopback
+from llmframe.system.host import what_to_repeat
 
 if TYPE_CHECKING:
     from llmframe.engine.wire.verdict import Verdict
@@ -131,8 +132,8 @@ def _wrong_address(verdict: Verdict, address: Address, name: str) -> tuple[str, 
     if verdict.about == "gone":  # only a server that llmframe has started
         return (
             f"{name} has stopped",
-            "Run the cell again to restart it; if it stops again, memory may be short: use a "
-            "smaller model file.",
+            f"Run {what_to_repeat()} again to restart it; if it stops again, memory may be "
+            "short: use a smaller model file.",
         )
     root = _cure_of_root(address.url.rstrip("/"))
     if verdict.about == "address":

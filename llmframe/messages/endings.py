@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from llmframe.messages.afterwards import what_a_rerun_mends
 from llmframe.messages.causes import explain
+from llmframe.system.host import what_to_repeat
 
 if TYPE_CHECKING:
     from llmframe.engine.wire.verdict import Verdict
@@ -24,14 +25,19 @@ TOKENS_ONLY = (
 )
 PAUSED = (
     "this run is paused, and the call waits until it goes on: Resume in its panel does that, or "
-    "lf.last_run().resume() in another thread. Or interrupt this cell and run it again: answered "
+    "lf.last_run().resume() in another thread. Or interrupt this call and run it again: answered "
     "rows are not paid for a second time."
 )
 SO_FAR = "lf.last_run().partial() returns the frame so far."
-AGAIN = (
-    "Run the cell again to continue where it stopped; answered rows are not paid for a second time."
-)
 AGAIN_WITHOUT = "Without a checkpoint the answers are only in this frame: keep it."
+
+
+def again() -> str:
+    """How to go on where a run stopped, in the words of the place where it runs."""
+    return (
+        f"Run {what_to_repeat()} again to continue where it stopped; answered rows are not paid "
+        "for a second time."
+    )
 
 
 def safe_rows(report: RunReport) -> str:
@@ -50,10 +56,10 @@ def how_to_go_on(report: RunReport, *, cured: bool = False) -> str:
     if report.checkpoint is None:
         return AGAIN_WITHOUT
     if report.pending:
-        return f"Then r{AGAIN[1:]}" if cured else AGAIN
+        return f"Then r{again()[1:]}" if cured else again()
     rows = "failed row" if report.failed == 1 else f"{report.failed:,} failed rows"
-    again = f"Run the cell again to retry the {rows}; nothing else is paid for again."
-    return f"{again} {what_a_rerun_mends(report.errors_by_kind)}".strip()
+    retry = f"Run {what_to_repeat()} again to retry the {rows}; nothing else is paid for again."
+    return f"{retry} {what_a_rerun_mends(report.errors_by_kind)}".strip()
 
 
 def on_long_texts(report: RunReport) -> list[str]:
@@ -74,7 +80,7 @@ def aborted(verdict: Verdict, report: RunReport, address: Address) -> str:
     if not report.ok:
         return f"{why} 0 of {report.rows:,} rows are answered; {left}"
     so_far = f"{why} {safe_rows(report)}; {left} {SO_FAR}"
-    if verdict.about == "gone":  # its cure is to run the cell again
+    if verdict.about == "gone":  # its cure is to run it again
         return so_far
     return f"{so_far} {how_to_go_on(report, cured=True)}"
 
@@ -102,5 +108,5 @@ def not_durable(message: str, report: RunReport) -> str:
     return (
         f"{message} Nothing more is sent. {report.ok:,} of {report.rows:,} rows are answered and "
         "in lf.last_run().partial(); the newest of them may not be on the disk: keep that frame, "
-        "make room or give another checkpoint=, and run the cell again."
+        f"make room or give another checkpoint=, and run {what_to_repeat()} again."
     )

@@ -49,6 +49,10 @@ def _choose(
 ) -> View:
     from llmframe.notebook import hosts
 
+    if hosts.marimo() is not None and wanted in ("auto", "widget"):
+        from llmframe.notebook.views.html_view import HtmlView
+
+        return HtmlView(blocking=blocking, controllable=controls is not None, latest=latest)
     kernel = hosts.kernel()
     if kernel is not None and wanted in ("auto", "widget"):
         if hosts.has_ipywidgets():

@@ -18,7 +18,9 @@ VS Code
 Colab
     ipywidgets' own widgets are drawn; the kernel has no subshells. Not tested by us.
 marimo
-    Has no IPython shell, so it counts as a script: log lines. Not tested by us.
+    Has no IPython shell and draws no ipywidgets: one HTML output is updated in place. It shows a
+    cell's last expression instead of that output, so the card stays below a cell that ends with an
+    assignment. Only marimo's own threads reach its page.
 nbclient, papermill, ``jupyter execute``
     A kernel without a page. The view's display handle is what they keep, hence the card.
 """
@@ -27,18 +29,12 @@ from __future__ import annotations
 
 import ast
 import sys
+import threading
 from typing import Any, NamedTuple, cast
 
+from llmframe.system.host import kernel, marimo, shell
 
-def shell() -> Any | None:
-    """IPython's running shell, None in plain Python. Never imports IPython."""
-    ipython = sys.modules.get("IPython")
-    return None if ipython is None else ipython.get_ipython()
-
-
-def kernel() -> Any | None:
-    """The Jupyter kernel we run in, None in a terminal or a script."""
-    return getattr(shell(), "kernel", None)
+__all__ = ["kernel", "marimo", "shell"]
 
 
 def running_cell() -> str:
@@ -109,8 +105,40 @@ def bundle(html: str, text: str) -> dict[str, str]:
 
 def show(data: dict[str, Any]) -> Any:
     """Display a bundle in the running cell; returns the handle that updates it."""
+    if (module := marimo()) is not None:
+        return MarimoDisplay(module, data)
     from IPython import display
 
     handle = cast("Any", display).DisplayHandle()
     handle.display(data, raw=True)
     return handle
+
+
+class MarimoDisplay:
+    """One HTML output of a marimo cell, with the methods of IPython's display handle."""
+
+    def __init__(self, module: Any, data: dict[str, Any]) -> None:
+        self._module = module
+        self._shown = module.Html(data["text/html"])
+        module.output.append(self._shown)
+
+    def update(self, data: dict[str, Any], *, raw: bool) -> None:
+        """Show other HTML in its place; what else the cell shows stays."""
+        del raw  # it is always a bundle
+        from marimo._runtime.output._output import flush  # as marimo's own progress bar does
+
+        # the text of an Html has no setter, and another Html would come after the cell's others
+        self._shown.__init__(data["text/html"])
+        flush()
+
+
+def drawing_thread(draw: Any) -> threading.Thread:
+    """A thread that may update what the running cell shows; it ends with the process."""
+    module = marimo()
+    kind = threading.Thread if module is None else module.Thread
+    return cast("threading.Thread", kind(target=draw, name="llmframe-view", daemon=True))
+
+
+def is_left(thread: object) -> bool:
+    """Whether the cell that began a drawing thread was run again or deleted (marimo)."""
+    return bool(getattr(thread, "should_exit", False))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 TICK = 0.2  # seconds between two refreshes of a view
 MOST = 3  # live views of one run in addition to the first; each costs its share of a core
 LAST = 2.0  # seconds in which a view that a thread draws leaves its card, at most
+BELOW = "The error of this call, below, says why, what is safe and what to do."
 ELSEWHERE = "The run goes on; it is shown in a newer cell."
 
 
@@ -40,6 +41,7 @@ class Stage:
 
     progress: as the person gave it. latest: the rows that live views show.
     ending: makes the card's values for the run as it is now, under a headline (its status if "").
+    has_card: the run has a card below some cell, or will have one at its end.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Stage:
         self._cells: set[str] = set()
         self._more: list[OpenView] = []
         self._opened: list[OpenView] = []
+        self.has_card = False
 
     def open(self, *, blocking: bool, progress: Progress | bool | None = None) -> OpenView:
         """Show the run in the running cell.
@@ -67,8 +70,9 @@ class Stage:
         wanted = self._progress if progress is None else progress
         view = make_view(wanted, controls=self._run, blocking=blocking, latest=self._latest)
         view.open()
-        opened = OpenView(self._run, view, self._ending)
+        opened = OpenView(self._run, view, self._ending, raises=blocking)
         self._opened = [*(one for one in self._opened if not one.closed), opened]
+        self.has_card = self.has_card or view.draws_card
         return opened
 
     def display(self) -> bool:
@@ -102,15 +106,26 @@ class Stage:
 
 
 class OpenView:
-    """One view of a run, from the cell that opens it to the card that stays."""
+    """One view of a run, from the cell that opens it to the card that stays.
 
-    def __init__(self, run: ShownRun, view: Any, ending: Callable[[str], Ending]) -> None:
+    raises: its cell shows the error, too, that ends the run.
+    """
+
+    def __init__(
+        self, run: ShownRun, view: Any, ending: Callable[[str], Ending], *, raises: bool
+    ) -> None:
         self._run = run
+        self._raises = raises
         self._view = view
         self._ending = ending
         self._retired = threading.Event()
         self._thread: threading.Thread | None = None
         self.closed = False
+
+    @property
+    def draws_card(self) -> bool:
+        """Whether a card stays below the cell."""
+        return bool(self._view.draws_card)
 
     def refresh(self) -> None:
         """Draw the run as it is."""
@@ -121,10 +136,12 @@ class OpenView:
 
         def draw() -> None:
             while not self._run.wait(TICK) and not self._retired.is_set():
+                if hosts.is_left(self._thread):
+                    return
                 self.refresh()
             self.close()
 
-        self._thread = threading.Thread(target=draw, name="llmframe-view", daemon=True)
+        self._thread = hosts.drawing_thread(draw)
         self._thread.start()
 
     def settle(self, timeout: float) -> None:
@@ -142,4 +159,6 @@ class OpenView:
         ending = self._ending(headline)
         if self._retired.is_set() and not self._run.wait(0):
             ending = replace(ending, next_step=ELSEWHERE)
+        if self._raises and ending.snapshot.message:  # else one page shows the same text twice
+            ending = replace(ending, snapshot=replace(ending.snapshot, message=BELOW))
         self._view.close(ending)

@@ -86,7 +86,10 @@ class View:
     one call at a time. They only change what ``open`` displayed, because new output of a
     background thread lands in whichever cell runs at that moment. This one shows nothing
     (``progress=False``).
+    draws_card: what stays is a card below a notebook's cell, not text.
     """
+
+    draws_card = False
 
     def open(self) -> None:
         """Show that a run begins."""

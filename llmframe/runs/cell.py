@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     Handler = Callable[[int, FrameType | None], object]
 
+INTERRUPTED = "KeyboardInterrupt: stopped by you; the card says what is done and how to go on"
 DRAIN = 1.2  # seconds that a cell waits after a stop for what is in flight
 
 
@@ -57,6 +58,12 @@ class Interrupts:
         self._session = session
         if self.count:
             session.stop()
+
+    def leave_to_card(self) -> None:
+        """Show an interrupt in a notebook as one line, without our frames: a card says the rest."""
+        if isinstance(self.error, KeyboardInterrupt):
+            # what IPython asks an exception for
+            vars(self.error)["_render_traceback_"] = lambda: [INTERRUPTED]
 
     def on_signal(self, *_: object) -> None:
         """Handle SIGINT."""

@@ -239,7 +239,7 @@ class Session:
             if self.target.raise_incomplete:
                 warning.run = self.handle  # type: ignore[attr-defined]
                 raise warning
-            self._warn_once(warning)
+            self._warn_once(warning, printed=self.stage is None or not self.stage.has_card)
         if report.ok and not self.target.columns.has_confidence(frame):
             self._warn_once(endings.NO_LOGPROBS)
         return frame
@@ -272,10 +272,10 @@ class Session:
             error.run = self.handle  # type: ignore[attr-defined]
         return error
 
-    def _warn_once(self, warning: str | Warning) -> None:
+    def _warn_once(self, warning: str | Warning, *, printed: bool = True) -> None:
         if str(warning) not in self._warned:
             self._warned.add(str(warning))
-            warn(warning)
+            warn(warning, printed=printed)
 
     def _metadata(self) -> dict[str, Any]:
         """What ``attrs["llmframe"]`` of the frame says about the run."""

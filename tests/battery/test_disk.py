@@ -39,7 +39,7 @@ def assert_handed_over(result, server, n):
     out = result["frame"]
     assert result["error"] == "CheckpointError"
     kit.says(result["message"], "cannot write the checkpoint", "rows are answered", "make room")
-    kit.says(result["message"], "lf.last_run().partial()", "run the cell again")
+    kit.says(result["message"], "lf.last_run().partial()", "run the same call again")
     assert kit.lost(out, server.ledger) == []
     assert kit.statuses(out)["ok"] == len(kit.answered(server.ledger)) < n
     kept = result["message"].partition(" answers are in it")[0].rpartition(" ")[2]

@@ -57,7 +57,7 @@ def test_what_is_hopeless_ends_the_run_with_its_rows_pending_and_a_resume_finish
         assert statuses(out) == {"ok": ok, "pending": 300 - ok}
         assert lost(out, server.ledger) == []
         says(caught.value, *CAUSES[fault], f"{ok} of 300 rows are answered and safe in")
-        says(caught.value, "run.jsonl", f"{300 - ok} are pending", "Run the cell again")
+        says(caught.value, "run.jsonl", f"{300 - ok} are pending", "Run the same call again")
 
         server.update(faults={})
         server.ledger.clear()

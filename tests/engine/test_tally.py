@@ -123,8 +123,8 @@ def with_(**changes):
 def test_the_message_of_a_stopped_run_has_how_many_rows_are_safe_and_how_to_go_on():
     assert advice.incomplete(REPORT) == (
         "stopped: 1,000 rows are pending. 9,000 of 10,000 rows are answered and safe in c.jsonl. "
-        "Run the cell again to continue where it stopped; answered rows are not paid for a second "
-        "time."
+        "Run the same call again to continue where it stopped; answered rows are not paid for a "
+        "second time."
     )
 
 

@@ -252,13 +252,15 @@ def test_a_hopeless_run_says_where_its_frame_is_and_to_go_on_after_the_cure(conf
     report = replace(lf.last_run().report, ok=1, pending=1)
     refused = Verdict("end_run", "bad_request", "no", 401)
     said = aborted(refused, report, THERE)
-    assert "lf.last_run().partial() returns the frame so far. Then run the cell again to" in said
+    assert (
+        "lf.last_run().partial() returns the frame so far. Then run the same call again to" in said
+    )
     said = aborted(refused, replace(report, checkpoint=None), THERE)
     assert said.endswith("returns the frame so far. " + AGAIN_WITHOUT)
     gone = Verdict("end_run", "connection", "no", about="gone")
-    assert aborted(gone, report, HERE).count("un the cell again") == 1
-    assert how_to_go_on(report).startswith("Run the cell again")
-    assert how_to_go_on(report, cured=True).startswith("Then run the cell again")
+    assert aborted(gone, report, HERE).count("un the same call again") == 1
+    assert how_to_go_on(report).startswith("Run the same call again")
+    assert how_to_go_on(report, cured=True).startswith("Then run the same call again")
 
 
 @pytest.mark.parametrize(

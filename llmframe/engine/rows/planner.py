@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from itertools import repeat
 from typing import TYPE_CHECKING
 
 from llmframe.engine.asking.outgoing import NO_RULES
 from llmframe.engine.events import Planned, RowsDone, RowsReused, TextCut
 from llmframe.engine.row import Row
-from llmframe.results import SKIPPED, RowResult, UsageSum
+from llmframe.results import SKIPPED, RowResult
 from llmframe.system.executor import run_in_daemon_thread
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from llmframe.engine.rows.parts import Parts
     from llmframe.engine.rows.settle import Settler
     from llmframe.engine.rows.work import Work
-    from llmframe.results import Answer, Usage
+    from llmframe.results import Answer
 
 SLICE = 512  # rows planned in one go, at most: about 1 ms
 FIRST_REDACTED = 16  # the same at first where each must be redacted, at a speed not known
@@ -60,8 +59,6 @@ class Planner:
         # what is rendered or redacted once more may be another text, and then another key
         self._keeps_texts = rules.redact is not None or not parts.rows.is_stable
         self._kept: dict[int, str] = {}
-        self._budget = parts.budget
-        self._recalled: set[bytes] = set()  # keys whose stored answers were counted
         self._stopped: float | None = None  # when a stop was first noticed
 
     async def run(self, after_slice: Callable[[], None]) -> None:
@@ -168,22 +165,7 @@ class Planner:
                     self._work.add(position)
         finally:
             if reused:
-                self._events.emit(RowsReused(reused, self._used(keys, answers)))
-
-    def _used(self, keys: Sequence[bytes], answers: Sequence[Answer | None]) -> Sequence[Usage]:
-        """What stored answers took; one that equal rows share was paid for once."""
-        fresh = {
-            key: answer[0]
-            for key, answer in zip(keys, answers, strict=False)
-            if answer is not None and key not in self._recalled
-        }
-        self._recalled.update(fresh)
-        used = UsageSum()
-        # answers that used the same are mostly one object
-        results = {id(result): result for result in fresh.values()}
-        for same, times in Counter(map(id, fresh.values())).items():
-            used.add(self._budget.stored(results[same].usage) * times)
-        return used.parts
+                self._events.emit(RowsReused(reused))
 
     def _recall_earlier(
         self,

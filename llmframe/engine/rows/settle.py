@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llmframe.engine.events import RowsDone, RowsReused, Spent
+from llmframe.engine.events import RowsDone, Spent
 from llmframe.engine.rows.breaker import KINDS, Breaker
 from llmframe.engine.wire.verdict import Verdict
 from llmframe.errors import CallError, OutputError, RowError
@@ -107,7 +107,6 @@ class Settler:
     def recalled(self, row: Row, result: RowResult) -> None:
         """The checkpoint had the row's answer after all; what its own replies cost is counted."""
         self._parts.events.emit(Spent(row.usage))
-        self._parts.events.emit(RowsReused((), [self._parts.budget.stored(result.usage)]))
         self._answers.note_ids(row.key, [row.position])
         self._record(row, result, "checkpoint")
         self._claims.release(row, result)

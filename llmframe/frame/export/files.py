@@ -138,7 +138,7 @@ def _warn_of_pending(df: pd.DataFrame, target: Path) -> None:
         warn(
             IncompleteWarning(
                 f"{target.name} will be incomplete: {pending:,} of {len(df):,} rows are pending, "
-                "without an answer yet. Run the cell that tags again, it goes on where it "
+                "without an answer yet. Run the call that tags again, it goes on where it "
                 "stopped; then export again"
             )
         )

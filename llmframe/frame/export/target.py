@@ -24,7 +24,7 @@ def needed(call: str, package: str, requirement: str) -> Any:
         raise PlanError(
             f"{call} needs the package {name}, which is not installed here. Run "
             f'%pip install "{requirement}" in the notebook (python -m pip install '
-            f'"{requirement}" elsewhere), then this cell again; the frame is unharmed'
+            f'"{requirement}" elsewhere), then this call again; the frame is unharmed'
         ) from exc
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from llmframe.report import Snapshot
 
+_HELD_UP = ("outage", "provider pause", "pause by you")  # how limited_by begins
 _REASONS = 4  # why requests were sent again, the most frequent first
 _WHY = {  # one, several
     "rate_limit": ("rate limit", "rate limits"),
@@ -28,7 +29,7 @@ _WHY = {  # one, several
     "timeout": ("answer that did not come in time", "answers that did not come in time"),
     "connection": ("lost connection", "lost connections"),
 }
-INTERRUPT_HINT = "To stop, press the interrupt button (the square above); no answer is lost."
+INTERRUPT_HINT = "To stop, press the interrupt button (the square); no answer is lost."
 BACKGROUND_HINT = "run.stop() ends it; run.pause() and run.resume() interrupt and continue it."
 
 
@@ -125,7 +126,8 @@ def _request_facts(snapshot: Snapshot) -> list[str]:
 def _lines(snapshot: Snapshot, hint: str) -> list[str]:
     lines = []
     if pace := _pace(snapshot):
-        now = style.chip(html(pace), "wait")
+        is_held_up = snapshot.limited_by.startswith(_HELD_UP)
+        now = style.chip(html(pace), "wait") if is_held_up else style.soft(html(pace))
         if snapshot.waiting:  # in a line that is there anyway: it comes and goes
             now += f" &nbsp; {style.soft(plural(snapshot.waiting, 'row') + ' waiting to retry')}"
         lines.append(now)

@@ -30,6 +30,11 @@ class GuardedView(View):
         self._closed = False
         self._logged = False
 
+    @property
+    def draws_card(self) -> bool:  # type: ignore[override]
+        """Whether the view that is open leaves a card."""
+        return self.view.draws_card
+
     def open(self) -> None:
         """Open the view, or replace it by log lines."""
         with self._lock:

@@ -21,6 +21,8 @@ STARTING = "llmframe: starting"
 class HtmlView(View):
     """One display handle. blocking: the cell waits for the run, so only an interrupt stops it."""
 
+    draws_card = True
+
     def __init__(
         self, *, blocking: bool, controllable: bool, latest: LatestRows | None = None
     ) -> None:

@@ -52,6 +52,8 @@ class PanelView(View):
     when its rows change.
     """
 
+    draws_card = True
+
     def __init__(
         self,
         controls: Controls | None,

@@ -13,7 +13,6 @@ from llmframe.engine.asking.outgoing import NO_RULES, TextRules
 from llmframe.engine.events import Events, Planned, RowsDone, RowsReused, TextCut
 from llmframe.engine.rows import planner as planners
 from llmframe.engine.rows.answers import Answers, StoredAnswers
-from llmframe.engine.rows.budget import Budget
 from llmframe.engine.rows.halt import Halt
 from llmframe.engine.rows.planner import Planner
 from llmframe.engine.rows.work import Work
@@ -52,7 +51,6 @@ class Planning:
                 store=self.store,
                 events=Events(self.events.append),
                 halt=self.halt,
-                budget=Budget(),
             ),
             work=self.work,
             answers=answers,

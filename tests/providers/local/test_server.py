@@ -289,7 +289,7 @@ def test_atag_and_nest_run_on_it_too(weights, df):
 def test_a_server_that_ends_in_the_middle_is_told_and_started_anew(weights, df):
     df.loc[11, "text"] = "die"
     with pytest.raises(
-        RunAborted, match=f"the local model {NAME} has stopped.*Run the cell"
+        RunAborted, match=f"the local model {NAME} has stopped.*Run the same call"
     ) as caught:
         df.llm.tag("text", LABELS)
     assert caught.value.run.report.pending >= 1

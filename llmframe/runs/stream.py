@@ -236,6 +236,7 @@ class TagStream:
         self._unreported = 0
         self._every = 1
         self._begun = False
+        self._stopped = False
         self._feeding: asyncio.Task[None] | None = None
 
     @property
@@ -260,8 +261,9 @@ class TagStream:
 
     def __next__(self) -> TagResult:
         self._begin()
-        while (result := self._taken()) is None:
-            self._flow.wait(POLL)
+        with self._stopped_by_error():
+            while (result := self._taken()) is None:
+                self._flow.wait(POLL)
         if result is _END:
             self._raise_or_end(StopIteration)
         return result
@@ -285,8 +287,9 @@ class TagStream:
 
     async def __anext__(self) -> TagResult:
         self._begin()
-        while (result := self._taken()) is None:
-            await self._flow.changed(lambda: self._flow.has_news)
+        with self._stopped_by_error():
+            while (result := self._taken()) is None:
+                await self._flow.changed(lambda: self._flow.has_news)
         if result is _END:
             self._raise_or_end(StopAsyncIteration)
         return result
@@ -336,6 +339,15 @@ class TagStream:
                 target=feed, args=arguments, name="llmframe-source", daemon=True
             ).start()
 
+    @contextlib.contextmanager
+    def _stopped_by_error(self) -> Iterator[None]:
+        """A cancel or an interrupt of the consumer ends the stream, as it ends a generator."""
+        try:
+            yield
+        except BaseException:
+            self._stop()
+            raise
+
     def _raise_or_end(self, end: type[Exception]) -> None:
         error, self._flow.error = self._flow.error, None
         raise end if error is None else error
@@ -345,7 +357,8 @@ class TagStream:
         if self._feeding is not None:
             with contextlib.suppress(RuntimeError):  # its loop is closed
                 self._feeding.get_loop().call_soon_threadsafe(self._feeding.cancel)
-        if not self._session.has_ended:
+        if not self._stopped and not self._session.has_ended:
+            self._stopped = True  # a run's second stop would abandon what is in flight
             self._session.stop()
 
     def __del__(self) -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import itertools
 import queue
 import threading
-import time
 from collections import Counter
 
 import pandas as pd
@@ -18,6 +16,7 @@ from llmframe import testing
 from llmframe.errors import PlanError, RunAborted
 from tests.kits.until import until
 
+AT_FIRST = 40  # requests in flight: concurrency begins at 20, and doubles
 FIELDS = {"intent": ["refund", "delivery", "other"], "summary": str}
 
 
@@ -212,15 +211,20 @@ def test_a_buffer_is_a_number_from_1(wrong, server):
 # -- ends --------------------------------------------------------------------------------------
 
 
+def assert_stopped(server, asked):
+    """Nothing was sent after it was left, but for what was leaving."""
+    run = lf.last_run()
+    assert run.wait(30)
+    assert run.status in ("stopped", "finished")
+    assert len(server.ledger) <= asked + AT_FIRST
+    assert run.report.ok == len(server.ledger)  # all came back
+
+
 def test_leaving_the_loop_stops_it(server):
     for result in stream(({"text": f"text {i}"} for i in itertools.count()), server):
         if result.record["text"] == "text 5":
             break
-    left = time.monotonic()
-    run = lf.last_run()
-    assert run.wait(10)
-    assert not server.ledger.since(left + 1.0)
-    assert run.status in ("stopped", "finished")
+    assert_stopped(server, len(server.ledger))
 
 
 def test_leaving_async_for_and_cancelling_stop_it(server):
@@ -234,12 +238,9 @@ def test_leaving_async_for_and_cancelling_stop_it(server):
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        return time.monotonic()
+        return len(server.ledger)
 
-    left = asyncio.run(main())
-    gc.collect()
-    assert lf.last_run().wait(10)
-    assert not server.ledger.since(left + 1.0)
+    assert_stopped(server, asyncio.run(main()))
 
 
 def test_a_stop_gives_back_every_record_that_was_taken(server):

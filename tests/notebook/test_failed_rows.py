@@ -43,7 +43,7 @@ def test_reasons_and_texts_are_shown_whole():
     for words in (shown(THREE), repr(THREE)):
         assert LONG.strip() in words
         assert "x" * 250 in words
-    assert not re.search(r'<td style="[^"]*(text-overflow|nowrap)', THREE._repr_html_())
+    assert not re.search("text-overflow|nowrap", THREE._repr_html_())
     assert "text-align:right" not in THREE._repr_html_()
 
 
@@ -122,7 +122,7 @@ def test_hostile_text_is_only_text(text):
     frame = failed(f"output: {clean}", f"{clean}: a", llm_raw=[clean, clean], texts=[clean, "b"])
     frame.index = pd.Index([clean, "x"])
     seen = Seen(frame._repr_html_())
-    assert set(seen.tags) <= {"div", "span", "b", "table", "tr", "th", "td"}
+    assert set(seen.tags) <= {"div", "span", "b"}
     assert not seen.odd
     assert not seen.strange
     assert all(line.isprintable() for line in repr(frame).split("\n"))

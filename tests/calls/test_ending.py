@@ -1,5 +1,7 @@
 """What the card of a real call tells: the next lines to type, and a label that took nearly all."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
@@ -60,6 +62,26 @@ def test_a_label_that_took_nearly_all_is_noted_for_choices_and_booleans():
     assert [note.split(";")[0] for note in notes] == [
         'label: 100 % are "refund"', 'ok: 100 % are "True"'
     ]  # fmt: skip
+
+
+TIMES = {
+    "latency": "waiting for answers",
+    "RPM 600 (header)": "the provider's limit of 600 requests a minute",
+    "TPM 90,000 (yours)": "your limit of 90,000 tokens a minute",
+    "concurrency 50": "50 requests at a time, your concurrency=",
+    "outage": "the provider was down",
+}
+
+
+@pytest.mark.parametrize("cause", TIMES)
+def test_what_took_the_time_is_told_in_words(cause, monkeypatch):
+    tagged = pd.DataFrame({"text": ["fine"]})
+    with testing.serve() as server:
+        tag(tagged, {"label": ["refund", "other"]}, base_url=server.url, **CALL)
+    session = session_of(lf.last_run())
+    report = replace(session.execution.report(), time_went_to={cause: 1.0})
+    monkeypatch.setattr(session.execution, "report", lambda: report)
+    assert make_ending(session, "", Assignment()).time_went_to == f"100 % {TIMES[cause]}"
 
 
 CELLS = {

@@ -297,6 +297,7 @@ class Session:
                 "tokens_out": report.tokens_out,
                 "cost": report.cost,
                 "currency": report.currency,
+                "table": {name: getattr(report.table, name) for name in SPENT},
                 "inputs": [str(name) for name in self.target.rows.columns],
             }
         )

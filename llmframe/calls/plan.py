@@ -172,7 +172,8 @@ def _budget(destination: Destination) -> Budget:
     if settings.max_cost is not None and prices is None:
         raise PlanError(
             f"max_cost={settings.max_cost:g} needs the prices of {settings.model!r}, which are not "
-            "known: give prices=(per million tokens in, per million out), or install genai-prices"
+            'known: give prices={"in": ..., "out": ..., "currency": "USD"}, each per million '
+            "tokens, or install genai-prices"
         )
     return Budget(
         max_cost=settings.max_cost,

@@ -105,7 +105,9 @@ def _over_budget(report: RunReport) -> str:
         spent.append(f"{money(budget.cost or 0.0, budget.currency)} of at most {most}")
     if budget is not None and budget.max_tokens is not None:
         spent.append(f"{budget.tokens:,} of at most {budget.max_tokens:,} tokens")
-    words = f"the budget is spent ({', '.join(spent)}, by all calls of this task)"
+    # without a checkpoint nobody knows what earlier calls have spent
+    by = "all calls of this task" if report.checkpoint else "this call"
+    words = f"the budget is spent ({', '.join(spent)}, by {by})"
     if not report.unread:
         return words
     requests = "1 request" if report.unread == 1 else f"{report.unread:,} requests"

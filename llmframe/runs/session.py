@@ -24,6 +24,7 @@ from llmframe.errors import (
 )
 from llmframe.messages import endings
 from llmframe.messages.causes import Address
+from llmframe.results import SPENT
 from llmframe.system.executor import run_in_daemon_thread
 from llmframe.system.loops import require_asyncio, running_loop
 

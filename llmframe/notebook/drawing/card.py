@@ -82,7 +82,7 @@ def _spent_facts(report: RunReport) -> list[str]:
 def _money_lines(report: RunReport) -> list[str]:
     """What the table and its task have cost, each in a line of its own."""
     budget = budget_words(report.budget)
-    lines = [table_words(report), per_thousand_words(report)]
+    lines = [table_words(report), per_thousand_words(report.table, report.ok + report.failed)]
     if budget:
         lines.append(f"all calls of this task: {budget}")
     return [line for line in lines if line]

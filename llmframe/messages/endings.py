@@ -120,13 +120,13 @@ def _over_budget(report: RunReport) -> str:
 def raise_budget(report: RunReport) -> str:
     """Which limit to raise, and to how much at least for all rows that are left."""
     limits = " and ".join(_larger_limits(report))
-    again = (
-        "Earlier calls of the task count, so the same call would send nothing more; answered rows "
-        "are not paid for a second time."
-    )
-    if report.checkpoint is None:
-        again = AGAIN_WITHOUT
-    return f"To go on, run it again with {limits}. {again}"
+    kept = AGAIN_WITHOUT
+    if report.checkpoint is not None:
+        kept = (
+            "Earlier calls of the task count, so the same call would send nothing more; answered "
+            "rows are not paid for a second time."
+        )
+    return f"To go on, run {what_to_repeat()} again with {limits}. {kept}"
 
 
 def _larger_limits(report: RunReport) -> list[str]:

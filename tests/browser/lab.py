@@ -80,7 +80,7 @@ class Lab:
         self.notebooks.mkdir()
         self._process = _serve(place, environment or {})
         try:
-            self.url, self._token = until(self._address, what="JupyterLab's start")
+            self.url, self._token = until(self._address, 4 * PATIENCE, "JupyterLab's start")
         except AssertionError:
             self.__exit__()
             raise

@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 SHOWN = 60  # characters of a value
 MOST = 4  # differences that are named
 _WORDS = {"logprobs": 'confidence="logprob"'}
-_SIMPLE = {"model": "model", "endpoint": "endpoint", "instructions": "instructions"}
+_SIMPLE = {
+    "model": "model",
+    "endpoint": "endpoint",
+    "instructions": "instructions",
+    "served": "what the server tells about its model",
+}
 
 
 def differences(old: Question, new: Question) -> list[str]:

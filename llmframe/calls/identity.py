@@ -37,11 +37,17 @@ def question_of(prompt: Prompt, destination: Destination, sampling: Sampling) ->
     return normal_form(_as_given(prompt, destination, sampling, destination.identity))
 
 
-def earlier_question(prompt: Prompt, destination: Destination, sampling: Sampling) -> Question:
-    """The question as version 0.1 made keys from it: spelled as the call spells it."""
+def earlier_question(
+    prompt: Prompt, destination: Destination, sampling: Sampling, *, served: object = None
+) -> Question:
+    """The question as version 0.1 made keys from it: spelled as the call spells it.
+
+    served: what the server tells about its model, where that is part of the question.
+    """
     url = destination.endpoint.base_url
     identity = earlier_identity(url) if destination.file is None else destination.identity
-    return _as_given(prompt, destination, sampling, identity)
+    question = _as_given(prompt, destination, sampling, identity)
+    return question | ({} if served is None else {"served": served})
 
 
 def _as_given(

@@ -124,8 +124,7 @@ def plan(
         raise_incomplete=settings.on_incomplete == "raise",
         options=_identity(job, settings),
     )
-    earlier = earlier_question(prompt, destination, sampling)
-    earlier |= {"served": asked["served"]} if "served" in asked else {}
+    earlier = earlier_question(prompt, destination, sampling, served=asked.get("served"))
     return Plan(destination, asked, earlier, job, target, server)
 
 

@@ -102,6 +102,8 @@ def _add_cost(a: float | None, b: float | None) -> float | None:
 
 
 NOTHING_USED = Usage()
+SPENT = ("tokens_in", "tokens_cached", "tokens_out", "cost", "currency")
+"""What a frame's attrs and files hold of a usage."""
 
 
 class UsageSum:

@@ -1,6 +1,10 @@
-"""Text of any origin made fit to be sent, stored and shown."""
+"""Text of any origin made fit to be sent, stored and shown; and amounts of money as text."""
 
 from __future__ import annotations
+
+import math
+
+_SIGNS = {"USD": "$", "EUR": "€", "GBP": "£", "CNY": "¥", "JPY": "JP¥"}
 
 
 def is_whole(text: str) -> bool:
@@ -28,3 +32,14 @@ def clean_text(text: str) -> str:
 def cut(text: str, limit: int) -> str:
     """At most limit characters of text, ending in an ellipsis if some are left out."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def money(cost: float, currency: str) -> str:
+    """A cost: ``$0.41``, ``¥0.0032``, ``0.41 SEK``; a bare number where the currency is ""."""
+    if not math.isfinite(cost):
+        return "?"
+    digits = 2
+    if cost and abs(cost) < 0.1:
+        digits = 1 - math.floor(math.log10(abs(cost)))
+    number, sign = f"{cost:,.{digits}f}", _SIGNS.get(currency, currency)
+    return f"{number} {sign}" if sign.isalpha() else f"{sign}{number}"

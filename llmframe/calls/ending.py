@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -23,9 +24,10 @@ _TIME = {
     "provider pause": "pauses that the provider asked for",
     "the first answer": "waiting for the first answer",
     "pause by you": "your pause",
-    "the provider's cap": "all places at the provider taken",
-    "concurrency found so far": "all requests under way that the provider takes",
+    "the provider's cap": "as many requests at a time as the provider takes",
+    "concurrency found so far": "as many requests at a time as were tried so far",
 }
+_LIMIT = re.compile(r"(?P<unit>[RT]PM) (?P<number>[\d,]+) \((?P<by>header|yours)\)")
 
 
 def make_ending(session: Session, headline: str, assigned: Assignment) -> Ending:
@@ -34,6 +36,7 @@ def make_ending(session: Session, headline: str, assigned: Assignment) -> Ending
     headline: the run's status if empty. assigned: the name that the call's cell gives its result.
     """
     report = session.execution.report()
+    shares = report.time_went_to.items()
     ended = session.has_ended
     lines = _lines(session, assigned, failed=report.failed > 0, answered=report.ok > 0)
     return Ending(
@@ -43,9 +46,20 @@ def make_ending(session: Session, headline: str, assigned: Assignment) -> Ending
         headline=headline or session.status,
         next_step=how_to_go_on(report, cured=session.status == "aborted"),
         notes=(*session.notes, *on_long_texts(report), *(_on_answers(session) if ended else ())),
-        time_went_to=where_the_time_went(report.time_went_to, _TIME),
+        time_went_to=where_the_time_went({_time(cause): s for cause, s in shares}),
         next_lines=lines if ended else (),
     )
+
+
+def _time(cause: str) -> str:
+    """A cause that engine/limited_by.py notes, as it reads after "82 %"."""
+    if found := _LIMIT.fullmatch(cause):
+        whose = "the provider's" if found["by"] == "header" else "your"
+        unit = "requests" if found["unit"] == "RPM" else "tokens"
+        return f"{whose} limit of {found['number']} {unit} a minute"
+    if cause.startswith("concurrency ") and cause not in _TIME:
+        return f"{cause.removeprefix('concurrency ')} requests at a time, your concurrency="
+    return _TIME.get(cause, cause)
 
 
 def _lines(

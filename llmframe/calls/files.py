@@ -41,7 +41,8 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
     ``categories``), and ``objects``, how other columns of Python objects are restored. About the
     frame's latest call it has ``task``, ``model``, ``endpoint`` (the
     host), ``checkpoint`` (the file's name), ``counts`` (rows by status), ``tokens_in``,
-    ``tokens_cached`` (of them), ``tokens_out``, ``cost`` and its ``currency``, as far as the
+    ``tokens_cached`` (of them), ``tokens_out``, ``cost`` and its ``currency``, and ``table``, the
+    same five of all answers in the frame, those that the checkpoint had included; as far as the
     frame knew them. It reads no data. Raises PlanError for any other file.
     """
     from llmframe.frame.export import metadata

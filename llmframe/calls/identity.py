@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from llmframe.errors import PlanError
 from llmframe.journal.paths import DEFAULT_FOLDER, default_folders
 from llmframe.journal.shared import open_stores
-from llmframe.journal.stored_tasks import StoredTask, count_answers, first_tasks
+from llmframe.journal.stored_tasks import StoredTask, count_answers, first_tasks, tasks_at
 from llmframe.messages.differences import differences, nearly_the_same
-from llmframe.providers.address import earlier_identity, endpoint_identity
+from llmframe.providers.address import earlier_identity, endpoint_identity, is_loopback
+from llmframe.providers.discover import are_different, served_model
+from llmframe.runs.session import registry
 from llmframe.task.keys import KeyMaker, Question, normal_form
 from llmframe.task.prompt import PROMPT_VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from llmframe.engine.asking.asking import Sampling
@@ -34,11 +37,17 @@ def question_of(prompt: Prompt, destination: Destination, sampling: Sampling) ->
     return normal_form(_as_given(prompt, destination, sampling, destination.identity))
 
 
-def earlier_question(prompt: Prompt, destination: Destination, sampling: Sampling) -> Question:
-    """The question as version 0.1 made keys from it: spelled as the call spells it."""
+def earlier_question(
+    prompt: Prompt, destination: Destination, sampling: Sampling, *, served: object = None
+) -> Question:
+    """The question as version 0.1 made keys from it: spelled as the call spells it.
+
+    served: what the server tells about its model, where that is part of the question.
+    """
     url = destination.endpoint.base_url
     identity = earlier_identity(url) if destination.file is None else destination.identity
-    return _as_given(prompt, destination, sampling, identity)
+    question = _as_given(prompt, destination, sampling, identity)
+    return question | ({} if served is None else {"served": served})
 
 
 def _as_given(
@@ -53,6 +62,62 @@ def _as_given(
     }
     # An empty entry would change the keys of all calls that give none of these options.
     return question | ({"sampling": sampling.asked()} if sampling.asked() else {})
+
+
+def server_of(destination: Destination) -> dict[str, Any] | None:
+    """The server on this machine that a call asks, as its checkpoint notes it; None for others.
+
+    Asks it for its models, which costs nothing; a client of the person's own is left alone.
+    """
+    url = destination.endpoint.base_url
+    is_own = destination.file is not None or destination.endpoint.client is not None
+    if is_own or not is_loopback(urlsplit(url).hostname or ""):
+        return None
+    told = served_model(url, str(destination.settings.model))
+    return {"address": url.rstrip("/")} | ({"model": told} if told else {})
+
+
+def told_apart(
+    asked: Question, server: dict[str, Any] | None, tasks: Iterable[StoredTask]
+) -> Question:
+    """The question; with what the server tells where another server's model answered it before.
+
+    Ports are no part of an address on this machine, so the same question at two of them has the
+    same keys otherwise.
+    """
+    told = (server or {}).get("model")
+    if not isinstance(told, dict):
+        return asked
+    for task in tasks:
+        held = task.server.get("model")
+        differ = isinstance(held, dict) and are_different(held, told)
+        if differ and _normal(task.settings) == asked:
+            return asked | {"served": told}
+    return asked
+
+
+def tasks_before(where: Path | None) -> Iterator[StoredTask]:
+    """The tasks of runs that are alive, of a person's own file, and of the default folders."""
+    for session in registry.alive():
+        if checkpoint := session.execution.job.checkpoint:
+            task = checkpoint.task
+            yield StoredTask(checkpoint.path, task.digest, task.settings, task.server or {})
+    yield from tasks_at(where) if where is not None else ()
+    yield from first_tasks(default_folders(DEFAULT_FOLDER))
+
+
+def answered_elsewhere(checkpoint: Checkpoint, server: dict[str, Any] | None) -> str:
+    """The sentence about answers that another address of this machine gave; "" without any."""
+    here = (server or {}).get("address")
+    digests = {checkpoint.task.digest, *checkpoint.earlier}
+    others = {str(t.server["address"]) for t in checkpoint.tasks() if t.digest in digests
+              and t.server.get("address")} - {here}  # fmt: skip
+    if here is None or not others:
+        return ""
+    return (
+        f"Answers from {', '.join(sorted(others))} are reused, though this call asks {here}: "
+        "nothing tells the two servers' models apart. reuse=False asks again."
+    )
 
 
 class StoredQuestions:

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from llmframe.calls.destination import find_destination, start_local
-from llmframe.calls.identity import StoredQuestions, earlier_question, question_of
+from llmframe.calls.identity import (
+    StoredQuestions,
+    answered_elsewhere,
+    earlier_question,
+    question_of,
+    server_of,
+    tasks_before,
+    told_apart,
+)
 from llmframe.engine.asking.asking import Sampling
 from llmframe.engine.asking.outgoing import TextRules
 from llmframe.engine.execution import Execution
@@ -57,6 +65,7 @@ class Plan:
 
     asked: the question put to every row. earlier: the same as the call spells it.
     job: without a checkpoint; for a local model without the server, which is not started yet.
+    server: on this machine, that is asked; None for any other.
     """
 
     destination: Destination
@@ -64,6 +73,7 @@ class Plan:
     earlier: Question
     job: Job
     target: Target
+    server: dict[str, Any] | None
 
 
 def plan(
@@ -122,7 +132,7 @@ def _plan(
     # From here on with what the provider sets: the model is part of every row's key.
     settings = destination.settings
     sampling = sampling_of(settings)
-    asked = question_of(prompt, destination, sampling)
+    asked, server = _asked(prompt, destination, sampling)
     job = Job(
         rows=rows,
         source=rows if isinstance(rows, Records) else None,
@@ -146,8 +156,20 @@ def _plan(
         # a stream is never joined: its records are nobody else's
         options=_identity(job, settings) if isinstance(rows, RowPlan) else (object(),),
     )
-    earlier = earlier_question(prompt, destination, sampling)
-    return Plan(destination, asked, earlier, job, target)
+    earlier = earlier_question(prompt, destination, sampling, served=asked.get("served"))
+    return Plan(destination, asked, earlier, job, target, server)
+
+
+def _asked(
+    prompt: Prompt, destination: Destination, sampling: Sampling
+) -> tuple[Question, dict[str, Any] | None]:
+    """The question put to every row; and the server on this machine that is asked, or None."""
+    asked, where = question_of(prompt, destination, sampling), destination.settings.checkpoint
+    if where is False:
+        return asked, None
+    server = server_of(destination)
+    own = None if where is True else explicit_path(where)
+    return told_apart(asked, server, tasks_before(own)), server
 
 
 def _check_options(settings: Settings, prompt: Prompt, rows: RowPlan | Records) -> None:
@@ -205,7 +227,8 @@ def _budget(destination: Destination) -> Budget:
     if settings.max_cost is not None and prices is None:
         raise PlanError(
             f"max_cost={settings.max_cost:g} needs the prices of {settings.model!r}, which are not "
-            "known: give prices=(per million tokens in, per million out), or install genai-prices"
+            'known: give prices={"in": ..., "out": ..., "currency": "USD"}, each per million '
+            "tokens, or install genai-prices"
         )
     return Budget(
         max_cost=settings.max_cost,
@@ -269,6 +292,7 @@ def open_run(
         if checkpoint is not None and settings.adopt:
             notes.append(_adopt(checkpoint, planned))
         if checkpoint is not None:
+            notes += filter(None, [answered_elsewhere(checkpoint, planned.server)])
             planned.job.budget.count_earlier(checkpoint.spent)
         # a local server sets the concurrency: its slots
         job = replace(
@@ -294,7 +318,7 @@ def _open_checkpoint(planned: Plan, endpoint: Endpoint) -> Checkpoint | None:
     stored = StoredQuestions(planned.asked, keys, planned.earlier)
     checkpoint = open_checkpoint(
         settings.checkpoint,
-        TaskInfo(keys.digest, _readable(planned.asked, endpoint), stored.same),
+        TaskInfo(keys.digest, _readable(planned.asked, endpoint), stored.same, planned.server),
         ids=settings.id is not None,
         adopt=settings.adopt,
         texts=settings.store_input,

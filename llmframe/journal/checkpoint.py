@@ -34,11 +34,13 @@ class TaskInfo:
 
     digest: 16 bytes; names the default file. settings: readable JSON, without secrets.
     earlier: digests of the same task in other spellings, whose files are read as well.
+    server: the one on this machine that answers, by address and what it told about its model.
     """
 
     digest: bytes
     settings: dict[str, Any]
     earlier: tuple[bytes, ...] = ()
+    server: dict[str, Any] | None = None
 
     @property
     def short(self) -> str:
@@ -73,7 +75,9 @@ class Checkpoint:
         self.earlier = task.earlier
         self.notes: list[str] = []
         self._task_line = lines.encode(
-            task.digest, task.short, lines.settings(task.settings, now=int(time.time()))
+            task.digest,
+            task.short,
+            lines.settings(task.settings, now=int(time.time()), server=task.server),
         )
         self.written = written
         self.durable = True

@@ -12,7 +12,8 @@ e         a failure: ``e`` (kind, status, code) instead of ``v``
 id        one more row that has the answer of this key: ``id`` only
 usage     paid for without an answer, under the task's digest: ``usage`` and ``t``; ``unread``
           where the reply was never read, so that its usage is an estimate
-settings  a task's readable settings, under the task's digest, before its first row
+settings  a task's readable settings, under the task's digest, before its first row; ``server``
+          (``address``, and what it told about its ``model``) of one on this machine
 """
 
 from __future__ import annotations
@@ -154,9 +155,12 @@ def id_bytes(line: bytes) -> bytes | None:
     return raw if raw.lstrip(b"-").isdigit() else None
 
 
-def settings(readable: dict[str, Any], *, now: int) -> dict[str, Any]:
-    """The body of a task line."""
-    return {"settings": readable, "format": FORMAT, "t": now}
+def settings(
+    readable: dict[str, Any], *, now: int, server: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """The body of a task line. server: on this machine, that answers it."""
+    noted = {"server": server} if server else {}
+    return {"settings": readable, "format": FORMAT, "t": now, **noted}
 
 
 def intact(line: bytes) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from llmframe.journal import lines
@@ -22,11 +22,16 @@ LONGEST = 1 << 16  # bytes of a file's first line
 
 @dataclass(frozen=True, slots=True)
 class StoredTask:
-    """A task in a file. settings: as its line has them, without secrets."""
+    """A task in a file.
+
+    settings: as its line has them, without secrets. server: the one on this machine that answers
+    it, by ``address`` and what it told about its ``model``; {} where that is not noted.
+    """
 
     path: Path
     digest: bytes
     settings: dict[str, Any]
+    server: dict[str, Any] = field(default_factory=dict)
 
 
 def first_tasks(folders: Iterable[Path]) -> list[StoredTask]:
@@ -40,6 +45,20 @@ def first_tasks(folders: Iterable[Path]) -> list[StoredTask]:
             files += [(path.stat().st_mtime, path) for path in folder.glob("*.jsonl")]
     found = (_first_task(path) for _, path in sorted(files, reverse=True)[:MOST])
     return [task for task in found if task is not None]
+
+
+def tasks_at(path: Path) -> list[StoredTask]:
+    """The tasks in a file; none where it cannot be read."""
+    try:
+        store = open_store(path, SYSTEM, write=False)
+    except OSError:
+        return []
+    try:
+        return [*tasks_in(store)]
+    except OSError:
+        return []
+    finally:
+        close_store(store)
 
 
 def tasks_in(store: Journal) -> Iterator[StoredTask]:
@@ -83,4 +102,6 @@ def _task(path: Path, line: bytes) -> StoredTask | None:
         digest = bytes.fromhex(str(content.get("k")))
     except ValueError:  # forged
         return None
-    return StoredTask(path, digest, settings) if isinstance(settings, dict) else None
+    server = content.get("server")
+    server = server if isinstance(server, dict) else {}
+    return StoredTask(path, digest, settings, server) if isinstance(settings, dict) else None

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from llmframe.system.files import APPEND, FileOps, sync_folder, write_all
-from llmframe.system.lock import take_lock
+from llmframe.system.lock import release_lock, take_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,9 +47,9 @@ class Writer:
         self._ended = ""  # why nothing more can be written
         self._failed = False
         self._torn = False  # the file ends within a line
-        lock = take_lock(path, ops)
-        self.locked = lock.sure
-        self._open = [lock.fd]
+        self._file_lock = take_lock(path, ops)
+        self.locked = self._file_lock.sure
+        self._open: list[int] = []
         try:
             is_new = not path.exists()
             self._fd = ops.open(path, APPEND)
@@ -115,7 +115,8 @@ class Writer:
         self._changed = threading.Condition(self._lock)
         self._ended = "it belongs to the process that this one was forked from"
         self._synced = self._written
-        self._release()
+        self._open.append(self._file_lock.fd)
+        self._close_files()
 
     def _save(self) -> None:
         """The thread: fsync a moment after a write, one at a time, until the writer is closed."""
@@ -153,7 +154,11 @@ class Writer:
         return None
 
     def _release(self) -> None:
-        while self._open:  # the lock's file last: its lock guards the other
+        self._close_files()
+        release_lock(self._file_lock, self._ops)  # last: it guards the other
+
+    def _close_files(self) -> None:
+        while self._open:
             # all is on the disk, and the system gives the fd back even if it reports an error
             with contextlib.suppress(OSError):
                 self._ops.close(self._open.pop())

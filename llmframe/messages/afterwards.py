@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from llmframe.text import cut
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 SHOWN = 6  # kinds of failure named, the most frequent first
 NEARLY_ALL = 0.95  # share of one label from which the prompt may be to blame
@@ -113,7 +113,10 @@ def next_lines(
     return (*lines, f"{frame}.llm.summary({argument})") if answered else tuple(lines)
 
 
-def where_the_time_went(shares: Mapping[str, float], words: Mapping[str, str]) -> str:
-    """``82 % waiting for answers, 15 % the provider's pause``; small shares are left out."""
-    named: Iterable[tuple[str, float]] = ((words.get(c, c), s) for c, s in shares.items())
-    return ", ".join(f"{round(100 * share)} % {name}" for name, share in named if share >= 0.05)
+def where_the_time_went(shares: Mapping[str, float]) -> str:
+    """``82 % waiting for answers, 15 % your pause``; shares below 5 % are left out.
+
+    shares: of the time by what took it, in words, largest first.
+    """
+    large = (item for item in shares.items() if item[1] >= 0.05)
+    return ", ".join(f"{round(100 * share)} % {name}" for name, share in large)

@@ -124,10 +124,10 @@ def price_line(destination: Destination, finding: Finding) -> Line:
     if usage is None or not usage.tokens_in:
         return Line("price", found="not known: the endpoint does not count tokens")
     each = f"({usage.tokens_in:,} tokens in, {usage.tokens_out:,} out each)"
-    prices, given = destination.prices, destination.settings.prices is not None
+    prices = destination.prices
     cost, currency = usage.cost, "the currency that the endpoint charges in"
     if cost is None and prices is not None:
-        cost, currency = prices.cost(usage), "the currency of the prices" if given else "US dollars"
+        cost, currency = prices.cost(usage), prices.currency or "the currency of the prices"
     if cost is not None:
         shown = f"{1000 * cost:,.2f}" if cost >= 0.1 else f"{1000 * cost:.3g}"
         found = f"1,000 rows like this one cost {shown}, in {currency} {each}"

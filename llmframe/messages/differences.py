@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 SHOWN = 60  # characters of a value
 MOST = 4  # differences that are named
 _WORDS = {"logprobs": 'confidence="logprob"'}
-_SIMPLE = {"model": "model", "endpoint": "endpoint", "instructions": "instructions"}
+_SIMPLE = {
+    "model": "model",
+    "endpoint": "endpoint",
+    "instructions": "instructions",
+    "served": "what the server tells about its model",
+}
 
 
 def differences(old: Question, new: Question) -> list[str]:
@@ -46,9 +51,9 @@ def nearly_the_same(count: int, share: float, *, path: Path, different: list[str
     rows = f"{count:,}" if share == 1 else f"about {round(count / share, -2):,.0f}"
     more = f" and {len(different) - MOST} more" if len(different) > MOST else ""
     return (
-        f"{rows} of these rows were answered under another question in {path}, and are asked "
-        f"again. What differs: {'; '.join(different[:MOST])}{more}. To use those answers, ask as "
-        "before."
+        f"{rows} of these rows were answered under another prompt, model or fields in {path}, and "
+        f"are asked and paid again. What differs: {'; '.join(different[:MOST])}{more}. To use "
+        "those answers, ask as before."
     )
 
 
@@ -78,12 +83,15 @@ def _field_changes(old: Question, new: Question) -> list[str]:
     changes += [f"the field {name!r} is gone" for name in was if name not in now]
     for name in now.keys() & was.keys():
         labels = was[name].get("labels") or [], now[name].get("labels") or []
+        about = was[name].get("description"), now[name].get("description")
         if was[name] == now[name]:
             continue
         if labels[0] != labels[1]:
             changes.append(_change(f"the labels of {name!r}", *labels))
+        elif about[0] != about[1]:
+            changes.append(_change(f"the description of {name!r}", *about))
         else:
-            changes.append(f"the type or description of the field {name!r}")
+            changes.append(f"the type of the field {name!r}")
     if not changes and old.get("fields") != new.get("fields"):
         changes.append("the fields' order or descriptions")
     return changes

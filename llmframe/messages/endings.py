@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from llmframe.messages.afterwards import what_a_rerun_mends
 from llmframe.messages.causes import explain
 from llmframe.system.host import what_to_repeat
+from llmframe.text import money
 
 if TYPE_CHECKING:
     from llmframe.engine.wire.verdict import Verdict
@@ -53,6 +55,8 @@ def how_to_go_on(report: RunReport, *, cured: bool = False) -> str:
     """
     if not (report.pending or report.failed):
         return ""
+    if report.pending and report.limited_by == "budget":
+        return raise_budget(report)
     if report.checkpoint is None:
         return AGAIN_WITHOUT
     if report.pending:
@@ -93,14 +97,60 @@ def incomplete(report: RunReport) -> str:
 
 
 def _over_budget(report: RunReport) -> str:
-    """That the budget is spent, and on what that the report's tokens do not show."""
+    """That the budget is spent: how much of it, and what the report's tokens do not show."""
+    budget = report.budget
+    spent = []
+    if budget is not None and budget.max_cost is not None:
+        most = money(budget.max_cost, budget.currency)
+        spent.append(f"{money(budget.cost or 0.0, budget.currency)} of at most {most}")
+    if budget is not None and budget.max_tokens is not None:
+        spent.append(f"{budget.tokens:,} of at most {budget.max_tokens:,} tokens")
+    # without a checkpoint nobody knows what earlier calls have spent
+    by = "all calls of this task" if report.checkpoint else "this call"
+    words = f"the budget is spent ({', '.join(spent)}, by {by})"
     if not report.unread:
-        return "the budget is spent"
+        return words
     requests = "1 request" if report.unread == 1 else f"{report.unread:,} requests"
     return (
-        f"the budget is spent, about {report.unread_tokens:,} tokens of it on {requests} without "
-        "an answer that could be read"
+        f"{words}, about {report.unread_tokens:,} tokens of it on {requests} without an answer "
+        "that could be read"
     )
+
+
+def raise_budget(report: RunReport) -> str:
+    """Which limit to raise, and to how much at least for all rows that are left."""
+    limits = " and ".join(_larger_limits(report))
+    kept = AGAIN_WITHOUT
+    if report.checkpoint is not None:
+        kept = (
+            "Earlier calls of the task count, so the same call would send nothing more; answered "
+            "rows are not paid for a second time."
+        )
+    return f"To go on, run {what_to_repeat()} again with {limits}. {kept}"
+
+
+def _larger_limits(report: RunReport) -> list[str]:
+    """The limits that are too small for the rows that are left, each with a sufficient value."""
+    budget, table, rows = report.budget, report.table, report.ok + report.failed
+    if budget is None or not rows or not table.tokens:  # nothing is known of what a row takes
+        return ["a larger max_cost= or max_tokens="]
+    left, limits = report.pending / rows, []
+    if budget.max_cost is not None and budget.cost is not None and table.cost is not None:
+        needed = budget.cost + left * table.cost
+        if needed > budget.max_cost:
+            limits.append(f"max_cost={_rounded_up(needed):.6g}")
+    if budget.max_tokens is not None:
+        needed = budget.tokens + left * table.tokens
+        if needed > budget.max_tokens:
+            limits.append(f"max_tokens={_rounded_up(needed):_.0f}")
+    enough = f"or more (about what the {report.pending:,} rows left need)"
+    return [*limits[:-1], f"{limits[-1]} {enough}"] if limits else ["a larger limit"]
+
+
+def _rounded_up(number: float) -> float:
+    """A positive number with two digits, never smaller."""
+    unit = 10.0 ** (math.floor(math.log10(number)) - 1)
+    return math.ceil(number / unit - 1e-9) * unit
 
 
 def not_durable(message: str, report: RunReport) -> str:

@@ -124,25 +124,11 @@ def _kind_html(kind: str, rows: list[_Row]) -> Iterator[str]:
     same = _common_reason(rows)
     reason = f": {html(same, limit=SENTENCES)}" if same else ""
     yield f'<div style="margin-top:14px"><b>{count(len(rows))} {name}</b>{reason}</div>'
-    replies = any(row.reply for row in rows)
-    has_text = any(row.texts for row in rows)
-    columns: dict[str, tuple[int, Callable[[_Row], str]]] = {
-        "row": (1, lambda row: html(row.label, limit=_LABEL)),
-        **(
-            {"text": (6, lambda row: style.foreign(html(row.text(_TEXT), limit=_TEXT)))}
-            if has_text
-            else {}
-        ),
-        **({} if same else {"why": (6, lambda row: html(row.reason, limit=SENTENCES))}),
-        **(
-            {"reply": (6, lambda row: style.foreign(html(row.reply, limit=_REPLY)))}
-            if replies
-            else {}
-        ),
-    }
-    cells = [[draw(row) for _, draw in columns.values()] for row in rows[:SHOWN]]
-    shares = [share for share, _ in columns.values()]
-    yield style.table([*columns], cells, shares=shares, wraps=True)
+    for row in rows[:SHOWN]:
+        parts = [html(row.text(_TEXT), limit=_TEXT)] if row.texts else []
+        parts += [] if same else [f"{style.soft('why')} {html(row.reason, limit=SENTENCES)}"]
+        parts += [f"{style.soft('reply')} {html(row.reply, limit=_REPLY)}"] if row.reply else []
+        yield style.record(html(row.label, limit=_LABEL), parts)
     if len(rows) > SHOWN:
         yield style.line(style.soft(f"and {plural(len(rows) - SHOWN, 'more row')}"))
 
@@ -158,7 +144,8 @@ def _text(rows: list[_Row]) -> str:
         name = kind_words(plain(kind, limit=40), len(same))
         lines.append(f"  {count(len(same))} {name}: {reason}".rstrip())
         for row in same[:SHOWN]:
-            lines.append(f"    {plain(row.label, limit=_LABEL)}: {row.text(_TEXT)}")
+            texts = [plain(row.label, limit=_LABEL), *([row.text(_TEXT)] if row.texts else [])]
+            lines.append(f"    {': '.join(texts)}")
             lines += [] if reason else [f"      why: {plain(row.reason, limit=SENTENCES)}"]
             lines += [f"      reply: {plain(row.reply, limit=_REPLY)}"] if row.reply else []
         if len(same) > SHOWN:

@@ -157,14 +157,15 @@ class Settings:
 
     max_cost: float | None = money(None, above_0("money"),
         "stop before the task costs more, in the prices' currency\n"
-        "Earlier runs of the task count; requests already sent finish. None: no limit.")
+        "Earlier calls of the task count, so that a larger limit goes on where a smaller one "
+        "ended; requests already sent finish. None: no limit.")
     max_tokens: int | None = money(None, TOKENS,
         "the same limit in tokens, input and output of all rows")
     prices: tuple[float, float] | Mapping[str, float | str] | None = money(None, rules.PRICES,
         'per million tokens: (input, output), or {"in": ..., ...}\n'
         '{"in": ..., "out": ..., "cached": ...}, the last for input that the provider had in its '
-        'cache; "currency": "EUR" changes the sign that is shown. None: from the package '
-        "genai-prices, if it is installed.")
+        'cache; "currency": "CNY" names the currency of the amounts that are shown. None: from '
+        "the package genai-prices (US dollars), if it is installed.")
 
     checkpoint: bool | str | os.PathLike[str] = keeping(True, rules.PATH,
         "where answers are saved as they come, so that none is lost\n"

@@ -11,12 +11,20 @@ import socket
 import threading
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from llmframe.options.presets import PRESETS
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 PATIENCE = 0.3  # seconds for all ports together
+PATIENCE_FOR_ONE = 2.0  # seconds for a server that a call is going to use: it may be busy
 MOST = 1 << 20  # bytes that are read of a list of models
+# What tells models apart, and stays the same when their server starts again.
+_TOLD = ("id", "owned_by", "root")
+_TOLD_BY_META = ("size", "n_params", "n_vocab", "n_embd")
 USUAL = tuple(
     (preset.name, preset.base_url)
     for preset in PRESETS.values()
@@ -81,19 +89,64 @@ def _host_and_port(base_url: str) -> tuple[str, int]:
     return host, parts.port or 80
 
 
+def served_model(
+    base_url: str, model: str, *, patience: float = PATIENCE_FOR_ONE
+) -> dict[str, Any] | None:
+    """What a server on this machine tells about a model, to know it from another server's.
+
+    None where no server answers, or where it lists several models and not this one. No key is
+    sent. patience: seconds, for all of it.
+    """
+    found: list[dict[str, Any] | None] = []
+    ask = threading.Thread(
+        target=lambda: found.append(_described(base_url, model, patience)), daemon=True
+    )
+    ask.start()
+    ask.join(patience)
+    return found[0] if found else None
+
+
+def are_different(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two descriptions cannot be of the same model: what only one tells shows nothing."""
+    return any(one[name] != other[name] for name in one.keys() & other.keys())
+
+
+def _described(base_url: str, model: str, timeout: float) -> dict[str, Any] | None:
+    listed = _entries(base_url, "/models", "data", timeout) or []
+    named = [one for one in listed if one.get("id") == model] or listed
+    if len(named) != 1:  # llama.cpp serves its one model under any name
+        return None
+    [entry] = named
+    meta = entry.get("meta")  # llama.cpp's own
+    told = {name: entry.get(name) for name in _TOLD}
+    told |= {name: meta.get(name) for name in _TOLD_BY_META} if isinstance(meta, dict) else {}
+    if entry.get("owned_by") == "library":  # Ollama lists digests at an address of its own
+        root = base_url.rstrip("/").removesuffix("/v1")
+        tags = _entries(root, "/api/tags", "models", timeout) or []
+        names = (model, f"{model}:latest")
+        digests = [one.get("digest") for one in tags if one.get("name") in names]
+        told["digest"] = digests[0] if digests else None
+    return {name: value for name, value in told.items() if isinstance(value, str | int)}
+
+
 def _listed(base_url: str, timeout: float) -> tuple[str, ...] | None:
     """The models in the server's list; None if it gives none. timeout: seconds for each step."""
+    listed = _entries(base_url, "/models", "data", timeout)
+    if listed is None:
+        return None
+    return tuple(one["id"] for one in listed if isinstance(one.get("id"), str))
+
+
+def _entries(base_url: str, path: str, name: str, timeout: float) -> list[dict[str, Any]] | None:
+    """The objects in a list that a server has at a path; None if it gives none."""
     connection = http.client.HTTPConnection(*_host_and_port(base_url), timeout=timeout)
     try:
-        connection.request("GET", f"{urlsplit(base_url).path.rstrip('/')}/models")
+        connection.request("GET", f"{urlsplit(base_url).path.rstrip('/')}{path}")
         response = connection.getresponse()
         body = json.loads(response.read(MOST)) if response.status == 200 else None
     except (OSError, ValueError, RecursionError, http.client.HTTPException):
         return None
     finally:
         connection.close()
-    listed = body.get("data") if isinstance(body, dict) else None
-    if not isinstance(listed, list):
-        return None
-    names = (model.get("id") for model in listed if isinstance(model, dict))
-    return tuple(name for name in names if isinstance(name, str))
+    listed = body.get(name) if isinstance(body, dict) else None
+    return [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else None

@@ -5,16 +5,21 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llmframe.frame.columns import STATUSES
 from llmframe.notebook.drawing import style
 from llmframe.notebook.drawing.counts import BLANK, kinds
 from llmframe.notebook.drawing.escape import attribute, html, plain
 from llmframe.notebook.drawing.format import amount, count, money, noun
-from llmframe.notebook.drawing.spending import tokens_in_words
+from llmframe.notebook.drawing.spending import (
+    answers_words,
+    per_thousand_words,
+    tokens_in_words,
+)
 from llmframe.quality.distribution import OTHER, Distribution, distribution
 from llmframe.quality.tagged import read_tagged
+from llmframe.results import Usage
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,6 +39,7 @@ class Summary:
     rows: of the frame. counts: rows by status. errors: failed rows by kind.
     fields: what each field holds in the rows that are ok. model: as the person named it.
     tokens_in, tokens_out, cost: of the call; tokens_cached: of tokens_in; currency: of the cost.
+    table: what all answers took, those that the checkpoint had included.
     What the attrs do not hold is None.
     """
 
@@ -48,6 +54,7 @@ class Summary:
     cost: float | None = None
     tokens_cached: int | None = None
     currency: str | None = None
+    table: Usage | None = None
 
     def __repr__(self) -> str:
         rows = ", ".join(f"{count(n)} {status}" for status, n in self.counts.items() if n)
@@ -87,7 +94,13 @@ class Summary:
             words.append(f"{amount(self.tokens_in)} {tokens_in}, {amount(self.tokens_out)} out")
         if self.cost is not None:
             words.append(money(self.cost, self.currency or ""))
-        return ", ".join(words)
+        table, spent = self.table, ", ".join(words)
+        if table is None:
+            return spent
+        rows = self.counts["ok"] + self.counts["failed"]
+        if (table.tokens_in, table.tokens_out) != (self.tokens_in, self.tokens_out):
+            spent = f"this call: {spent}; {answers_words(table)}"
+        return "; ".join(filter(None, [spent, per_thousand_words(table, rows)]))
 
 
 def summarise(df: pd.DataFrame, prefix: str = "") -> Summary:
@@ -110,7 +123,18 @@ def summarise(df: pd.DataFrame, prefix: str = "") -> Summary:
         cost=note.get("cost"),
         tokens_cached=note.get("tokens_cached"),
         currency=note.get("currency"),
+        table=_usage(note.get("table", {})),
     )
+
+
+def _usage(noted: dict[str, Any]) -> Usage | None:
+    """What the attrs say that all answers took; None if they are not ours."""
+    tokens_in, cached = noted.get("tokens_in"), noted.get("tokens_cached")
+    tokens_out, cost = noted.get("tokens_out"), noted.get("cost")
+    if not (isinstance(tokens_in, int) and isinstance(cached, int) and isinstance(tokens_out, int)):
+        return None
+    known = cost if isinstance(cost, float | int) else None
+    return Usage(tokens_in, tokens_out, known, cached, currency=str(noted.get("currency") or ""))
 
 
 def _field_html(field: Distribution) -> str:

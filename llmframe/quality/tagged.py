@@ -25,6 +25,7 @@ _NOTED = {
     "tokens_out": int,
     "cost": float | int,
     "currency": str,
+    "table": dict,
 }
 
 
@@ -35,7 +36,8 @@ class Tagged:
     status, error: the call's columns. fields: the answers by name, in the frame's order; empty
     if the attrs are lost. others: positions of the columns that no call has written.
     note: of the call, from the attrs: model, tokens_in, tokens_cached, tokens_out, cost,
-    currency. Empty if they are lost, or are those of a frame of another length.
+    currency, table (the same of all answers). Empty if they are lost, or are those of a frame of
+    another length.
     """
 
     status: pd.Series[Any]

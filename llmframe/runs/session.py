@@ -24,6 +24,7 @@ from llmframe.errors import (
 )
 from llmframe.messages import endings
 from llmframe.messages.causes import Address
+from llmframe.results import SPENT
 from llmframe.system.executor import run_in_daemon_thread
 from llmframe.system.loops import require_asyncio, running_loop
 
@@ -299,6 +300,7 @@ class Session:
                 "tokens_out": report.tokens_out,
                 "cost": report.cost,
                 "currency": report.currency,
+                "table": {name: getattr(report.table, name) for name in SPENT},
                 "inputs": [str(name) for name in self.target.rows.columns],
             }
         )

@@ -39,6 +39,8 @@ UPDATE = os.O_RDWR | os.O_CREAT | _SAFE
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _SAFE
 
 
+DELETES_CLOSED_FILES = sys.platform == "win32"  # and no file that any process has open
+
 # How a lock that another process holds is refused.
 _HELD = (BlockingIOError, PermissionError) if sys.platform == "win32" else BlockingIOError
 
@@ -74,6 +76,10 @@ class FileOps:
     def fsync(self, fd: int) -> None:
         """All that was written reaches the disk before this returns."""
         os.fsync(fd)
+
+    def remove(self, path: Path) -> None:
+        """Delete a file (only ever a lock file)."""
+        path.unlink()
 
     def truncate(self, fd: int) -> None:
         """Empty a file (only ever a lock file)."""

@@ -4,7 +4,8 @@
 exits with 1 where a goal is missed. The bill: $1 and $2 per million tokens in and out, and a
 tenth for tokens in the server's cache, which works as providers' do. The first part runs on the
 loopback server, which states its tokens as each family of providers does; budgets before the
-first answer, time-outs and hedges run in virtual time.
+first answer, time-outs and hedges run in virtual time. The last part runs one cell again and again
+under one cap, in this and in other processes.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from llmframe.report import RunReport
 from llmframe.results import Usage
 from llmframe.testing.options import USAGES
 from tests.benchmarks.limits import Seen
+from tests.benchmarks.money_again import AGAIN
 from tests.kits.engine import GOOD, numbered, wire
 from tests.kits.virtual_time import run
 
@@ -174,6 +176,7 @@ SCENARIOS: dict[str, Callable[[], Seen]] = {
     "thoughts-200": lambda: thoughts(200),
     "small-4000": lambda: small(4_000),
     "small-8000": lambda: small(8_000),
+    **AGAIN,
 }
 
 

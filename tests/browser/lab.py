@@ -80,7 +80,7 @@ class Lab:
         self.notebooks.mkdir()
         self._process = _serve(place, environment or {})
         try:
-            self.url, self._token = until(self._address, what="JupyterLab's start")
+            self.url, self._token = until(self._address, 4 * PATIENCE, "JupyterLab's start")
         except AssertionError:
             self.__exit__()
             raise
@@ -114,15 +114,22 @@ class Lab:
         place.parent.mkdir(exist_ok=True)
         nbformat.write(notebook, place)
 
-    def open(self, browser: Browser, name: str, **look: Any) -> Page:
-        """Open a notebook on a page of its own, ready to run. look: as ``Page`` takes it."""
-        return Page(browser, f"{self.url}doc/tree/{name}?reset&token={self._token}", **look)
+    def open(
+        self, browser: Browser, name: str, *, app: str = "doc/tree", ready: bool = True, **look: Any
+    ) -> Page:
+        """Open a notebook on a page of its own. look: as ``Page`` takes it.
+
+        app: "notebooks" for Notebook 7. ready: wait until it can be run.
+        """
+        url = f"{self.url}{app}/{name}?reset&token={self._token}"
+        return Page(browser, url, ready=ready, **look)
 
 
 class Page:
     """A notebook on a page.
 
     width, height: of the window, in pixels. scale: pixels of a picture for one of the window.
+    ready: wait until the kernel is idle.
     """
 
     def __init__(
@@ -133,6 +140,7 @@ class Page:
         width: int = 1000,
         height: int = 1000,
         scale: float = 1.0,
+        ready: bool = True,
     ) -> None:
         self._height = height
         self._context = browser.new_context(
@@ -142,7 +150,8 @@ class Page:
         self.page.set_default_timeout(1000 * PATIENCE)
         self.page.goto(url)
         self.page.wait_for_selector(".jp-Notebook .jp-Cell")
-        self.page.wait_for_function(_IDLE)
+        if ready:
+            self.page.wait_for_function(_IDLE)
 
     def close(self) -> None:
         """Close the page."""
@@ -224,11 +233,12 @@ class Page:
         """Save the notebook."""
         self.command("docmanager:save")
 
-    def reload(self) -> None:
-        """Load the page again; the kernel goes on."""
+    def reload(self, *, ready: bool = True) -> None:
+        """Load the page again; the kernel goes on. ready: wait until it can be run."""
         self.page.reload()
         self.page.wait_for_selector(".jp-Notebook .jp-Cell")
-        self.page.wait_for_function(_IDLE)
+        if ready:
+            self.page.wait_for_function(_IDLE)
 
     def end_kernel(self) -> None:
         """Shut the kernel down."""
@@ -302,7 +312,12 @@ def _serve(place: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--port=0"]
     with (place / "lab.log").open("wb") as log:
         return subprocess.Popen(
-            [*command, "--expose-app-in-browser", f"--ServerApp.root_dir={place / 'notebooks'}"],
+            [
+                *command,
+                "--expose-app-in-browser",
+                "--JupyterNotebookApp.expose_app_in_browser=True",
+                f"--ServerApp.root_dir={place / 'notebooks'}",
+            ],
             env={**os.environ, **own, **environment},
             stdout=log,
             stderr=subprocess.STDOUT,

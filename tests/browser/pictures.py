@@ -89,7 +89,7 @@ def readme() -> None:
 def views() -> None:
     """Every view in both themes and widths."""
     cells = [view_cases.BEGIN, *view_cases.CELLS.values()]
-    with opened(cells, {}, width=1500, height=2200) as page:
+    with opened(cells, {}, width=1500, height=9_000) as page:
         for index in range(len(cells)):
             page.run(index)
         for theme, width in itertools.product((LIGHT, DARK), WIDTHS):

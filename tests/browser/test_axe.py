@@ -62,7 +62,8 @@ def test_a_page_without_the_parts_does_not_pass(plain_page, axe):
 def shown(lab, browser):
     """All views, each in a cell of one notebook; the theme is changed, not the page."""
     lab.write("axe/0.ipynb", [view_cases.BEGIN, *view_cases.CELLS.values()], "ipykernel7")
-    page = lab.open(browser, "axe/0.ipynb", width=1000, height=2200)
+    # so high that every cell is drawn: JupyterLab draws those in sight only
+    page = lab.open(browser, "axe/0.ipynb", width=1000, height=9_000)
     for index in range(1 + len(view_cases.CELLS)):
         page.run(index)
     yield page

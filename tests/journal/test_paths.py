@@ -44,7 +44,6 @@ def test_the_default_folder_and_its_files_are_for_their_owner_only(folder: Path)
     assert {file.name for file in folder.iterdir()} == {
         ".gitignore",
         path.name,
-        path.name + ".lock",
     }
     assert (folder / ".gitignore").read_text() == "*\n"
 

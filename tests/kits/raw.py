@@ -145,6 +145,9 @@ class Raw:
         while (line := reader.readline().strip().decode("latin-1")) != "":
             name, _, value = line.partition(":")
             headers[name.lower()] = value.strip()
+        if first.startswith(b"GET ") and b"/models" in first:  # no request of a script's
+            connection.sendall(http({}, "404 Not Found"))
+            return True
         body = json.loads(reader.read(int(headers.get("content-length", 0))) or b"{}")
         reply = self._script(self._note(first.decode().strip(), body, headers, peer))
         sent = b""

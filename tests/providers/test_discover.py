@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 import time
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
 from llmframe import testing
-from llmframe.providers.discover import USUAL, find_servers, is_listening, list_models
+from llmframe.providers.discover import (
+    USUAL,
+    are_different,
+    find_servers,
+    is_listening,
+    list_models,
+    served_model,
+)
 from tests.kits.foreign import serve_raw
 
 
@@ -81,3 +90,55 @@ def test_it_is_known_whether_anything_listens():
     with silent() as port:
         assert is_listening(f"http://localhost:{port}/v1")
     assert not is_listening(f"http://localhost:{port}/v1")
+
+
+@contextmanager
+def serving(**pages):
+    """A server with these pages: ``v1_models=[...]`` is the list at /v1/models."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            page = pages.get(self.path.strip("/").replace("/", "_"))
+            body = json.dumps(page).encode()
+            self.send_response(404 if page is None else 200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/v1"
+        server.shutdown()
+
+
+def test_ollama_tells_a_models_digest():
+    models = [{"id": "qwen:latest", "owned_by": "library", "created": 5}, {"id": "x"}]
+    tags = [{"name": "x", "digest": "1"}, {"name": "qwen:latest", "digest": "2", "size": 7}]
+    pages = {"v1_models": {"data": models}, "api_tags": {"models": tags}}
+    with serving(**pages) as url:
+        found = served_model(url, "qwen:latest", patience=5.0)
+    assert found == {"id": "qwen:latest", "owned_by": "library", "digest": "2"}
+
+
+def test_llama_cpp_tells_what_its_one_model_is_whatever_it_is_called():
+    meta = {"size": 100, "n_params": 9, "n_ctx_train": 2048, "n_vocab": [3]}
+    with serving(
+        v1_models={"data": [{"id": "a.gguf", "owned_by": "llamacpp", "meta": meta}]}
+    ) as url:
+        found = served_model(url, "any", patience=5.0)
+    assert found == {"id": "a.gguf", "owned_by": "llamacpp", "size": 100, "n_params": 9}
+
+
+@pytest.mark.parametrize("models", [{}, [], {"data": [{"id": "a"}, {"id": "b"}]}, {"data": [3]}])
+def test_a_list_without_the_model_tells_nothing(models):
+    with serving(v1_models=models) as url:
+        assert served_model(url, "m", patience=5.0) is None
+
+
+def test_what_only_one_of_two_servers_tells_shows_nothing():
+    assert are_different({"id": "a", "size": 1}, {"id": "a", "size": 2})
+    assert not are_different({"id": "a", "size": 1}, {"id": "a", "digest": "x"})
+    assert not are_different({}, {"id": "a"})

@@ -98,13 +98,11 @@ def test_an_own_path_that_another_process_writes_is_refused_with_its_pid(folder:
         assert checkpoint.get(key(0)) == answer(0)
 
 
-def test_the_lock_file_stays_the_same_file(folder: Path) -> None:
-    path = write_answers(True, folder, range(1))
-    lock = path.with_name(path.name + ".lock")
-    before = lock.stat().st_ino
-    assert lock.read_text() == f"{os.getpid()}\n"
-    write_answers(True, folder, range(1))
-    assert lock.stat().st_ino == before
+def test_no_lock_file_is_left_when_nobody_holds_it(folder: Path) -> None:
+    with opened(True, folder) as checkpoint:
+        lock = checkpoint.path.with_name(checkpoint.path.name + ".lock")
+        assert lock.read_text() == f"{os.getpid()}\n"
+    assert not lock.exists()
 
 
 def test_another_handle_of_the_same_process_does_not_drop_the_lock(folder: Path) -> None:

@@ -31,6 +31,7 @@ _RECORDED = {
     "tokens_out": int,
     "cost": int | float,
     "currency": str,
+    "table": dict,
     "task": str,
 }
 
@@ -42,7 +43,7 @@ def describe(df: pd.DataFrame) -> dict[str, Any]:
     llmframe wrote, by name, with ``task``, ``type`` and a closed choice's ``categories``. As
     far as the frame knows it, of its latest call: ``task``, ``model``, ``endpoint`` (host),
     ``checkpoint`` (the file's name), ``counts``, ``tokens_in``, ``tokens_cached`` (of
-    them), ``tokens_out``, ``cost``, ``currency``.
+    them), ``tokens_out``, ``cost``, ``currency``, and ``table``: the same of all its answers.
     """
     entry = df.attrs.get(ATTRS_KEY)
     entry = entry if isinstance(entry, dict) else {}  # attrs may be anybody's

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from llmframe.notebook.drawing import style
 from llmframe.notebook.drawing.counts import RATE_LIMITED, kinds, rows_html, rows_text
 from llmframe.notebook.drawing.escape import SENTENCES, html, plain
-from llmframe.notebook.drawing.format import amount, count, noun, plural, rate, span
+from llmframe.notebook.drawing.format import count, noun, plural, rate, span
 from llmframe.notebook.drawing.spending import (
     budget_words,
     cached_share,
@@ -18,6 +18,7 @@ from llmframe.notebook.drawing.spending import (
     tokens_words,
     unread_words,
 )
+from llmframe.notebook.drawing.spoken import amount_html, rate_html, span_html
 
 if TYPE_CHECKING:
     from llmframe.notebook.view import Ending
@@ -30,15 +31,12 @@ def card_html(ending: Ending) -> str:
     """The card as HTML: no script, no style block, readable without any style at all."""
     report = ending.report
     number, words = _reached(report)
-    tint = "wait" if report.pending or report.failed else "good"
-    state = style.chip(
-        html(_headline(ending), limit=60), "bad" if ending.snapshot.status == "aborted" else tint
-    )
-    took = f"<b>{span(report.seconds)}</b>"
+    state = style.chip(html(_headline(ending), limit=60), _tint(ending))
+    took = f"<b>{span_html(report.seconds)}</b>"
     title = f"{style.big(number)} {style.soft(words + ' in')} {took} &nbsp; {state}"
     model = style.mono(html(ending.model, limit=80))
     if report.rows_per_second:
-        speed, unit = rate(report.rows_per_second)
+        speed, unit = rate_html(report.rows_per_second)
         model = f"<b>{speed}</b> {style.soft(unit)} &nbsp; {model}"
     rows = rows_html(report, left=report.pending)
     facts = style.facts(_spent_facts(report))
@@ -51,6 +49,13 @@ def _headline(ending: Ending) -> str:
     failed = ending.report.failed
     headline = plain(ending.headline, limit=40)
     return f"{headline}, {count(failed)} failed" if failed else headline
+
+
+def _tint(ending: Ending) -> str:
+    report = ending.report
+    if ending.snapshot.status == "aborted" or (report.failed and not report.ok):
+        return "bad"
+    return "wait" if report.pending or report.failed else "good"
 
 
 def _reached(report: RunReport) -> tuple[str, str]:
@@ -66,9 +71,9 @@ def _spent_facts(report: RunReport) -> list[str]:
         (True, count(report.requests), noun(report.requests, "request")),
         (report.retries, count(report.retries), noun(report.retries, "retry", "retries")),
         (report.refusals, count(report.refusals), RATE_LIMITED),
-        (True, amount(report.tokens_in), "tokens in"),
+        (True, amount_html(report.tokens_in), "tokens in"),
         (share, share, "of input cached"),
-        (True, amount(report.tokens_out), "tokens out"),
+        (True, amount_html(report.tokens_out), "tokens out"),
         (cost, html(cost), "" if report.cost is None else "spent"),
     ]
     return [style.fact(number, words) for shown, number, words in facts if shown]
@@ -77,7 +82,7 @@ def _spent_facts(report: RunReport) -> list[str]:
 def _money_lines(report: RunReport) -> list[str]:
     """What the table and its task have cost, each in a line of its own."""
     budget = budget_words(report.budget)
-    lines = [table_words(report), per_thousand_words(report)]
+    lines = [table_words(report), per_thousand_words(report.table, report.ok + report.failed)]
     if budget:
         lines.append(f"all calls of this task: {budget}")
     return [line for line in lines if line]

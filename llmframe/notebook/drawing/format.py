@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
+from llmframe.text import money as money  # the views take all formats from here
+
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
-_SIGNS = {"USD": "$", "EUR": "€", "GBP": "£", "CNY": "¥", "JPY": "JP¥"}
 
 
 def count(number: int) -> str:
@@ -52,17 +53,6 @@ def rate(rows_per_second: float) -> tuple[str, str]:
     if rows_per_second < 1:
         return _three(rows_per_second * _MINUTE), "rows/min"
     return _three(rows_per_second), "rows/s"
-
-
-def money(cost: float, currency: str) -> str:
-    """A cost: ``$0.41``, ``¥0.0032``, ``0.41 SEK``; a bare number where the currency is ""."""
-    if not math.isfinite(cost):
-        return "?"
-    digits = 2
-    if cost and abs(cost) < 0.1:
-        digits = 1 - math.floor(math.log10(abs(cost)))
-    number, sign = f"{cost:,.{digits}f}", _SIGNS.get(currency, currency)
-    return f"{number} {sign}" if sign.isalpha() else f"{sign}{number}"
 
 
 def noun(number: int, one: str, many: str = "") -> str:

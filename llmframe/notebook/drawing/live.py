@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from llmframe.notebook.drawing import style
 from llmframe.notebook.drawing.counts import RATE_LIMITED, kinds, rows_html
 from llmframe.notebook.drawing.escape import SENTENCES, html, plain
-from llmframe.notebook.drawing.format import amount, count, money, noun, plural, rate, span
+from llmframe.notebook.drawing.format import count, money, noun, plural, rate, span
 from llmframe.notebook.drawing.spending import (
     budget_words,
     cached_share,
@@ -15,6 +15,7 @@ from llmframe.notebook.drawing.spending import (
     estimate_words,
     projected_cost,
 )
+from llmframe.notebook.drawing.spoken import amount_html, rate_html, span_html
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,10 +92,10 @@ def _reason(kind: str, number: int) -> str:
 def _speed_html(snapshot: Snapshot) -> str:
     if snapshot.status != "running":
         return style.chip(html(snapshot.status), "wait")
-    speed, unit = rate(snapshot.rate)
+    speed, unit = rate_html(snapshot.rate)
     left = ""
     if snapshot.eta is not None:
-        left = f" &nbsp; <b>{span(snapshot.eta)}</b> {style.soft('left')}"
+        left = f" &nbsp; <b>{span_html(snapshot.eta)}</b> {style.soft('left')}"
     return f"<b>{speed}</b> {style.soft(unit)}{left}"
 
 
@@ -102,8 +103,8 @@ def _request_facts(snapshot: Snapshot) -> list[str]:
     used = snapshot.usage
     facts = [
         style.fact(count(snapshot.in_flight), f"of {count(snapshot.limit)} in flight"),
-        style.fact(amount(used.tokens_in), "tokens in"),
-        style.fact(amount(used.tokens_out), "tokens out"),
+        style.fact(amount_html(used.tokens_in), "tokens in"),
+        style.fact(amount_html(used.tokens_out), "tokens out"),
     ]
     if share := cached_share(used.tokens_in, used.tokens_cached):
         facts.insert(2, style.fact(share, "of input cached"))

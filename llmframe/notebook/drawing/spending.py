@@ -50,15 +50,18 @@ def table_words(run: Snapshot | RunReport) -> str:
 
     ``all answers of this table: 1.94 M tokens in (61 % cached), 41.2 k out, $0.41``
     """
-    table = run.table
-    if not run.reused or not table.tokens:
+    if not run.reused or not run.table.tokens:
         return ""
-    words = ["all answers of this table: " + tokens_words(table)]
-    if table.cost is not None:
-        words.append(cost_words(table.cost, table.currency, estimated=table.estimated))
-    elif run.price_missing:
-        words.append(PRICE_UNKNOWN)
-    return ", ".join(words)
+    words = answers_words(run.table)
+    return f"{words}, {PRICE_UNKNOWN}" if run.table.cost is None and run.price_missing else words
+
+
+def answers_words(table: Usage) -> str:
+    """What all answers of a table took: tokens, and the cost where it is known."""
+    words = f"all answers of this table: {tokens_words(table)}"
+    if table.cost is None:
+        return words
+    return f"{words}, {cost_words(table.cost, table.currency, estimated=table.estimated)}"
 
 
 def budget_words(budget: TaskBudget | None) -> str:
@@ -74,10 +77,11 @@ def budget_words(budget: TaskBudget | None) -> str:
     return ", ".join(words)
 
 
-def per_thousand_words(report: RunReport) -> str:
-    """What 1,000 rows cost: ``$0.13 per 1,000 rows``; "" where that is not known."""
-    # all answers of the table: each was paid for once, by whichever call
-    table, rows = report.table, report.ok + report.failed
+def per_thousand_words(table: Usage, rows: int) -> str:
+    """What 1,000 rows cost: ``$0.13 per 1,000 rows``; "" where that is not known.
+
+    table: what all answers took; each was paid for once, by whichever call. rows: with an answer.
+    """
     if not table.cost or not rows:
         return ""
     cost = cost_words(1000 * table.cost / rows, table.currency, estimated=table.estimated)

@@ -30,25 +30,20 @@ _FRAME = (
     "box-sizing:border-box;font-size:13px;line-height:1.5;font-variant-numeric:tabular-nums"
 )
 _FACT = (
-    "display:inline-block;min-width:150px;box-sizing:border-box;padding-right:10px;"
+    "display:inline-block;min-width:125px;box-sizing:border-box;padding-right:10px;"
     "vertical-align:top;"
 )
-_BOX = "display:inline-block;vertical-align:top;box-sizing:border-box;padding:12px 24px 0 0;width:"
-_HALF = "50%;min-width:min(300px,100%)"
+_BOX = "display:inline-block;vertical-align:top;box-sizing:border-box;padding-top:12px;width:"
+_HALF = "50%;min-width:min(300px,100%);padding-right:24px"
 _CUT = "overflow:hidden;white-space:nowrap;text-overflow:ellipsis;"
 _BAR = f"height:9px;border-radius:3px;background:{FIELD}"
 _TABLE = (
-    "table-layout:fixed;width:100%;border-collapse:collapse;border:none;margin:0;"
+    "table-layout:fixed;width:100%;min-width:560px;border-collapse:collapse;border:none;margin:0;"
     "font-size:13px;line-height:1.5;color:inherit"
 )
-_LEAST, _COLUMN = 560, 115  # pixels of a table with one line a row; of a column that wraps
 _SCROLLED = "overflow-x:auto;width:0;min-width:100%"  # as wide as there is room, never wider
 _SOFT = 0.8  # at 0.7 grey text, as some themes have it, is too pale to read
 _CELL = f"text-align:left;padding:3px 8px 3px 0;border:none;background:transparent;{_CUT}"
-_CELL_WHOLE = (
-    "text-align:left;vertical-align:top;padding:4px 12px 4px 0;border:none;background:transparent;"
-    "white-space:normal;overflow-wrap:anywhere;"
-)
 _RULE = f"border-top:1px solid {_LINE}"
 _SPARK = (120, 22)  # pixels
 _FEWEST = 4  # points that make a line
@@ -151,17 +146,10 @@ def line(text: str) -> str:
     return f'<div style="margin-top:6px">{text}</div>'
 
 
-def table(
-    head: Sequence[str],
-    rows: Iterable[Sequence[str]],
-    *,
-    shares: Sequence[int],
-    wraps: bool = False,
-) -> str:
-    """Rows under the names of their columns.
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, shares: Sequence[int]) -> str:
+    """Rows of one line each, too long cells cut: a live view must not jump.
 
     shares: the columns' widths relative to each other. It scrolls sideways on a narrow page.
-    wraps: cells are shown whole; otherwise each has one line, because a live view must not jump.
     """
     whole = sum(shares)
     names = "".join(
@@ -169,17 +157,20 @@ def table(
         f'scope="col">{name}</th>'
         for share, name in zip(shares, head, strict=True)
     )
-    cell = f'<td style="{_CELL_WHOLE if wraps else _CELL}{_RULE}">'
+    cell = f'<td style="{_CELL}{_RULE}">'
     body = "".join(f"<tr>{''.join(f'{cell}{text}</td>' for text in row)}</tr>" for row in rows)
-    least = _COLUMN * len(head) if wraps else _LEAST
-    table = f'<table style="{_TABLE};min-width:{least}px"><tr>{names}</tr>{body}</table>'
+    table = f'<table style="{_TABLE}"><tr>{names}</tr>{body}</table>'
     # what scrolls takes the focus, so that the arrow keys scroll it
     return f'<div tabindex="0" role="group" aria-label="table" style="{_SCROLLED}">{table}</div>'
 
 
-def foreign(text: str) -> str:
-    """Text of any script, in the direction that it is read."""
-    return f'<div dir="auto" style="text-align:left">{text}</div>'
+def record(label: str, parts: Iterable[str]) -> str:
+    """Texts of one row, whole: side by side where there is room, else below each other."""
+    part = "flex:1 1 200px;text-align:left;overflow-wrap:anywhere"
+    texts = "".join(f'<div dir="auto" style="{part}">{text}</div>' for text in parts)
+    name = f'<div style="width:52px;overflow-wrap:anywhere">{soft(label)}</div>'
+    body = f'<div style="flex:1;display:flex;flex-wrap:wrap;gap:4px 16px">{texts}</div>'
+    return f'<div style="display:flex;gap:8px;padding:4px 0;{_RULE}">{name}{body}</div>'
 
 
 def titled(text: str, title: str) -> str:
@@ -206,15 +197,15 @@ def labelled_bar(label: str, share: float, words: str, *, says: str, wide: bool 
     label: shown whole, in several lines if need be. share: of the longest bar, from 0 to 1.
     says: what a screen reader says, as ``escape.attribute`` makes it. wide: room for long labels.
     """
-    name, room = ("55%", "25%") if wide else ("35%", "35%")
+    room = "20%" if wide else "28%"
     least = "min-width:2px;" if share else ""
     bar = f'<div style="width:{100 * share:.1f}%;{least}{_BAR}"></div>'
     return (
         '<div style="display:flex;align-items:center;margin-top:2px">'
-        f'<div dir="auto" style="width:{name};line-height:1.3;overflow-wrap:anywhere">{label}</div>'
-        f'<div role="img" aria-label="{says}" style="width:{room};padding:0 8px;'
+        '<div dir="auto" style="flex:1;text-align:left;line-height:1.3;overflow-wrap:anywhere">'
+        f'{label}</div><div role="img" aria-label="{says}" style="width:{room};padding:0 8px;'
         f'box-sizing:border-box">{bar}</div>'
-        f'<div style="flex:1;white-space:nowrap">{words}</div></div>'
+        f'<div style="min-width:84px;white-space:nowrap">{words}</div></div>'
     )
 
 

@@ -23,7 +23,7 @@ def test_max_tokens_stops_with_rows_pending_and_everything_kept(configured):
     assert (out["llm_status"] == "pending").sum() == report.pending
 
 
-def test_running_again_goes_on_with_a_fresh_budget(configured):
+def test_running_again_without_a_limit_goes_on(configured):
     with pytest.warns(IncompleteWarning):
         lf.tag(DF, "text", ["a", "b"], max_tokens=3_000, concurrency=5)
     kept = lf.last_run().report.ok

@@ -126,6 +126,8 @@ class Tally:
         (begin, before), (end, after) = recent[0], recent[-1]
         # not the middle sample: samples come unevenly when nobody asks
         middle, between = min(recent, key=lambda sample: abs(2 * sample[0] - begin - end))
+        if middle in (begin, end):  # nobody asked for long: a machine that slept
+            return None
         halves = sorted(((between - before) / (middle - begin), (after - between) / (end - middle)))
         return (self.rows - self.done) / rate if halves[1] <= STEADY * halves[0] else None
 

@@ -200,6 +200,18 @@ def test_no_time_left_is_promised_before_the_pace_has_settled():
     assert tally.eta() is None  # it has come to a stop: the mean of ten seconds says nothing
 
 
+def test_no_time_left_is_promised_after_the_machine_has_slept():
+    now = [0.0]
+    tally = Tally(1_000, clock=lambda: now[0], planned=True)
+    for seconds in (0.1, 9.0, 60.0, 0.1):
+        now[0] += seconds
+        tally(RowsDone([0], OK, "request"))
+        tally.eta()
+    now[0] += 30.0
+    tally(RowsDone([0], OK, "request"))
+    assert tally.eta() is None
+
+
 def test_a_run_that_has_ended_has_no_time_left():
     now = [0.0]
     tally = Tally(100, clock=lambda: now[0])

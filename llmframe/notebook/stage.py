@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -10,6 +11,7 @@ from llmframe.notebook import hosts, make_view
 from llmframe.notebook.drawing.card import card_html, card_text
 from llmframe.notebook.hosts import bundle, show
 from llmframe.notebook.view import Controls
+from llmframe.notebook.views.guard import NO_CARD
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 TICK = 0.2  # seconds between two refreshes of a view
 MOST = 3  # live views of one run in addition to the first; each costs its share of a core
+logger = logging.getLogger("llmframe")
 LAST = 2.0  # seconds in which a view that a thread draws leaves its card, at most
 BELOW = "The error of this call, below, says why, what is safe and what to do."
 ELSEWHERE = "The run goes on; it is shown in a newer cell."
@@ -41,7 +44,6 @@ class Stage:
 
     progress: as the person gave it. latest: the rows that live views show.
     ending: makes the card's values for the run as it is now, under a headline (its status if "").
-    has_card: the run has a card below some cell, or will have one at its end.
     """
 
     def __init__(
@@ -59,7 +61,7 @@ class Stage:
         self._cells: set[str] = set()
         self._more: list[OpenView] = []
         self._opened: list[OpenView] = []
-        self.has_card = False
+        self._had_card = False  # of views that are closed and no longer held
 
     def open(self, *, blocking: bool, progress: Progress | bool | None = None) -> OpenView:
         """Show the run in the running cell.
@@ -71,9 +73,14 @@ class Stage:
         view = make_view(wanted, controls=self._run, blocking=blocking, latest=self._latest)
         view.open()
         opened = OpenView(self._run, view, self._ending, raises=blocking)
+        self._had_card |= any(one.draws_card for one in self._opened if one.closed)
         self._opened = [*(one for one in self._opened if not one.closed), opened]
-        self.has_card = self.has_card or view.draws_card
         return opened
+
+    @property
+    def has_card(self) -> bool:
+        """Whether the run has a card below some cell, or will have one at its end."""
+        return self._had_card or any(one.draws_card for one in self._opened)
 
     def display(self) -> bool:
         """Show the run in a cell that displays it, once: live while it goes on, else its card.
@@ -86,15 +93,17 @@ class Stage:
         if cell in self._cells:  # the cell that started the run ends with it: shown already
             return True
         if self._run.wait(0):
-            ending = self._ending("")
-            show(bundle(card_html(ending), card_text(ending)))
-            return True
+            return _attempted(self._show_card)
         view = self.open(blocking=False)
         view.refresh_in_background()
         self._more = [one for one in (*self._more, view) if not one.closed]
         for old in self._more[:-MOST]:
             old.retire()
         return True
+
+    def _show_card(self) -> None:
+        ending = self._ending("")
+        show(bundle(card_html(ending), card_text(ending)))
 
     def settle(self) -> None:
         """Wait until the views that threads draw have left the card of a run that has ended.
@@ -103,6 +112,16 @@ class Stage:
         """
         for view in self._opened:
             view.settle(LAST)
+
+
+def _attempted(draw: Callable[[], None]) -> bool:
+    """Whether drawing worked; a failure is logged, because no view may end a run or its cell."""
+    try:
+        draw()
+    except Exception:
+        logger.debug("the run could not be shown; it is not affected", exc_info=True)
+        return False
+    return True
 
 
 class OpenView:
@@ -128,8 +147,8 @@ class OpenView:
         return bool(self._view.draws_card)
 
     def refresh(self) -> None:
-        """Draw the run as it is."""
-        self._view.refresh(self._run.snapshot())
+        """Draw the run as it is, if that works."""
+        _attempted(lambda: self._view.refresh(self._run.snapshot()))
 
     def refresh_in_background(self) -> None:
         """Draw the run until it ends, on a thread."""
@@ -154,8 +173,12 @@ class OpenView:
         self._retired.set()
 
     def close(self, headline: str = "") -> None:
-        """Leave the card. headline: the run's status if empty."""
-        self.closed = True
+        """Leave the card, or a sentence in its place. headline: the run's status if empty."""
+        if not _attempted(lambda: self._close(headline)):
+            self._view.close_without_card(NO_CARD)
+        self.closed = True  # last: a view that is closed is no longer held
+
+    def _close(self, headline: str) -> None:
         ending = self._ending(headline)
         if self._retired.is_set() and not self._run.wait(0):
             ending = replace(ending, next_step=ELSEWHERE)

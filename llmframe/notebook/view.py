@@ -99,3 +99,6 @@ class View:
 
     def close(self, ending: Ending) -> None:
         """Replace the live view by what stays."""
+
+    def close_without_card(self, text: str) -> None:
+        """Replace the live view by a sentence, where the card cannot be made."""

@@ -15,9 +15,11 @@ import pandas as pd
 import pytest
 
 import llmframe as lf
+from llmframe.engine.tally import Tally
 from llmframe.errors import IncompleteWarning, PlanError
 from llmframe.journal.shared import open_stores
 from llmframe.notebook import stage
+from llmframe.notebook.views.guard import NO_CARD
 from llmframe.options.settings import DEFAULTS
 from tests.kits import scripts
 from tests.kits.scripts import until
@@ -148,6 +150,23 @@ def test_a_background_run_logs_its_end(configured, caplog):
     run = frame().llm.start("text", FIELDS, progress="log")
     run.wait()
     until(lambda: any("finished, 20 rows" in line for line in caplog.messages))
+
+
+@pytest.mark.parametrize("progress", ["log", "tqdm", False])
+def test_a_run_that_cannot_be_shown_ends_as_any_other(
+    configured, capfd, caplog, monkeypatch, progress
+):
+    caplog.set_level("INFO", "llmframe")
+    monkeypatch.setattr(Tally, "eta", lambda _: 1 / 0)  # a snapshot then raises
+    df = frame()
+    for out in (
+        df.llm.tag("text", FIELDS, progress=progress),
+        df.llm.start("text", FIELDS, progress=progress, reuse=False).result(),
+        asyncio.run(df.llm.atag("text", FIELDS, progress=progress, reuse=False)),
+    ):
+        assert (out["llm_status"] == "ok").all()
+    said = capfd.readouterr().err + "\n".join(caplog.messages)
+    assert said.count(NO_CARD) == (3 if progress else 0)
 
 
 def test_no_progress_writes_nothing(configured, capfd):

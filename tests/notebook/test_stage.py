@@ -8,6 +8,7 @@ import pytest
 from llmframe.notebook import hosts
 from llmframe.notebook.drawing.card import card_text
 from llmframe.notebook.stage import ELSEWHERE, MOST, Stage
+from llmframe.notebook.views.guard import NO_CARD
 from tests.kits.notebook_cases import FINISHED, RUNNING
 from tests.kits.notebook_screen import Clicks, own_shell, page_of
 
@@ -127,4 +128,63 @@ def test_a_view_ends_under_the_headline_it_is_given(stage, screen):
 
 def test_a_call_that_joins_brings_its_own_progress(stage, screen):
     stage.open(blocking=True, progress=False)
+    assert screen.displays == {}
+
+
+# what raises
+
+
+class Broken(Going):
+    """A run whose counts cannot be read."""
+
+    def snapshot(self):
+        raise ZeroDivisionError
+
+
+def broken_ending(headline):
+    raise ZeroDivisionError(headline)
+
+
+@pytest.mark.parametrize("progress", ["widget", "tqdm", "log"])
+@pytest.mark.parametrize("in_background", [True, False])
+def test_a_run_that_cannot_be_drawn_still_leaves_its_card(
+    progress, in_background, screen, capsys, caplog
+):
+    caplog.set_level("INFO", "llmframe")
+    going = Broken()
+    opened = staged(going, progress).open(blocking=not in_background)
+    if in_background:
+        opened.refresh_in_background()
+        going.over.set()
+        opened.settle(10)
+    else:
+        opened.refresh()
+        opened.close()
+    said = [*texts(screen), capsys.readouterr().err, caplog.text]
+    assert "llmframe: as it is" in "".join(said)
+
+
+@pytest.mark.parametrize("progress", ["widget", "tqdm", "log", False])
+def test_an_ending_without_a_card_is_a_sentence_and_no_card(progress, screen, capsys, caplog):
+    caplog.set_level("INFO", "llmframe")
+    stage = Stage(Broken(), progress=progress, latest=None, ending=broken_ending)
+    opened = stage.open(blocking=True)
+    assert stage.has_card == (progress == "widget")
+    opened.close()
+    assert not stage.has_card
+    said = "".join([*texts(screen), capsys.readouterr().err, caplog.text])
+    assert said.count(NO_CARD) == (1 if progress else 0)
+
+
+def test_the_card_of_a_view_that_is_no_longer_held_still_counts(stage):
+    stage.open(blocking=True).close()
+    stage.open(blocking=True, progress=False).close()
+    assert stage.has_card
+
+
+def test_a_run_that_is_over_and_has_no_card_is_shown_as_text(screen):
+    going = Broken()
+    going.over.set()
+    stage = Stage(going, progress="auto", latest=None, ending=broken_ending)
+    assert not stage.display()
     assert screen.displays == {}

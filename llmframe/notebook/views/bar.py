@@ -69,6 +69,12 @@ class TextBar(View):
             self._bar.close()
         sys.stderr.write(card_text(ending) + "\n")
 
+    def close_without_card(self, text: str) -> None:
+        """Leave the bar as it is, and print the sentence."""
+        if self._bar is not None:
+            self._bar.close()
+        sys.stderr.write(text + "\n")
+
 
 def fitting(words: Iterable[str], room: int) -> str:
     """The words that fit into ``room`` columns, in their order; the first always."""

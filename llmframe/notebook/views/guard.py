@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from llmframe.report import Snapshot
 
 logger = logging.getLogger("llmframe")
+NO_CARD = (
+    "llmframe: the run has ended, but its card could not be drawn. lf.last_run() tells how it "
+    "ended, lf.last_run().partial() returns the frame."
+)
 
 
 class GuardedView(View):
@@ -28,12 +32,13 @@ class GuardedView(View):
         self.view = view
         self._lock = threading.RLock()
         self._closed = False
+        self._has_card = True
         self._logged = False
 
     @property
     def draws_card(self) -> bool:  # type: ignore[override]
-        """Whether the view that is open leaves a card."""
-        return self.view.draws_card
+        """Whether the view that is open leaves a card; False once that has failed."""
+        return self._has_card and self.view.draws_card
 
     def open(self) -> None:
         """Open the view, or replace it by log lines."""
@@ -54,7 +59,18 @@ class GuardedView(View):
                 return
             self._closed = True
             if not self._try(lambda: self.view.close(ending)):
+                self._has_card = False
+                self._try(lambda: self.view.close_without_card(NO_CARD))  # no live view may stay
                 self._try(lambda: LogView().close(ending))
+
+    def close_without_card(self, text: str) -> None:
+        """Show the sentence, or log it."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed, self._has_card = True, False
+            if not self._try(lambda: self.view.close_without_card(text)):
+                self._try(lambda: LogView().close_without_card(text))
 
     def _try(self, draw: Callable[[], None]) -> bool:
         try:

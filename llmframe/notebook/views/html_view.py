@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from llmframe.notebook.drawing.card import card_html, card_text
+from llmframe.notebook.drawing.escape import html
 from llmframe.notebook.drawing.live import BACKGROUND_HINT, INTERRUPT_HINT, live_html, live_text
 from llmframe.notebook.drawing.rows import answers_html, shares_html
 from llmframe.notebook.hosts import bundle, show
@@ -48,3 +49,7 @@ class HtmlView(View):
     def close(self, ending: Ending) -> None:
         """Replace it by the card."""
         self._handle.update(bundle(card_html(ending), card_text(ending)), raw=True)
+
+    def close_without_card(self, text: str) -> None:
+        """Replace it by the sentence."""
+        self._handle.update(bundle(html(text), text), raw=True)

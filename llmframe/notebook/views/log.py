@@ -44,6 +44,10 @@ class LogView(View):
         for line in card_text(ending).splitlines():
             _log(line)
 
+    def close_without_card(self, text: str) -> None:
+        """Log the sentence."""
+        _log(text)
+
 
 def _log(line: str) -> None:
     if logger.hasHandlers():

@@ -134,7 +134,13 @@ class PanelView(View):
 
     def close(self, ending: Ending) -> None:
         """Put the card in the place of the widgets."""
-        card = card_html(ending)
+        self._close(card_html(ending), card_text(ending))
+
+    def close_without_card(self, text: str) -> None:
+        """Put the sentence in the place of the widgets."""
+        self._close(html(text), text)
+
+    def _close(self, card: str, text: str) -> None:
         try:
             self.body.value = card + style.line(style.soft(html(RELOADED)))
             self.box.children = (self.body,)
@@ -143,7 +149,7 @@ class PanelView(View):
                 _close(widget)
             _keep(self.box)
         finally:
-            self._handle.update(bundle(card, card_text(ending)), raw=True)
+            self._handle.update(bundle(card, text), raw=True)
 
 
 def _keep(box: Any) -> None:

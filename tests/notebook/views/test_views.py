@@ -14,7 +14,7 @@ from llmframe.notebook import hosts, make_view
 from llmframe.notebook.drawing.card import card_text
 from llmframe.notebook.view import View
 from llmframe.notebook.views.bar import TextBar, fitting
-from llmframe.notebook.views.guard import GuardedView
+from llmframe.notebook.views.guard import NO_CARD, GuardedView
 from llmframe.notebook.views.log import LogView
 from tests.kits.notebook_cases import BEGIN, FINISHED, RUNNING
 
@@ -239,6 +239,26 @@ def test_a_view_that_cannot_be_opened_is_replaced_by_log_lines(lines):
 def test_a_card_that_cannot_be_shown_is_logged(lines):
     run(GuardedView(Broken("close")), RUNNING)
     assert "\n".join(lines()) == card_text(FINISHED)
+
+
+def test_a_view_whose_card_fails_shows_a_sentence_instead_of_the_live_run(lines):
+    class Cardless(TextBar):
+        draws_card = True
+
+        def close(self, ending):
+            raise ValueError(ending)
+
+    shown = []
+    view = Cardless()
+    view.close_without_card = shown.append
+    guarded = GuardedView(view)
+    assert guarded.draws_card
+    run(guarded)
+    assert shown == [NO_CARD]
+    assert not guarded.draws_card
+    assert "\n".join(lines()) == card_text(FINISHED)
+    guarded.close_without_card("later")
+    assert shown == [NO_CARD]
 
 
 def test_nothing_is_drawn_after_the_end():

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _SIGNS = {"USD": "$", "EUR": "€", "GBP": "£", "CNY": "¥", "JPY": "JP¥"}
 
@@ -32,6 +36,20 @@ def clean_text(text: str) -> str:
 def cut(text: str, limit: int) -> str:
     """At most limit characters of text, ending in an ellipsis if some are left out."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def percents(numbers: Sequence[float]) -> list[int]:
+    """The share of each number in whole percent, so that they sum to 100; 0 of nothing."""
+    total = sum(numbers)
+    if not total:
+        return [0] * len(numbers)
+    exact = [100 * number / total for number in numbers]
+    rounded = [int(share) for share in exact]
+    # what was cut off goes to those that lost most of it
+    by_loss = sorted(range(len(exact)), key=lambda at: rounded[at] - exact[at])
+    for at in by_loss[: 100 - sum(rounded)]:
+        rounded[at] += 1
+    return rounded
 
 
 def money(cost: float, currency: str) -> str:

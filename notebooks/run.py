@@ -1,29 +1,38 @@
-"""Run the notebooks from beginning to end, each in an empty folder: ``run.py [name ...]``.
+"""Run the notebooks from beginning to end: ``run.py [name ...]``.
 
-While it runs it says which section it has reached, and every ten seconds how many answers are
-saved. The executed notebooks, the same as HTML pages, and the tables that they wrote are saved in
-``artifacts/``; ``--store`` saves the outputs in the notebooks themselves. At the end it prints the
-runs' summary cards and the outputs of the cells tagged "printed".
+While it runs it says which section it has reached, and every ten seconds how many rows are
+answered. The executed notebooks, the same as HTML pages, and the tables that they wrote are saved
+in ``artifacts/``; ``--store`` saves the outputs in the notebooks themselves. At the end it prints
+the runs' summary cards and the outputs of the cells tagged "printed".
+
+Each notebook runs in its own folder, ``artifacts/<name>``, which is deleted once it is done. After
+Ctrl-C or an error the answers stay in it, and the next start goes on with them; ``--store`` always
+starts with an empty folder.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
+import re
 import shutil
-import tempfile
+import sys
 import threading
 import time
-from collections.abc import Callable
+import traceback
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
 
 HERE = Path(__file__).parent
 ARTIFACTS = HERE.parent / "artifacts"
-CELL_TIMEOUT = 3600  # seconds: a slow machine may take long, and its owner sees how far it is
 INTERVAL = 10.0  # seconds between two lines while a cell runs
+PACE = 20.0  # seconds that are watched before the time left is said
+INTERRUPTED = 130  # the exit code of a command that Ctrl-C has ended
+ROWS_DONE = re.compile(r"([\d,]+) of ([\d,]+) rows?\b")  # how a run's live view begins
 BEGAN = float(os.environ.get("RUN_BEGAN", time.monotonic()))  # first_run.py began earlier
 
 
@@ -34,14 +43,15 @@ def say(text: str) -> None:
 
 
 class Progress:
-    """Says which section of the notebook runs, and every ten seconds what is saved so far.
+    """Says which section of the notebook runs, and every ten seconds how far the cell is.
 
-    folder: where the notebook runs; its checkpoint has one line an answer, after its first line.
+    folder: where the notebook runs; a checkpoint there has one line an answer, after its first.
     """
 
     def __init__(self, notebook: nbformat.NotebookNode, folder: Path) -> None:
-        self._sections = sections(notebook)
-        self._folder, self._shown = folder, ""
+        self._cells, self._sections = notebook.cells, sections(notebook)
+        self._folder, self._shown, self._cell = folder, "", 0
+        self._first: tuple[float, int] | None = None  # when this cell's rows were first seen
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
 
@@ -55,6 +65,7 @@ class Progress:
 
     def cell(self, cell_index: int, **_: object) -> None:
         """Say the section of the cell that starts, unless it was said before."""
+        self._cell, self._first = cell_index, None
         section = self._sections[cell_index]
         if section != self._shown:
             self._shown = section
@@ -62,13 +73,43 @@ class Progress:
 
     def _beat(self) -> None:
         while not self._done.wait(INTERVAL):
+            say(f"    {self.state(time.monotonic())}")
+
+    def state(self, now: float) -> str:
+        """How far the running cell is, in words. now: seconds of any clock."""
+        seen = [ROWS_DONE.match(text) for text in texts(self._cells[self._cell])]
+        rows = next((found for found in reversed(seen) if found), None)
+        if rows is None:
             saved = self.answers()
-            say(f"    {saved:,} answers are saved" if saved else "    still at work")
+            return saved_words(saved) if saved else "still at work"
+        done, total = (int(number.replace(",", "")) for number in rows.groups())
+        if self._first is None:
+            self._first = now, done
+        began, before = self._first
+        words = f"{done:,} of {total:,} answered"
+        if done == before or now - began < PACE:  # too early to know the pace
+            return words
+        return f"{words}, about {duration((total - done) * (now - began) / (done - before))} left"
 
     def answers(self) -> int:
         """Answers that are saved in checkpoints so far."""
-        files = [*self._folder.glob(".llmframe/*.jsonl"), *self._folder.glob("*.jsonl")]
-        return sum(max(0, file.read_bytes().count(b"\n") - 1) for file in files)
+        return answers(self._folder)
+
+
+def answers(folder: Path) -> int:
+    """Answers that are saved in the checkpoints of a folder."""
+    files = [*folder.glob(".llmframe/*.jsonl"), *folder.glob("*.jsonl")]
+    return sum(max(0, file.read_bytes().count(b"\n") - 1) for file in files)
+
+
+def saved_words(saved: int) -> str:
+    """How many answers are saved."""
+    return "1 answer is saved" if saved == 1 else f"{saved:,} answers are saved"
+
+
+def duration(seconds: float) -> str:
+    """A rough time in words: ``40 s``, ``12 min``."""
+    return f"{max(10, round(seconds, -1)):.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
 def sections(notebook: nbformat.NotebookNode) -> list[str]:
@@ -82,32 +123,68 @@ def sections(notebook: nbformat.NotebookNode) -> list[str]:
     return found
 
 
+class Execution(threading.Thread):
+    """Runs a notebook on a thread, because nbclient would take Ctrl-C from the main thread.
+
+    error: what ended it, None if every cell ran.
+    """
+
+    def __init__(self, client: NotebookClient, environment: dict[str, str]) -> None:
+        super().__init__(daemon=True)
+        self.error: BaseException | None = None
+        self._client = client
+        self._loop = asyncio.new_event_loop()
+        self._work = self._loop.create_task(client.async_execute(env=environment))
+
+    def run(self) -> None:
+        """Run all cells."""
+        try:
+            self._loop.run_until_complete(self._work)
+        except BaseException as exc:  # noqa: BLE001 - the main thread raises it
+            self.error = exc
+        finally:
+            self._loop.close()
+
+    def stop(self) -> None:
+        """End the kernel and wait for its end."""
+        self._client.shutdown_kernel = "immediate"
+        self._loop.call_soon_threadsafe(self._work.cancel)
+        self.join()
+
+
 def execute(
     notebook: nbformat.NotebookNode,
+    folder: Path,
     *,
     environment: dict[str, str] | None = None,
-    keep: Path | None = None,
-    progress: Callable[[nbformat.NotebookNode, Path], Progress] = Progress,
-) -> list[Path]:
-    """Run all cells in a new kernel and an empty folder; CellExecutionError where one fails.
+    timeout: int | None = None,
+) -> None:
+    """Run all cells in a new kernel, in a folder; CellExecutionError where one fails.
 
-    environment: variables for the kernel, added to ours. keep: a folder for the tables it
-    writes, which are returned.
+    environment: variables for the kernel, added to ours. timeout: seconds that a cell may take;
+    none, as a slow machine may take long, and its owner sees how far it is.
     """
-    with tempfile.TemporaryDirectory() as folder, progress(notebook, Path(folder)) as seen:
+    with Progress(notebook, folder) as seen:
         client = NotebookClient(
             notebook,
-            timeout=CELL_TIMEOUT,
+            timeout=timeout,
             kernel_name="python3",
-            resources={"metadata": {"path": folder}},
+            resources={"metadata": {"path": str(folder)}},
             store_widget_state=False,
             record_timing=False,
             extra_arguments=["--log-level=ERROR"],
             on_cell_start=seen.cell,
         )
-        client.execute(env={**os.environ, **(environment or {})})
-        tables = sorted(Path(folder).glob("*.parquet")) if keep else []
-        return [Path(shutil.copy(table, keep)) for table in tables if keep]
+        execution = Execution(client, {**os.environ, **(environment or {})})
+        execution.start()
+        try:
+            while execution.is_alive():
+                execution.join(0.5)  # with a limit, or Windows would not hear Ctrl-C
+        except KeyboardInterrupt:
+            execution.stop()
+            raise
+    if execution.error is not None:
+        raise execution.error
 
 
 def tidy(notebook: nbformat.NotebookNode) -> None:
@@ -147,9 +224,16 @@ def run(path: Path, *, store: bool) -> None:
     """Run one notebook, save its outputs, print the results and where they are."""
     name, root = path.stem, HERE.parent
     notebook = nbformat.read(path, as_version=4)
-    say(f"Running {name} in a new kernel")
-    ARTIFACTS.mkdir(exist_ok=True)
-    tables = execute(notebook, keep=ARTIFACTS)
+    folder = ARTIFACTS / name
+    if store:
+        shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    saved = answers(folder)
+    goes_on = f", which goes on: {saved_words(saved)}" if saved else ""
+    say(f"Running {name} in a new kernel{goes_on}")
+    execute(notebook, folder)
+    tables = [Path(shutil.copy(one, ARTIFACTS)) for one in sorted(folder.glob("*.parquet"))]
+    shutil.rmtree(folder, ignore_errors=True)
     tidy(notebook)
     written = path if store else ARTIFACTS / path.name
     nbformat.write(notebook, written)
@@ -163,16 +247,49 @@ def run(path: Path, *, store: bool) -> None:
         print(f"  {table.relative_to(root)}: the tagged table", flush=True)
 
 
-def main() -> None:
-    """Run the named notebooks, or all."""
+def stopped(name: str) -> int:
+    """Say that the person has stopped it; the exit code."""
+    saved = answers(ARTIFACTS / name)
+    say(f"Stopped{f', {saved_words(saved)}' if saved else ''}; run it again to go on.")
+    return INTERRUPTED
+
+
+def failed(name: str, error: Exception) -> int:
+    """Say why a notebook failed, where the whole error is, and what to do; the exit code."""
+    ARTIFACTS.mkdir(exist_ok=True)
+    whole = ARTIFACTS / f"{name}.error.txt"
+    whole.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    why = f"{type(error).__name__}: {error}"
+    if isinstance(error, CellExecutionError):
+        why = f"{error.ename}: {error.evalue}"
+    say(f"{name} failed: {why}")
+    print(
+        f"The whole error is in {whole.relative_to(HERE.parent)}; "
+        f"{saved_words(answers(ARTIFACTS / name))}. Run it again to go on."
+    )
+    return 1
+
+
+def main() -> int:
+    """Run the named notebooks, or all; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="notebooks, without .ipynb; default: all")
     parser.add_argument("--store", action="store_true", help="save the outputs in the notebooks")
     given = parser.parse_args()
     names = given.names or sorted(path.stem for path in HERE.glob("*.ipynb"))
     for name in names:
-        run(HERE / f"{name}.ipynb", store=given.store)
+        try:
+            run(HERE / f"{name}.ipynb", store=given.store)
+        except KeyboardInterrupt:
+            return stopped(name)
+        except Exception as exc:  # noqa: BLE001 - a cell may raise anything
+            return failed(name, exc)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    code = main()
+    sys.stdout.flush()
+    if code == INTERRUPTED:
+        os._exit(code)  # nbclient's exit hook would end the kernel once more, and print an error
+    sys.exit(code)

@@ -61,9 +61,98 @@ def test_saved_answers_are_counted_in_all_checkpoints_without_their_first_lines(
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Title")])
     progress = run.Progress(notebook, tmp_path)
     assert progress.answers() == 3
+    assert run.answers(tmp_path) == 3
+    assert run.saved_words(3) == "3 answers are saved"
+    assert run.saved_words(1) == "1 answer is saved"
     progress.cell(cell_index=0)
     progress.cell(cell_index=0)
     assert capsys.readouterr().out.count("Title") == 1
+
+
+def showing(*texts):
+    """A notebook whose one cell shows these texts."""
+    outputs = [nbformat.v4.new_output("display_data", data={"text/plain": text}) for text in texts]
+    cell = nbformat.v4.new_code_cell("df.llm.tag()", outputs=outputs)
+    return nbformat.v4.new_notebook(cells=[cell])
+
+
+def test_a_beat_says_how_many_rows_are_answered_and_the_time_left_once_it_is_known(tmp_path):
+    notebook = showing("a table", "1 of 1,000 rows, 3 rows/min")
+    progress = run.Progress(notebook, tmp_path)
+    progress.cell(cell_index=0)
+    (shown,) = (one.data for one in notebook.cells[0].outputs[1:])
+    assert progress.state(100.0) == "1 of 1,000 answered"
+    shown["text/plain"] = "11 of 1,000 rows, 20 rows/min"
+    assert progress.state(110.0) == "11 of 1,000 answered"  # too early to know
+    shown["text/plain"] = "41 of 1,000 rows, 20 rows/min"
+    assert progress.state(140.0) == "41 of 1,000 answered, about 16 min left"
+    shown["text/plain"] = "991 of 1,000 rows, 20 rows/min"
+    assert progress.state(1090.0) == "991 of 1,000 answered, about 10 s left"
+
+
+def test_a_beat_without_a_run_in_sight_counts_what_is_saved(tmp_path):
+    progress = run.Progress(showing("a table"), tmp_path)
+    assert progress.state(0.0) == "still at work"
+    (tmp_path / "a.jsonl").write_text("task\n1\n")
+    assert progress.state(0.0) == "1 answer is saved"
+
+
+class Raises:
+    """A function that fails."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def __call__(self, *_, **__):
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (KeyboardInterrupt(), 130, "Stopped, 1 answer is saved; run it again to go on."),
+        (RuntimeError("no memory"), 1, "RuntimeError: no memory"),
+    ],
+)
+def test_what_ends_early_says_one_sentence_and_the_next_start_goes_on(
+    error, code, words, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(run, "ARTIFACTS", tmp_path / "artifacts")
+    monkeypatch.setattr(run, "HERE", tmp_path / "notebooks")
+    (tmp_path / "notebooks").mkdir()
+    nbformat.write(showing(), tmp_path / "notebooks" / "some.ipynb")
+    (tmp_path / "artifacts" / "some").mkdir(parents=True)
+    (tmp_path / "artifacts" / "some" / "a.jsonl").write_text("task\n1\n")
+    monkeypatch.setattr(run, "execute", Raises(error))
+    monkeypatch.setattr(sys, "argv", ["run.py", "some"])
+    assert run.main() == code
+    out = capsys.readouterr().out
+    assert words in out
+    assert "goes on: 1 answer is saved" in out
+    assert out.rstrip().endswith("to go on.")
+    assert "Traceback" not in out
+    assert run.answers(tmp_path / "artifacts" / "some") == 1
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_what_is_installed_is_not_installed_again(changed, tmp_path, monkeypatch):
+    text = '[dependency-groups]\nfirst-run = ["a"]\n'
+    python, installed, asked = tmp_path / "python", tmp_path / "first_run.txt", []
+    python.touch()
+    installed.write_text(text + "# before" * changed)
+    monkeypatch.setattr(first_run, "PYTHON", python)
+    monkeypatch.setattr(first_run, "INSTALLED", installed)
+    monkeypatch.setattr(first_run, "pip", lambda *arguments, **_: asked.append(arguments))
+    monkeypatch.setattr(first_run.subprocess, "run", lambda *_, **__: None)
+    first_run.install(text)
+    assert bool(asked) == changed
+    assert installed.read_text() == text
+
+
+def test_ctrl_c_while_it_installs_ends_with_a_sentence(monkeypatch, capsys):
+    monkeypatch.setattr(first_run, "install", Raises(KeyboardInterrupt()))
+    assert first_run.main() == 130
+    assert capsys.readouterr().out.rstrip().endswith("Stopped; run it again to go on.")
 
 
 def test_the_figures_of_a_wait():

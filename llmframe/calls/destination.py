@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from llmframe.engine.wire.client import check_client, make_client
 from llmframe.errors import PlanError, warn
 from llmframe.messages.first_steps import AZURE_EXAMPLE, first_run, no_key, no_model, no_server
+from llmframe.notebook import announced
 from llmframe.options.layers import OPENAI_URL, default_address, is_same_endpoint
 from llmframe.options.presets import PRESETS, Preset, preset_of
 from llmframe.options.rules import URL_IS, is_url
@@ -65,7 +67,12 @@ def start_local(destination: Destination, *, need: Callable[[], int]) -> Destina
         runs = registry.alive()
         return any(run.execution.job.endpoint.base_url == base_url for run in runs)
 
-    server, started = serve(destination.file, need=need(), in_use=in_use)
+    server, started = serve(
+        destination.file,
+        need=need(),
+        in_use=in_use,
+        announced=partial(announced, destination.settings.progress),
+    )
     endpoint = Endpoint(
         server.base_url, server.key, api=destination.settings.api, is_alive=server.is_alive
     )

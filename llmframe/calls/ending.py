@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llmframe.messages.afterwards import nearly_all, next_lines, where_the_time_went
+from llmframe.messages.afterwards import (
+    cause_words,
+    nearly_all,
+    next_lines,
+    where_the_time_went,
+)
 from llmframe.messages.endings import TOKENS_ONLY, how_to_go_on, on_long_texts
 from llmframe.notebook.view import Ending
 from llmframe.task.confidence import is_choice
 
 if TYPE_CHECKING:
     from llmframe.notebook.hosts import Assignment
+    from llmframe.report import RunReport
     from llmframe.runs.session import Session
 
-# of the causes that engine/limited_by.py notes: how they read after "82 %"
-_TIME = {
-    "latency": "waiting for answers",
-    "outage": "the provider was down",
-    "provider pause": "pauses that the provider asked for",
-    "the first answer": "waiting for the first answer",
-    "pause by you": "your pause",
-    "the provider's cap": "as many requests at a time as the provider takes",
-    "concurrency found so far": "as many requests at a time as were tried so far",
-}
-_LIMIT = re.compile(r"(?P<unit>[RT]PM) (?P<number>[\d,]+) \((?P<by>header|yours)\)")
+OVER_BUDGET = "stopped: budget spent"
 
 
 def make_ending(session: Session, headline: str, assigned: Assignment) -> Ending:
@@ -36,44 +31,45 @@ def make_ending(session: Session, headline: str, assigned: Assignment) -> Ending
     headline: the run's status if empty. assigned: the name that the call's cell gives its result.
     """
     report = session.execution.report()
-    shares = report.time_went_to.items()
-    ended = session.has_ended
-    lines = _lines(session, assigned, failed=report.failed > 0, answered=report.ok > 0)
+    ended, status = session.has_ended, session.status
+    raises = session.failure is not None or (session.target.raise_incomplete and report.pending > 0)
+    returns = headline != "interrupted" and not raises
+    is_over_budget = status == "stopped" and report.limited_by == "budget"
+    lines = _lines(session, assigned, report, returns=returns)
     return Ending(
         snapshot=session.snapshot(str(session.failure or "")),
-        report=replace(report, checkpoint=_short_path(report.checkpoint)),
+        report=replace(
+            report,
+            checkpoint=_short_path(report.checkpoint),
+            limited_by=cause_words(report.limited_by),
+        ),
         model=session.execution.job.model,
-        headline=headline or session.status,
-        next_step=how_to_go_on(report, cured=session.status == "aborted"),
+        headline=headline or (OVER_BUDGET if is_over_budget else status),
+        next_step=how_to_go_on(report, cured=status == "aborted"),
         notes=(*session.notes, *on_long_texts(report), *(_on_answers(session) if ended else ())),
-        time_went_to=where_the_time_went({_time(cause): s for cause, s in shares}),
+        time_went_to=where_the_time_went(report.time_went_to),
         next_lines=lines if ended else (),
     )
 
 
-def _time(cause: str) -> str:
-    """A cause that engine/limited_by.py notes, as it reads after "82 %"."""
-    if found := _LIMIT.fullmatch(cause):
-        whose = "the provider's" if found["by"] == "header" else "your"
-        unit = "requests" if found["unit"] == "RPM" else "tokens"
-        return f"{whose} limit of {found['number']} {unit} a minute"
-    if cause.startswith("concurrency ") and cause not in _TIME:
-        return f"{cause.removeprefix('concurrency ')} requests at a time, your concurrency="
-    return _TIME.get(cause, cause)
-
-
 def _lines(
-    session: Session, assigned: Assignment, *, failed: bool, answered: bool
+    session: Session, assigned: Assignment, report: RunReport, *, returns: bool
 ) -> tuple[str, ...]:
-    target = session.target
-    name = assigned.name or "out"
-    frame = f"{name}.result()" if assigned.call == "start" else name
+    """returns: the call gives its frame to the name, if there is one."""
+    target, name = session.target, assigned.name
+    run = name if name and assigned.call == "start" else "lf.last_run()"
+    # a name that the call did not reach is not defined, or holds an older frame
+    is_frame = returns and bool(name) and run != name
+    frame = name if is_frame else f"{run}.{'result' if returns and run == name else 'partial'}()"
     # the frame of a Series holds the answers alone, the run has the texts
-    errors = f"{name}.errors" if assigned.call == "start" else ""
-    if target.only_new:
-        errors = errors or "lf.last_run().errors"
-    prefix = target.columns.prefix
-    return next_lines(frame, prefix=prefix, failed=failed, answered=answered, errors=errors)
+    errors = "" if is_frame and not target.only_new else f"{run}.errors"
+    return next_lines(
+        frame,
+        prefix=target.columns.prefix,
+        failed=report.failed > 0,
+        answered=report.ok > 0,
+        errors=errors,
+    )
 
 
 def _on_answers(session: Session) -> list[str]:

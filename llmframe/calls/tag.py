@@ -102,10 +102,12 @@ async def atag(
     settings = _settle(options, OWN_RUNNER)
     with open_run(plan(df, input, fields, settings, own_loop=False)) as session:
         shown = _show(session, settings, blocking=False)
+        headline = "interrupted"  # as long as the call may not return
         try:
             await here.run_here(session, shown.refresh)
+            headline = ""
         finally:
-            shown.close()
+            shown.close(headline)
     return session.outcome()
 
 

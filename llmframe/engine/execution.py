@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from llmframe.engine.asking.asking import Asker
 from llmframe.engine.events import Events, Spent, Unread
 from llmframe.engine.governor import auto_cap, governor_for
-from llmframe.engine.limited_by import LimitHistory, cause, pace, words
+from llmframe.engine.limited_by import Bounds, LimitHistory, cause, pace, words
 from llmframe.engine.recent import RecentStore
 from llmframe.engine.rows.claims import in_flight
 from llmframe.engine.rows.halt import Halt
@@ -199,9 +199,7 @@ class Execution:
             endpoint=urlsplit(self.job.endpoint.base_url).hostname or "",
             pace=""
             if tally.ended is not None
-            else pace(
-                binding, cap=self.job.cap, held=self.held, refusal=said, lost=tally.last_lost
-            ),
+            else pace(binding, refusal=said, lost=tally.last_lost, **self._bounds()),
             retry_reasons=dict(tally.retry_reasons),
         )
 
@@ -238,7 +236,12 @@ class Execution:
             return self._history.most
         binding = self._governor.binding()
         said = cut(self.tally.last_refusal, REFUSAL)
-        return words(binding, cap=self.job.cap, held=self.held, refusal=said)
+        return words(binding, refusal=said, **self._bounds())
+
+    def _bounds(self) -> Bounds:
+        """What the person and the server allow."""
+        own = "concurrency" in self.job.settings.given
+        return {"cap": self.job.cap, "own": own, "held": self.held}
 
     async def _note_limits(self) -> None:
         """Note what limits the run, four times a second, and more often at first."""
@@ -246,7 +249,7 @@ class Execution:
         while True:
             await asyncio.sleep(pause)
             binding = self._governor.binding()
-            now = cause(binding, cap=self.job.cap, held=self.held)
+            now = cause(binding, **self._bounds())
             self._history.note(now, pause, at=self.tally.seconds, limit=binding.limit)
             pause = min(2 * pause, NOTE)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from llmframe.text import cut
 
@@ -18,10 +18,19 @@ OWN = 90  # characters of the endpoint's own words on an outage
 DAY = 43200.0  # seconds, from which on the hour alone might be of another day
 
 
-def cause(binding: Binding, *, cap: int | None, held: bool) -> str:
+class Bounds(TypedDict):
+    """What is allowed beside the provider's limits, as keyword arguments of ``cause``."""
+
+    cap: int | None
+    own: bool
+    held: bool
+
+
+def cause(binding: Binding, *, cap: int | None, held: bool, own: bool = True) -> str:
     """What limits the run right now; the words stay the same while the cause does.
 
-    cap: requests the person allows at the same time, None for any. held: the person's pause.
+    cap: requests allowed at the same time, None for any. own: by the person, else by the server
+    on this machine. held: the person's pause.
     """
     if held:
         return "pause by you"
@@ -41,15 +50,20 @@ def cause(binding: Binding, *, cap: int | None, held: bool) -> str:
         return "latency"
     if binding.is_cap and limit == binding.limit:
         return "the provider's cap"
-    return f"concurrency {limit}" if limit == cap else "concurrency found so far"
+    if limit != cap:
+        return "concurrency found so far"
+    return f"concurrency {limit}" if own else "the server's slots"
 
 
-def words(binding: Binding, *, cap: int | None, held: bool, refusal: str = "") -> str:
+def words(
+    binding: Binding, *, cap: int | None, held: bool, refusal: str = "", own: bool = True
+) -> str:
     """The cause with the figures that change from moment to moment.
 
     refusal: the provider's words on the last refusal, shown where the wait is worth a reason.
+    own: as in cause.
     """
-    text = cause(binding, cap=cap, held=held)
+    text = cause(binding, cap=cap, held=held, own=own)
     if text == "provider pause":
         why = f": {refusal}" if refusal and binding.pause > SHORT else ""
         return f"provider pause, {_span(binding.pause)} left{_until(binding.pause)}{why}"
@@ -70,12 +84,13 @@ def pace(
     held: bool,
     refusal: str = "",
     lost: Verdict | None = None,
+    own: bool = True,
 ) -> str:
     """What sets the pace right now, or holds the run up, in a plain sentence.
 
-    refusal: as in words. lost: the last failure of a request, which an outage is told by.
+    refusal, own: as in words. lost: the last failure of a request, which an outage is told by.
     """
-    text = cause(binding, cap=cap, held=held)
+    text = cause(binding, cap=cap, held=held, own=own)
     if text == "outage":
         return _outage(binding.pause, lost)
     if text == "provider pause":
@@ -91,6 +106,7 @@ def pace(
         "the first answer": "waiting for the first answer before more is sent",
         "latency": "how fast the model answers sets the pace",
         "the provider's cap": f"the provider takes {binding.limit:,} requests at a time",
+        "the server's slots": f"{cap or 0:,} requests at a time, as many as the server works on",
         "concurrency found so far": (
             f"{binding.limit:,} requests at a time; more are tried as long as the provider takes "
             "them"

@@ -173,7 +173,9 @@ class _Opening:
             if held:
                 self.notes.append(
                     f"{held[0].path} is being written by {held[0].holder}; this run writes "
-                    f"{path.name} beside it and reads both."
+                    f"{path.name} beside it and reads both. What the other writes from now on "
+                    "is not seen: rows that both ask are paid twice, and each counts its own cost. "
+                    "If both fill the same rows, stop one and run it again once the other is done."
                 )
             return store
         raise OSError(f"all files of the task are held, the first by {held[0].holder}")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from llmframe.text import cut
+from llmframe.text import cut, percents
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,6 +16,21 @@ SHOWN = 6  # kinds of failure named, the most frequent first
 NEARLY_ALL = 0.95  # share of one label from which the prompt may be to blame
 ENOUGH = 50  # answers, below which such a share may be chance
 _LABEL = 60  # characters of a label in a sentence
+
+
+# of the causes that engine/limited_by.py notes: how they read after "82 %"
+_TIME = {
+    "latency": "waiting for answers",
+    "outage": "the provider was down",
+    "provider pause": "pauses that the provider asked for",
+    "the first answer": "waiting for the first answer",
+    "pause by you": "your pause",
+    "the provider's cap": "at the provider's limit of requests at a time",
+    "the server's slots": "as many requests at a time as the server works on",
+    "concurrency found so far": "as many requests at a time as were tried so far",
+}
+_LIMIT = re.compile(r"(?P<unit>[RT]PM) (?P<number>[\d,]+) \((?P<by>header|yours)\)")
+_OWN = re.compile(r"concurrency (?P<number>\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +131,27 @@ def next_lines(
 
 
 def where_the_time_went(shares: Mapping[str, float]) -> str:
-    """``82 % waiting for answers, 15 % your pause``; shares below 5 % are left out.
+    """``82 % waiting for answers, 15 % your pause, 3 % other``: what is below 5 % is "other".
 
-    shares: of the time by what took it, in words, largest first.
+    shares: of the time by its causes, as engine/limited_by.py notes them.
     """
-    large = (item for item in shares.items() if item[1] >= 0.05)
-    return ", ".join(f"{round(100 * share)} % {name}" for name, share in large)
+    named: Counter[str] = Counter()
+    for cause, share in shares.items():
+        named[cause_words(cause) if share >= 0.05 else "other"] += share  # type: ignore[assignment]
+    other = named.pop("other", 0)
+    ranked = [*named.most_common(), *([("other", other)] if other else [])]
+    parts = percents([share for _, share in ranked])
+    return ", ".join(
+        f"{part} % {name}" for part, (name, _) in zip(parts, ranked, strict=True) if part
+    )
+
+
+def cause_words(cause: str) -> str:
+    """A cause that engine/limited_by.py notes, as it reads after "82 %"."""
+    if found := _LIMIT.fullmatch(cause):
+        whose = "the provider's" if found["by"] == "header" else "your"
+        unit = "requests" if found["unit"] == "RPM" else "tokens"
+        return f"{whose} limit of {found['number']} {unit} a minute"
+    if found := _OWN.fullmatch(cause):
+        return f"{found['number']} requests at a time, your concurrency="
+    return _TIME.get(cause, cause)

@@ -11,6 +11,7 @@ from llmframe.messages.causes import Address, explain, is_redirect
 from llmframe.providers.discover import find_servers
 from llmframe.providers.responses.limit_headers import read_quotas
 from llmframe.task.text import listing
+from llmframe.text import money
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -125,12 +126,12 @@ def price_line(destination: Destination, finding: Finding) -> Line:
         return Line("price", found="not known: the endpoint does not count tokens")
     each = f"({usage.tokens_in:,} tokens in, {usage.tokens_out:,} out each)"
     prices = destination.prices
-    cost, currency = usage.cost, "the currency that the endpoint charges in"
+    cost, currency, whose = usage.cost, usage.currency, "the currency that the endpoint charges in"
     if cost is None and prices is not None:
-        cost, currency = prices.cost(usage), prices.currency or "the currency of the prices"
+        cost, currency, whose = prices.cost(usage), prices.currency, "the currency of the prices"
     if cost is not None:
-        shown = f"{1000 * cost:,.2f}" if cost >= 0.1 else f"{1000 * cost:.3g}"
-        found = f"1,000 rows like this one cost {shown}, in {currency} {each}"
+        shown = money(1000 * cost, currency) + ("" if currency else f", in {whose}")
+        found = f"1,000 rows like this one cost {shown} {each}"
     elif destination.file is not None:
         found = f"free on this machine {each}"
     elif not destination.priced_at:

@@ -42,6 +42,11 @@ def again() -> str:
     )
 
 
+def _failed_before(report: RunReport) -> str:
+    """That rows which failed before are not reached, where there may be any: a second call."""
+    return " Rows that failed in an earlier call are pending, too." if report.reused else ""
+
+
 def safe_rows(report: RunReport) -> str:
     """How many rows are answered and where they are."""
     where = f" and safe in {report.checkpoint}" if report.checkpoint else ", but only in this frame"
@@ -60,7 +65,8 @@ def how_to_go_on(report: RunReport, *, cured: bool = False) -> str:
     if report.checkpoint is None:
         return AGAIN_WITHOUT
     if report.pending:
-        return f"Then r{again()[1:]}" if cured else again()
+        how = f"Then r{again()[1:]}" if cured else again()
+        return how + _failed_before(report)
     rows = "failed row" if report.failed == 1 else f"{report.failed:,} failed rows"
     retry = f"Run {what_to_repeat()} again to retry the {rows}; nothing else is paid for again."
     return f"{retry} {what_a_rerun_mends(report.errors_by_kind)}".strip()
@@ -124,7 +130,7 @@ def raise_budget(report: RunReport) -> str:
     if report.checkpoint is not None:
         kept = (
             "Earlier calls of the task count, so the same call would send nothing more; answered "
-            "rows are not paid for a second time."
+            f"rows are not paid for a second time.{_failed_before(report)}"
         )
     return f"To go on, run {what_to_repeat()} again with {limits}. {kept}"
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Literal, get_args
 
 from llmframe.errors import PlanError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from llmframe.notebook.latest_rows import LatestRows
     from llmframe.notebook.view import Controls, View
 
@@ -69,3 +72,25 @@ def _choose(
     from llmframe.notebook.views.log import LogView
 
     return LogView(latest)
+
+
+@contextlib.contextmanager
+def announced(progress: Progress | bool, text: str) -> Iterator[None]:
+    """Say what a call does while it has no run to show yet; a notebook removes it afterwards."""
+    from llmframe.notebook import hosts
+
+    if progress is False:
+        yield
+    elif progress in ("tqdm", "log") or not (hosts.kernel() or hosts.marimo()):
+        from llmframe.notebook.views.log import log_line
+
+        log_line(text)
+        yield
+    else:
+        from llmframe.notebook.drawing.escape import html
+
+        display = hosts.show(hosts.bundle(f"<div>{html(text)}</div>", text))
+        try:
+            yield
+        finally:
+            display.update(hosts.bundle("", ""), raw=True)

@@ -8,15 +8,17 @@ import pytest
 import llmframe as lf
 from llmframe import testing
 from llmframe.calls.ending import make_ending
+from llmframe.errors import IncompleteWarning
 from llmframe.notebook.hosts import Assignment, assigned_here
 from llmframe.runs.run import session_of
 from tests.kits.notebook_screen import own_shell
 
 CALL = {"model": "m", "checkpoint": False, "progress": False}
 ROWS = 60
+UNASSIGNED = ("lf.last_run().errors", "lf.last_run().partial().llm.summary()")
 
 
-def ending_of(tag, assigned, answer="refund", bad="off_list"):
+def ending_of(tag, assigned, answer="refund", bad="off_list", headline=""):
     """The ending of a call by ``tag`` on rows of which one fails."""
     df = pd.DataFrame({"text": ["bad", *(f"fine {n}" for n in range(ROWS))]})
     replies = {"label": answer, "ok": True}
@@ -24,7 +26,7 @@ def ending_of(tag, assigned, answer="refund", bad="off_list"):
         tag(df, {"label": ["refund", "other"], "ok": bool}, base_url=server.url, **CALL)
         run = lf.last_run()
         run.wait()
-    return make_ending(session_of(run), "", assigned)
+    return make_ending(session_of(run), headline, assigned)
 
 
 def tag(df, fields, **options):
@@ -42,7 +44,7 @@ def tag_prefixed(df, fields, **options):
 @pytest.mark.parametrize(
     ("call", "assigned", "lines"),
     [
-        (tag, Assignment(), ("out.llm.errors()", "out.llm.summary()")),
+        (tag, Assignment(), ("lf.last_run().errors", "lf.last_run().partial().llm.summary()")),
         (tag, Assignment("df2", "tag"), ("df2.llm.errors()", "df2.llm.summary()")),
         (tag, Assignment("r", "start"), ("r.errors", "r.result().llm.summary()")),
         (tag_series, Assignment("s", "tag"), ("lf.last_run().errors", "s.llm.summary()")),
@@ -55,6 +57,28 @@ def tag_prefixed(df, fields, **options):
 )
 def test_the_next_lines_fit_the_call(call, assigned, lines):
     assert ending_of(call, assigned).next_lines == lines
+
+
+@pytest.mark.parametrize(
+    ("assigned", "lines"),
+    [
+        (Assignment("out", "tag"), UNASSIGNED),
+        (Assignment("r", "start"), ("r.errors", "r.partial().llm.summary()")),
+    ],
+)
+def test_a_call_that_did_not_return_has_given_its_frame_to_no_name(assigned, lines):
+    assert ending_of(tag, assigned, headline="interrupted").next_lines == lines
+
+
+def test_neither_has_a_call_that_raises_for_rows_that_are_left():
+    df = pd.DataFrame({"text": [f"row {n}" for n in range(60)]})
+    options = {"max_tokens": 2_000, "on_incomplete": "raise"}
+    with testing.serve() as server, pytest.raises(IncompleteWarning):
+        tag(df, {"label": ["refund", "other"]}, base_url=server.url, **CALL, **options)
+    ending = make_ending(session_of(lf.last_run()), "", Assignment("out", "tag"))
+    assert ending.next_lines == UNASSIGNED[1:]
+    assert ending.headline == "stopped: budget spent"
+    assert "max_tokens=" in ending.next_step
 
 
 def test_a_label_that_took_nearly_all_is_noted_for_choices_and_booleans():

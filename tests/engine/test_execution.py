@@ -32,7 +32,8 @@ from tests.kits.until import turns, until, until_true
 def job(rows, url, **options):
     checkpoint = options.pop("checkpoint", None)
     return Job(
-        settings=Settings(model="test-model", **options), rows=rows, keys=KEYS, prompt=PROMPT,
+        settings=Settings(model="test-model", given=frozenset(options), **options),
+        rows=rows, keys=KEYS, prompt=PROMPT,
         sampling=Sampling(), endpoint=Endpoint(url, "k"), checkpoint=checkpoint,
     )  # fmt: skip
 

@@ -54,6 +54,13 @@ def test_a_long_wait_names_the_hour_at_which_it_is_over(seconds, shown):
     assert (f"{datetime.now() + timedelta(seconds=seconds):%B}" in text) == (seconds == 90_000)
 
 
+def test_a_bound_that_the_server_sets_is_not_called_the_persons():
+    full = replace(FREE, on_wire=4)
+    assert cause(full, cap=4, held=False, own=False) == "the server's slots"
+    told = pace(full, cap=4, held=False, own=False)
+    assert told == "4 requests at a time, as many as the server works on"
+
+
 def test_the_persons_own_pause_comes_before_all():
     assert words(replace(FREE, pause=5.0), cap=None, held=True) == "pause by you"
 

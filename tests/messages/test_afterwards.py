@@ -83,6 +83,8 @@ def test_the_next_lines_can_be_run(prefix, failed):
 
 
 def test_where_the_time_went_is_told_in_words():
-    shares = {"waiting for answers": 0.82, "your pause": 0.16, "the first answer": 0.02}
-    assert where_the_time_went(shares) == "82 % waiting for answers, 16 % your pause"
+    shares = {"latency": 0.82, "pause by you": 0.16, "the first answer": 0.02}
+    assert where_the_time_went(shares) == "82 % waiting for answers, 16 % your pause, 2 % other"
+    thirds = where_the_time_went({"latency": 1 / 3, "outage": 1 / 3, "pause by you": 1 / 3})
+    assert thirds.startswith("34 % waiting for answers, 33 %")
     assert where_the_time_went({}) == ""

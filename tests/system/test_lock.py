@@ -79,7 +79,9 @@ def test_while_another_process_writes_the_default_file_a_sibling_is_written(
             checkpoint.append(key(1), answer(1))
             assert checkpoint.notes == [
                 f"{held} is being written by process {other.pid}; this run writes "
-                f"{checkpoint.path.name} beside it and reads both."
+                f"{checkpoint.path.name} beside it and reads both. What the other writes from now "
+                "on is not seen: rows that both ask are paid twice, and each counts its own cost. "
+                "If both fill the same rows, stop one and run it again once the other is done."
             ]
     with opened(True, folder) as checkpoint:
         assert str(checkpoint.path) == held

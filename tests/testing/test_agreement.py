@@ -34,6 +34,22 @@ def test_the_interval_is_wilsons(right, rows, interval):
     assert found.interval == pytest.approx(interval, abs=1e-3)
 
 
+def test_rows_without_a_truth_are_left_out_and_those_without_an_answer_are_counted():
+    found = agreement(pd.Series(["a", "b", None, None]), pd.Series(["a", "a", None, None]))
+    assert (found.right, found.rows, found.unanswered, found.unknown) == (1, 2, 0, 2)
+    assert "1 of 2 right; 95 % interval" in repr(found)
+    assert repr(found).splitlines()[0].endswith("; without the 2 whose truth is not known")
+    found = agreement(pd.Series(["a", None, "nan"]), pd.Series(["a", "a", "nan"]))
+    assert (found.right, found.rows, found.unanswered) == (2, 3, 1)
+    assert "2 of 3 right, 1 not answered; 95 % interval" in repr(found)
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), pd.NA, pd.NaT])
+def test_any_missing_value_is_no_answer_and_no_truth(missing):
+    found = agreement([missing, missing, "a"], ["a", missing, missing])
+    assert (found.right, found.rows, found.unanswered, found.unknown) == (0, 1, 1, 2)
+
+
 def test_lists_of_different_lengths_are_refused():
     with pytest.raises(ValueError, match="zip"):
         agreement(["a"], ["a", "b"])

@@ -35,13 +35,18 @@ def card_html(ending: Ending) -> str:
     took = f"<b>{span_html(report.seconds)}</b>"
     title = f"{style.big(number)} {style.soft(words + ' in')} {took} &nbsp; {state}"
     model = style.mono(html(ending.model, limit=80))
-    if report.rows_per_second:
+    if _has_speed(report):
         speed, unit = rate_html(report.rows_per_second)
         model = f"<b>{speed}</b> {style.soft(unit)} &nbsp; {model}"
     rows = rows_html(report, left=report.pending)
     facts = style.facts(_spent_facts(report))
     lines = map(style.line, _lines(ending))
     return style.frame((style.head(title, model), rows, facts, *lines))
+
+
+def _has_speed(report: RunReport) -> bool:
+    """Whether enough was sent to tell a speed: one request has none."""
+    return report.rows_per_second > 0 and report.requests > 1
 
 
 def _headline(ending: Ending) -> str:
@@ -131,7 +136,8 @@ def _notes(ending: Ending) -> list[str]:
 def card_text(ending: Ending) -> str:
     """The card as lines of text, for terminals, logs and viewers without HTML."""
     report = ending.report
-    rows, speed = " ".join(_reached(report)), " ".join(rate(report.rows_per_second))
+    rows = " ".join(_reached(report))
+    speed = f" ({' '.join(rate(report.rows_per_second))})" if _has_speed(report) else ""
     model = f", {plain(ending.model, limit=80)}" if ending.model else ""
     took = span(report.seconds)
     details = [
@@ -141,7 +147,7 @@ def card_text(ending: Ending) -> str:
         ("checkpoint", plain(report.checkpoint or "")),
     ]
     lines = [
-        f"llmframe: {_headline(ending)}, {rows} in {took} ({speed}){model}",
+        f"llmframe: {_headline(ending)}, {rows} in {took}{speed}{model}",
         rows_text(report),
         _spent_text(report),
         *map(plain, _money_lines(report)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from llmframe.messages.afterwards import cause_words
 from llmframe.notebook.drawing import style
 from llmframe.notebook.drawing.counts import RATE_LIMITED, kinds, rows_html
 from llmframe.notebook.drawing.escape import SENTENCES, html, plain
@@ -14,6 +15,8 @@ from llmframe.notebook.drawing.spending import (
     call_cost,
     estimate_words,
     projected_cost,
+    seconds_left,
+    stop_words,
 )
 from llmframe.notebook.drawing.spoken import amount_html, rate_html, span_html
 
@@ -74,10 +77,20 @@ def retry_words(snapshot: Snapshot) -> str:
 
 
 def _pace(snapshot: Snapshot) -> str:
-    """What sets the pace, or ends the run, in words."""
+    """What sets the pace, or holds the run up, in words."""
+    if snapshot.status == "running" and not snapshot.limited_by.startswith(_HELD_UP):
+        if not snapshot.requests:
+            return "" if snapshot.planned else "reading the rows and saved answers"
+        if not _has_answers(snapshot):
+            return "waiting for the first answer"
     if snapshot.limited_by and not snapshot.pace:
-        return f"limited by {snapshot.limited_by}"
+        return f"limited by {cause_words(snapshot.limited_by)}"
     return snapshot.pace
+
+
+def _has_answers(snapshot: Snapshot) -> bool:
+    """Whether any request of this call was answered."""
+    return snapshot.ok + snapshot.failed > snapshot.reused
 
 
 def _ranked(reasons: dict[tuple[str, int | None], int]) -> list[Any]:
@@ -92,10 +105,12 @@ def _reason(kind: str, number: int) -> str:
 def _speed_html(snapshot: Snapshot) -> str:
     if snapshot.status != "running":
         return style.chip(html(snapshot.status), "wait")
+    if not _has_answers(snapshot):
+        return ""
     speed, unit = rate_html(snapshot.rate)
     left = ""
-    if snapshot.eta is not None:
-        left = f" &nbsp; <b>{span_html(snapshot.eta)}</b> {style.soft('left')}"
+    if (seconds := seconds_left(snapshot)) is not None:
+        left = f" &nbsp; <b>{span_html(seconds)}</b> {style.soft('left')}"
     return f"<b>{speed}</b> {style.soft(unit)}{left}"
 
 
@@ -115,8 +130,6 @@ def _request_facts(snapshot: Snapshot) -> list[str]:
         if whole is not None:
             words = f"of {about}{html(money(whole, snapshot.currency))}"
         facts.append(style.fact(html(cost), words))
-    if budget := budget_words(snapshot.budget):
-        facts.append(style.fact(html(budget), "spent by all calls of this task"))
     retries = noun(snapshot.retries, "retry", "retries")
     limited = f", {count(snapshot.refusals)} {RATE_LIMITED}" if snapshot.refusals else ""
     words = f"{retries}{limited}"
@@ -126,6 +139,11 @@ def _request_facts(snapshot: Snapshot) -> list[str]:
 
 def _lines(snapshot: Snapshot, hint: str) -> list[str]:
     lines = []
+    if budget := budget_words(snapshot.budget):
+        # a line of its own: it is too long for a column
+        lines.append(f"<b>{html(budget)}</b> {style.soft('spent by all calls of this task')}")
+        if stop := stop_words(snapshot):
+            lines[-1] += f" &nbsp; {style.chip(html(stop), 'wait')}"
     if pace := _pace(snapshot):
         is_held_up = snapshot.limited_by.startswith(_HELD_UP)
         now = style.chip(html(pace), "wait") if is_held_up else style.soft(html(pace))
@@ -155,13 +173,15 @@ def live_words(snapshot: Snapshot) -> list[str]:
     if snapshot.status != "running":
         words.append(plain(snapshot.status))
     else:
-        words.append(" ".join(rate(snapshot.rate)))
-        if snapshot.eta is not None:
-            words.append(f"{span(snapshot.eta)} left")
+        if _has_answers(snapshot):
+            words.append(" ".join(rate(snapshot.rate)))
+        if (seconds := seconds_left(snapshot)) is not None:
+            words.append(f"{span(seconds)} left")
     if snapshot.failed:
         words.append(f"{count(snapshot.failed)} failed")
     if cost := budget_words(snapshot.budget) or call_cost(snapshot):
         words.append(plain(cost))
+    words += filter(None, [stop_words(snapshot)])
     if pace := _pace(snapshot):
         words.append(plain(pace))
     if snapshot.retries:

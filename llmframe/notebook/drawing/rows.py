@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from llmframe.notebook.drawing import style
 from llmframe.notebook.drawing.escape import html, plain
 from llmframe.notebook.drawing.format import count, plural
+from llmframe.text import percents
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -48,13 +49,20 @@ def shares_text(fields: Sequence[LabelCounts]) -> str:
 
 
 def _shares(field: LabelCounts) -> list[str]:
-    # rounded down: 100 % is said only where it is all of them
+    parts = percents([number for _, number in field.labels])
     shown = [
-        f"{100 * number // field.total} % {plain(label, limit=_LABEL)}"
-        for label, number in field.labels[:_LABELS]
+        f"{_share(part, number, field.total)} {plain(label, limit=_LABEL)}"
+        for part, (label, number) in list(zip(parts, field.labels, strict=True))[:_LABELS]
     ]
     rest = len(field.labels) - _LABELS
     return [*shown, f"and {plural(rest, 'more label')}"] if rest > 0 else shown
+
+
+def _share(percent: int, number: int, total: int) -> str:
+    """Never "0 %" for some, nor "100 %" for some but not all."""
+    if not percent:
+        return "under 1 %"
+    return f"{percent if number == total else min(percent, 99)} %"
 
 
 def doubt_words(field: LabelCounts) -> str:

@@ -96,6 +96,43 @@ def projected_cost(snapshot: Snapshot) -> float | None:
     return snapshot.cost * (answered + snapshot.pending) / answered
 
 
+def budget_row(snapshot: Snapshot) -> tuple[str, int] | None:
+    """The limit that will stop the run, and the row at which it does; None if none will.
+
+    By what the rows of this call took so far; None as long as that is not known.
+    """
+    answered, budget = snapshot.ok + snapshot.failed - snapshot.reused, snapshot.budget
+    if budget is None or not snapshot.planned or answered < _ENOUGH:
+        return None
+    used = snapshot.usage
+    found = [
+        (name, snapshot.done + int(answered * max(0.0, most - spent) / taken))
+        for name, most, spent, taken in (
+            ("max_cost", budget.max_cost, budget.cost or 0.0, used.cost),
+            ("max_tokens", budget.max_tokens, budget.tokens, used.tokens),
+        )
+        if most is not None and taken
+    ]
+    name, row = min(found, key=lambda limit: limit[1], default=("", snapshot.rows))
+    return (name, row) if row < snapshot.rows else None
+
+
+def stop_words(snapshot: Snapshot) -> str:
+    """Where a limit will stop the run: ``max_cost stops it at about row 750``; else ""."""
+    if (stop := budget_row(snapshot)) is None:
+        return ""
+    step = 10 ** max(0, len(str(snapshot.rows)) - 3)  # an estimate: three digits at most
+    return f"{stop[0]} stops it at about row {max(round(stop[1] / step) * step, snapshot.done):,}"
+
+
+def seconds_left(snapshot: Snapshot) -> float | None:
+    """The time until the end, or until a limit stops the run; None if it is not known."""
+    stop = budget_row(snapshot)
+    if snapshot.eta is None or stop is None or not snapshot.pending:
+        return snapshot.eta
+    return snapshot.eta * (stop[1] - snapshot.done) / snapshot.pending
+
+
 def estimate_words(estimated: int) -> str:
     """That tokens are estimated; empty if none are."""
     if not estimated:

@@ -32,24 +32,25 @@ class LogView(View):
         """Log the run's state when a line is due."""
         if snapshot.seconds >= self._next:
             self._next = snapshot.seconds + INTERVAL
-            _log(f"llmframe: {live_text(snapshot)}")
+            log_line(f"llmframe: {live_text(snapshot)}")
             if snapshot.model and not self._started:
-                _log(f"  {where_words(snapshot)}")
+                log_line(f"  {where_words(snapshot)}")
             self._started = True
             if self._latest is not None and (shares := shares_text(self._latest.labels())):
-                _log(f"  labels so far: {shares}")
+                log_line(f"  labels so far: {shares}")
 
     def close(self, ending: Ending) -> None:
         """Log the card, line by line."""
         for line in card_text(ending).splitlines():
-            _log(line)
+            log_line(line)
 
     def close_without_card(self, text: str) -> None:
         """Log the sentence."""
-        _log(text)
+        log_line(text)
 
 
-def _log(line: str) -> None:
+def log_line(line: str) -> None:
+    """Log a line, or print it where nothing would show what is logged."""
     if logger.hasHandlers():
         logger.info("%s", line)
     elif sys.stderr is not None:  # a script without logging wants to see its progress, too

@@ -31,6 +31,7 @@ from llmframe.secret import Key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from llmframe.providers.local.gguf import Weights
     from llmframe.providers.local.machine import Sizes
@@ -178,11 +179,18 @@ running_servers: dict[str, LocalServer] = {}  # by the identity of their file
 _lock = threading.Lock()
 
 
-def serve(file: File, *, need: int, in_use: Callable[[str], bool]) -> tuple[LocalServer, bool]:
+def serve(
+    file: File,
+    *,
+    need: int,
+    in_use: Callable[[str], bool],
+    announced: Callable[[str], AbstractContextManager[None]] = lambda _: contextlib.nullcontext(),
+) -> tuple[LocalServer, bool]:
     """The server of a file, and whether it was started now.
 
     need: tokens of the longest prompt with its answer. A server with a smaller context is
-    started anew, unless in_use(base_url) says that a run is using it.
+    started anew, unless in_use(base_url) says that a run is using it. announced: shows a
+    sentence while the server starts, which may take a minute.
     Raises PlanError if it cannot be started.
     """
     with _lock:
@@ -199,7 +207,9 @@ def serve(file: File, *, need: int, in_use: Callable[[str], bool]) -> tuple[Loca
             if sizes.context <= running.sizes.context or in_use(running.base_url):
                 return running, False
             running.stop()
-        server = running_servers[file.identity] = LocalServer(file, sizes)
+        starts = f"llmframe: starting {file.name} ({file.size / 1e6:,.0f} MB) on this machine ..."
+        with announced(starts):
+            server = running_servers[file.identity] = LocalServer(file, sizes)
     _logger.info("%s; started in %.1f s", server.describe(), server.seconds)
     return server, True
 

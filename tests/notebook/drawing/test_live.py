@@ -7,6 +7,8 @@ import pytest
 
 from llmframe.notebook.drawing.counts import kinds
 from llmframe.notebook.drawing.live import live_html, live_text, percent, projected_cost
+from llmframe.notebook.drawing.spending import seconds_left
+from llmframe.report import TaskBudget
 from llmframe.results import Usage
 from tests.kits.notebook_cases import BEGIN, FINISHED, RUNNING, Seen
 
@@ -97,6 +99,51 @@ def test_a_cost_is_not_projected_from_too_little(snapshot):
 
 def test_a_cost_without_a_projection_is_the_cost_so_far():
     assert "$0.41 so far" in text(replace(RUNNING, planned=False))
+
+
+BUDGET = TaskBudget(max_cost=0.5, max_tokens=None, cost=0.45, tokens=9, currency="USD")
+
+
+@pytest.mark.parametrize(
+    ("budget", "words"),
+    [
+        (BUDGET, "max_cost stops it at about row 6,800"),  # 607 rows for what is left
+        (replace(BUDGET, max_cost=9.0, max_tokens=1_000_000, tokens=990_000), "max_tokens stops"),
+        (replace(BUDGET, max_cost=9.0), ""),
+        (replace(BUDGET, max_cost=0.4), "stops it at about row 6,214"),
+        (None, ""),
+    ],
+)
+def test_a_limit_that_will_stop_the_run_is_told_and_bounds_the_time_left(budget, words):
+    limited = replace(RUNNING, budget=budget)
+    for shown in (text(limited), live_text(limited)):
+        assert words in shown
+        assert ("stops it" in shown) == bool(words)
+        assert ("1:18 left" in shown) == (not words)
+    seconds = seconds_left(limited)
+    assert seconds == 78.0 if not words else seconds < 78.0 * 607 / 3_786 + 0.1
+
+
+def test_a_limit_is_not_projected_from_too_little():
+    assert "stops it" not in text(replace(RUNNING, budget=BUDGET, ok=1_205, failed=0))
+    assert "stops it" not in text(replace(RUNNING, budget=BUDGET, planned=False))
+
+
+@pytest.mark.parametrize(
+    ("change", "pace"),
+    [
+        ({}, "reading the rows and saved answers"),
+        ({"planned": True}, ""),
+        ({"requests": 4, "limited_by": "latency"}, "waiting for the first answer"),
+        ({"requests": 4, "limited_by": "outage, checking", "pace": "it is down"}, "it is down"),
+    ],
+)
+def test_before_the_first_answer_no_speed_is_told(change, pace):
+    begun = replace(BEGIN, **change)
+    for shown in (text(begun), live_text(begun)):
+        assert pace in shown
+        assert "rows/s" not in shown
+        assert "sets the pace" not in shown
 
 
 def test_a_message_and_a_hint_have_lines_of_their_own():

@@ -269,6 +269,14 @@ def test_a_long_text_starts_it_anew_with_a_longer_context(weights, df):
     assert running() == [large]
 
 
+def test_a_script_says_once_and_first_that_the_model_is_starting(weights, df, caplog):
+    with caplog.at_level(logging.INFO, logger="llmframe"):
+        df.llm.tag("text", LABELS, checkpoint=False, progress="log")
+        df.llm.tag("text", LABELS, checkpoint=False, progress="log")
+    starting = [line for line in caplog.messages if "on this machine ..." in line]
+    assert starting == caplog.messages[:1]
+
+
 def test_a_server_that_somebody_asks_is_not_started_anew(weights):
     file = local.find_file("smollm2")
     first, _ = local.serve(file, need=0, in_use=lambda _: False)

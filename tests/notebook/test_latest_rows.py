@@ -85,10 +85,10 @@ def test_nobody_who_looks_costs_no_memory_and_of_many_labels_the_first_are_kept(
     assert len(field.labels) == DISTINCT
 
 
-def test_shares_are_rounded_down_cut_and_doubted_where_one_label_took_nearly_all():
+def test_shares_sum_to_100_are_cut_and_doubted_where_one_label_took_nearly_all():
     labels = (("refund", 199), *((f"label {at}", 1) for at in range(5)))
     words = Seen(shares_html([LabelCounts("intent", labels=labels)])).text
-    assert "97 % refund, 0 % label 0, 0 % label 1, 0 % label 2, and 2 more labels" in words
+    assert "98 % refund, 1 % label 0, 1 % label 1, under 1 % label 2, and 2 more labels" in words
     assert "nearly all of 204 answers are refund" in words
     assert doubt_words(LabelCounts("intent", labels=(("refund", ENOUGH - 1),))) == ""
     assert doubt_words(LabelCounts("intent", labels=(("a", 94), ("b", 6)))) == ""

@@ -33,7 +33,8 @@ import os, pandas as pd, llmframe as lf
 from llmframe.testing import records
 pd.set_option("display.max_colwidth", 34)
 df = pd.DataFrame(records({ROWS}, blanks=0.004))[["text"]]
-lf.configure(model="stand-in", base_url=os.environ["LOOPBACK"])
+prices = {{"in": 0.15, "out": 0.60, "currency": "USD"}}  # made up
+lf.configure(model="stand-in", base_url=os.environ["LOOPBACK"], prices=prices)
 """
 TAG = """\
 out = df.llm.tag(
@@ -67,7 +68,7 @@ def readme() -> None:
     with (
         testing.serve(process=True, latency=(0.2, 0.5), answer="gold", faults=FAULTS) as server,
         opened(
-            [BEGIN, TAG, LOOK], {"LOOPBACK": server.url}, width=920, height=1100, scale=1.5
+            [BEGIN, TAG, LOOK], {"LOOPBACK": server.url}, width=920, height=1200, scale=1.3
         ) as page,
     ):
         page.run(0)

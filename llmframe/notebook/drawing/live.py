@@ -133,7 +133,7 @@ def _request_facts(snapshot: Snapshot) -> list[str]:
     retries = noun(snapshot.retries, "retry", "retries")
     limited = f", {count(snapshot.refusals)} {RATE_LIMITED}" if snapshot.refusals else ""
     words = f"{retries}{limited}"
-    facts.append(style.fact(count(snapshot.retries), words))
+    facts.append(style.fact(count(snapshot.retries), words, wide=bool(limited)))
     return facts
 
 

@@ -287,7 +287,8 @@ def open_run(
     try:
         notes = [*destination.notes, *_proxy_notes(endpoint)]
         if checkpoint is not None and checkpoint.notes:
-            warn(" ".join(checkpoint.notes))  # too, as progress=False shows no card
+            for note in checkpoint.notes:  # warned of, too, as progress=False shows no card
+                warn(note)
             notes += checkpoint.notes
         if checkpoint is not None and settings.adopt:
             notes.append(_adopt(checkpoint, planned))
@@ -360,7 +361,7 @@ def _proxy_notes(endpoint: Endpoint) -> tuple[str, ...]:
     proxy = proxy_of(endpoint.base_url) if ours else None
     if proxy is None:
         return ()
-    return (f"requests go through the proxy {hide_secrets(proxy)} of the environment",)
+    return (f"Requests go through the proxy {hide_secrets(proxy)} of the environment.",)
 
 
 def _adopt(checkpoint: Checkpoint, planned: Plan) -> str:

@@ -14,7 +14,7 @@ from llmframe.messages.first_steps import AZURE_EXAMPLE, first_run, no_key, no_m
 from llmframe.notebook import announced
 from llmframe.options.layers import OPENAI_URL, default_address, is_same_endpoint
 from llmframe.options.presets import PRESETS, Preset, preset_of
-from llmframe.options.rules import URL_IS, is_url
+from llmframe.options.rules import URL_IS, is_url, url_cure
 from llmframe.options.variables import AZURE_ENDPOINT, Found, find_variable
 from llmframe.providers.address import endpoint_identity, is_loopback
 from llmframe.providers.destination import Destination
@@ -158,7 +158,8 @@ def _azure_address(given: str | None) -> Found:
         )
     url = found.value
     if not is_url(url):
-        raise PlanError(f"{found.source} is {hide_secrets(url)!r}; it takes {URL_IS}")
+        cure = url_cure(url) or f"it takes {URL_IS}"
+        raise PlanError(f"{found.source} is {hide_secrets(url)!r}; {cure}")
     # People paste the resource's address, or the one of a deployment that the portal shows.
     path = urlsplit(url).path.rstrip("/")
     if "/deployments" in path:

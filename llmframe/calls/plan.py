@@ -40,6 +40,7 @@ from llmframe.runs.run import Run
 from llmframe.runs.session import Session, Target
 from llmframe.secret import Key, hide_keys, hide_secrets
 from llmframe.task.confidence import is_choice
+from llmframe.task.doubts import doubts
 from llmframe.task.fields import resolve_fields
 from llmframe.task.keys import KeyMaker
 from llmframe.task.parse import parse_reply
@@ -285,11 +286,12 @@ def open_run(
     checkpoint = _open_checkpoint(planned, endpoint)
     session: Session | None = None
     try:
-        notes = [*destination.notes, *_proxy_notes(endpoint)]
-        if checkpoint is not None and checkpoint.notes:
-            for note in checkpoint.notes:  # warned of, too, as progress=False shows no card
-                warn(note)
-            notes += checkpoint.notes
+        # warned of as well, before anything is sent: progress=False shows no card
+        warned = doubts(planned.job.prompt.fields.specs)
+        warned += checkpoint.notes if checkpoint is not None else ()
+        for note in warned:
+            warn(note)
+        notes = [*destination.notes, *_proxy_notes(endpoint), *warned]
         if checkpoint is not None and settings.adopt:
             notes.append(_adopt(checkpoint, planned))
         if checkpoint is not None:

@@ -225,18 +225,17 @@ def _as_written(plan: ColumnPlan, new: pd.DataFrame, labels: Hashes) -> dict[str
 
 
 _TAKEN = {
-    State.FOREIGN: "{names} in the frame not written by llmframe, as far as is noted (a merge or "
-    "a concat loses the note)",
-    State.TWICE: "{names} more than once in the frame, llmframe wrote one of them",
+    State.FOREIGN: "the frame already has {names}",
+    State.TWICE: "the frame has {names} more than once, and llmframe wrote one of them",
     State.CHANGED: "{names} changed since llmframe wrote it (a cell was edited, or rows were "
     "moved and numbered anew)",
     State.MOVED: "{names} written by llmframe, but not on these rows (they were filtered, joined "
     "or added to), so an edit of a cell since then cannot be ruled out",
 }
-_OVERWRITE = "Give overwrite=True to replace what is there"
+_OVERWRITE = "overwrite=True replaces what is there"
 _OVERWRITE_MOVED = (
-    "Give overwrite=True, which is safe if nobody edited one, and answers that the checkpoint "
-    "holds are not paid again"
+    "overwrite=True replaces what is there, which is safe if nobody edited one, and answers that "
+    "the checkpoint holds are not paid again"
 )
 
 
@@ -251,9 +250,9 @@ def _refuse_taken(outputs: Sequence[Output], existing: ExistingColumns) -> None:
     if taken:
         texts = [_TAKEN[state].format(names=quoted(found[state])) for state in taken]
         raise PlanError(
-            f"the outputs' names are taken: {'; '.join(texts)}. "
+            f"{', '.join(texts)}; "
             + (_OVERWRITE_MOVED if taken == [State.MOVED] else _OVERWRITE)
-            + ", or prefix='new_' (say) to keep both"
+            + ", prefix='new_' keeps both"
         )
 
 

@@ -32,6 +32,15 @@ if TYPE_CHECKING:
     from llmframe.options.settings import Settings
 
 
+class NoServerError(PlanError):
+    """No server listens at an address of this machine whose model is to be found out."""
+
+    def __init__(self, address: str, cure: str) -> None:
+        super().__init__(f"nothing answers at {address}: {cure}")
+        self.address = address
+        self.cure = cure
+
+
 def find_destination(settings: Settings, *, own_loop: bool) -> Destination:
     """Settle where the requests go; nothing is started or sent.
 
@@ -231,7 +240,7 @@ def _only_model(settings: Settings, named: Preset | None, url: str) -> str | Non
         return None
     models = list_models(url)
     if models is None and not is_listening(url):
-        raise PlanError(no_server(named, url))
+        raise NoServerError(url, no_server(named))
     if models is not None and len(models) == 1 and named is not None:
         return models[0]
     raise PlanError(no_model(named, models or ()))

@@ -34,13 +34,13 @@ from llmframe.frame.records import Records, read_input
 from llmframe.frame.rows import RowPlan, plan_rows
 from llmframe.journal import TaskInfo, adopt_plain, id_text, open_checkpoint
 from llmframe.journal.paths import DEFAULT_FOLDER, explicit_path, task_folders
+from llmframe.messages.doubts import doubts
 from llmframe.providers.address import proxy_of
 from llmframe.providers.prices import stated_currency
 from llmframe.runs.run import Run
 from llmframe.runs.session import Session, Target
 from llmframe.secret import Key, hide_keys, hide_secrets
 from llmframe.task.confidence import is_choice
-from llmframe.task.doubts import doubts
 from llmframe.task.fields import resolve_fields
 from llmframe.task.keys import KeyMaker
 from llmframe.task.parse import parse_reply

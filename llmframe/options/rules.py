@@ -127,7 +127,8 @@ def url_cure(value: object) -> str:
             return ""
         scheme = "http" if is_here or port else "https"
         root = f"{scheme}://{_CALLED.sub('', value).rstrip('/')}"
-        return f"{scheme}:// is missing: {root + ('' if path or not is_here else '/v1')!r}"
+        whole = root if path or not is_here else f"{root}/v1"
+        return f"it takes a whole address, and {scheme}:// is missing: {whole!r}"
     root = _CALLED.sub("", value)
     if root == value or not is_url(root):
         return ""

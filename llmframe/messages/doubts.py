@@ -32,10 +32,11 @@ def doubts(specs: Sequence[FieldSpec]) -> list[str]:
         labels = [label for label in spec.labels or () if isinstance(label, str)]
         # among several fields a list was plainly meant as labels
         if len(specs) == 1 and (names := _columns_in(labels)):
+            more = ", ..." if len(labels) > 2 else ""
             found.append(
                 "A list is the labels of one column: every row gets one of "
                 f"{cut(', '.join(labels), 100)}. For {len(labels)} columns give a dict: "
-                f"{{{names[0]!r}: ['...', '...'], {names[1]!r}: str}}."
+                f"{{{names[0]!r}: ['...', '...'], {names[1]!r}: str{more}}}."
             )
         pairs = [f"{one!r} and {other!r}" for one, other in _nearly_same(labels)[:SHOWN]]
         if pairs:

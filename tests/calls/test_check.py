@@ -191,31 +191,6 @@ def test_every_fault_has_its_line_and_a_cure(configured, fault, line, words):
     assert len(configured.ledger) <= 3  # a lost one is asked again, and then in a simpler way
 
 
-@pytest.mark.parametrize("fault", ["malformed", "null_content"])
-def test_an_answer_that_does_not_follow_the_format_is_a_weakness_and_no_fault(configured, fault):
-    configured.update(faults={fault: 1.0})
-    check = lf.check()
-    assert check.ok
-    assert "does not follow it" in found(check)["response format"]
-    assert cures(check)["response format"].startswith("Expect some failed rows")
-    assert repr(check).endswith(": it works, but read the advice>")
-
-
-def test_a_port_where_nothing_listens_is_a_line_and_no_error(capsys):
-    check = lf.check(base_url="http://127.0.0.1:9/v1", provider="vllm")
-    assert not check.ok
-    assert judged(check)["reachable"] is False
-    assert "start vLLM" in cures(check)["reachable"]
-    assert {line.name for line in check.lines} == {*NAMES}
-
-
-def test_a_check_that_is_printed_is_printed_once(configured, capsys):
-    print(lf.check())
-    assert capsys.readouterr().out.count("reachable") == 1
-    lf.check()
-    assert capsys.readouterr().out.count("reachable") == 1
-
-
 @pytest.mark.parametrize("fault", ["429_after", "503_after"])
 def test_a_refusal_for_now_is_no_fault_and_its_wait_is_shown(configured, fault):
     configured.update(faults={fault: 1.0}, retry_after=11.4)

@@ -104,7 +104,7 @@ def _check_call(
         if len(args) > len(names):
             more = args[len(names)]
             shown = cut(repr(more), 80) if isinstance(more, str) else f"a {type(more).__name__}"
-            if "input" not in names and isinstance(args[len(names) - 1], str):
+            if names in (["self", "fields"], ["series", "fields"]) and isinstance(args[1], str):
                 raise PlanError("a Series needs no column name: series.llm.tag(fields)")
             raise PlanError(
                 f"only {takes} are given by position, and {shown} is one more; "

@@ -232,10 +232,10 @@ _TAKEN = {
     State.MOVED: "{names} written by llmframe, but not on these rows (they were filtered, joined "
     "or added to), so an edit of a cell since then cannot be ruled out",
 }
-_OVERWRITE = "overwrite=True replaces what is there"
+_OVERWRITE = "Give overwrite=True to replace what is there"
 _OVERWRITE_MOVED = (
-    "overwrite=True replaces what is there, which is safe if nobody edited one, and answers that "
-    "the checkpoint holds are not paid again"
+    "Give overwrite=True, which is safe if nobody edited one, and answers that the checkpoint "
+    "holds are not paid again"
 )
 
 
@@ -249,10 +249,14 @@ def _refuse_taken(outputs: Sequence[Output], existing: ExistingColumns) -> None:
     taken = [state for state in _TAKEN if state in found]
     if taken:
         texts = [_TAKEN[state].format(names=quoted(found[state])) for state in taken]
+        if taken == [State.FOREIGN]:
+            raise PlanError(
+                f"{texts[0]}; overwrite=True replaces what is there, prefix='new_' keeps both"
+            )
         raise PlanError(
-            f"{', '.join(texts)}; "
+            f"the outputs' names are taken: {'; '.join(texts)}. "
             + (_OVERWRITE_MOVED if taken == [State.MOVED] else _OVERWRITE)
-            + ", prefix='new_' keeps both"
+            + ", or prefix='new_' (say) to keep both"
         )
 
 

@@ -57,16 +57,16 @@ def nearly_the_same(
 
     name, _, values = different[0].removeprefix("the ").partition(" (")
     if len(different) == 1 and values:
-        the = "" if "=" in name else "the "
-        changed = f"{the}{name} changed since {since:%Y-%m-%d} ({values}"
+        the, begin = ("", "") if "=" in name else ("the ", "The ")
+        changed = f"{begin}{name} changed since {since:%Y-%m-%d} ({values}"
         back = f"Put {the}old {name} back" if the else "Ask as before"
     else:
         more = f"; and {len(different) - MOST} more" if len(different) > MOST else ""
-        changed = f"since {since:%Y-%m-%d} this changed: {'; '.join(different[:MOST])}{more}"
+        changed = f"Since {since:%Y-%m-%d} this changed: {'; '.join(different[:MOST])}{more}"
         back = "Ask as before"
     which = f"all {total(asked)}" if asked == rows else f"{total(asked)} of {total(rows)}"
     return (
-        f"{changed[0].upper()}{changed[1:]}: {which} rows are asked and paid again. {back} to "
+        f"{changed}: {which} rows are asked and paid again. {back} to "
         f"reuse the {total(saved)} saved answers."
     )
 

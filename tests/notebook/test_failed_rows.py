@@ -199,4 +199,4 @@ def test_nbconvert_keeps_the_view():
     cell = nbformat.v4.new_code_cell("out.llm.errors()", outputs=[output])
     page, _ = HTMLExporter().from_notebook_node(nbformat.v4.new_notebook(cells=[cell]))
     assert LONG.strip() in page
-    assert "A re-run may mend 2 invalid answers" in page
+    assert "2 invalid answers may succeed on a re-run" in page

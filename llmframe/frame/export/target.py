@@ -48,14 +48,14 @@ def target_path(path: str | os.PathLike[str], *, call: str, suffix: str = "") ->
     try:
         if target.is_dir():
             raise PlanError(f"{target} is a folder; give the name of a file in it")
+        if suffix and target.suffix.lower() != suffix:
+            raise PlanError(f"{target.name!r} does not end in {suffix}, which programs go by")
         others = {_WRITERS_OF.get(end.lower(), call) for end in target.suffixes} - {call}
         if others:
             raise PlanError(
                 f"{call} would write another format than the name {target.name!r} says; "
                 f"out.llm.{others.pop()}({target.name!r}) writes that, or give another name"
             )
-        if suffix and target.suffix.lower() != suffix:
-            raise PlanError(f"{target.name!r} does not end in {suffix}, which programs go by")
         if not folder.is_dir():
             raise PlanError(
                 f"there is no folder {folder}; make it first: "

@@ -226,7 +226,7 @@ def _as_written(plan: ColumnPlan, new: pd.DataFrame, labels: Hashes) -> dict[str
 
 _TAKEN = {
     State.FOREIGN: "the frame already has {names}",
-    State.TWICE: "the frame has {names} more than once, and llmframe wrote one of them",
+    State.TWICE: "{names} more than once in the frame, llmframe wrote one of them",
     State.CHANGED: "{names} changed since llmframe wrote it (a cell was edited, or rows were "
     "moved and numbered anew)",
     State.MOVED: "{names} written by llmframe, but not on these rows (they were filtered, joined "

@@ -61,6 +61,9 @@ class _Accessor:
             raise AttributeError(name)
         raise MisuseError(f"{self._name} has no {name!r}; {self._usage}")
 
+    def __repr__(self) -> str:
+        return f"<{self._name}: {', '.join(sorted(dir(self)))}. {self._usage}>"
+
     def __dir__(self) -> list[str]:
         return [name for name in vars(type(self)) if not name.startswith("_")]
 

@@ -177,9 +177,13 @@ _HERE = str(Path(__file__).parent)
 
 
 def persons_frame() -> FrameType:
-    """The frame of the person's own line: the nearest one outside this package."""
+    """The frame of the person's own line: the nearest one outside this package.
+
+    A ``with`` over one of our context managers has contextlib's frames in between.
+    """
     frame = sys._getframe(1)  # noqa: SLF001 - what the warnings module itself reads
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
+    ours = (_HERE, contextlib.__file__)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(ours):
         frame = frame.f_back
     return frame
 

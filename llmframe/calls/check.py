@@ -56,18 +56,21 @@ def check(**options: Unpack[Options]) -> Check:
     this call ``timeout`` means seconds for everything but the start of a local model, 10
     by default; without ``max_output_tokens`` the answer may have 256 tokens.
 
-    Returns what it shows: ``.ok`` (nothing is wrong) and ``.lines``. Raises PlanError where
-    nothing is configured.
+    Returns what it shows: ``.ok`` (nothing is wrong) and ``.lines``; ``print(lf.check())`` shows
+    it once, too. Raises PlanError where nothing is configured.
     """
-    from llmframe.calls.destination import find_destination, start_local
-    from llmframe.messages.check_lines import check_lines
+    from llmframe.calls.destination import NoServerError, find_destination, start_local
+    from llmframe.messages.check_lines import check_lines, unreachable_lines
     from llmframe.notebook.check_view import Check
 
     refuse_own_thread()
     settings = settle(options)
     timeout = settings.timeout if "timeout" in settings.given else PATIENCE
     # A local server takes its smallest context: the probe's text is short.
-    destination = start_local(find_destination(settings, own_loop=True), need=lambda: 0)
+    try:
+        destination = start_local(find_destination(settings, own_loop=True), need=lambda: 0)
+    except NoServerError as exc:
+        return _shown(Check(exc.address, unreachable_lines(exc.cure)))
     request = asyncio.run_coroutine_threadsafe(_probe(destination, timeout), loop_thread().loop)
     try:
         finding = request.result()
@@ -75,9 +78,12 @@ def check(**options: Unpack[Options]) -> Check:
         request.cancel()
         raise
     model = "" if destination.file else f", {destination.settings.model}"
-    shown = Check(f"{destination.title}{model}", check_lines(destination, finding))
-    shown.show()
-    return shown
+    return _shown(Check(f"{destination.title}{model}", check_lines(destination, finding)))
+
+
+def _shown(check: Check) -> Check:
+    check.show()
+    return check
 
 
 async def _probe(destination: Destination, timeout: float) -> Finding:  # noqa: ASYNC109 - returns a verdict

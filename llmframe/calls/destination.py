@@ -14,7 +14,7 @@ from llmframe.messages.first_steps import AZURE_EXAMPLE, first_run, no_key, no_m
 from llmframe.notebook import announced
 from llmframe.options.layers import OPENAI_URL, default_address, is_same_endpoint
 from llmframe.options.presets import PRESETS, Preset, preset_of
-from llmframe.options.rules import URL_IS, is_url
+from llmframe.options.rules import URL_IS, is_url, url_cure
 from llmframe.options.variables import AZURE_ENDPOINT, Found, find_variable
 from llmframe.providers.address import endpoint_identity, is_loopback
 from llmframe.providers.destination import Destination
@@ -30,6 +30,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from llmframe.options.settings import Settings
+
+
+class NoServerError(PlanError):
+    """No server listens at an address of this machine whose model is to be found out."""
+
+    def __init__(self, address: str, cure: str) -> None:
+        super().__init__(f"nothing answers at {address}: {cure}")
+        self.address = address
+        self.cure = cure
 
 
 def find_destination(settings: Settings, *, own_loop: bool) -> Destination:
@@ -158,7 +167,8 @@ def _azure_address(given: str | None) -> Found:
         )
     url = found.value
     if not is_url(url):
-        raise PlanError(f"{found.source} is {hide_secrets(url)!r}; it takes {URL_IS}")
+        cure = url_cure(url) or f"it takes {URL_IS}"
+        raise PlanError(f"{found.source} is {hide_secrets(url)!r}; {cure}")
     # People paste the resource's address, or the one of a deployment that the portal shows.
     path = urlsplit(url).path.rstrip("/")
     if "/deployments" in path:
@@ -230,7 +240,7 @@ def _only_model(settings: Settings, named: Preset | None, url: str) -> str | Non
         return None
     models = list_models(url)
     if models is None and not is_listening(url):
-        raise PlanError(no_server(named, url))
+        raise NoServerError(url, no_server(named))
     if models is not None and len(models) == 1 and named is not None:
         return models[0]
     raise PlanError(no_model(named, models or ()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -170,7 +171,14 @@ class StoredQuestions:
             return ""
         task, _ = near[counts.index(most)]
         different = differences(_normal(task.settings), self._asked)
-        return nearly_the_same(most, share, path=task.path, different=different)
+        return nearly_the_same(
+            different,
+            since=date.fromtimestamp(task.path.stat().st_mtime),
+            asked=len(unanswered),
+            rows=len(texts),
+            saved=most,
+            share=share,
+        )
 
     def _other_spellings(self, tasks: Iterable[StoredTask]) -> list[KeyMaker]:
         return [

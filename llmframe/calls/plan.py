@@ -34,6 +34,7 @@ from llmframe.frame.records import Records, read_input
 from llmframe.frame.rows import RowPlan, plan_rows
 from llmframe.journal import TaskInfo, adopt_plain, id_text, open_checkpoint
 from llmframe.journal.paths import DEFAULT_FOLDER, explicit_path, task_folders
+from llmframe.messages.doubts import doubts
 from llmframe.providers.address import proxy_of
 from llmframe.providers.prices import stated_currency
 from llmframe.runs.run import Run
@@ -285,10 +286,12 @@ def open_run(
     checkpoint = _open_checkpoint(planned, endpoint)
     session: Session | None = None
     try:
-        notes = [*destination.notes, *_proxy_notes(endpoint)]
-        if checkpoint is not None and checkpoint.notes:
-            warn(" ".join(checkpoint.notes))  # too, as progress=False shows no card
-            notes += checkpoint.notes
+        # warned of as well, before anything is sent: progress=False shows no card
+        warned = doubts(planned.job.prompt.fields.specs)
+        warned += checkpoint.notes if checkpoint is not None else ()
+        for note in warned:
+            warn(note)
+        notes = [*destination.notes, *_proxy_notes(endpoint), *warned]
         if checkpoint is not None and settings.adopt:
             notes.append(_adopt(checkpoint, planned))
         if checkpoint is not None:
@@ -360,7 +363,7 @@ def _proxy_notes(endpoint: Endpoint) -> tuple[str, ...]:
     proxy = proxy_of(endpoint.base_url) if ours else None
     if proxy is None:
         return ()
-    return (f"requests go through the proxy {hide_secrets(proxy)} of the environment",)
+    return (f"Requests go through the proxy {hide_secrets(proxy)} of the environment.",)
 
 
 def _adopt(checkpoint: Checkpoint, planned: Plan) -> str:

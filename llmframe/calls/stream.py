@@ -52,6 +52,8 @@ def tag_stream(
     buffer: records between source and consumer, at most: when the consumer is slow, nothing more
         is taken from the source, so memory is bounded.
 
+    {options}
+
     Returns a TagStream, which yields a TagResult (record, values, status, error, usage) for every
     record: a record that fails says why and ends nothing. It keeps no answers unless
     ``checkpoint=`` is given; equal records among the last ``buffer`` are asked once. Leave the

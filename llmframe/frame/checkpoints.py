@@ -46,7 +46,7 @@ def read_checkpoint(path: str | os.PathLike[str], task: str | None = None) -> pd
     for file, reason in reader.left_out.items():
         warn(f"{file} cannot be read and is left out, or what follows: {reason}")
     if reader.damaged:
-        warn(f"damaged lines in {path}: {reader.damaged}, skipped; all others are in the frame")
+        warn(f"Damaged lines in {path}: {reader.damaged}, skipped; all others are in the frame")
     if answers.hidden:
         warn(
             f"answers in {path} that are not shown: {answers.hidden}; their ids have a newer one "

@@ -225,8 +225,7 @@ def _as_written(plan: ColumnPlan, new: pd.DataFrame, labels: Hashes) -> dict[str
 
 
 _TAKEN = {
-    State.FOREIGN: "{names} in the frame not written by llmframe, as far as is noted (a merge or "
-    "a concat loses the note)",
+    State.FOREIGN: "the frame already has {names}",
     State.TWICE: "{names} more than once in the frame, llmframe wrote one of them",
     State.CHANGED: "{names} changed since llmframe wrote it (a cell was edited, or rows were "
     "moved and numbered anew)",
@@ -250,6 +249,10 @@ def _refuse_taken(outputs: Sequence[Output], existing: ExistingColumns) -> None:
     taken = [state for state in _TAKEN if state in found]
     if taken:
         texts = [_TAKEN[state].format(names=quoted(found[state])) for state in taken]
+        if taken == [State.FOREIGN]:
+            raise PlanError(
+                f"{texts[0]}; overwrite=True replaces what is there, prefix='new_' keeps both"
+            )
         raise PlanError(
             f"the outputs' names are taken: {'; '.join(texts)}. "
             + (_OVERWRITE_MOVED if taken == [State.MOVED] else _OVERWRITE)

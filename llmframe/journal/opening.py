@@ -203,7 +203,7 @@ class _Opening:
         """Remember the folder that is written, and note it if it is a former directory's."""
         if self.folders[0] not in here and written.parent == self.folders[0]:
             self.notes.append(
-                "this task began in another working directory: its answers are read from and "
+                "This task began in another working directory: its answers are read from and "
                 f"kept in {written}."
             )
         paths.remember_folder(written.parent)
@@ -214,7 +214,7 @@ class _Opening:
             index = store.index
             if index.damaged:
                 self.notes.append(
-                    f"damaged lines in {store.path}: {index.damaged}, skipped, their rows are "
+                    f"Damaged lines in {store.path}: {index.damaged}, skipped, their rows are "
                     f"asked again; whole answers: {len(index.answers)}."
                 )
             # With a task in it the plain lines were taken over before, or left alone on purpose.

@@ -37,13 +37,19 @@ _OWN = re.compile(r"concurrency (?P<number>\d+)")
 class _Kind:
     """A kind of failure after the number of its rows: ``3 invalid answers``.
 
-    change: what has to change before a re-run can help; empty if a re-run alone may help.
-    many: the words for several rows, where they differ.
+    cure: what has to be done before a re-run can help; empty if a re-run alone may help.
+    many: the words for several rows, where the kind is a noun.
     """
 
     one: str
-    change: str = ""
+    cure: str = ""
     many: str = ""
+
+    def counted(self, number: int) -> str:
+        """The kind as a sentence's subject and verb, ``11 were cut off``; with nouns no verb."""
+        if self.many or self.one.startswith("failed"):
+            return f"{number:,} {self.many if number > 1 and self.many else self.one}"
+        return f"{number:,} {'was' if number == 1 else 'were'} {self.one}"
 
 
 _KINDS = {
@@ -53,15 +59,16 @@ _KINDS = {
     "connection": _Kind("lost connection", many="lost connections"),
     "server": _Kind("server error", many="server errors"),
     "rate_limit": _Kind("over the rate limit"),
-    "refusal": _Kind("refused by the model", "other instructions, or another model"),
-    "content_filter": _Kind("blocked by a content filter", "another model or provider"),
+    "refusal": _Kind("refused by the model", "change the instructions, or try another model"),
+    "content_filter": _Kind("blocked by the content filter", "try another model or provider"),
     "context_length": _Kind(
-        "too long for the model", 'shorter texts, or max_input_tokens= with on_long="truncate"'
+        "too long for the model",
+        'shorten the texts, or give max_input_tokens= with on_long="truncate"',
     ),
-    "truncated": _Kind("cut off", "a larger max_output_tokens="),
-    "bad_request": _Kind("rejected by the provider", "whatever their reasons name"),
-    "input": _Kind("unreadable cell", "cells that have a text", "unreadable cells"),
-    "redact": _Kind("failed in redact=", "a function for redact= that takes these texts"),
+    "truncated": _Kind("cut off", "raise max_output_tokens="),
+    "bad_request": _Kind("rejected by the provider", "change what their reasons name"),
+    "input": _Kind("unreadable cell", "put a text there", "unreadable cells"),
+    "redact": _Kind("failed in redact=", "let its function take these texts"),
 }
 """``suspect`` and kinds that a person's own file holds are named as they are."""
 
@@ -81,24 +88,26 @@ def kind_words(kind: str, number: int) -> str:
     return known.one if number == 1 else known.many or known.one
 
 
-def change_for(kind: str) -> str:
-    """What has to change before a re-run can help rows of this kind; empty if nothing has to."""
-    return _KINDS[kind].change if kind in _KINDS else ""
-
-
 def what_a_rerun_mends(errors_by_kind: Mapping[str, int]) -> str:
     """Which failed rows a re-run alone may mend, and what the others need; empty if it may all."""
-    fixed = {kind: number for kind, number in errors_by_kind.items() if change_for(kind)}
-    if not fixed:
-        return ""
-    ranked = sorted(fixed.items(), key=lambda item: -item[1])
-    needs = ", ".join(
-        f"{number:,} {kind_words(kind, number)} ({change_for(kind)})" for kind, number in ranked
-    )
-    maybe = {kind: number for kind, number in errors_by_kind.items() if kind not in fixed}
-    if not maybe:
-        return f"A re-run alone will not help; this would: {needs}."
-    return f"A re-run may mend {failures(maybe)}; the others need a change: {needs}."
+    ranked = sorted(errors_by_kind.items(), key=lambda item: -item[1])
+    cures = [
+        f"{known.counted(number)}: {known.cure}."
+        for kind, number in ranked
+        if (known := _KINDS.get(kind)) and known.cure
+    ]
+    again = {kind: number for kind, number in ranked if not _needs_a_change(kind)}
+    if not cures or not again:
+        return " ".join(cures)
+    total = sum(again.values())
+    only = _KINDS.get(next(iter(again))) if len(again) == 1 else None
+    rows = failures(again) if only and only.many else f"{total:,}"
+    which = "" if only and only.many else f" ({failures(again)})"
+    return " ".join([f"{rows} may succeed on a re-run{which}.", *cures])
+
+
+def _needs_a_change(kind: str) -> bool:
+    return kind in _KINDS and bool(_KINDS[kind].cure)
 
 
 def nearly_all(name: str, counts: Mapping[str, int]) -> str:

@@ -55,6 +55,12 @@ def check_lines(destination: Destination, finding: Finding) -> tuple[Line, ...]:
     )
 
 
+def unreachable_lines(cure: str) -> tuple[Line, ...]:
+    """All lines where nothing listens at the address; the rest could not be checked."""
+    reachable = Line("reachable", found="nothing answers there", ok=False, cure=cure)
+    return (reachable, *(Line(name, found="not checked") for name in NAMES[1:]))
+
+
 def _basics(destination: Destination, proven: Collection[str]) -> tuple[Line, ...]:
     """The endpoint, the key and the model. proven: names of the lines known to be right."""
     endpoint, local = destination.endpoint, destination.file is not None
@@ -73,20 +79,20 @@ def _response_format(finding: Finding, cap: int | None) -> Line:
     shown = "plain text (the prompt asks for JSON)" if name == "plain" else name
     others = [name for name in finding.refused if name != "logprobs"]
     refused = f"; not accepted: {', '.join(others)}" if others else ""
-    ok: bool | None = False
+    ok: bool | None = None  # a run works, with some failed rows
     if finding.valid:
         ok, found, cure = True, f"{shown}, and the answer follows it", ""
     elif finding.reply is None or finding.reply.finish_reason != "length":
         found = f"{shown} is accepted, but the answer does not follow it"
         cure = (
-            "llmframe checks and repairs answers, and asks once more; expect some failed rows, or "
-            "use another model."
+            "Expect some failed rows, or use another model; llmframe checks and repairs answers, "
+            "and asks once more."
         )
     elif cap is None:  # the cap is ours, so a run may well go right
         ok, found = None, f"{shown} is accepted; the answer was cut at check's own {CAP} tokens"
         cure = "The model may think first; to see the whole: lf.check(max_output_tokens=4000)."
     else:
-        found = f"{shown}, but the answer was cut at max_output_tokens"
+        ok, found = False, f"{shown}, but the answer was cut at max_output_tokens"
         cure = "The model may think first: raise max_output_tokens=, or turn thinking off."
     return Line("response format", found=found + refused, ok=ok, cure=cure)
 

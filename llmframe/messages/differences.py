@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from llmframe.text import cut
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from datetime import date
 
     from llmframe.task.keys import Question
 
@@ -43,17 +43,31 @@ def differences(old: Question, new: Question) -> list[str]:
     return changed + _field_changes(old, new)
 
 
-def nearly_the_same(count: int, share: float, *, path: Path, different: list[str]) -> str:
-    """The sentence for a call that asks rows again because its question has changed.
+def nearly_the_same(
+    different: list[str], *, since: date, asked: int, rows: int, saved: int, share: float
+) -> str:
+    """The sentences for a call that asks rows again because its question has changed.
 
-    count: answered rows among those looked at, which are this share of all.
+    since: when the other question was answered last. asked: rows that have no answer yet among
+    the rows looked at, which are this share of all. saved: those answered under the other question.
     """
-    rows = f"{count:,}" if share == 1 else f"about {round(count / share, -2):,.0f}"
-    more = f" and {len(different) - MOST} more" if len(different) > MOST else ""
+
+    def total(count: int) -> str:
+        return f"{count:,}" if share == 1 else f"about {round(count / share, -2):,.0f}"
+
+    name, _, values = different[0].removeprefix("the ").partition(" (")
+    if len(different) == 1 and values:
+        the, begin = ("", "") if "=" in name else ("the ", "The ")
+        changed = f"{begin}{name} changed since {since:%Y-%m-%d} ({values}"
+        back = f"Put {the}old {name} back" if the else "Ask as before"
+    else:
+        more = f"; and {len(different) - MOST} more" if len(different) > MOST else ""
+        changed = f"Since {since:%Y-%m-%d} this changed: {'; '.join(different[:MOST])}{more}"
+        back = "Ask as before"
+    which = f"all {total(asked)}" if asked == rows else f"{total(asked)} of {total(rows)}"
     return (
-        f"{rows} of these rows were answered under another prompt, model or fields in {path}, and "
-        f"are asked and paid again. What differs: {'; '.join(different[:MOST])}{more}. To use "
-        "those answers, ask as before."
+        f"{changed}: {which} rows are asked and paid again. {back} to "
+        f"reuse the {total(saved)} saved answers."
     )
 
 

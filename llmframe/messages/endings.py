@@ -67,9 +67,11 @@ def how_to_go_on(report: RunReport, *, cured: bool = False) -> str:
     if report.pending:
         how = f"Then r{again()[1:]}" if cured else again()
         return how + _failed_before(report)
+    # "run it again" is no advice where the same call would fail again
+    if needs := what_a_rerun_mends(report.errors_by_kind):
+        return needs
     rows = "failed row" if report.failed == 1 else f"{report.failed:,} failed rows"
-    retry = f"Run {what_to_repeat()} again to retry the {rows}; nothing else is paid for again."
-    return f"{retry} {what_a_rerun_mends(report.errors_by_kind)}".strip()
+    return f"Run {what_to_repeat()} again to retry the {rows}; nothing else is paid for again."
 
 
 def on_long_texts(report: RunReport) -> list[str]:

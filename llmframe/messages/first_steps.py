@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from llmframe.options.presets import PRESETS, preset_of
 from llmframe.options.variables import AZURE_ENDPOINT, find_variable
-from llmframe.providers.discover import USUAL, Server, find_servers
+from llmframe.providers.discover import Server, find_servers
 from llmframe.providers.keys import DEFAULT_VARIABLE, keys_found, not_found
 from llmframe.providers.local.server import COMMANDS
 from llmframe.task.text import listing
@@ -22,42 +23,41 @@ AZURE_EXAMPLE = "https://<your resource>.openai.azure.com"
 
 
 def first_run() -> str:
-    """The choices for somebody who has configured nothing, in three lines.
+    """What somebody who has configured nothing can do, the quickest first, a line each.
 
     Looks for servers on this machine, for a third of a second at most.
     """
-    local = (
-        'With neither: lf.configure(provider="local") runs a small model here; install it once: '
-        + ", and ".join(COMMANDS.values())
-    )
-    return "\n".join((_with_key(), _with_server(find_servers()), local))
+    here = [line for line in (_with_found_keys(), _with_servers(find_servers())) if line]
+    return "\n".join(("No model to ask: nothing is configured.", *(here or _from_nothing())))
 
 
-def _with_key() -> str:
-    begin = "No model to ask: nothing is configured. With a key: "
+def _with_found_keys() -> str:
     found = [PRESETS[name] for name in keys_found()]
-    if found:
-        others = "".join(f"; {other.variable} too: {_options(other)}" for other in found[1:])
-        return f"{begin}{found[0].variable} is set: lf.configure({_options(found[0])}){others}"
-    return (
-        f'{begin}set OPENAI_API_KEY and give model="...", or set DEEPSEEK_API_KEY and call '
-        'lf.configure(provider="deepseek"); in a notebook: import getpass; '
-        'lf.configure(provider="deepseek", api_key=getpass.getpass("API key: "))'
-    )
+    if not found:
+        return ""
+    others = "".join(f"; {other.variable} too: {_options(other)}" for other in found[1:])
+    return f"{found[0].variable} is set: lf.configure({_options(found[0])}){others}"
 
 
-def _with_server(servers: Sequence[Server]) -> str:
-    begin = "With a server on this machine: "
-    if not servers:
-        usual = ", ".join(f"{PRESETS[name].title} {_port(url)}" for name, url in USUAL)
-        return (
-            f"{begin}none answers on its usual port ({usual}); for another port: "
-            'lf.configure(base_url="http://localhost:<port>/v1", model="...")'
-        )
-    return begin + "; ".join(
+def _with_servers(servers: Sequence[Server]) -> str:
+    return "; ".join(
         f"{PRESETS[server.provider].title} answers on port {_port(server.base_url)}: "
         f"lf.configure({_options(PRESETS[server.provider], *server.models[:1])})"
         for server in servers
+    )
+
+
+def _from_nothing() -> tuple[str, ...]:
+    """The ways where there is no key and no server."""
+    missing = [command for name, command in COMMANDS.items() if find_spec(name) is None]
+    install = f" (first: {', and '.join(missing)})" if missing else ""
+    return (
+        f'Without a key, a small model on this machine: lf.configure(provider="local"){install}',
+        "With a key: import getpass; "
+        'lf.configure(provider="deepseek", api_key=getpass.getpass("API key: ")), or set '
+        'OPENAI_API_KEY and give model="..."',
+        'With a server of your own: lf.configure(base_url="http://localhost:<port>/v1", '
+        'model="...")',
     )
 
 
@@ -78,7 +78,7 @@ def _port(base_url: str) -> str:
 def no_key(base_url: str) -> str:
     """The message for a call with a model, but without a provider or a key."""
     servers = find_servers()
-    here = f"\n{_with_server(servers)}" if servers else ""
+    here = f"\nWith a server on this machine: {_with_servers(servers)}" if servers else ""
     return not_found(DEFAULT_VARIABLE, base_url, preset_of(base_url)) + here
 
 
@@ -98,10 +98,7 @@ def no_model(preset: Preset | None, models: Sequence[str] = ()) -> str:
     )
 
 
-def no_server(preset: Preset | None, base_url: str) -> str:
-    """The message for a call that takes its model from a local server that does not answer."""
+def no_server(preset: Preset | None) -> str:
+    """What to do where a local server does not answer that is to name its model."""
     server = preset.title if preset is not None else "the server"
-    return (
-        f"nothing answers at {base_url}: start {server}, or give base_url= if it listens on "
-        "another address"
-    )
+    return f"start {server}, or give base_url= if it listens on another address"

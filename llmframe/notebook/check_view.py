@@ -10,6 +10,7 @@ from llmframe.notebook import hosts
 from llmframe.notebook.drawing import style
 from llmframe.notebook.drawing.escape import html, plain
 from llmframe.notebook.hosts import bundle, show
+from llmframe.options.coroutines import is_argument
 
 if TYPE_CHECKING:
     from llmframe.messages.check_lines import Line
@@ -37,8 +38,11 @@ class Check:
         """The result in words, and their tint."""
         if not self.ok:
             return "something is wrong", "bad"
-        if all(line.ok for line in self.lines if line.name in _JUDGED):
+        judged = [line for line in self.lines if line.name in _JUDGED]
+        if all(line.ok for line in judged):
             return "all right", "good"
+        if any(line.cure for line in judged):
+            return "it works, but read the advice", "wait"
         return "nothing is wrong, but not everything could be checked", "wait"
 
     def __repr__(self) -> str:
@@ -63,11 +67,14 @@ class Check:
             self.show()
 
     def show(self) -> None:
-        """Display it in the running cell, or print it where there is none."""
+        """Display it in the running cell, or print it where there is none.
+
+        What the person's own line prints is left to that line.
+        """
         if hosts.kernel() is not None:
             self._shown.add(hosts.running_cell())
             show(bundle(self._repr_html_(), str(self)))
-        elif sys.stdout is not None:
+        elif sys.stdout is not None and not is_argument():
             sys.stdout.write(f"{self}\n")
 
 

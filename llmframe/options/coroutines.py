@@ -22,8 +22,18 @@ def is_awaited() -> bool:
     frame = persons_frame()
     if not frame.f_code.co_flags & _IN_COROUTINE:
         return False
+    return _next_step(frame) == "GET_AWAITABLE"
+
+
+def is_argument() -> bool:
+    """Whether the person's line hands what the running call returns to a call: ``print(...)``."""
+    return _next_step(persons_frame()) in ("PRECALL", "CALL")
+
+
+def _next_step(frame: types.FrameType) -> str:
+    """The name of the instruction after the one that a frame is at."""
     after = (step for step in dis.get_instructions(frame.f_code) if step.offset > frame.f_lasti)
-    return next((step.opname for step in after), "") == "GET_AWAITABLE"
+    return next((step.opname for step in after), "")
 
 
 class AsyncFunction(functools.partial[Coroutine[Any, Any, R]]):

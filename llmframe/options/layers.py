@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from llmframe.errors import PlanError
 from llmframe.options.presets import PRESETS, preset_of, provider_name
-from llmframe.options.rules import URL_IS, is_url
+from llmframe.options.rules import URL_IS, is_url, url_cure
 from llmframe.options.settings import LONGEST, OPTIONS, Settings, shown
 from llmframe.options.short_tracebacks import short_tracebacks
 from llmframe.options.synonyms import unknown_options
@@ -115,7 +115,8 @@ def check_layer(layer: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in values.items():
         if not OPTIONS[name].accepts(value):
             wrong = _printed(name, layer[name])
-            raise PlanError(f"{name}={wrong} is not valid; it takes {OPTIONS[name].takes}")
+            cure = OPTIONS[name].rule.cure(values[name]) or f"it takes {OPTIONS[name].takes}"
+            raise PlanError(f"{name}={wrong} is not valid; {cure}")
     return values
 
 
@@ -190,7 +191,8 @@ def default_address() -> Found:
     """The endpoint that is used where none is named, as in the SDK, and where it was found."""
     found = find_variable(BASE_URL) or Found(OPENAI_URL)
     if not is_url(found.value):
-        raise PlanError(f"{found.source} is {hide_secrets(found.value)!r}; it takes {URL_IS}")
+        cure = url_cure(found.value) or f"it takes {URL_IS}"
+        raise PlanError(f"{found.source} is {hide_secrets(found.value)!r}; {cure}")
     return found
 
 

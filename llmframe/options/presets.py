@@ -200,7 +200,25 @@ _BY_PLAIN = {_plain(name): name for name in PRESETS} | {
     "kimi": "moonshot",
     "moonshotai": "moonshot",
     "kimiintl": "moonshot-intl",
+    "通义千问": "qwen",
+    "通义": "qwen",
+    "千问": "qwen",
+    "阿里云": "qwen",
+    "百炼": "qwen",
+    "阿里云百炼": "qwen",
+    "智谱": "zhipu",
+    "智谱ai": "zhipu",
+    "智谱清言": "zhipu",
+    "月之暗面": "moonshot",
+    "硅基流动": "siliconflow",
+    "深度求索": "deepseek",
 }
+_BY_ADDRESS = dict.fromkeys(
+    ("doubao", "豆包", "volcengine", "火山方舟", "火山引擎", "ark", "字节跳动"),
+    'base_url="https://ark.cn-beijing.volces.com/api/v3", api_key=os.environ["ARK_API_KEY"], '
+    'model="..."',
+)
+"""Options for endpoints without a preset whose names people know."""
 
 
 def provider_name(given: object) -> str | None:
@@ -210,8 +228,11 @@ def provider_name(given: object) -> str | None:
     found = _BY_PLAIN.get(_plain(given)) if isinstance(given, str) else None
     if found is not None:
         return found
+    if options := _BY_ADDRESS.get(_plain(str(given))):
+        raise PlanError(f"{given!r} has no preset; give its address: lf.configure({options})")
     near = difflib.get_close_matches(_plain(str(given)), _BY_PLAIN, n=2)
-    *others, last = (repr(_BY_PLAIN[name]) for name in near) if near else map(repr, PRESETS)
+    names = dict.fromkeys(_BY_PLAIN[name] for name in near)
+    *others, last = map(repr, names) if near else map(repr, PRESETS)
     listed = f"{', '.join(others)} or {last}" if others else last
     hint = f"did you mean {listed}?" if near else f"there are {listed}."
     raise PlanError(

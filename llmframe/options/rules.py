@@ -20,6 +20,8 @@ URL_IS = (
     "and without ? and #; such things go into client=AsyncOpenAI(...), and a provider's name into "
     "provider="
 )
+_CALLED = re.compile(r"(?:(?:/chat)?/completions|/responses|(?<=/v\d)/models)/?$")
+_WITHOUT_SCHEME = re.compile(r"([\w.-]+)(:\d{1,5})?(/[\w./-]*)?")
 _VARIABLE = re.compile(r"[A-Z0-9_]+_(KEY|TOKEN)")
 KEY_IS = "it takes visible ASCII characters only"
 
@@ -45,11 +47,13 @@ class Rule:
 
     takes: the same in words, for the error. accepts: the test, of a value in plain Python.
     convert: makes plain Python of a value and leaves what the option does not accept as it is.
+    cure: for a wrong value that shows what was meant, what to write instead; else "".
     """
 
     takes: str
     accepts: Callable[[Any], bool]
     convert: Callable[[Any], Any] = to_python
+    cure: Callable[[Any], str] = lambda _: ""
 
 
 def is_single(value: Any) -> bool:
@@ -105,7 +109,30 @@ def is_url(value: object) -> bool:
     is_host = all(0 < len(label) < 64 for label in labels)
     # a password would show up in messages, and the SDK drops a query
     plain = not (parts.query or parts.fragment or "@" in parts.netloc)
-    return parts.scheme in ("http", "https") and is_host and plain
+    is_root = not _CALLED.search(parts.path)
+    return parts.scheme in ("http", "https") and is_host and plain and is_root
+
+
+def url_cure(value: object) -> str:
+    """What to write for an address without its scheme, or of one call instead of the API's root.
+
+    "" where neither is what is wrong.
+    """
+    if not isinstance(value, str):
+        return ""
+    if bare := _WITHOUT_SCHEME.fullmatch(value):
+        host, port, path = bare.groups()
+        is_here = host == "localhost" or host.replace(".", "").isdecimal()
+        if not (is_here or port or "." in host):
+            return ""
+        scheme = "http" if is_here or port else "https"
+        root = f"{scheme}://{_CALLED.sub('', value).rstrip('/')}"
+        whole = root if path or not is_here else f"{root}/v1"
+        return f"it takes a whole address, and {scheme}:// is missing: {whole!r}"
+    root = _CALLED.sub("", value)
+    if root == value or not is_url(root):
+        return ""
+    return f"it takes the root of the API, to which llmframe adds the rest: {root!r}"
 
 
 def _to_json(value: Any) -> Any:
@@ -167,7 +194,7 @@ MODEL = Rule(
     lambda value: isinstance(value, str) and is_whole(value) and value.strip() != "",
 )
 PROVIDER = Rule("a provider's name", lambda value: isinstance(value, str))  # found later
-URL = Rule(URL_IS, is_url)
+URL = Rule(URL_IS, is_url, cure=url_cure)
 KEY = Rule(
     "a key of visible ASCII characters, or None to look for one. The name of a variable is no key: "
     'write os.environ["OPENAI_API_KEY"]; an empty one mostly comes of os.environ.get("...", "") '

@@ -292,7 +292,7 @@ def table(names: Collection[str]) -> str:
 def _whole(doc: str) -> str:
     """All that is said about an option, as one text."""
     line, _, more = doc.partition("\n")
-    return f"{line.removesuffix('...')}. {more}" if more else line
+    return f"{line.removesuffix('...').rstrip(', ')}. {more}" if more else line
 
 
 def _explained(option: Option, text: str) -> Iterator[str]:

@@ -25,7 +25,8 @@ def short_tracebacks(
 
     check: called with the arguments first; it may raise a PlanError about them.
     Tracebacks may show variables: the key among the options is masked before the call, and
-    the arguments are dropped once it has failed.
+    the arguments are dropped once it has failed. Plain Python shows the frame that raises, one
+    line of this file, which therefore says no more than ``raise error``.
     """
     call = cast("Callable[..., Any]", function)
 
@@ -38,7 +39,11 @@ def short_tracebacks(
             return call(*args, **options)
         except (LLMFrameError, KeyboardInterrupt) as exc:
             args, options = (), {}
-            raise exc.with_traceback(None)  # noqa: B904 - it is the same error
+            error = exc.with_traceback(None)
+        try:
+            raise error
+        finally:
+            del error  # its traceback holds this frame, which would hold it
 
     @functools.wraps(call)
     async def async_wrapper(*args: Any, **options: Any) -> Any:
@@ -49,6 +54,10 @@ def short_tracebacks(
             return await call(*args, **options)
         except LLMFrameError as exc:  # a KeyboardInterrupt is the event loop's own affair
             args, options = (), {}
-            raise exc.with_traceback(None)  # noqa: B904 - it is the same error
+            error = exc.with_traceback(None)
+        try:
+            raise error
+        finally:
+            del error
 
     return cast("Callable[P, R]", async_wrapper if inspect.iscoroutinefunction(call) else wrapper)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from llmframe.errors import PlanError
@@ -16,6 +17,15 @@ from llmframe.text import cut
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+_READERS = {
+    ".csv": "read_csv",
+    ".tsv": "read_table",
+    ".xlsx": "read_excel",
+    ".xls": "read_excel",
+    ".parquet": "read_parquet",
+    ".json": "read_json",
+    ".jsonl": "read_json",
+}
 OPTIONS_HERE = "{options}"  # in a docstring: the table of options stands here
 
 P = ParamSpec("P")
@@ -81,6 +91,12 @@ def _check_call(
     def check(args: tuple[Any, ...], options: Mapping[str, Any]) -> None:
         takes = ", ".join(name for name in names if name != "self")
         if names[:1] == ["df"] and args and isinstance(args[0], str):
+            if reader := _reader_of(args[0]):
+                column = repr(args[1]) if args[1:] and isinstance(args[1], str) else "'text'"
+                raise PlanError(
+                    f"{args[0]!r} is a file: df = pd.{reader}({args[0]!r}); "
+                    f"df.llm.{function}({column}, fields)"
+                )
             raise PlanError(
                 f"the frame comes first: lf.{function}(df, {args[0]!r}, fields), or the same as "
                 f"df.llm.{function}({args[0]!r}, fields)"
@@ -88,10 +104,11 @@ def _check_call(
         if len(args) > len(names):
             more = args[len(names)]
             shown = cut(repr(more), 80) if isinstance(more, str) else f"a {type(more).__name__}"
-            cure = "" if "input" in names else "; a Series is its own input: series.llm.tag(fields)"
+            if names in (["self", "fields"], ["series", "fields"]) and isinstance(args[1], str):
+                raise PlanError("a Series needs no column name: series.llm.tag(fields)")
             raise PlanError(
                 f"only {takes} are given by position, and {shown} is one more; "
-                f"every option is given by its name: instructions=..., concurrency=...{cure}"
+                f"every option is given by its name: instructions=..., concurrency=..."
             )
         # before what is missing: labels= is what was meant for fields
         if unknown := unknown_options(name for name in options if name not in by_name):
@@ -104,6 +121,12 @@ def _check_call(
             )
 
     return check
+
+
+def _reader_of(text: str) -> str:
+    """The name of pandas' function that reads such a file; "" for a text that names none."""
+    suffixes = (suffix.lower() for suffix in PurePath(text).suffixes)
+    return next((_READERS[suffix] for suffix in suffixes if suffix in _READERS), "")
 
 
 class _Unquoted(str):

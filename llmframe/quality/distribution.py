@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 BARS = 10  # labels shown; of more labels the most frequent, and the rest together
 BINS = 24  # of a histogram
+DIGITS = 6  # characters of a number that is a label
 OTHER = "(others)"
 EXAMPLES = 3  # texts shown
 LONGEST_EXAMPLE = 300  # characters kept of one
@@ -101,11 +102,20 @@ def _labels(base: Distribution, counts: pd.Series[int]) -> Distribution:
 def _numbers(base: Distribution, cells: pd.Series[Any]) -> Distribution:
     # A few different numbers, such as 1 to 5 stars, read better as bars in their order.
     if cells.nunique() <= BARS:
-        return _labels(base, cells.value_counts().sort_index())
+        return _labels(base, _short(cells.value_counts().sort_index()))
     numbers = cells.astype(float)
     numbers = numbers[np.isfinite(numbers)]  # infinity fits into no bin
     low, median, high = (f"{number:,.4g}" for number in numbers.quantile([0, 0.5, 1]))
     return replace(base, bins=_binned(numbers), low=low, high=high, note=f"median {median}")
+
+
+def _short(counts: pd.Series[int]) -> pd.Series[int]:
+    """Counts by number, with the long fractions rounded unless two would look the same."""
+    whole = [cell_text(number) for number in counts.index]
+    short = [text if len(text) <= DIGITS else f"{float(text):.{DIGITS - 3}g}" for text in whole]
+    return (
+        counts.set_axis(short) if len({*short}) == len(short) and "." in "".join(whole) else counts
+    )
 
 
 def _dates(base: Distribution, cells: pd.Series[Any]) -> Distribution:

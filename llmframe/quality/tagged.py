@@ -85,8 +85,11 @@ def _untagged(lookup: ColumnLookup, df: pd.DataFrame, prefix: str) -> str:
     # A forgotten prefix is the likelier mistake, where another call's columns are in the frame.
     if not others:
         return f"the frame has no {prefix + STATUS!r}; tag it first: out = df.llm.tag(...)"
-    known = ", ".join(f"prefix={other!r}" for other in others)
-    return f"the frame has no {prefix + STATUS!r}; it was tagged with {known}"
+    known = " or ".join(f"summary(prefix={other!r})" for other in others)
+    return (
+        f"the frame has no {prefix + STATUS!r}; it was tagged under another prefix: write "
+        f"df.llm.{known}; errors() takes it, too"
+    )
 
 
 def failed_rows(df: pd.DataFrame, prefix: str = "") -> pd.DataFrame:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
+from llmframe.errors import MisuseError
 from llmframe.runs.session import registry
 
 if TYPE_CHECKING:
@@ -33,6 +34,16 @@ class Run:
         stage = self._session.stage
         if stage is None or not stage.display():
             raise NotImplementedError  # IPython falls back to the repr
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("_"):  # what tools look for
+            raise AttributeError(name)
+        self._refuse()
+
+    def _refuse(self, *_: object) -> NoReturn:
+        raise MisuseError("a Run is no frame: out = run.result() waits for it, or out = await run")
+
+    __getitem__ = __setitem__ = _refuse
 
     def __reduce__(self) -> Any:
         raise TypeError(

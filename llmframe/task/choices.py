@@ -40,7 +40,9 @@ def check_labels(name: str, values: Iterable[object], *, source: str = "") -> La
     field = f"field {name!r} ({source})" if source else f"field {name!r}"
     labels = [_plain_label(field, value) for value in values]
     if not labels:
-        raise PlanError(f"{field} has an empty list of labels; give at least one label")
+        raise PlanError(
+            f"{field} has an empty list of labels; give at least two, ['refund', 'other']"
+        )
     texts = tuple(label for label in labels if isinstance(label, str))
     ints = tuple(label for label in labels if isinstance(label, int))
     if texts and ints:
@@ -89,6 +91,8 @@ def _plain_label(field: str, value: object) -> str | int:
         )
     # True equals 1, so that a column could not tell the two labels apart
     hint = "; for yes or no use bool" if isinstance(value, bool) else ""
+    if isinstance(value, float):
+        hint = f"; write each as text, {str(value)!r}, or ask for any number: float"
     if isinstance(value, list | tuple):
         hint = "; leave out the inner brackets"
     if isinstance(value, dict):
@@ -108,6 +112,18 @@ def _checked_text(field: str, label: str) -> str:
             "surrogate); write it anew"
         )
     return label
+
+
+_BETWEEN = re.compile(r"[,;|/、，；]")
+_WORDS = 3  # of a label; a description has more between two commas
+
+
+def labels_in(text: str) -> list[str]:
+    """The labels that one text lists, "refund, delivery"; [] for a text that is a sentence."""
+    parts = [part.strip() for part in _BETWEEN.split(text)]
+    if len(parts) < 2 or any(not part or len(part.split()) > _WORDS for part in parts):
+        return []
+    return parts
 
 
 def is_type_name(text: str) -> bool:

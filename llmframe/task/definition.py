@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
 
 from llmframe.errors import PlanError
-from llmframe.task.choices import Labels, check_labels, is_type_name
+from llmframe.task.choices import Labels, check_labels, is_type_name, labels_in
 from llmframe.task.schema import NAMES
 from llmframe.task.text import excerpt, fold, listing, reason
 from llmframe.text import cut
@@ -136,7 +136,7 @@ def _definition(name: str, field: object) -> Definition:
     if isinstance(field, dict):
         return _described_choice(name, field)
     if not _is_annotation(field):
-        raise PlanError(f"field {name!r} is {_shown(field)}; {_cure_for_value(field)}")
+        raise PlanError(f"field {name!r} is {_shown(field)}; {_cure_for_value(name, field)}")
     annotation: Any = field
     info = FieldInfo.from_annotation(annotation)
     kind, labels, nullable = classify(name, annotation)
@@ -286,11 +286,14 @@ def _shown(field: object) -> str:
         return field.__qualname__
     if _is_annotation(field):
         return cut(str(field).replace("typing.", ""), 80)
-    return f"{excerpt(field)} ({type(field).__name__})"
+    kind = type(field).__name__
+    return f"a {kind}" if excerpt(field) == f"<{kind}>" else f"{excerpt(field)} ({kind})"
 
 
-def _cure_for_value(field: object) -> str:
+def _cure_for_value(name: str, field: object) -> str:
     if isinstance(field, str):
+        if len(labels := labels_in(field)) > 1:
+            return f"give the labels as a list: {{{excerpt(name)}: {excerpt(labels)}}}"
         return (
             "write the type of the answer, without quotes, or its labels: "
             "{'intent': ['refund', 'other'], 'summary': str}"
@@ -299,6 +302,10 @@ def _cure_for_value(field: object) -> str:
         return "write Annotated[str, Field(description=...)]"
     if isinstance(field, pydantic.BaseModel):
         return "give the class, not an instance of it"
+    if type(field).__name__ == "DataFrame":  # by name: this room knows no DataFrame
+        return "give a dict of names and types: {'intent': ['refund', 'other'], 'summary': str}"
+    if type(field).__name__ in ("Series", "Index"):
+        return "for its values as labels: column.dropna().unique().tolist()"
     if isinstance(field, Iterable):
         return "for a closed choice give its labels as a list: list(...)"
     return f"a field is {_FIELD_IS}"

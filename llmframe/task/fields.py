@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pydantic
 
 from llmframe.errors import PlanError
-from llmframe.task.choices import is_type_name
+from llmframe.task.choices import is_type_name, labels_in
 from llmframe.task.definition import Definition, Kind, NamingSchema, classify, read_field
 from llmframe.task.schema import (
     CONSTRAINTS,
@@ -22,7 +22,7 @@ from llmframe.task.schema import (
 )
 from llmframe.task.text import excerpt, listing, reason, refuse_duplicates, shows_nothing
 from llmframe.task.value_type import JSON, ValueType, value_type
-from llmframe.text import is_whole
+from llmframe.text import cut, is_whole
 
 if TYPE_CHECKING:
     from llmframe.task.choices import Labels
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["FieldSet", "FieldSpec", "Kind", "resolve_fields"]
 
 COLUMN = "label"  # of a single field
+LONGEST = 300  # characters of code in a message
 _CANONICAL_KEYS = ("description", "format", *CONSTRAINTS)
 _CONFIG = pydantic.ConfigDict(strict=True, protected_namespaces=())
 
@@ -138,6 +139,10 @@ def _is_single_choice(fields: dict[Any, Any], into: str | None) -> bool:
             f"field {excerpt(name)} is the text {value!r}; write the type itself, without quotes: "
             f"{{{excerpt(name)}: str}}, list[str], float, date, a list of labels"
         )
+    listed = {name: labels for name, text in texts.items() if len(labels := labels_in(text)) > 1}
+    if listed and not (into and len(texts) == len(fields)):
+        shown = ", ".join(f"{excerpt(name)}: {labels!r}" for name, labels in listed.items())
+        raise PlanError(f"give the labels as a list: {{{cut(shown, LONGEST)}}}")
     if len(texts) < len(fields):
         raise PlanError(
             f"fields mixes descriptions and fields: {excerpt(name)} is the text {excerpt(value)}; "

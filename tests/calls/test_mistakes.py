@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import warnings
 
 import pandas as pd
 import pytest
@@ -40,7 +41,7 @@ MISTAKES = {
     "columns=": (lambda: DF.llm.tag(columns=["text"]), "the text to ask about first"),
     "the two swapped": (tag(FIELDS, "text"), "df.llm.tag('text', <fields>)"),
     "instructions by position": (tag("text", FIELDS, "Tag it."), "instructions=..."),
-    "a series' own name": (series("text", FIELDS), "series.llm.tag(fields)"),
+    "a series' own name": (series("text", FIELDS), "needs no column name: series.llm.tag(fields)"),
     # and more
     "two names of others": (tag(url="x", key="k"), "write base_url=.*write api_key="),
     "a name nobody knows": (tag(zzz=1), "the most used are instructions, model,"),
@@ -62,6 +63,33 @@ MISTAKES = {
     "a variable as key": (tag(api_key="OPENAI_API_KEY"), 'os.environ["OPENAI_API_KEY"]'),
     "a placeholder as key": (tag(api_key="sk-..."), "it takes a key of visible ASCII"),
     "a model as provider": (tag(provider="gpt-4o"), "and a model by model="),
+    "a file as frame": (lambda: lf.tag("mine.csv", "text", FIELDS), "df = pd.read_csv('mine.csv'"),
+    "a workbook as frame": (lambda: lf.start("a.b.XLSX", "t", FIELDS), "pd.read_excel('a.b.XLSX')"),
+    "a gzipped file as frame": (lambda: lf.tag("a.csv.gz", "t", FIELDS), "pd.read_csv('a.csv.gz')"),
+    "labels in one text": (tag("text", {"a": "refund, delivery"}), "{'a': ['refund', 'delivery']}"),
+    "labels between bars": (tag("text", {"a": "x|y"}), "{'a': ['x', 'y']}"),
+    "labels between Chinese commas": (tag("text", {"a": "退款、物流"}), "{'a': ['退款', '物流']}"),
+    "labels beside a type": (tag("text", {"a": "x; y", "b": str}), "{'a': ['x', 'y']}"),
+    "labels in one text alone": (tag("text", "x/y"), "give the labels as a list"),
+    "no labels": (tag("text", {"a": []}), "give at least two, ['refund', 'other']"),
+    "floats as labels": (tag("text", {"a": [0.5, 1.0]}), "write each as text, '0.5'"),
+    "a series as fields": (tag("text", DF["text"]), "is a Series; for its values as labels"),
+    "a frame as fields": (tag("text", DF), "is a DataFrame; give a dict of names and types"),
+    "no scheme here": (tag(base_url="localhost:1234"), "is missing: 'http://localhost:1234/v1'"),
+    "no scheme": (tag(base_url="api.deepseek.com/v1"), "is missing: 'https://api.deepseek.com/v1'"),
+    "a call's address": (tag(base_url="https://x.y/v1/chat/completions"), "rest: 'https://x.y/v1'"),
+    "the models' address": (tag(base_url="https://x.y/v1/models/"), "rest: 'https://x.y/v1'"),
+    "a taken name": (
+        lambda: DF.llm.tag("text", {"n": int}),
+        "the frame already has 'n'; overwrite=True replaces what is there, prefix='new_' keeps",
+    ),
+    "the wrong end": (lambda: DF.llm.to_parquet("x.csv"), "out.llm.to_csv('x.csv') writes that"),
+    "another wrong end": (lambda: DF.llm.to_csv("x.xlsx"), "out.llm.to_excel('x.xlsx')"),
+    "no preset": (lambda: lf.configure(provider="豆包"), 'base_url="https://ark.cn-beijing.volces'),
+    "a forgotten prefix": (
+        lambda: DF.assign(x_llm_status="ok", x_llm_error=None).llm.summary(),
+        "write df.llm.summary(prefix='x_')",
+    ),
     "a provider as address": (tag(base_url="deepseek"), "a provider's name into provider="),
 }  # fmt: skip
 
@@ -74,6 +102,63 @@ def test_a_mistake_gets_its_cure_and_nothing_is_sent(configured, call, cure):
     assert "\n" not in str(caught.value)
     assert "123456789" not in str(caught.value)
     assert len(configured.ledger) == 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        (["intent", "urgency", "summary"], "A list is the labels of one column"),
+        (["意图", "摘要"], "give a dict: {'意图': ['...', '...'], '摘要': str}"),
+        (["Sentiment", "topic", "who"], "For 3 columns"),
+        ({"a": ["refund", "refnud"]}, "'refund' and 'refnud'. Is one of them a slip?"),
+        ({"a": ["delivery", "delivry", "other"]}, "nearly the same"),
+        ({"a": ["refund", "refunds"]}, "nearly the same"),
+    ],
+)
+def test_labels_that_may_be_meant_otherwise_are_named_before_anything_is_sent(
+    configured, fields, said
+):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(UserWarning, match=re.escape(said)):
+            DF.llm.tag("text", fields)
+    assert len(configured.ledger) == 0
+    with pytest.warns(UserWarning, match=re.escape(said)) as caught:
+        DF.llm.tag("text", fields)
+    assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ["positive", "negative"],
+        ["moral", "amoral"],
+        ["employer", "employee"],
+        ["grade1", "grade2"],
+        ["known", "unknown"],
+        ["planet", "plane"],
+        ["满意的服务", "不满意的服务"],
+        ["topic", "other", "price", "color"],
+    ],
+)
+def test_ordinary_labels_get_no_note(configured, labels):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        DF.llm.tag("text", labels)
+
+
+def test_a_run_used_as_the_frame_says_how_to_get_the_frame(configured):
+    run = DF.llm.start("text", FIELDS)
+    for use in (lambda: run["intent"], lambda: run.head()):
+        with pytest.raises(PlanError, match=r"out = run\.result\(\)"):
+            use()
+    assert run
+    run.result()
+
+
+def test_an_accessor_printed_says_what_it_does():
+    assert "summary" in repr(DF.llm)
+    assert "asks a model about every row" in repr(DF.llm)
 
 
 @pytest.mark.parametrize("line", ["DF.llm.tag('text', FIELDS)", "lf.tag(DF, 'text', **GIVEN)",

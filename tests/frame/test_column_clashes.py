@@ -53,7 +53,7 @@ def test_a_column_that_llmframe_did_not_write_is_kept(df, name):
 def test_a_column_whose_record_a_merge_has_lost_is_foreign_and_the_message_explains_it(df):
     merged = tag(df).merge(pd.DataFrame({"n": [1, 2, 3, 4], "extra": 1}), on="n")
     merged.attrs = {}  # some pandas keep them
-    with pytest.raises(PlanError, match=r"'llm_error' in the frame not written.*merge or a concat"):
+    with pytest.raises(PlanError, match=r"the frame already has .*'llm_error'"):
         plan_for(merged)
 
 

@@ -103,7 +103,7 @@ def test_a_damaged_line_is_reported_and_counted(folder: Path, path: Path) -> Non
     with opened(True, folder) as checkpoint:
         assert checkpoint.damaged == 1
         assert checkpoint.notes == [
-            f"damaged lines in {path}: 1, skipped, their rows are asked again; whole answers: 5."
+            f"Damaged lines in {path}: 1, skipped, their rows are asked again; whole answers: 5."
         ]
     assert kept(folder) == [0, 1, 2, 4, 5]
 

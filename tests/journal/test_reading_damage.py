@@ -37,7 +37,7 @@ def test_damaged_lines_are_skipped_and_counted_in_one_warning(folder: Path) -> N
     content = path.read_bytes()
     content = content.replace(b'"count":1', b'"count":9').replace(b'"count":2', b'"count":8')
     path.write_bytes(b"\xef\xbb\xbf" + content.replace(b"\n", b"\r\n") + b'{"k":"just being wri')
-    with pytest.warns(UserWarning, match=r"damaged lines in .*: 2, skipped") as caught:
+    with pytest.warns(UserWarning, match=r"Damaged lines in .*: 2, skipped") as caught:
         found = lf.read_checkpoint(path)
     assert len(caught) == 1
     assert caught[0].filename == __file__

@@ -15,6 +15,8 @@ from llmframe.messages.afterwards import (
     what_a_rerun_mends,
     where_the_time_went,
 )
+from llmframe.messages.endings import how_to_go_on
+from llmframe.report import RunReport
 
 KINDS = get_args(ErrorKind)
 
@@ -43,13 +45,27 @@ def test_a_refusal_is_the_models_alone():
 
 def test_what_a_rerun_mends_and_what_it_does_not():
     assert what_a_rerun_mends({"output": 38, "timeout": 2}) == ""
-    assert what_a_rerun_mends({"truncated": 1}) == (
-        "A re-run alone will not help; this would: 1 cut off (a larger max_output_tokens=)."
+    assert what_a_rerun_mends({"truncated": 1}) == "1 was cut off: raise max_output_tokens=."
+    assert what_a_rerun_mends({"output": 1, "content_filter": 11}) == (
+        "1 invalid answer may succeed on a re-run. 11 were blocked by the content filter: try "
+        "another model or provider."
     )
-    assert what_a_rerun_mends({"output": 38, "refusal": 19, "truncated": 1}) == (
-        "A re-run may mend 38 invalid answers; the others need a change: 19 refused by the model "
-        "(other instructions, or another model), 1 cut off (a larger max_output_tokens=)."
+    assert what_a_rerun_mends({"output": 38, "timeout": 2, "input": 2, "redact": 1}) == (
+        "40 may succeed on a re-run (38 invalid answers, 2 timed out). 2 unreadable cells: put a "
+        "text there. 1 failed in redact=: let its function take these texts."
     )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_advice_to_run_again_where_that_cannot_help(kind):
+    report = RunReport(
+        rows=9, ok=6, failed=3, skipped=0, pending=0, done=6, reused=0, shared=0, requests=9,
+        retries=0, refusals=0, tokens_in=0, tokens_out=0, cost=None, seconds=1.0,
+        rows_per_second=1.0, limited_by="", errors_by_kind={kind: 3}, checkpoint="c.jsonl",
+    )  # fmt: skip
+    advice = how_to_go_on(report)
+    assert bool(what_a_rerun_mends({kind: 3})) != ("again to retry" in advice)
+    assert "again" not in what_a_rerun_mends({kind: 3})
 
 
 @pytest.mark.parametrize(

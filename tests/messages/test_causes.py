@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
+from openai import AsyncOpenAI
 
 import llmframe as lf
 from llmframe import testing
@@ -69,7 +70,9 @@ def a_gateway_without_its_server(stack):
 
 def a_page_at_the_address_of_the_request(stack):
     url, _ = stack.enter_context(serve_page(404))
-    return {"base_url": f"{url}/v1/chat/completions"}, None
+    # base_url= refuses such an address before anything is sent; a client knows its own
+    address = f"{url}/v1/chat/completions"
+    return {"client": lambda: AsyncOpenAI(base_url=address, api_key="k")}, None
 
 
 def no_v1_and_a_page(stack):

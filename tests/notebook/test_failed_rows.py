@@ -39,7 +39,9 @@ THREE = failed("output: " + LONG, "output: another", "refusal: no", texts=["x" *
 def test_the_view_counts_the_kinds_and_says_what_a_rerun_mends():
     for words in (shown(THREE), repr(THREE)):
         assert "2 invalid answers, 1 refused by the model" in words
-        assert "A re-run may mend 2 invalid answers; the others need a change" in words
+        assert (
+            "2 invalid answers may succeed on a re-run. 1 was refused by the model: change" in words
+        )
 
 
 def test_reasons_and_texts_are_shown_whole():
@@ -197,4 +199,4 @@ def test_nbconvert_keeps_the_view():
     cell = nbformat.v4.new_code_cell("out.llm.errors()", outputs=[output])
     page, _ = HTMLExporter().from_notebook_node(nbformat.v4.new_notebook(cells=[cell]))
     assert LONG.strip() in page
-    assert "A re-run may mend 2 invalid answers" in page
+    assert "2 invalid answers may succeed on a re-run" in page

@@ -47,7 +47,7 @@ def test_the_summary_counts_rows_and_fields(tagged):
 def test_the_summary_is_printed_as_text(tagged):
     lines = repr(summarise(tagged)).split("\n  ")
     assert lines[0] == "llmframe: 12 rows: 10 ok, 1 failed, 1 skipped"
-    assert "failed: 1 blocked by a content filter" in lines
+    assert "failed: 1 blocked by the content filter" in lines
     assert "intent: refund 10, delivery 0, other 0" in lines
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 
 import pytest
@@ -239,3 +240,33 @@ def test_a_blocking_cell_joins_the_background_run_and_shows_it(kernel, server):
     assert json.loads(cell.printed) == {"same": True, "ok": {"ok": 200}}
     assert "finished, 200 rows" in cards(cell)[0]["text/plain"]
     assert len(server.ledger) == 200
+
+
+# -- errors ----------------------------------------------------------------------------------
+
+UNREADABLE = """
+from unittest import mock
+from llmframe.system.files import SYSTEM
+open("c.jsonl", "w").close()
+mock.patch.object(SYSTEM, "open", side_effect=PermissionError(13, "no")).start()
+lf.read_checkpoint("c.jsonl")"""
+ERRORS = {
+    "PlanError": ("", 'frame(1).llm.tag("text", {"intent": ["refund"]})'),
+    "RunAborted": ("quota", 'frame(3).llm.tag("text", FIELDS)'),
+    "CheckpointError": ("", UNREADABLE),
+    "CallError": ("content_filter", 'frame(1).llm.tag("text", FIELDS, on_error="raise")'),
+}
+
+
+@pytest.mark.parametrize("kind", ERRORS)
+def test_an_error_is_shown_once_with_the_persons_line_and_no_frame_of_ours(kernel, server, kind):
+    fault, code = ERRORS[kind]
+    server.update(faults={fault: 1.0} if fault else {})
+    kernel.ask(SILENT)
+    cell = kernel.run(code)
+    shown = re.sub("\x1b\\[[0-9;]*m", "", cell.traceback)
+    assert cell.error == kind
+    assert shown.count("Traceback (most recent call last)") == 1
+    assert code.splitlines()[-1][:20] in shown
+    assert "site-packages" not in shown
+    assert not re.search(r"llmframe/\w+(/\w+)*\.py", shown)

@@ -103,7 +103,7 @@ OTHERS = {
     "another temperature by extra_body": ({"extra_body": {"temperature": 1}}, "temperature"),
     "a seed": ({"seed": 1}, "seed"),
     "a cap": ({"max_output_tokens": 500}, "max_output_tokens"),
-    "other instructions": ({"instructions": "Tag it well."}, "'Tag it.', now 'Tag it well.'"),
+    "other instructions": ({"instructions": "Tag it well."}, "(was 'Tag it.', now 'Tag it well.')"),
     "another model": ({"model": "test-model-2"}, "'test-model', now 'test-model-2'"),
     "one more label": ({"fields": {"tone": ["good", "bad", "mixed"]}}, "labels of 'tone'"),
     "labels in another order": ({"fields": {"tone": ["bad", "good"]}}, "labels of 'tone'"),
@@ -119,9 +119,10 @@ def test_a_call_that_is_nearly_the_same_says_what_differs_before_it_pays(
 ):
     ask(df, server)
     sent = len(server.ledger)
-    with pytest.warns(UserWarning, match="24 of these rows were answered under") as caught:
+    with pytest.warns(UserWarning, match="all 24 rows are asked and paid again") as caught:
         ask(df, server, **changed)
     assert named in str(caught[0].message)
+    assert caught[0].filename == __file__  # the person's own line, not a library's
     assert len(server.ledger) > sent
     ask(df, server, **changed)  # it is answered now: no word
 
@@ -147,7 +148,9 @@ def test_a_changed_question_about_other_rows_says_nothing(df, server):
 def test_of_many_rows_the_number_is_an_estimate(server):
     df = pd.DataFrame({"text": [f"record {i}" for i in range(3000)]})
     ask(df, server)
-    with pytest.warns(UserWarning, match=r"^about 3,000 of these rows"):
+    with pytest.warns(
+        UserWarning, match=r"about 3,000 rows are asked.* reuse the about 3,000 saved"
+    ):
         ask(df, server, model="m")
 
 

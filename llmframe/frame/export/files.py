@@ -45,7 +45,7 @@ def to_parquet(
     _check_compression(compression, compression_level)
     if not (row_group_size is None or is_int(row_group_size, 1)):
         raise PlanError(f"row_group_size={row_group_size!r} is not valid; it takes rows, from 1")
-    target = target_path(path)
+    target = target_path(path, call="to_parquet")
     table = arrow_table(df, index=index)
     _warn_of_pending(df, target)
     with replacing(target) as handle:
@@ -77,7 +77,7 @@ def to_csv(
     form = options["float_format"]
     if not (form is None or isinstance(form, str) or callable(form)):
         raise PlanError(f'float_format={form!r} is not valid; it takes text such as "%.2f"')
-    target = target_path(path)
+    target = target_path(path, call="to_csv")
     check_packing(target)
     _warn_of_pending(df, target)
     with replacing(target) as handle:
@@ -89,7 +89,7 @@ def to_csv(
 
 def to_jsonl(df: pd.DataFrame, path: StrPath, *, index: bool | None) -> Path:
     """See LLMAccessor.to_jsonl."""
-    target = target_path(path)
+    target = target_path(path, call="to_jsonl")
     check_packing(target)
     _warn_of_pending(df, target)
     with replacing(target) as handle:
@@ -103,7 +103,7 @@ def to_excel(df: pd.DataFrame, path: StrPath, *, sheet_name: str, index: bool | 
     """See LLMAccessor.to_excel."""
     needed("to_excel", "openpyxl", "openpyxl>=3.1")
     check_sheet_name(sheet_name)
-    target = target_path(path, suffix=".xlsx")
+    target = target_path(path, call="to_excel", suffix=".xlsx")
     _warn_of_pending(df, target)
     with replacing(target) as handle:
         write_excel(df, handle, sheet_name=sheet_name, index=index)

@@ -12,6 +12,14 @@ from llmframe.errors import PlanError
 from llmframe.options.rules import holds_file_open
 
 _WRITERS = ". Pandas' own writers take it: out.to_excel(writer, sheet_name=...), out.to_csv(handle)"
+_WRITERS_OF = {
+    ".csv": "to_csv",
+    ".tsv": "to_csv",
+    ".parquet": "to_parquet",
+    ".jsonl": "to_jsonl",
+    ".ndjson": "to_jsonl",
+    ".xlsx": "to_excel",
+}
 LONGEST = 80  # characters of a path in a message
 
 
@@ -28,11 +36,12 @@ def needed(call: str, package: str, requirement: str) -> Any:
         ) from exc
 
 
-def target_path(path: str | os.PathLike[str], *, suffix: str = "") -> Path:
+def target_path(path: str | os.PathLike[str], *, call: str, suffix: str = "") -> Path:
     """The file that path means; ``~`` is the home folder.
 
-    suffix: the end that its name must have. Raises PlanError unless it is the name of a file
-    in an existing folder in which this user may write.
+    call: the one that writes. suffix: the end that its name must have. Raises PlanError
+    unless it is the name of a file in an existing folder in which this user may write, and for
+    the end of another format's names.
     """
     target = _local_path(path, writing=True)
     folder = target.parent
@@ -41,6 +50,12 @@ def target_path(path: str | os.PathLike[str], *, suffix: str = "") -> Path:
             raise PlanError(f"{target} is a folder; give the name of a file in it")
         if suffix and target.suffix.lower() != suffix:
             raise PlanError(f"{target.name!r} does not end in {suffix}, which programs go by")
+        others = {_WRITERS_OF.get(end.lower(), call) for end in target.suffixes} - {call}
+        if others:
+            raise PlanError(
+                f"{call} would write another format than the name {target.name!r} says; "
+                f"out.llm.{others.pop()}({target.name!r}) writes that, or give another name"
+            )
         if not folder.is_dir():
             raise PlanError(
                 f"there is no folder {folder}; make it first: "

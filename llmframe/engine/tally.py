@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from dataclasses import KW_ONLY, dataclass, field, fields
+from dataclasses import KW_ONLY, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from llmframe.engine import events
@@ -64,7 +64,7 @@ class Tally:
                 self.last_refusal = verdict.message
                 self.retry_reasons[verdict.kind, verdict.status] += 1
             case events.RequestLost(verdict):
-                self.last_lost = verdict
+                self.last_lost = replace(verdict, text="")  # unlike its message, as it came
                 self.retry_reasons[verdict.kind, verdict.status] += 1
             case events.RowsDone(positions, result, source):
                 self._count(result, len(positions), source)

@@ -230,4 +230,10 @@ def test_what_is_sent_again_is_counted_by_its_reason():
     for event in (RequestLost(down), RequestLost(down), RequestRefused(REFUSED)):
         tally(event)
     assert tally.retry_reasons == {("server", 503): 2, (REFUSED.kind, REFUSED.status): 1}
-    assert tally.last_lost is down
+    assert tally.last_lost == down
+
+
+def test_what_an_endpoint_said_is_kept_only_without_its_secrets():
+    tally = Tally(10, clock=lambda: 0.0)
+    tally(RequestLost(Verdict("retry", "server", "key ***", status=500, text="key sk-1234")))
+    assert "sk-1234" not in repr(tally)

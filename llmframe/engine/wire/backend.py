@@ -49,7 +49,7 @@ class Backend:
         self,
         client: AsyncOpenAI,
         *,
-        path: str,
+        path: str = _PATHS["chat"],
         owned: bool,
         is_alive: Callable[[], bool] | None = None,
         prepared: Prepared | None = None,

@@ -47,6 +47,7 @@ class Planning:
         self.planner = Planner(
             SimpleNamespace(
                 rows=self.rows,
+                source=None,
                 keys=KEYS,
                 store=self.store,
                 events=Events(self.events.append),

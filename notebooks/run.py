@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import html
 import os
 import re
 import shutil
@@ -21,7 +22,9 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from nbclient import NotebookClient
@@ -46,10 +49,17 @@ class Progress:
     """Says which section of the notebook runs, and every ten seconds how far the cell is.
 
     folder: where the notebook runs; a checkpoint there has one line an answer, after its first.
+    widgets: returns what the widgets of the notebook show, as HTML.
     """
 
-    def __init__(self, notebook: nbformat.NotebookNode, folder: Path) -> None:
+    def __init__(
+        self,
+        notebook: nbformat.NotebookNode,
+        folder: Path,
+        widgets: Callable[[], list[str]] = list,
+    ) -> None:
         self._cells, self._sections = notebook.cells, sections(notebook)
+        self._widgets, self._before = widgets, set[str]()
         self._folder, self._shown, self._cell = folder, "", 0
         self._first: tuple[float, int] | None = None  # when this cell's rows were first seen
         self._done = threading.Event()
@@ -66,6 +76,7 @@ class Progress:
     def cell(self, cell_index: int, **_: object) -> None:
         """Say the section of the cell that starts, unless it was said before."""
         self._cell, self._first = cell_index, None
+        self._before = set(self._widgets())  # of earlier cells, which ended as they are
         section = self._sections[cell_index]
         if section != self._shown:
             self._shown = section
@@ -77,7 +88,9 @@ class Progress:
 
     def state(self, now: float) -> str:
         """How far the running cell is, in words. now: seconds of any clock."""
-        seen = [ROWS_DONE.match(text) for text in texts(self._cells[self._cell])]
+        pages = [page for page in self._widgets() if page not in self._before]
+        shown = [*texts(self._cells[self._cell]), *map(plain, pages)]
+        seen = [ROWS_DONE.match(text) for text in shown]
         rows = next((found for found in reversed(seen) if found), None)
         if rows is None:
             saved = self.answers()
@@ -94,6 +107,11 @@ class Progress:
     def answers(self) -> int:
         """Answers that are saved in checkpoints so far."""
         return answers(self._folder)
+
+
+def plain(page: str) -> str:
+    """The text of a piece of HTML, with single blanks."""
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", page)).split())
 
 
 def answers(folder: Path) -> int:
@@ -164,17 +182,17 @@ def execute(
     environment: variables for the kernel, added to ours. timeout: seconds that a cell may take;
     none, as a slow machine may take long, and its owner sees how far it is.
     """
-    with Progress(notebook, folder) as seen:
-        client = NotebookClient(
-            notebook,
-            timeout=timeout,
-            kernel_name="python3",
-            resources={"metadata": {"path": str(folder)}},
-            store_widget_state=False,
-            record_timing=False,
-            extra_arguments=["--log-level=ERROR"],
-            on_cell_start=seen.cell,
-        )
+    client = NotebookClient(
+        notebook,
+        timeout=timeout,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(folder)}},
+        store_widget_state=True,  # Progress reads it; tidy removes it
+        record_timing=False,
+        extra_arguments=["--log-level=ERROR"],
+    )
+    with Progress(notebook, folder, lambda: values(client.widget_state)) as seen:
+        client.on_cell_start = seen.cell
         execution = Execution(client, {**os.environ, **(environment or {})})
         execution.start()
         try:
@@ -185,6 +203,12 @@ def execute(
             raise
     if execution.error is not None:
         raise execution.error
+
+
+def values(widgets: dict[str, Any]) -> list[str]:
+    """The values of text widgets, whose states nbclient keeps."""
+    states = [state.get("value") for state in list(widgets.values())]
+    return [value for value in states if isinstance(value, str)]
 
 
 def tidy(notebook: nbformat.NotebookNode) -> None:
@@ -237,11 +261,11 @@ def run(path: Path, *, store: bool) -> None:
     tidy(notebook)
     written = path if store else ARTIFACTS / path.name
     nbformat.write(notebook, written)
-    html = ARTIFACTS / f"{name}.html"
-    html.write_text(page(notebook), encoding="utf-8")
+    web_page = ARTIFACTS / f"{name}.html"
+    web_page.write_text(page(notebook), encoding="utf-8")
     print("\n" + "\n\n".join([*cards(notebook), *printed(notebook)]) + "\n")
     say(f"{name} is done. You find:")
-    print(f"  {html.relative_to(root)}: the notebook as a page for your browser")
+    print(f"  {web_page.relative_to(root)}: the notebook as a page for your browser")
     print(f"  {written.relative_to(root)}: the same as a notebook, with its outputs")
     for table in tables:
         print(f"  {table.relative_to(root)}: the tagged table", flush=True)

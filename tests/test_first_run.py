@@ -90,6 +90,15 @@ def test_a_beat_says_how_many_rows_are_answered_and_the_time_left_once_it_is_kno
     assert progress.state(1090.0) == "991 of 1,000 answered, about 10 s left"
 
 
+def test_a_beat_reads_the_widget_of_this_cell_not_of_an_earlier_one(tmp_path):
+    states = {"a": {"value": "<b>9</b> <i>of 9 rows</i>"}, "b": {"value": 3}, "d": {}}
+    progress = run.Progress(showing("left open"), tmp_path, lambda: run.values(states))
+    progress.cell(cell_index=0)
+    assert progress.state(0.0) == "still at work"
+    states["c"] = {"value": "<b>4</b>\n<i>of 200 rows &nbsp; 2 %</i>"}
+    assert progress.state(0.0) == "4 of 200 answered"
+
+
 def test_a_beat_without_a_run_in_sight_counts_what_is_saved(tmp_path):
     progress = run.Progress(showing("a table"), tmp_path)
     assert progress.state(0.0) == "still at work"

@@ -34,7 +34,7 @@ class TaskInfo:
 
     digest: 16 bytes; names the default file. settings: readable JSON, without secrets.
     earlier: digests of the same task in other spellings, whose files are read as well.
-    server: the one on this machine that answers, by address and what it told about its model.
+    server: the one on this machine that answers, by address and what it states of its model.
     """
 
     digest: bytes

@@ -13,7 +13,7 @@ id        one more row that has the answer of this key: ``id`` only
 usage     paid for without an answer, under the task's digest: ``usage`` and ``t``; ``unread``
           where the reply was never read, so that its usage is an estimate
 settings  a task's readable settings, under the task's digest, before its first row; ``server``
-          (``address``, and what it told about its ``model``) of one on this machine
+          (``address``, and what it states of its ``model``) of one on this machine
 """
 
 from __future__ import annotations

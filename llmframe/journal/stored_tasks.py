@@ -25,7 +25,7 @@ class StoredTask:
     """A task in a file.
 
     settings: as its line has them, without secrets. server: the one on this machine that answers
-    it, by ``address`` and what it told about its ``model``; {} where that is not noted.
+    it, by ``address`` and what it states of its ``model``; {} where that is not noted.
     """
 
     path: Path

@@ -23,8 +23,8 @@ PATIENCE = 0.3  # seconds for all ports together
 PATIENCE_FOR_ONE = 2.0  # seconds for a server that a call is going to use: it may be busy
 MOST = 1 << 20  # bytes that are read of a list of models
 # What tells models apart, and stays the same when their server starts again.
-_TOLD = ("id", "owned_by", "root")
-_TOLD_BY_META = ("size", "n_params", "n_vocab", "n_embd")
+_STATED = ("id", "owned_by", "root")
+_STATED_BY_META = ("size", "n_params", "n_vocab", "n_embd")
 USUAL = tuple(
     (preset.name, preset.base_url)
     for preset in PRESETS.values()
@@ -118,15 +118,15 @@ def _described(base_url: str, model: str, timeout: float) -> dict[str, Any] | No
         return None
     [entry] = named
     meta = entry.get("meta")  # llama.cpp's own
-    told = {name: entry.get(name) for name in _TOLD}
-    told |= {name: meta.get(name) for name in _TOLD_BY_META} if isinstance(meta, dict) else {}
+    stated = {name: entry.get(name) for name in _STATED}
+    stated |= {name: meta.get(name) for name in _STATED_BY_META} if isinstance(meta, dict) else {}
     if entry.get("owned_by") == "library":  # Ollama lists digests at an address of its own
         root = base_url.rstrip("/").removesuffix("/v1")
         tags = _entries(root, "/api/tags", "models", timeout) or []
         names = (model, f"{model}:latest")
         digests = [one.get("digest") for one in tags if one.get("name") in names]
-        told["digest"] = digests[0] if digests else None
-    return {name: value for name, value in told.items() if isinstance(value, str | int)}
+        stated["digest"] = digests[0] if digests else None
+    return {name: value for name, value in stated.items() if isinstance(value, str | int)}
 
 
 def _listed(base_url: str, timeout: float) -> tuple[str, ...] | None:

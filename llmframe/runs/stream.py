@@ -73,7 +73,6 @@ class Flow:
         self._ready: deque[TagResult] = deque()
         self._held: dict[int, TagResult] = {}  # of an ordered stream: an earlier one is missing
         self._next = 0
-        self._taken = 0
         self._yielded = 0
         self._closed = False
         self._ended = False
@@ -84,7 +83,7 @@ class Flow:
     def room(self) -> int:
         """Records that may be taken from the source now; 0 once nothing more is wanted."""
         with self._lock:
-            return 0 if self._closed else self._records.buffer - (self._taken - self._yielded)
+            return 0 if self._closed else self._records.buffer - (self._records.n - self._yielded)
 
     @property
     def closed(self) -> bool:
@@ -104,7 +103,6 @@ class Flow:
 
     def put(self, record: object) -> None:
         """The source gave a record."""
-        self._taken += 1
         self._records.add(record)
 
     def end_source(self, error: BaseException | None = None) -> None:

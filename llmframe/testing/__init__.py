@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from llmframe.testing.agreement import Agreement, agreement
 from llmframe.testing.answers import expected
+from llmframe.testing.batches import BatchRules
 from llmframe.testing.faults import FAULTS
 from llmframe.testing.handle import Server
 from llmframe.testing.ledger import Call, Ledger
@@ -23,6 +24,7 @@ from llmframe.testing.texts.reviews import reviews
 __all__ = [
     "FAULTS",
     "Agreement",
+    "BatchRules",
     "Call",
     "Ledger",
     "Server",

@@ -20,7 +20,7 @@ PARENT_CHECK = 1.0  # seconds between two checks that the parent is alive
 
 
 class Control:
-    """An endpoint with a private path for the parent: ledger, clear, update."""
+    """An endpoint with a private path for the parent: ledger, clear, update, advance."""
 
     def __init__(self, endpoint: Endpoint, private: str) -> None:
         self.endpoint = endpoint
@@ -39,8 +39,13 @@ class Control:
         ledger = self.endpoint.ledger
         if what == "ledger":
             return [dataclasses.astuple(call) for call in ledger.calls[value["since"] :]]
+        if what == "objects":
+            found = ledger.objects
+            return [found.files, found.batches, found.steps]
         if what == "clear":
             ledger.clear()
+        elif what == "advance":
+            self.endpoint.batches.clock.advance(value["seconds"])
         else:
             self.endpoint.apply(self.endpoint.options.changed(value))
         return None

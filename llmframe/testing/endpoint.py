@@ -14,6 +14,8 @@ from aiohttp import web
 
 from llmframe.testing import faults, wire
 from llmframe.testing.answers import asked_schema, content_text, make_answer, row_text
+from llmframe.testing.batches.routes import Batches
+from llmframe.testing.batches.rules import Rules
 from llmframe.testing.cache import PromptCache
 from llmframe.testing.ledger import Ledger
 from llmframe.testing.limits import Limits, Slots
@@ -29,6 +31,7 @@ STREAMING = faults.ApiError(
 NOT_JSON = faults.ApiError(
     400, "We could not parse the JSON body of your request.", "invalid_request_error"
 )
+NO_REQUEST = faults.ApiError(400, "This body is no request.", "invalid_request_error")
 NO_ROUTE = faults.ApiError(404, "Unknown request URL.", "invalid_request_error", "unknown_url")
 GONE_CHECK = 0.05  # seconds between two checks whether a client without an answer has left
 LOGPROBS = "message.output_text.logprobs"  # as the Responses API asks for them
@@ -66,10 +69,10 @@ class Ask:
         self.cap: int = body.get("max_completion_tokens") or body.get("max_tokens") or 0
 
 
-def parse(raw: bytes, authorization: str, *, is_response: bool = False) -> Ask | None:
+def parse(body: Any, authorization: str, *, is_response: bool = False) -> Ask | None:
     """The request, None where the body is none."""
     try:
-        return Ask(json.loads(raw), authorization, is_response=is_response)
+        return Ask(body, authorization, is_response=is_response)
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
 
@@ -102,6 +105,11 @@ class Endpoint:
         self._answer = make_answer(options.answer)
         self._slots = Slots(options.slots)
         self._cache = PromptCache()
+        self._rules = Rules.of(options.batches or {})
+        self._batch_cache = PromptCache()  # live requests do not warm it
+        self.batches = Batches(
+            ledger=self.ledger, rules=lambda: self._rules, answer=self._batch_row
+        )
 
     def apply(self, options: Options) -> None:
         """Take other options from the next request on; limits that stay keep their state."""
@@ -109,6 +117,9 @@ class Endpoint:
             self._limits = Limits(*options.limits())
         if options.answer != self.options.answer:
             self._answer = make_answer(options.answer)
+        if options.batches != self.options.batches:
+            self._rules = Rules.of(options.batches or {})
+            self.batches.rules_changed()
         self._slots.resize(options.slots)
         self.options = options
 
@@ -121,12 +132,41 @@ class Endpoint:
                 return await self._ask(request, is_response=api == "responses")
         if request.method == "GET" and request.path.endswith("/models"):
             return self._send(self._models(request))
+        if self.options.batches is not None and self.batches.serves(request):
+            return await self._batch_step(request)
         return self._send(wire.error(NO_ROUTE))
+
+    async def _batch_step(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer a request for files or batches."""
+        if not self._may_enter(request.headers.get("Authorization", "")):
+            return self._send(wire.error(faults.ERRORS["401"]))
+        done = await self.batches.reply(request)
+        if isinstance(done, web.StreamResponse):
+            return done
+        if isinstance(done, str) and done in faults.WIRE:
+            return await self._broken(request, done)
+        return self._send(self._error(done) if isinstance(done, str) else done)
+
+    def _batch_row(self, body: dict[str, Any], url: str, batch: str) -> tuple[Reply | None, Call]:
+        """The answer to one row of a batch, None for no reply; by the rule of live requests."""
+        ask = parse(body, "", is_response=url.endswith(wire.PATHS["responses"]))
+        call = self.ledger.arrive(ask.row if ask else "", 0, 0, batch)
+        problem = unsupported(ask.body, self.options.unsupported) if ask else NO_REQUEST
+        call.fault = "unsupported" if problem else self._fault(call)
+        reply = None  # for faults that are no reply, and a page that is no JSON
+        if problem or ask is None:
+            reply = wire.error(problem or NO_REQUEST)
+        elif call.fault not in (*faults.WIRE, "html"):
+            reply = self._at_once(ask, call) or self._made(ask, call)
+        call.answered = time.monotonic()
+        if reply:
+            call.status, call.billed = reply.status, reply.billed
+        return reply, call
 
     async def _ask(self, request: web.BaseRequest, *, is_response: bool) -> web.StreamResponse:
         raw = await request.content.read()
         authorization = request.headers.get("Authorization", "")
-        ask = parse(raw, authorization, is_response=is_response)
+        ask = parse(_loaded(raw), authorization, is_response=is_response)
         if ask is None:
             return self._send(wire.error(NOT_JSON))
         self.in_flight += 1
@@ -215,7 +255,7 @@ class Endpoint:
         if fault == "html":
             return Reply(200, faults.HTML, content_type="text/html")
         choice = None if fault == "empty_choices" else self._choice(ask, fault)
-        if choice and not ask.cap:
+        if choice and not ask.cap and not call.batch:
             self._limits.spend(time.monotonic(), wire.answer_tokens(choice))
         number, headers = next(self._numbers), self._limit_headers()
         wanted = self.options.logprobs and bool(ask.body.get("logprobs"))
@@ -227,8 +267,9 @@ class Endpoint:
         """Enter what the answer takes; returns what it says about it."""
         call.tokens_in, call.tokens_out = ask.prompt_tokens, tokens_out
         if self.options.cache:
-            call.tokens_cached = self._cache.hits(ask.prompt)
-            self._cache.remember(ask.prompt)
+            cache = self._batch_cache if call.batch else self._cache
+            call.tokens_cached = cache.hits(ask.prompt)
+            cache.remember(ask.prompt)
         if self.options.usage is None:
             return None
         is_usual = self.options.usage == "openai"
@@ -248,13 +289,14 @@ class Endpoint:
         content = answer if isinstance(answer, str) else wire.dump(answer).decode()
         return faults.SPOILT.get(fault or "", faults.Completion)(content)
 
-    def _error(self, name: str, ask: Ask) -> Reply:
+    def _error(self, name: str, ask: Ask | None = None) -> Reply:
         """The answer of an error by name."""
         problem = faults.ERRORS[name]
-        message = problem.message.replace("{model}", ask.model)
+        message = problem.message.replace("{model}", ask.model if ask else "this model")
         problem = dataclasses.replace(problem, message=message)
         headers = wire.retry_headers(self.options.retry_after) if problem.after else {}
-        return wire.error(problem, suffix=self._echo(ask), headers=headers | self._limit_headers())
+        suffix = self._echo(ask) if ask else ""
+        return wire.error(problem, suffix=suffix, headers=headers | self._limit_headers())
 
     def _models(self, request: web.BaseRequest) -> Reply:
         if not self._may_enter(request.headers.get("Authorization", "")):
@@ -296,6 +338,14 @@ class Endpoint:
         if request.transport is not None:
             request.transport.close()
         return response
+
+
+def _loaded(raw: bytes) -> Any:
+    """The JSON value, None where it is none."""
+    try:
+        return json.loads(raw)
+    except ValueError:
+        return None
 
 
 def _peer(request: web.BaseRequest) -> int:

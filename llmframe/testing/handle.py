@@ -39,6 +39,10 @@ class Server(abc.ABC):
         """Change options from the next request on; the rest stay. ValueError as in ``serve``."""
 
     @abc.abstractmethod
+    def advance(self, seconds: float) -> None:
+        """Move the clock ahead that files and batches live by."""
+
+    @abc.abstractmethod
     def close(self) -> None:
         """Stop serving; requests under way are cut off. May be called again."""
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from copy import deepcopy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Call:
-    """One request for a chat completion.
+    """One request for an answer, or one row of a batch.
 
     row: the row's text as the server read it (see ``answers.row_text``).
     attempt: how many requests for this row came before this one.
@@ -24,6 +25,7 @@ class Call:
     in_flight: requests inside the server at its arrival, this one included.
     peer: the client's port; the same for requests on one connection.
     tokens_in, tokens_cached (of them), tokens_out: of a completion.
+    batch: the id of the batch that the row came in, empty for a request of its own.
 
     A call under way is filled in when it ends.
     """
@@ -40,6 +42,7 @@ class Call:
     tokens_in: int = 0
     tokens_cached: int = 0
     tokens_out: int = 0
+    batch: str = ""
 
     def cost(self, prices: Mapping[str, float]) -> float:
         """What its tokens cost, by prices per million: "in", "out", and perhaps "cached"."""
@@ -48,8 +51,17 @@ class Call:
         return (spent + self.tokens_cached * cached + self.tokens_out * prices["out"]) / 1e6
 
 
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """Files and batches as the API shows them, and the requests for each step that makes them."""
+
+    files: list[dict[str, Any]]
+    batches: list[dict[str, Any]]
+    steps: Counter[str]
+
+
 class Ledger:
-    """Every request for a chat completion since the start or the last ``clear()``.
+    """Every request for an answer since the start or the last ``clear()``, rows of batches too.
 
     It may be read from any thread while the server writes it.
     """
@@ -57,6 +69,7 @@ class Ledger:
     def __init__(self) -> None:
         self._calls: list[Call] = []
         self._asked: dict[str, int] = {}
+        self._objects = Objects([], [], Counter())
 
     def __len__(self) -> int:
         return len(self._calls)
@@ -74,7 +87,27 @@ class Ledger:
     @property
     def connections(self) -> int:
         """How many connections the requests came on."""
-        return len({call.peer for call in self.calls})
+        return len({call.peer for call in self.calls if not call.batch})
+
+    @property
+    def objects(self) -> Objects:
+        """What was uploaded, which batches were created, and how often each step was asked for."""
+        return deepcopy(self._objects)
+
+    @property
+    def batches(self) -> list[dict[str, Any]]:
+        """The batches in order of creation, as the API shows them now."""
+        return self.objects.batches
+
+    @property
+    def files(self) -> list[dict[str, Any]]:
+        """The files that were uploaded, in order, as the API shows them; deleted ones too."""
+        return self.objects.files
+
+    @property
+    def steps(self) -> Counter[str]:
+        """How many requests came for each step of files and batches: upload, create, ..."""
+        return self.objects.steps
 
     def rows(self) -> Counter[str]:
         """How many requests came for each row."""
@@ -96,11 +129,19 @@ class Ledger:
     def clear(self) -> None:
         """Forget all calls; attempts count from 0 again."""
         self._calls, self._asked = [], {}
+        self._objects = Objects([], [], Counter())
 
-    def arrive(self, row: str, in_flight: int, peer: int) -> Call:
+    def note(self, step: str, shown: dict[str, Any] | None = None) -> None:
+        """Enter a request for a step, or the object that it made. For the server."""
+        if shown is None:
+            self._objects.steps[step] += 1
+        else:
+            (self._objects.batches if step == "create" else self._objects.files).append(shown)
+
+    def arrive(self, row: str, in_flight: int, peer: int, batch: str = "") -> Call:
         """Enter a request that has just arrived. For the server."""
         attempt = self._asked.get(row, 0)
         self._asked[row] = attempt + 1
-        call = Call(row, attempt, time.monotonic(), in_flight=in_flight, peer=peer)
+        call = Call(row, attempt, time.monotonic(), in_flight=in_flight, peer=peer, batch=batch)
         self._calls.append(call)
         return call

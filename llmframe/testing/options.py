@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypedDict, get_args
 
+from llmframe.testing.batches import BatchRules, Rules
 from llmframe.testing.faults import Faults, check_name
 from llmframe.testing.limits import LimiterKind
 
@@ -48,6 +49,7 @@ class Changes(TypedDict, total=False):
     echo_key: bool
     models: tuple[str, ...]
     apis: tuple[str, ...]
+    batches: BatchRules | None
     unsupported: tuple[str, ...]
     logprobs: bool
     cache: bool
@@ -77,6 +79,7 @@ class Options:
     echo_key: bool = False
     models: tuple[str, ...] = ("test-model",)
     apis: tuple[str, ...] = ("chat", "responses")
+    batches: BatchRules | None = field(default_factory=BatchRules)
     unsupported: tuple[str, ...] = ()
     logprobs: bool = True
     cache: bool = False
@@ -91,6 +94,7 @@ class Options:
         check_latency(self.latency)
         check_answer(self.answer)
         check_faults(self.faults, self.fault_rows)
+        Rules.of(self.batches or {})
         for name in ("rpm", "tpm", "max_in_flight", "slots"):
             value = getattr(self, name)
             if value is not None and not value > 0:

@@ -10,11 +10,12 @@ import secrets
 import subprocess
 import sys
 import weakref
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from llmframe.testing.handle import HOST, Server
-from llmframe.testing.ledger import Call, Ledger
+from llmframe.testing.ledger import Call, Ledger, Objects
 from llmframe.testing.options import Changes, Options, portable
 
 if TYPE_CHECKING:
@@ -48,6 +49,14 @@ class RemoteLedger(Ledger):
             )
         return list(self._calls)
 
+    @property
+    def objects(self) -> Objects:
+        """Files, batches and steps, as of now."""
+        if not self._final:
+            files, batches, steps = self.post("objects", {})
+            self._objects = Objects(files, batches, Counter(steps))
+        return super().objects
+
     def clear(self) -> None:
         """Forget all calls."""
         self.post("clear", {})
@@ -56,7 +65,7 @@ class RemoteLedger(Ledger):
     def finish(self) -> None:
         """Fetch for the last time: the server is about to end."""
         with contextlib.suppress(OSError, http.client.HTTPException):  # killed: keep what we know
-            self.calls  # noqa: B018
+            self.calls, self.objects  # noqa: B018
         self._final = True
 
     def post(self, what: str, value: Mapping[str, Any]) -> Any:
@@ -92,6 +101,10 @@ class ProcessServer(Server):
         """Change options from the next request on."""
         self._options = self._options.changed(changes)
         self._ledger.post("update", portable(changes))
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock of files and batches ahead."""
+        self._ledger.post("advance", {"seconds": seconds})
 
     def close(self) -> None:
         """Stop serving; the ledger stays."""

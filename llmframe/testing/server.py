@@ -48,13 +48,21 @@ class ThreadServer(Server):
     def update(self, **changes: Unpack[Changes]) -> None:
         """Change options from the next request on."""
         self._options = self._options.changed(changes)
+        self._do(lambda: self._endpoint.apply(self._options))
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock of files and batches ahead."""
+        self._do(lambda: self._endpoint.batches.clock.advance(seconds))
+
+    def _do(self, change: Callable[[], None]) -> None:
+        """Make a change on the server's loop, and wait until it is made."""
         done: Future[None] = Future()
 
-        def apply() -> None:
-            self._endpoint.apply(self._options)
+        def make() -> None:
+            change()
             done.set_result(None)
 
-        self._call(apply)
+        self._call(make)
         done.result()
 
     def close(self) -> None:
@@ -67,8 +75,8 @@ def serve(
 ) -> Server:
     """Start an OpenAI-compatible server on 127.0.0.1 and return it, ready to answer.
 
-    It answers ``POST .../chat/completions`` and ``POST .../responses`` (not streamed), and
-    ``GET .../models``.
+    It answers ``POST .../chat/completions`` and ``POST .../responses`` (not streamed),
+    ``GET .../models``, and what OpenAI has under ``.../files`` and ``.../batches``.
 
     port: 0 takes a free one.
     process: serve from a child process (of the same interpreter), which ends with this one.
@@ -83,6 +91,9 @@ def serve(
             ``(row text, request body) -> dict | str``, called on the server's thread.
         models: what ``/models`` lists. Requests may name any model.
         apis: what it serves: ``("chat", "responses")``, or one of them.
+        batches: how files and batches behave, by name (see ``BatchRules``, e.g.
+            ``{"working": 3600}``); None where there are none: a 404. ``server.advance(3600)``
+            moves their clock an hour ahead.
         key: the API key to ask for; None accepts any.
         echo_key: put the Authorization header into every error message.
         unsupported: parameters answered with a 400: ``"json_schema"``, ``"temperature"``, ...

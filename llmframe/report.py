@@ -58,7 +58,7 @@ class Snapshot(Counts):
     rate: rows answered by requests per second, over the last ten. eta: seconds left, None if
     unknown, in an outage, and until the pace has settled. limited_by: what limits the run now,
     in a few words; pace: the same in a plain sentence. model, endpoint: its name, its host.
-    retry_reasons: requests refused or lost, by kind of error and HTTP status.
+    retry_reasons: what the retries repeat, by kind of error and HTTP status; they sum to retries.
     message: one sentence for the person, empty while all is well. usage: of this call. currency,
     unread, table, budget, price_missing: as in RunReport.
     """

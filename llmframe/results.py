@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 if TYPE_CHECKING:
     from llmframe.errors import ErrorKind
 
-_VALUES = 11  # where they begin in the tuple that holds an answer
+_VALUES = 8  # where they begin in the tuple that holds an answer
 _PLAIN = frozenset((str, int, float, bool, type(None)))
 LABEL = 32  # characters; a text that is no longer may well be a label, the same in many rows
 
@@ -166,6 +166,10 @@ Answer = tuple[RowResult, dict[str, Any]]
 """A stored answer: its result without values, which many rows share, and its values."""
 
 
+_Head = tuple[tuple[str, ...], int, int, str]
+"""What most answers share: the fields' names, attempts, replies estimated, and the currency."""
+
+
 class _Slice(NamedTuple):
     """Answers to consecutive rows, as columns: much smaller than an object for each row.
 
@@ -191,14 +195,15 @@ class Results(Sequence["RowResult | None"]):
 
     A million rows shall cost little memory and not slow down the garbage collector, so an answer
     is held as a tuple of plain values (lists and dicts as JSON), and becomes a RowResult when it is
-    read. Rows that share an answer share the tuple; names and labels are one text for all rows.
+    read. Rows that share an answer share the tuple; what most answers have alike is kept once.
     Answers that come by the slice, from a checkpoint, are held as columns.
     """
 
     def __init__(self, n: int) -> None:
         self._held: list[_Held] = [None] * n
         self._slices: list[_Slice] = []
-        self._names: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._heads: dict[_Head, _Head] = {}
+        self._failed: list[int] = []  # rows that failed at some time; a few may be answered since
 
     def __len__(self) -> int:
         return len(self._held)
@@ -217,6 +222,8 @@ class Results(Sequence["RowResult | None"]):
 
     def __setitem__(self, position: int, result: RowResult) -> None:
         self._held[position] = self._packed(result)
+        if result.status == "failed":
+            self._failed.append(position)
 
     def put_answers(self, start: int, answers: Sequence[Answer | None]) -> None:
         """Set the results of the rows from start on; a row without an answer stays as it is."""
@@ -255,7 +262,7 @@ class Results(Sequence["RowResult | None"]):
                 results[position] = held
             elif isinstance(held, tuple) and not isinstance(held, _Slice):
                 results[position] = _bare(held)
-                for name, value in zip(held[0], _plain(held[_VALUES:]), strict=True):
+                for name, value in zip(held[0][0], _plain(held[_VALUES:]), strict=True):
                     if name in values:
                         values[name][position] = value
         return results, values
@@ -271,12 +278,15 @@ class Results(Sequence["RowResult | None"]):
             held = self._held[position] = self._packed(held.result(position))
         for other in others:
             self._held[other] = held
+        if isinstance(held, RowResult) and held.status == "failed":
+            self._failed.extend(others)
 
     def failed(self) -> list[tuple[int, RowResult]]:
-        """The failed rows with their positions."""
+        """The failed rows with their positions, without reading those that did not fail."""
+        found = ((position, self._held[position]) for position in sorted({*self._failed}))
         return [
             (position, held)
-            for position, held in enumerate(self._held)
+            for position, held in found
             if isinstance(held, RowResult) and held.status == "failed"
         ]
 
@@ -284,19 +294,19 @@ class Results(Sequence["RowResult | None"]):
         """The results as they are now."""
         copied = Results(0)
         copied._held, copied._slices = self._held.copy(), self._slices.copy()
+        copied._failed = self._failed.copy()
         return copied
 
     def _packed(self, result: RowResult) -> RowResult | tuple[Any, ...]:
         if result.status != "ok" or result.values is None:
             return result
-        names = tuple(result.values)
-        values = _compact([*result.values.values()])
         used = result.usage
+        head = tuple(result.values), result.attempts, used.estimated, used.currency
         return (
-            self._names.setdefault(names, names),
-            result.attempts,
-            used.tokens_in, used.tokens_out, used.cost, used.tokens_cached, used.estimated,
-            used.currency, result.seconds, result.raw, _as_json(result.confidence), *values,
+            self._heads.setdefault(head, head),
+            used.tokens_in, used.tokens_out, used.cost, used.tokens_cached,
+            result.seconds, result.raw, _as_json(result.confidence),
+            *_compact([*result.values.values()]),
         )  # fmt: skip
 
 
@@ -360,12 +370,14 @@ def _unpacked(held: _Held, position: int) -> RowResult | None:
         return held
     if isinstance(held, _Slice):
         return held.result(position)
-    values = dict(zip(held[0], _plain(held[_VALUES:])))  # noqa: B905 - strict: half as much again
+    values = dict(zip(held[0][0], _plain(held[_VALUES:])))  # noqa: B905 - strict: half as much again
     return _bare(held, values)
 
 
 def _bare(held: tuple[Any, ...], values: dict[str, Any] | None = None) -> RowResult:
     """A packed result with these values in place of its own."""
-    _, attempts, *used, seconds, raw, confidence = held[:_VALUES]
+    (_, attempts, estimated, currency), *used, seconds, raw, confidence = held[:_VALUES]
     sure = None if confidence is None else json.loads(confidence)
-    return RowResult("ok", values, None, attempts, usage_of(*used), seconds, raw, sure)
+    return RowResult(
+        "ok", values, None, attempts, usage_of(*used, estimated, currency), seconds, raw, sure
+    )

@@ -20,10 +20,14 @@ log = logging.getLogger("llmframe")
 
 @dataclass(frozen=True, slots=True)
 class RequestSent:
-    """A request was sent. repeated: the row had one before. hedge: that one is still out."""
+    """A request was sent. repeated: the row had one before. hedge: that one is still out.
+
+    reason: why it is repeated: the kind of failure and the HTTP status.
+    """
 
     repeated: bool
     hedge: bool = False
+    reason: tuple[str, int | None] = ("output", None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -200,7 +200,7 @@ class Execution:
             pace=""
             if tally.ended is not None
             else pace(binding, refusal=said, lost=tally.last_lost, **self._bounds()),
-            retry_reasons=dict(tally.retry_reasons),
+            retry_reasons=dict(+tally.retry_reasons),
         )
 
     def report(self) -> RunReport:

@@ -106,6 +106,11 @@ class Row:
     lost_in: int | None = None
     lost: int = 0
 
+    @property
+    def reason(self) -> tuple[str, int | None]:
+        """Why its next request repeats the last: the kind of failure and the HTTP status."""
+        return (self.failure.kind, self.failure.status) if self.failure else ("output", None)
+
     def note_sent(self, now: float, dialect: Dialect) -> None:
         """A request leaves, in this dialect."""
         if self.began is None:

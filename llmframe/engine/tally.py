@@ -55,17 +55,16 @@ class Tally:
     def __call__(self, event: events.Event) -> None:
         """Count one event."""
         match event:
-            case events.RequestSent(repeated, hedge):
+            case events.RequestSent(repeated, hedge, reason):
                 self.requests += 1
-                self.retries += repeated and not hedge
                 self.hedges += hedge
+                self.retries += repeated and not hedge
+                self.retry_reasons[reason] += repeated and not hedge
             case events.RequestRefused(verdict):
                 self.refusals += 1
                 self.last_refusal = verdict.message
-                self.retry_reasons[verdict.kind, verdict.status] += 1
             case events.RequestLost(verdict):
                 self.last_lost = replace(verdict, text="")  # unlike its message, as it came
-                self.retry_reasons[verdict.kind, verdict.status] += 1
             case events.RowsDone(positions, result, source):
                 self._count(result, len(positions), source)
             case events.RowsReused(positions):

@@ -162,5 +162,5 @@ def cause_words(cause: str) -> str:
         unit = "requests" if found["unit"] == "RPM" else "tokens"
         return f"{whose} limit of {found['number']} {unit} a minute"
     if found := _OWN.fullmatch(cause):
-        return f"{found['number']} requests at a time, your concurrency="
+        return f"your limit of {found['number']} requests at a time (concurrency=)"
     return _TIME.get(cause, cause)

@@ -280,7 +280,8 @@ def test_on_any_page_nothing_is_wider_than_its_place(notebook, kernel, kept):
     page = notebook(VIEWS, SHOW)
     page.run(1)
     page.run(2)
-    page.area(2).locator(".jupyter-widget-Collapse-header").click()
+    for folded in page.area(2).locator(".jupyter-widget-Collapse-header").all():
+        folded.click()
     boxes = page.area(2).locator(".llmframe")
     assert boxes.count() == 4
     for theme, width in itertools.product((LIGHT, DARK), (420, 1500)):

@@ -92,7 +92,7 @@ TIMES = {
     "latency": "waiting for answers",
     "RPM 600 (header)": "the provider's limit of 600 requests a minute",
     "TPM 90,000 (yours)": "your limit of 90,000 tokens a minute",
-    "concurrency 50": "50 requests at a time, your concurrency=",
+    "concurrency 50": "your limit of 50 requests at a time (concurrency=)",
     "outage": "the provider was down",
 }
 

@@ -227,9 +227,17 @@ def test_a_run_that_has_ended_has_no_time_left():
 def test_what_is_sent_again_is_counted_by_its_reason():
     tally = Tally(10, clock=lambda: 0.0)
     down = Verdict("retry", "server", "overloaded", status=503)
-    for event in (RequestLost(down), RequestLost(down), RequestRefused(REFUSED)):
+    for event in (
+        RequestSent(repeated=False),
+        RequestLost(down),  # not sent again, so no reason of a retry
+        RequestLost(down),
+        RequestSent(repeated=True, reason=("server", 503)),
+        RequestSent(repeated=True, hedge=True),
+        RequestSent(repeated=True),
+    ):
         tally(event)
-    assert tally.retry_reasons == {("server", 503): 2, (REFUSED.kind, REFUSED.status): 1}
+    assert +tally.retry_reasons == {("server", 503): 1, ("output", None): 1}
+    assert tally.retries == 2
     assert tally.last_lost == down
 
 

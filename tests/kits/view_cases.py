@@ -171,6 +171,7 @@ ABORTED = replace(
         rows_per_second=0.0, errors_by_kind={}, cost=None,
     ),
     headline="aborted",
+    next_step="Nothing is lost: run the cell again when that is mended.",
 )  # fmt: skip
 
 

@@ -101,7 +101,7 @@ class Attempts:
         row.note_sent(began, governor.dialects.next(row.rewritten, row.tried))
         if row.sent == 1:
             governor.earn_repeats()
-        self._parts.events.emit(RequestSent(row.sent > 1))
+        self._parts.events.emit(RequestSent(row.sent > 1, reason=row.reason))
         timeout = self._patience.left(row)
         limit = TimeOut(timeout)
         try:

@@ -45,7 +45,7 @@ class HealthProbe:
     async def send(self, lease: Lease) -> None:
         """One request without a row."""
         parts, governor, row = self._parts, self._parts.governor, self._row
-        parts.events.emit(RequestSent(repeated=True))
+        parts.events.emit(RequestSent(repeated=True, reason=("check", None)))
         row.dialect = governor.dialects.next(row.rewritten, row.tried)
         size, cap = parts.asker.size(row), parts.asker.cap(row)
         reservation = parts.budget.force(size, cap)

@@ -32,6 +32,10 @@ _WHY = {  # one, several
     "server": ("server error", "server errors"),
     "timeout": ("answer that did not come in time", "answers that did not come in time"),
     "connection": ("lost connection", "lost connections"),
+    "output": ("invalid answer", "invalid answers"),
+    "truncated": ("answer that was cut off", "answers that were cut off"),
+    "refusal": ("refusal of the model", "refusals of the model"),
+    "check": ("check whether the endpoint works", "checks whether the endpoint works"),
 }
 INTERRUPT_HINT = "To stop, press the interrupt button (the square); no answer is lost."
 BACKGROUND_HINT = "run.stop() ends it; run.pause() and run.resume() interrupt and continue it."
@@ -71,9 +75,10 @@ def retry_words(snapshot: Snapshot) -> str:
     """Why requests were sent again: ``9 rate limits (HTTP 429), 2 timed out``; "" if none was."""
     reasons = [
         f"{count(number)} {_reason(kind, number)}" + (f" (HTTP {status})" if status else "")
-        for (kind, status), number in _ranked(snapshot.retry_reasons)
+        for (kind, status), number in _ranked(snapshot.retry_reasons)[:_REASONS]
     ]
-    return ", ".join(reasons)
+    others = sum(number for _, number in _ranked(snapshot.retry_reasons)[_REASONS:])
+    return ", ".join([*reasons, f"{count(others)} for other reasons"] if others else reasons)
 
 
 def _pace(snapshot: Snapshot) -> str:
@@ -94,7 +99,7 @@ def _has_answers(snapshot: Snapshot) -> bool:
 
 
 def _ranked(reasons: dict[tuple[str, int | None], int]) -> list[Any]:
-    return sorted(reasons.items(), key=lambda item: -item[1])[:_REASONS]
+    return sorted(reasons.items(), key=lambda item: -item[1])
 
 
 def _reason(kind: str, number: int) -> str:

@@ -65,7 +65,7 @@ def head(left: str, right: str) -> str:
     return (
         '<div style="display:flex;flex-wrap:wrap;align-items:baseline">'
         f'<div style="margin-right:16px">{left}</div>'
-        f'<div style="margin-left:auto">{right}</div></div>'
+        f'<div style="margin-left:auto;overflow-wrap:anywhere">{right}</div></div>'
     )
 
 

@@ -25,7 +25,7 @@ TEXT = "The kettle arrived a day early and works well."
 FIELDS = {"tone": ["positive", "negative"]}
 INSTRUCTIONS = "Say what tone the review has."
 OPTIONS = (
-    "provider", "base_url", "api_key", "client", "api", "allow_http", "model",
+    "provider", "base_url", "api_key", "client", "api", "service_tier", "allow_http", "model",
     "instructions", "temperature", "seed", "max_output_tokens", "extra_body", "prices", "timeout",
 )  # fmt: skip
 

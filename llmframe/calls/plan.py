@@ -219,6 +219,7 @@ def sampling_of(settings: Settings) -> Sampling:
         extra_body=settings.extra_body,
         logprobs=settings.confidence == "logprob",
         api=settings.api,
+        service_tier=settings.service_tier,
     )
 
 

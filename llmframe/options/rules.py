@@ -193,6 +193,7 @@ MODEL = Rule(
     "a model's name",
     lambda value: isinstance(value, str) and is_whole(value) and value.strip() != "",
 )
+NAME = Rule("a name", lambda value: isinstance(value, str) and value.strip() != "")
 PROVIDER = Rule("a provider's name", lambda value: isinstance(value, str))  # found later
 URL = Rule(URL_IS, is_url, cure=url_cure)
 KEY = Rule(

@@ -118,6 +118,11 @@ class Settings:
         '"chat" or "responses": which OpenAI API\n'
         '"chat" asks /v1/chat/completions, "responses" asks /v1/responses; the answers are the '
         "same.", of_endpoint=True)
+    service_tier: str | None = endpoint(None, rules.NAME,
+        'the provider\'s tier, such as "flex": cheaper and slower\n'
+        "Sent with every request; answers are the same, so saved ones are used whatever the "
+        "tier. A tier whose price is not known needs prices= where max_cost is given.",
+        of_endpoint=True)
     allow_http: bool = endpoint(False, BOOL, "True: no warning when a key is sent over plain http")
 
     instructions: str = prompt("", rules.TEXT, "what the model should do with each row")
@@ -225,6 +230,7 @@ class Options(TypedDict, total=False):
     api_key: str | None
     client: Any
     api: Literal["chat", "responses"]
+    service_tier: str | None
     allow_http: bool
     instructions: str
     temperature: float | None

@@ -62,7 +62,7 @@ _CURES = {
     'write extra_body={"<name>": ...} for a parameter of the provider': (
         "topp topk minp frequencypenalty presencepenalty repetitionpenalty stop logitbias "
         "reasoningeffort reasoning thinking effort extraparams modelkwargs kwargs params "
-        "generationconfig servicetier user metadata n verbosity"
+        "generationconfig user metadata n verbosity"
     ),
     "write client=AsyncOpenAI(...), which takes it": (
         "headers defaultheaders extraheaders proxy proxies verify httpclient organization org "
@@ -76,6 +76,7 @@ _CURES = {
         "modelname modelid llm engine deployment deploymentname deploymentid azuredeployment lm"
     ),
     "write provider=": "backend vendor service platform apitype",
+    "write service_tier=": "tier processingtier priority flex",
     "write base_url=": (
         "url apibase apiurl endpoint host openaiapibase openaibaseurl server address azureendpoint"
     ),

@@ -79,4 +79,6 @@ class Destination:
         """What tokens cost here: as the person gave it, else as far as it is known."""
         if self.settings.prices is not None:
             return Prices.of(self.settings.prices)
-        return known_prices(str(self.settings.model), self.priced_at) if self.priced_at else None
+        if not self.priced_at:
+            return None
+        return known_prices(str(self.settings.model), self.priced_at, self.settings.service_tier)

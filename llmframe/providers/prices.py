@@ -13,6 +13,7 @@ MILLION = 1_000_000
 _CODES = {"$": "USD", "US$": "USD", "€": "EUR", "£": "GBP"} | dict.fromkeys(
     ("¥", "￥", "CN¥", "RMB", "CNH", "元", "人民币", "YUAN"), "CNY"
 )
+_STANDARD = (None, "auto", "default", "standard", "on_demand")  # service tiers at the usual price
 SHORT = 1_000  # tokens of a prompt that no provider charges for as a long one
 
 
@@ -64,8 +65,20 @@ def stated_currency(base_url: str) -> str:
     return "USD" if host.endswith((".openrouter.ai", ".perplexity.ai")) else ""
 
 
-def known_prices(model: str, base_url: str) -> Prices | None:
-    """The prices that the optional package genai-prices has; None without it or without them."""
+def known_prices(model: str, base_url: str, service_tier: str | None = None) -> Prices | None:
+    """The prices that the optional package genai-prices has; None without it or without them.
+
+    None too for a service tier for which it lists no prices of its own.
+    """
+    standard = _listed(model, base_url, {})
+    if service_tier in _STANDARD or standard is None:
+        return standard
+    found = _listed(model, base_url, {"price_context": {"service_tier": service_tier}})
+    # what it does not know it prices like the standard tier
+    return None if found == standard else found
+
+
+def _listed(model: str, base_url: str, context: dict[str, Any]) -> Prices | None:
     try:
         import genai_prices
     except ImportError:
@@ -74,7 +87,9 @@ def known_prices(model: str, base_url: str) -> Prices | None:
     def price(**tokens: int) -> float:
         # of a short prompt: some models cost twice as much from 200,000 tokens on
         usage = genai_prices.Usage(**tokens)
-        found = genai_prices.calc_price(usage, model_ref=model, provider_api_url=base_url)
+        found = genai_prices.calc_price(
+            usage, model_ref=model, provider_api_url=base_url, **context
+        )
         return float(found.total_price) * MILLION / SHORT
 
     try:

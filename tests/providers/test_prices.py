@@ -56,6 +56,18 @@ def test_prices_are_looked_up_offline_where_the_package_is_installed():
     assert known_prices("no-such-model", "http://localhost:1/v1") is None
 
 
+def test_a_service_tier_has_its_own_price_or_none_is_known():
+    pytest.importorskip("genai_prices")
+    url = "https://api.openai.com/v1"
+    usual = known_prices("gpt-5", url)
+    assert known_prices("gpt-5", url, "auto") == usual
+    flex = known_prices("gpt-5", url, "flex")
+    assert flex.per_million_in == usual.per_million_in / 2
+    assert flex.per_million_out == usual.per_million_out / 2
+    assert known_prices("gpt-5", url, "no-such-tier") is None
+    assert known_prices("no-such-model", url, "flex") is None
+
+
 def test_the_price_of_a_short_prompt_is_taken_not_that_of_a_long_one():
     genai_prices = pytest.importorskip("genai_prices")
     url = "https://api.anthropic.com/v1"

@@ -43,6 +43,7 @@ class Sampling:
     extra_body: Mapping[str, Any] | None = None
     logprobs: bool = False
     api: Literal["chat", "responses"] = "chat"
+    service_tier: str | None = None
 
     def asked(self) -> dict[str, Any]:
         """Its part of the key: only what was given."""
@@ -129,6 +130,8 @@ class Asker:
         given: dict[str, Any] = {"model": self._model, "temperature": sampling.temperature or 0.0}
         if sampling.seed is not None:
             given["seed"] = sampling.seed
+        if sampling.service_tier is not None:
+            given["service_tier"] = sampling.service_tier
         if sampling.logprobs:
             given |= {"logprobs": True, "top_logprobs": ALTERNATIVES}
         if sampling.api == "responses":

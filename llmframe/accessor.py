@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar, Unpack
 
 import pandas as pd
 
+from llmframe.calls import embed as embeddings
 from llmframe.calls import files as files_calls
 from llmframe.calls import tag as api
 from llmframe.errors import MisuseError, PlanError, warn
@@ -73,7 +74,8 @@ class LLMAccessor(_Accessor):
 
     >>> out = df.llm.tag("text", {"intent": ["refund", "delivery", "other"]})
 
-    tag waits in the cell, atag is awaited, start goes on in the background. Afterwards:
+    tag waits in the cell, atag is awaited, start goes on in the background; embed makes a vector
+    of every text. Afterwards:
     summary and errors show what came back; to_parquet, to_csv, to_jsonl, to_excel write it.
     """
 
@@ -94,6 +96,19 @@ class LLMAccessor(_Accessor):
     @with_options(doc=api.start)
     def start(self, input: object, fields: object, **options: Unpack[Options]) -> Run:  # noqa: A002, D102
         return api.start(self._df, input, fields, **options)
+
+    @with_options(doc=embeddings.embed)
+    def embed(  # type: ignore[misc] # noqa: D102
+        self,
+        column: object,
+        *,
+        into: str | None = None,
+        dimensions: int | None = None,
+        batch_size: int | None = None,
+        **options: Unpack[Options],
+    ) -> pd.DataFrame:
+        own: dict[str, Any] = {"into": into, "dimensions": dimensions, "batch_size": batch_size}
+        return embeddings.embed(self._df, column, **own, **options)
 
     def errors(self, prefix: str = "") -> pd.DataFrame:
         """The failed rows, on the frame's index: their input and ``llm_error``.

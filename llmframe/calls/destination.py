@@ -83,7 +83,7 @@ def start_local(destination: Destination, *, need: Callable[[], int]) -> Destina
         announced=partial(announced, destination.settings.progress),
     )
     endpoint = Endpoint(
-        server.base_url, server.key, api=destination.settings.api, is_alive=server.is_alive
+        server.base_url, server.key, api=destination.endpoint.api, is_alive=server.is_alive
     )
     settings = destination.settings
     if settings.concurrency == "auto":  # more requests would only queue there, and time out
@@ -134,7 +134,8 @@ def _of_file(settings: Settings, preset: Preset) -> Destination:
     settings = replace(settings, **_defaults(settings, preset, ""))
     file = find_file(str(settings.model))
     settings = replace(settings, model=file.name)
-    not_started = Endpoint("", Key(KEYLESS))  # start_local gives it the server's address and key
+    # start_local gives it the server's address and key
+    not_started = Endpoint("", Key(KEYLESS), api=settings.api)
     return Destination(settings, preset, file.identity, not_started, file)
 
 

@@ -61,6 +61,8 @@ def _as_given(
         "instructions": prompt.instructions,
         "fields": prompt.fields.canonical,
     }
+    if sampling.api == "embeddings":  # another question than one that a chat model answers
+        question |= {"api": sampling.api}
     # An empty entry would change the keys of all calls that give none of these options.
     return question | ({"sampling": sampling.asked()} if sampling.asked() else {})
 

@@ -23,6 +23,7 @@ from llmframe.calls.identity import (
     told_apart,
 )
 from llmframe.engine.asking.asking import Sampling
+from llmframe.engine.asking.embedding import NAME, Capacity
 from llmframe.engine.asking.outgoing import TextRules
 from llmframe.engine.execution import Execution
 from llmframe.engine.job import Job
@@ -35,13 +36,15 @@ from llmframe.frame.rows import RowPlan, plan_rows
 from llmframe.journal import TaskInfo, adopt_plain, id_text, open_checkpoint
 from llmframe.journal.paths import DEFAULT_FOLDER, explicit_path, task_folders
 from llmframe.messages.doubts import doubts
+from llmframe.options.presets import EmbeddingLimits
 from llmframe.providers.address import proxy_of
+from llmframe.providers.local.server import NAMED
 from llmframe.providers.prices import stated_currency
 from llmframe.runs.run import Run
 from llmframe.runs.session import Session, Target
 from llmframe.secret import Key, hide_keys, hide_secrets
 from llmframe.task.confidence import is_choice
-from llmframe.task.fields import resolve_fields
+from llmframe.task.fields import FieldSet, resolve_fields, vector_field
 from llmframe.task.keys import KeyMaker
 from llmframe.task.parse import parse_reply
 from llmframe.task.prompt import Prompt
@@ -57,6 +60,8 @@ if TYPE_CHECKING:
     from llmframe.providers.endpoint import Endpoint
     from llmframe.task.keys import Question
 
+USUAL_TEXTS = 100  # of a request: more wins no time, and is lost where a kernel dies
+LEAST_BYTES = 3  # UTF-8 bytes of a token: Chinese has as few, English more
 MEASURED = 2000  # rows whose texts are measured for the context that a local model needs
 
 
@@ -77,6 +82,37 @@ class Plan:
     server: dict[str, Any] | None
 
 
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """What a call for embeddings asks beside its options.
+
+    into: the new column, None for one named after the text's. dimensions: numbers of a vector,
+    None for as many as the model has. batch_size: texts of a request, None for the usual number.
+    """
+
+    into: str | None = None
+    dimensions: int | None = None
+    batch_size: int | None = None
+
+    def at(self, destination: Destination) -> Destination:
+        """The destination, at its address for embeddings."""
+        file = destination.file and replace(destination.file, embeds=True)
+        endpoint = replace(destination.endpoint, api="embeddings")
+        return replace(destination, endpoint=endpoint, file=file)
+
+    def sampling(self, settings: Settings) -> Sampling:
+        """What is sent with every request."""
+        return Sampling(
+            extra_body=settings.extra_body, api="embeddings", dimensions=self.dimensions
+        )
+
+    def capacity(self, destination: Destination) -> Capacity:
+        """What one request may hold."""
+        limits = EmbeddingLimits() if destination.preset is None else destination.preset.embeds
+        texts = self.batch_size or min(limits.texts, USUAL_TEXTS)
+        return Capacity(texts, limits.tokens * LEAST_BYTES)
+
+
 def plan(
     df: pd.DataFrame,
     input: object,  # noqa: A002
@@ -94,7 +130,32 @@ def plan(
     if isinstance(fields, str) and not isinstance(input, str):
         raise PlanError(f"the input comes first, fields second: df.llm.tag({fields!r}, <fields>)")
     rows = plan_rows(df, input, id=settings.id, quote=settings.redact is None)
+    fields = _fields(fields, settings)
     return _plan(df, rows, fields, settings, own_loop=own_loop, only_new=only_new)
+
+
+def plan_embedding(
+    df: pd.DataFrame, column: object, settings: Settings, embedding: Embedding
+) -> Plan:
+    """Plan a call for embeddings; raises as ``plan`` does."""
+    if isinstance(column, list):
+        raise PlanError(
+            "embed takes one column, or a template such as '{title}: {body}': the model reads one "
+            "text for each row"
+        )
+    if settings.provider == "local" and str(settings.model).strip().casefold() in NAMED:
+        raise PlanError(
+            f"{settings.model!r} writes text, and what it would give for embeddings says little "
+            "about what a text means; give model=<the path of a GGUF file of an embedding model>, "
+            "such as bge, e5, gte, nomic-embed or Qwen3-Embedding"
+        )
+    rows = plan_rows(df, column, id=settings.id, quote=settings.redact is None)
+    is_name = column in rows.columns
+    if embedding.into is None and not is_name:
+        raise PlanError("into= names the new column; without it embed takes the name of one column")
+    into = embedding.into or f"{column}_embedding"
+    fields = vector_field(NAME, column=into)
+    return _plan(df, rows, fields, settings, own_loop=True, only_new=False, embedding=embedding)
 
 
 def plan_stream(
@@ -111,28 +172,36 @@ def plan_stream(
     keys, render = read_input(input)
     quote = settings.redact is None
     records = Records(keys, render, id=settings.id, buffer=buffer, quote=quote)
+    fields = _fields(fields, settings)
     return _plan(pd.DataFrame(), records, fields, settings, own_loop=True, only_new=True)
+
+
+def _fields(fields: object, settings: Settings) -> FieldSet:
+    """The fields that a call asks for."""
+    return resolve_fields(fields, into=settings.into if "into" in settings.given else None)
 
 
 def _plan(
     df: pd.DataFrame,
     rows: RowPlan | Records,
-    fields: object,
+    fields: FieldSet,
     settings: Settings,
     *,
     own_loop: bool,
     only_new: bool,
+    embedding: Embedding | None = None,
 ) -> Plan:
     import openai  # noqa: F401 - the import is slow: on the run's loop it would hold up requests
 
-    into = settings.into if "into" in settings.given else None
-    prompt = Prompt(settings.instructions, resolve_fields(fields, into=into))
+    prompt = Prompt(settings.instructions, fields)
     _check_options(settings, prompt, rows)
     # A nested run uses the kernel's loop, so that the person's own client may be bound to it.
     destination = find_destination(settings, own_loop=own_loop and settings.runner != "nest")
+    if embedding is not None:
+        destination = embedding.at(destination)
     # From here on with what the provider sets: the model is part of every row's key.
     settings = destination.settings
-    sampling = sampling_of(settings)
+    sampling = sampling_of(settings) if embedding is None else embedding.sampling(settings)
     asked, server = _asked(prompt, destination, sampling)
     job = Job(
         rows=rows,
@@ -144,21 +213,28 @@ def _plan(
         endpoint=destination.endpoint,
         dialect=destination.dialect,
         slots=destination.slots,
+        capacity=None if embedding is None else embedding.capacity(destination),
         budget=_budget(destination),
         rules=TextRules(settings.redact, settings.max_input_tokens, settings.on_long == "truncate"),
     )
-    target = Target(
+    target = _target(df, rows, job, only_new=only_new)
+    earlier = earlier_question(prompt, destination, sampling, served=asked.get("served"))
+    return Plan(destination, asked, earlier, job, target, server)
+
+
+def _target(df: pd.DataFrame, rows: RowPlan | Records, job: Job, *, only_new: bool) -> Target:
+    """What the run is about, and where its answers go."""
+    is_frame = isinstance(rows, RowPlan)
+    return Target(
         # the person may change the frame while the run goes on
         df=rows.as_planned(df) if isinstance(rows, RowPlan) else df,
         rows=rows,
         columns=_columns(df, rows, job, only_new=only_new),
         only_new=only_new,
-        raise_incomplete=settings.on_incomplete == "raise",
+        raise_incomplete=job.settings.on_incomplete == "raise",
         # a stream is never joined: its records are nobody else's
-        options=_identity(job, settings) if isinstance(rows, RowPlan) else (object(),),
+        options=_identity(job, job.settings) if is_frame else (object(),),
     )
-    earlier = earlier_question(prompt, destination, sampling, served=asked.get("served"))
-    return Plan(destination, asked, earlier, job, target, server)
 
 
 def _asked(
@@ -343,7 +419,8 @@ def _tokens_needed(planned: Plan) -> int:
     rows, prompt = planned.job.rows, planned.job.prompt
     texts = rows.texts(0, min(rows.n, MEASURED))
     longest = max((len(text.encode()) for text in texts if isinstance(text, str)), default=0)
-    sent = len(prompt.system("json_object").encode()) + longest
+    head = "" if planned.job.capacity is not None else prompt.system("json_object")
+    sent = len(head.encode()) + longest
     # Two bytes a token is more than any common text needs; a context too small fails the row.
     return sent // 2 + (planned.job.settings.max_output_tokens or 0)
 

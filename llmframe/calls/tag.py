@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from llmframe.errors import PlanError
@@ -17,7 +18,7 @@ from llmframe.runs.session import registry
 from llmframe.system.loops import require_asyncio
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     import pandas as pd
 
@@ -78,7 +79,8 @@ def tag(
         some = df[df["stars"] < 3]
         df.join(some["text"].llm.tag(["refund", "delivery", "other"], into="intent"))
     """
-    return _block(df, input, fields, settle(options))
+    _refuse_await()
+    return run_in_cell(settle(options), partial(_plan, df, input, fields))
 
 
 @with_options(without=OWN_RUNNER)
@@ -99,7 +101,7 @@ async def atag(
     from llmframe.calls.plan import open_run, plan
 
     require_asyncio("atag")
-    settings = _settle(options, OWN_RUNNER)
+    settings = settle_without(options, OWN_RUNNER)
     with open_run(plan(df, input, fields, settings, own_loop=False)) as session:
         shown = _show(session, settings, blocking=False)
         headline = "interrupted"  # as long as the call may not return
@@ -131,7 +133,7 @@ def start(
     from llmframe.calls.plan import plan
 
     thread.refuse_own_thread()
-    settings = _settle(options, OWN_RUNNER)
+    settings = settle_without(options, OWN_RUNNER)
     with cell.interruptible() as interrupts:
         planned = plan(df, input, fields, settings)
         with _joined_or_opened(planned, interrupts) as session:
@@ -153,11 +155,12 @@ def tag_series(series: pd.Series[Any], fields: object, **options: Unpack[Options
     """
     # The plan finds its input by the column's name, so a series without one gets one here.
     frame = series.to_frame("text" if series.name is None else series.name)
-    settings = _settle(options, OF_FRAMES)
-    return _block(frame, frame.columns[0], fields, settings, only_new=True)
+    _refuse_await()
+    settings = settle_without(options, OF_FRAMES)
+    return run_in_cell(settings, partial(_plan, frame, frame.columns[0], fields, only_new=True))
 
 
-def _settle(options: Mapping[str, Any], without: tuple[str, ...]) -> Settings:
+def settle_without(options: Mapping[str, Any], without: tuple[str, ...]) -> Settings:
     """The settings of a call that does not take all options; configured ones are ignored."""
     # Given here it is a mistake; configured it is meant for the other calls.
     for name in without:
@@ -166,18 +169,22 @@ def _settle(options: Mapping[str, Any], without: tuple[str, ...]) -> Settings:
     return settle(options, without=without)
 
 
-def _block(
+def _plan(
     df: pd.DataFrame,
     input: object,  # noqa: A002
     fields: object,
     settings: Settings,
     *,
     only_new: bool = False,
-) -> pd.DataFrame:
-    """Run in the cell, or wait there for the run of the same plan that is alive already."""
-    _refuse_await()
+) -> Plan:
+    """The plan of a blocking call."""
     from llmframe.calls.plan import plan
 
+    return plan(df, input, fields, settings, only_new=only_new)
+
+
+def run_in_cell(settings: Settings, make_plan: Callable[[Settings], Plan]) -> pd.DataFrame:
+    """Run in the cell, or wait there for the run of the same plan that is alive already."""
     thread.refuse_own_thread()
     nested = settings.runner == "nest" and here.can_nest()
     if not nested:
@@ -185,7 +192,7 @@ def _block(
         settings = replace(settings, runner="thread")
         cell.refuse_to_hold_up()
     with cell.interruptible() as interrupts:
-        planned = plan(df, input, fields, settings, only_new=only_new)
+        planned = make_plan(settings)
         # a nested run cannot wait for another: both would need this thread
         with _joined_or_opened(planned, interrupts, join=not nested) as session:
             shown = _show(session, settings, blocking=True)
@@ -238,13 +245,12 @@ def _show(session: Session, settings: Settings, *, blocking: bool) -> OpenView:
         from llmframe.notebook.stage import Stage
         from llmframe.task.definition import Kind
 
-        labelled = [
-            spec.name
-            for spec in session.execution.job.prompt.fields.specs
-            if spec.kind in (Kind.CHOICE, Kind.BOOLEAN, Kind.OBJECT)
-        ]
+        specs = session.execution.job.prompt.fields.specs
+        counted = (Kind.CHOICE, Kind.BOOLEAN, Kind.OBJECT)
+        labelled = [spec.name for spec in specs if spec.kind in counted]
+        vectors = [spec.name for spec in specs if spec.kind is Kind.VECTOR]
         label_of = session.target.df.index.__getitem__
-        latest = LatestRows(session.target.rows, label_of, labelled)
+        latest = LatestRows(session.target.rows, label_of, labelled, vectors=vectors)
         session.execution.observe(latest)
         assigned = assigned_here()
         session.stage = Stage(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from llmframe.engine.asking.asking import Asker
+from llmframe.engine.asking.embedding import EmbeddingAsker
 from llmframe.engine.events import Events, Spent, Unread
 from llmframe.engine.governor import auto_cap, governor_for
 from llmframe.engine.limited_by import Bounds, LimitHistory, cause, pace, words
@@ -31,6 +32,7 @@ from llmframe.text import cut
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from llmframe.engine.asking.embedding import AnyAsker
     from llmframe.engine.events import Event, Observer
     from llmframe.engine.governor import Share
     from llmframe.engine.job import Job
@@ -71,7 +73,7 @@ class Execution:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._pipeline: Pipeline | None = None
-        self._asker: Asker | None = None
+        self._asker: AnyAsker | None = None
         self._governor = governor_for(
             job.endpoint.base_url.rstrip("/"), job.endpoint.api_key, job.model, dialect=job.dialect
         )
@@ -112,10 +114,7 @@ class Execution:
         self._share = share = self._governor.join(
             job.cap, rpm=settings.rpm, tpm=settings.tpm, slots=job.slots
         )
-        nonce = secrets.token_hex(4)  # one a run: the provider's prompt cache goes on working
-        self._asker = asker = Asker(
-            job.prompt, job.model, job.sampling, nonce=nonce, keep_raw=settings.details
-        )
+        self._asker = asker = _asker(job)
         parts = Parts(
             rows=job.rows,
             source=job.source,
@@ -284,6 +283,15 @@ class Execution:
             await _to_the_end(asyncio.to_thread(close))
         except RuntimeError:  # the interpreter is shutting down and has no threads left
             close()
+
+
+def _asker(job: Job) -> AnyAsker:
+    """What writes the requests of a run and reads their replies."""
+    if job.capacity is not None:
+        return EmbeddingAsker(job.model, job.sampling, job.capacity)
+    nonce = secrets.token_hex(4)  # one a run: the provider's prompt cache goes on working
+    keep_raw = job.settings.details
+    return Asker(job.prompt, job.model, job.sampling, nonce=nonce, keep_raw=keep_raw)
 
 
 async def _to_the_end(work: Coroutine[object, object, None]) -> None:

@@ -11,6 +11,7 @@ from llmframe.providers.dialect import FULL_DIALECT
 
 if TYPE_CHECKING:
     from llmframe.engine.asking.asking import Sampling
+    from llmframe.engine.asking.embedding import Capacity
     from llmframe.engine.asking.outgoing import TextRules
     from llmframe.engine.row import Rows, Source
     from llmframe.journal import Checkpoint
@@ -27,7 +28,8 @@ class Job:
 
     source: where further rows come from, None for a frame, whose rows are all known.
     dialect: how requests are written at first. slots: requests that the server works on at
-    once, where that is known; ``concurrency="auto"`` begins there.
+    once, where that is known; ``concurrency="auto"`` begins there. capacity: of a request for
+    embeddings; None where each request is about one row.
     """
 
     settings: Settings
@@ -39,6 +41,7 @@ class Job:
     source: Source | None = None
     dialect: Dialect = FULL_DIALECT
     slots: int | None = None
+    capacity: Capacity | None = None
     budget: Budget = field(default_factory=Budget)
     rules: TextRules = NO_RULES
     checkpoint: Checkpoint | None = None

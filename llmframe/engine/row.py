@@ -51,6 +51,14 @@ class Source(Protocol):
 
 
 @dataclass(eq=False, slots=True)
+class Halves:
+    """A request that failed and was cut in two. texts: it had. answered: halves of it."""
+
+    texts: int
+    answered: int = 0
+
+
+@dataclass(eq=False, slots=True)
 class Row:
     """One row on its way, over all its requests.
 
@@ -63,6 +71,9 @@ class Row:
     failure: the last failed request, None after a reply. dialect: of the last request.
     rewritten: the dialect of the next one, None for the endpoint's. tried: those in which the row
         was refused. doubted: refusals of unknown meaning.
+    others: rows whose texts are in the same request, where one request is for several. All that
+        is noted here of requests is noted on the first row alone.
+    half_of: the request that was cut in two, of which this is one half.
     """
 
     position: int
@@ -82,6 +93,8 @@ class Row:
     rewritten: Dialect | None = None
     tried: tuple[Dialect, ...] = ()
     doubted: int = 0
+    others: list[Row] = field(default_factory=list)
+    half_of: Halves | None = None
     raw: str | None = None  # the last reply's text, where details= asks for it
 
     # what the next request does otherwise than the first, each of them once
@@ -110,6 +123,11 @@ class Row:
     def reason(self) -> tuple[str, int | None]:
         """Why its next request repeats the last: the kind of failure and the HTTP status."""
         return (self.failure.kind, self.failure.status) if self.failure else ("output", None)
+
+    @property
+    def members(self) -> list[Row]:
+        """All rows of the request: this one, and the others."""
+        return [self, *self.others]
 
     def note_sent(self, now: float, dialect: Dialect) -> None:
         """A request leaves, in this dialect."""

@@ -293,7 +293,8 @@ def _warn_of_other_task(
 def _answer(spec: FieldSpec) -> Output:
     kind = spec.kind.value if spec.value_type is None else spec.value_type
     build = builder(spec)
-    return Output(name=spec.name, read=spec.name, build=build, type=kind, is_field=True)
+    name = spec.column or spec.name
+    return Output(name=name, read=spec.name, build=build, type=kind, is_field=True)
 
 
 def _probability(spec: FieldSpec) -> Output:

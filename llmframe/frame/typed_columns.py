@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, cast
 
@@ -32,7 +33,8 @@ def builder(spec: FieldSpec) -> Build:
 
     Closed choices become an unordered categorical in their order, INTEGER ``Int64``,
     FLOAT ``Float64``, BOOLEAN ``boolean``, TEXT pandas' own text type, DATE
-    ``datetime64[us]`` (a time with an offset becomes UTC), OBJECT copies of lists and dicts.
+    ``datetime64[us]`` (a time with an offset becomes UTC), OBJECT copies of lists and dicts,
+    VECTOR arrays of float32.
     """
     if spec.kind is Kind.CHOICE:
         return choices(spec.labels or ())
@@ -59,6 +61,8 @@ def as_written(cells: pd.Series[Any], written: ValueType | None) -> pd.Series[An
 
     written: what it holds, a ``Kind``'s value or a ``ValueType``, None if that is not known.
     """
+    if written == Kind.VECTOR:
+        return _as_vectors(cells)
     values = [None if is_missing(cell) else _plain(cell) for cell in column_cells(cells)]
     held = [value for value in values if value is not None]
     kind = next((kind for kind in Kind if kind.value == written), Kind.OBJECT)
@@ -69,6 +73,16 @@ def as_written(cells: pd.Series[Any], written: ValueType | None) -> pd.Series[An
     else:
         made = pd.Series(_BUILDERS[kind](values), index=cells.index)
     return made if made.isna().sum() == len(values) - len(held) else None
+
+
+def _as_vectors(cells: pd.Series[Any]) -> pd.Series[Any] | None:
+    """Lists, or arrays of other numbers, as arrays of float32; None if another value is there."""
+    rows = [None if is_missing(cell) else vector_cell(cell) for cell in column_cells(cells)]
+    if sum(row is None for row in rows) > cells.isna().sum():
+        return None
+    made = np.empty(len(rows), dtype=object)
+    made[:] = rows
+    return pd.Series(made, index=cells.index)
 
 
 def _plain(cell: Any) -> Any:
@@ -134,6 +148,40 @@ def objects(values: Sequence[Any]) -> Array:
     return cells
 
 
+def vectors(values: Sequence[Any]) -> Array:
+    """Arrays of float32 from base64 of them, each cell its own; None where there is none.
+
+    Vectors of one length are the rows of one table, which np.stack copies at once.
+    """
+    cells = np.empty(len(values), dtype=object)
+    held = {at: _floats_in(value) for at, value in enumerate(values) if isinstance(value, str)}
+    rows = [row for row in held.values() if row is not None]
+    if len({len(row) for row in rows}) == 1:
+        rows = [*np.stack(rows)]
+    else:
+        rows = [row.copy() for row in rows]  # what base64 gave cannot be written to
+    for at, row in zip((at for at, row in held.items() if row is not None), rows, strict=True):
+        cells[at] = row
+    return cells
+
+
+def _floats_in(text: str) -> np.ndarray[Any, Any] | None:
+    """The numbers in base64 of float32; None where the text is none."""
+    try:
+        return np.frombuffer(base64.b64decode(text, validate=True), "<f4").astype("f4", copy=False)
+    except ValueError:
+        return None
+
+
+def vector_cell(cell: Any) -> np.ndarray[Any, Any] | None:
+    """A cell as one row of float32, from any array or list of numbers; None where it is none."""
+    try:
+        array = np.asarray(cell, dtype=np.float32)
+    except (TypeError, ValueError):
+        return None
+    return array if array.ndim == 1 else None
+
+
 def _date(value: Any) -> datetime | np.datetime64 | None:
     if not isinstance(value, str):
         return None
@@ -175,4 +223,5 @@ _BUILDERS: dict[Kind, Build] = {
     Kind.TEXT: texts,
     Kind.DATE: dates,
     Kind.OBJECT: objects,
+    Kind.VECTOR: vectors,
 }

@@ -22,11 +22,14 @@ _BY_MESSAGE = {  # of the errors of TLS, HTTP and socket libraries, on every pla
     "certificate": "if a proxy is in between, make Python trust its certificate (SSL_CERT_FILE), "
     "or pass client= with your own http_client",
 }
-_CALLED = re.compile(r"((/chat)?/completions|/responses)$")  # the SDK appends this to base_url
+_CALLED = re.compile(
+    r"((/chat)?/completions|/responses|/embeddings)$"
+)  # the SDK appends this to base_url
 
 _APIS = {  # by api=: its name, and what helps where the endpoint has the other one
     "chat": ("chat completions", 'If it serves /v1/responses alone, give api="responses".'),
     "responses": ("responses", 'If it serves chat completions, leave out api="responses".'),
+    "embeddings": ("embeddings", "Perhaps it serves chat models alone: ask another endpoint."),
 }
 _WAY_OUT = (
     "Check the options of the call against what the endpoint accepts: "
@@ -68,7 +71,7 @@ class Address:
     model: str
     key_source: str = ""
     keyless: bool = False
-    api: Literal["chat", "responses"] = "chat"
+    api: Literal["chat", "responses", "embeddings"] = "chat"
 
     @property
     def is_here(self) -> bool:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 SHOWN = 60  # characters of a value
 MOST = 4  # differences that are named
-_WORDS = {"logprobs": 'confidence="logprob"'}
+_WORDS = {"logprobs": 'confidence="logprob"', "dimensions": "dimensions="}
 _SIMPLE = {
     "model": "model",
     "endpoint": "endpoint",

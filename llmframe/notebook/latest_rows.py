@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 import time
+from array import array
 from collections import Counter, deque
 from typing import TYPE_CHECKING
 
@@ -11,7 +13,7 @@ from llmframe.engine.events import RowsDone
 from llmframe.notebook.view import LabelCounts, ShownRow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from llmframe.engine.events import Event
     from llmframe.engine.row import Rows
@@ -22,6 +24,7 @@ UNCOUNTED = 5_000  # answers whose labels wait to be counted, at most
 DISTINCT = 500  # labels of one field that are told apart
 FAILED = 3  # failures shown of one kind
 KINDS = 4  # kinds of failures shown
+FIRST = 3  # numbers shown of a vector
 BINS = 60  # of the pace, at most; a long run has wider bins
 BIN_WIDTH = 1.0  # seconds, at the start of a run
 
@@ -30,17 +33,23 @@ class LatestRows:
     """The latest rows of one run, noted from the engine's events.
 
     rows: the texts of the frame's rows, for events without one. label: the index label of a
-    position. labelled: the fields whose labels are counted.
+    position. labelled: the fields whose labels are counted. vectors: the fields that hold one.
     Events come on the run's loop, one at a time; views read from any thread, without a lock,
     because copying a deque or a dict's values is one step of the interpreter.
     """
 
     def __init__(
-        self, rows: Rows, label: Callable[[int], object], labelled: Sequence[str] = ()
+        self,
+        rows: Rows,
+        label: Callable[[int], object],
+        labelled: Sequence[str] = (),
+        *,
+        vectors: Collection[str] = (),
     ) -> None:
         self._rows = rows
         self._labels = Labels(labelled)
         self._label = label
+        self._vectors = vectors
         self._pace = Pace()
         self._newest: deque[RowsDone] = deque(maxlen=MORE)
         self._failed: dict[str, deque[RowsDone]] = {}
@@ -90,9 +99,18 @@ class LatestRows:
         return ShownRow(
             self._label_text(position),
             text=text if isinstance(text, str) else "",
-            values=result.values,
+            values=result.values and self._readable(result.values),
             error=str(result.error or ""),
         )
+
+    def _readable(self, values: Mapping[str, object]) -> Mapping[str, object]:
+        """The values with words in place of vectors."""
+        if not self._vectors:
+            return values
+        return {
+            name: vector_words(value) if name in self._vectors else value
+            for name, value in values.items()
+        }
 
     def _label_text(self, position: int) -> str:
         try:
@@ -128,6 +146,16 @@ class Labels:
                 for name, counter in self._counts.items()
                 if counter
             ]
+
+
+def vector_words(value: object) -> str:
+    """How many numbers a vector has, and the first of them. value: base64 of float32."""
+    try:
+        numbers = array("f", base64.b64decode(str(value)))
+    except ValueError:  # an answer that somebody has put into the checkpoint
+        return "no vector"
+    shown = ", ".join(f"{number:.3g}" for number in numbers[:FIRST])
+    return f"{len(numbers):,} numbers: {shown}{', ...' if len(numbers) > FIRST else ''}"
 
 
 def _count(counter: Counter[str], value: object, rows: int) -> None:

@@ -28,6 +28,17 @@ Lack = Literal[
 HERE = ("localhost", "127.0.0.1", "::1")
 
 
+@dataclass(frozen=True, slots=True)
+class EmbeddingLimits:
+    """What one request for embeddings may hold. texts: how many. tokens: of all of them.
+
+    The defaults are a little below OpenAI's. An endpoint that takes less is found out by asking.
+    """
+
+    texts: int = 2048
+    tokens: int = 250_000
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preset:
     """One provider. Options it has no value for are left to the defaults."""
@@ -47,6 +58,7 @@ class Preset:
     slots: int | None = None  # first concurrent requests, for a server that handles only a few
     rpm: Mapping[str, float] = field(default_factory=dict)  # documented; by the model's ending
     seed_name: str = "seed"  # of the parameter
+    embeds: EmbeddingLimits = EmbeddingLimits()
     priced_as: str = ""  # the address in price lists, where that is another
     lacks: frozenset[Lack] = frozenset()
     other_site: str = ""  # the provider's name at its other site, which refuses this one's keys
@@ -105,10 +117,12 @@ PRESETS = {preset.name: preset for preset in (
         base_url="https://api.groq.com/openai/v1", hosts=("api.groq.com",),
         lacks=frozenset({"logprobs"})),
     Preset(name="mistral", title="Mistral", variable="MISTRAL_API_KEY",
+        embeds=EmbeddingLimits(512, 14_000),
         base_url="https://api.mistral.ai/v1", hosts=("api.mistral.ai",),
         model="mistral-small-latest", seed_name="random_seed",
         lacks=frozenset({"max_completion_tokens"})),
     Preset(name="gemini", title="Gemini", variable="GEMINI_API_KEY",
+        embeds=EmbeddingLimits(100),
         other_variable="GOOGLE_API_KEY",
         base_url="https://generativelanguage.googleapis.com/v1beta/openai",
         hosts=("generativelanguage.googleapis.com",),
@@ -120,22 +134,26 @@ PRESETS = {preset.name: preset for preset in (
         note="its OpenAI-compatible address ignores response formats, so that JSON is asked for "
         "in the prompt"),
     Preset(name="qwen", title="Qwen (DashScope)", variable="DASHSCOPE_API_KEY",
+        embeds=EmbeddingLimits(10),
         base_url="https://dashscope.aliyuncs.com/compatible-mode/v1",
         hosts=("dashscope.aliyuncs.com",), model="qwen-flash",
         extra_body={"enable_thinking": False},  # a schema is followed only without thinking
         other_site="qwen-intl"),
     Preset(name="qwen-intl", title="Qwen (DashScope international)", variable="DASHSCOPE_API_KEY",
+        embeds=EmbeddingLimits(10),
         base_url="https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
         hosts=("dashscope-intl.aliyuncs.com",), model="qwen-flash",
         extra_body={"enable_thinking": False},
         other_site="qwen"),
     Preset(name="zhipu", title="Zhipu", variable="ZHIPUAI_API_KEY",
+        embeds=EmbeddingLimits(64),
         base_url="https://open.bigmodel.cn/api/paas/v4", hosts=("open.bigmodel.cn",),
         lacks=frozenset({"json_schema", "max_completion_tokens"}),
         other_site="zai",
         note='most of its models think first: extra_body={"thinking": {"type": "disabled"}} '
         "where the model allows it"),
     Preset(name="zai", title="Z.ai", variable="ZAI_API_KEY",
+        embeds=EmbeddingLimits(64),
         base_url="https://api.z.ai/api/paas/v4", hosts=("api.z.ai",),
         lacks=frozenset({"json_schema", "max_completion_tokens"}),
         other_site="zhipu",
@@ -149,10 +167,12 @@ PRESETS = {preset.name: preset for preset in (
         base_url="https://api.moonshot.ai/v1", hosts=("api.moonshot.ai",),
         other_site="moonshot"),
     Preset(name="siliconflow", title="SiliconFlow", variable="SILICONFLOW_API_KEY",
+        embeds=EmbeddingLimits(32),
         base_url="https://api.siliconflow.cn/v1", hosts=("api.siliconflow.cn",),
         lacks=frozenset({"max_completion_tokens"}),
         other_site="siliconflow-intl"),
     Preset(name="siliconflow-intl", title="SiliconFlow international",
+        embeds=EmbeddingLimits(32),
         variable="SILICONFLOW_API_KEY",
         base_url="https://api.siliconflow.com/v1", hosts=("api.siliconflow.com",),
         lacks=frozenset({"max_completion_tokens"}),

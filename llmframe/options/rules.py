@@ -20,7 +20,7 @@ URL_IS = (
     "and without ? and #; such things go into client=AsyncOpenAI(...), and a provider's name into "
     "provider="
 )
-_CALLED = re.compile(r"(?:(?:/chat)?/completions|/responses|(?<=/v\d)/models)/?$")
+_CALLED = re.compile(r"(?:(?:/chat)?/completions|/responses|/embeddings|(?<=/v\d)/models)/?$")
 _WITHOUT_SCHEME = re.compile(r"([\w.-]+)(:\d{1,5})?(/[\w./-]*)?")
 _VARIABLE = re.compile(r"[A-Z0-9_]+_(KEY|TOKEN)")
 KEY_IS = "it takes visible ASCII characters only"

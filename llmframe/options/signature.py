@@ -65,7 +65,10 @@ def with_options(
             text = inspect.cleandoc(function.__doc__ or "").replace(OPTIONS_HERE, table(names))
         else:
             shown = inspect.signature(doc).parameters.values()
-            options = [each for each in shown if each.kind is each.KEYWORD_ONLY]
+            named = {each.name for each in own}
+            options = [
+                each for each in shown if each.kind is each.KEYWORD_ONLY and each.name not in named
+            ]
             text = doc.__doc__ or ""
         wrapped = short_tracebacks(function, check=_check_call(function.__name__, signature))
         if inspect.iscoroutinefunction(function):

@@ -36,6 +36,8 @@ class Destination:
     @property
     def dialect(self) -> Dialect:
         """How to write requests, as far as it is known before the first."""
+        if self.endpoint.api == "embeddings":  # no JSON is asked for, and nothing has a cap
+            return Dialect(response_format="plain", cap="max_tokens")
         lacks = set(self.preset.lacks if self.preset is not None else ())
         if self.endpoint.api == "responses":  # it has one name for the cap: there is no other
             lacks.add("max_completion_tokens")

@@ -19,7 +19,7 @@ class Endpoint:
 
     base_url: root of the API, with its ``/v1``. api_key: kept in memory only.
     client: the person's AsyncOpenAI, None for our own. owned: we close it.
-    api: which of OpenAI's two APIs it is asked by. key_source: where the key was found, for
+    api: which of OpenAI's APIs it is asked by. key_source: where the key was found, for
     people. is_alive: whether a server that we started still runs; None for all others.
     """
 
@@ -27,7 +27,7 @@ class Endpoint:
     api_key: str
     client: Any = None
     _: KW_ONLY
-    api: Literal["chat", "responses"] = "chat"
+    api: Literal["chat", "responses", "embeddings"] = "chat"
     owned: bool = True
     key_source: str = ""
     is_alive: Callable[[], bool] | None = None

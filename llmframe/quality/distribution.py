@@ -139,6 +139,8 @@ def _objects(base: Distribution, cells: pd.Series[Any]) -> Distribution:
         return _texts(base, values)
     if all(isinstance(value, list) for value in values):
         return _lists(base, values)
+    if all(isinstance(value, np.ndarray) for value in values):
+        return replace(base, note=f"vectors of {len(values[0]):,} numbers")
     # Objects differ in nearly every row: what can be counted is which names they fill.
     objects = [value for value in values if isinstance(value, dict)]
     names = [name for one in objects for name, held in one.items() if not is_missing(held)]

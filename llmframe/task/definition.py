@@ -33,6 +33,7 @@ class Kind(StrEnum):
     TEXT = "text"
     DATE = "date"  # a date, or a date and time, as ISO text
     OBJECT = "object"  # lists and dicts
+    VECTOR = "vector"  # an embedding, as base64 of float32
 
 
 @dataclass(frozen=True, slots=True)

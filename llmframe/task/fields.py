@@ -43,6 +43,7 @@ class FieldSpec:
     nullable: whether the model may answer null (a missing cell, with status ok).
     may_lack: whether the person's own model lets it be None when it is left out.
     value_type: the type of lists and dicts; None for other kinds, or when it is unknown.
+    column: the column's name, where it is not the field's.
     """
 
     name: str
@@ -52,6 +53,7 @@ class FieldSpec:
     nullable: bool = False
     may_lack: bool = field(default=False, compare=False)
     value_type: ValueType | None = field(default=None, compare=False)
+    column: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -118,6 +120,13 @@ def resolve_fields(fields: object, *, into: str | None = None) -> FieldSet:
         for name, one in definitions.items()
     ]
     return _field_set(*_built_model(definitions), specs)
+
+
+def vector_field(name: str, *, column: str) -> FieldSet:
+    """The one field of a call for embeddings. name: of the stored value."""
+    spec = FieldSpec(name, kind=Kind.VECTOR, column=column)
+    described = {"fields": [{"name": name, "kind": spec.kind.value}]}
+    return replace(resolve_fields({name: list[float]}), specs=(spec,), canonical=described)
 
 
 def _is_single_choice(fields: dict[Any, Any], into: str | None) -> bool:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from llmframe.testing.agreement import Agreement, agreement
 from llmframe.testing.answers import expected
 from llmframe.testing.batches import BatchRules
+from llmframe.testing.embeddings.serving import embedding
 from llmframe.testing.faults import FAULTS
 from llmframe.testing.handle import Server
 from llmframe.testing.ledger import Call, Ledger
@@ -29,6 +30,7 @@ __all__ = [
     "Ledger",
     "Server",
     "agreement",
+    "embedding",
     "expected",
     "records",
     "reviews",

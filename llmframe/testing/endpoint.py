@@ -17,11 +17,14 @@ from llmframe.testing.answers import asked_schema, content_text, make_answer, ro
 from llmframe.testing.batches.routes import Batches
 from llmframe.testing.batches.rules import Rules
 from llmframe.testing.cache import PromptCache
+from llmframe.testing.embeddings.serving import EmbeddingAsk, EmbeddingRules, parse_embedding
 from llmframe.testing.ledger import Ledger
 from llmframe.testing.limits import Limits, Slots
 from llmframe.testing.wire import Reply
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from llmframe.testing.ledger import Call
     from llmframe.testing.options import Options
 
@@ -93,6 +96,10 @@ def unsupported(body: dict[str, Any], names: tuple[str, ...]) -> faults.ApiError
     return None
 
 
+if TYPE_CHECKING:
+    AnyAsk: TypeAlias = Ask | EmbeddingAsk
+
+
 class Endpoint:
     """Answers requests by its options, and enters them in its ledger. Lives on one loop."""
 
@@ -110,6 +117,7 @@ class Endpoint:
         self.batches = Batches(
             ledger=self.ledger, rules=lambda: self._rules, answer=self._batch_row
         )
+        self._embeds = EmbeddingRules.of(options.embeddings)
 
     def apply(self, options: Options) -> None:
         """Take other options from the next request on; limits that stay keep their state."""
@@ -121,6 +129,7 @@ class Endpoint:
             self._rules = Rules.of(options.batches or {})
             self.batches.rules_changed()
         self._slots.resize(options.slots)
+        self._embeds = EmbeddingRules.of(options.embeddings)
         self.options = options
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -129,7 +138,7 @@ class Endpoint:
             if request.method == "POST" and request.path.endswith(path):
                 if api not in self.options.apis:
                     break
-                return await self._ask(request, is_response=api == "responses")
+                return await self._ask(request, api)
         if request.method == "GET" and request.path.endswith("/models"):
             return self._send(self._models(request))
         if self.options.batches is not None and self.batches.serves(request):
@@ -163,20 +172,29 @@ class Endpoint:
             call.status, call.billed = reply.status, reply.billed
         return reply, call
 
-    async def _ask(self, request: web.BaseRequest, *, is_response: bool) -> web.StreamResponse:
+    async def _ask(self, request: web.BaseRequest, api: str) -> web.StreamResponse:
         raw = await request.content.read()
         authorization = request.headers.get("Authorization", "")
-        ask = parse(_loaded(raw), authorization, is_response=is_response)
+        body = _loaded(raw)
+        ask: AnyAsk | None
+        if api == "embeddings":
+            ask = parse_embedding(body, authorization)
+        else:
+            ask = parse(body, authorization, is_response=api == "responses")
         if ask is None:
             return self._send(wire.error(NOT_JSON))
         self.in_flight += 1
         call = self.ledger.arrive(ask.row, self.in_flight, _peer(request))
+        if isinstance(ask, EmbeddingAsk):
+            call.texts = tuple(ask.texts)
         try:
             return await self._answered(request, ask, call)
         finally:
             self.in_flight -= 1
 
-    async def _answered(self, request: web.BaseRequest, ask: Ask, call: Call) -> web.StreamResponse:
+    async def _answered(
+        self, request: web.BaseRequest, ask: AnyAsk, call: Call
+    ) -> web.StreamResponse:
         reply = self._refused(ask, call)
         if reply is None:
             call.fault = self._fault(call)
@@ -189,13 +207,15 @@ class Endpoint:
         call.answered, call.status, call.billed = time.monotonic(), reply.status, reply.billed
         return self._send(reply)
 
-    def _refused(self, ask: Ask, call: Call) -> Reply | None:
+    def _refused(self, ask: AnyAsk, call: Call) -> Reply | None:
         """The answer to a request that is not let in."""
         if not self._may_enter(ask.authorization):
             call.fault = "401"
             return self._error("401", ask)
         problem = STREAMING if ask.body.get("stream") else None
         problem = problem or unsupported(ask.body, self.options.unsupported)
+        if isinstance(ask, EmbeddingAsk):
+            problem = problem or ask.problem(self._embeds)
         if problem:
             call.fault = "unsupported"
             return wire.error(problem, suffix=self._echo(ask))
@@ -209,7 +229,7 @@ class Endpoint:
         call.fault = "limit"
         return self._over(ask, *refused)
 
-    def _over(self, ask: Ask, limit: str, wait: float) -> Reply:
+    def _over(self, ask: AnyAsk, limit: str, wait: float) -> Reply:
         """The 429 of a limit."""
         problem = faults.ApiError(
             429,
@@ -227,7 +247,7 @@ class Endpoint:
                 return name
         return faults.choose_fault(options.faults, options.seed, call.row, call.attempt)
 
-    def _at_once(self, ask: Ask, call: Call) -> Reply | None:
+    def _at_once(self, ask: AnyAsk, call: Call) -> Reply | None:
         """A fault that comes before any work is done on the row: all of status 4xx."""
         problem = faults.ERRORS.get(call.fault or "")
         if problem is None or not 400 <= problem.status < 500:
@@ -247,13 +267,17 @@ class Endpoint:
         finally:
             self._slots.leave()
 
-    def _made(self, ask: Ask, call: Call) -> Reply:
+    def _made(self, ask: AnyAsk, call: Call) -> Reply:
         """The answer when the work is done."""
         fault = call.fault
         if fault in faults.ERRORS:
             return self._error(fault, ask)
         if fault == "html":
             return Reply(200, faults.HTML, content_type="text/html")
+        if isinstance(ask, EmbeddingAsk):
+            used, headers = self._used(ask, call, 0), self._limit_headers()
+            spoils, number = self.options.fault_rows, next(self._numbers)
+            return ask.reply(number, used, self._embeds, headers, fault=fault, spoils=spoils)
         choice = None if fault == "empty_choices" else self._choice(ask, fault)
         if choice and not ask.cap and not call.batch:
             self._limits.spend(time.monotonic(), wire.answer_tokens(choice))
@@ -263,7 +287,7 @@ class Endpoint:
         write = wire.response if ask.is_response else wire.completion
         return write(number, ask.model, used, choice, headers, logprobs=wanted)
 
-    def _used(self, ask: Ask, call: Call, tokens_out: int) -> dict[str, Any] | None:
+    def _used(self, ask: AnyAsk, call: Call, tokens_out: int) -> dict[str, Any] | None:
         """Enter what the answer takes; returns what it says about it."""
         call.tokens_in, call.tokens_out = ask.prompt_tokens, tokens_out
         if self.options.cache:
@@ -289,7 +313,7 @@ class Endpoint:
         content = answer if isinstance(answer, str) else wire.dump(answer).decode()
         return faults.SPOILT.get(fault or "", faults.Completion)(content)
 
-    def _error(self, name: str, ask: Ask | None = None) -> Reply:
+    def _error(self, name: str, ask: AnyAsk | None = None) -> Reply:
         """The answer of an error by name."""
         problem = faults.ERRORS[name]
         message = problem.message.replace("{model}", ask.model if ask else "this model")
@@ -310,7 +334,7 @@ class Endpoint:
     def _may_enter(self, authorization: str) -> bool:
         return self.options.key is None or authorization == f"Bearer {self.options.key}"
 
-    def _echo(self, ask: Ask) -> str:
+    def _echo(self, ask: AnyAsk) -> str:
         return f" (Authorization: {ask.authorization})" if self.options.echo_key else ""
 
     def _limit_headers(self) -> dict[str, str]:

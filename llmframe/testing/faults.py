@@ -104,7 +104,9 @@ SPOILT: dict[str, Callable[[str], Completion]] = {
     "length": lambda content: Completion(cut(content), finish_reason="length"),
     "refusal": lambda _: Completion(None, refusal="I'm sorry, I can't help with that."),
 }
-FAULTS: tuple[str, ...] = (*ERRORS, *SPOILT, "off_list", *PAGES, *WIRE)
+# of replies with embeddings: of one text's vector, or of the whole list
+VECTORS = ("nan_vector", "other_size", "no_vector", "left_out", "unordered", "unnumbered")
+FAULTS: tuple[str, ...] = (*ERRORS, *SPOILT, "off_list", *PAGES, *WIRE, *VECTORS)
 """The names of all faults."""
 
 

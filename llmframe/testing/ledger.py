@@ -27,6 +27,8 @@ class Call:
     tokens_in, tokens_cached (of them), tokens_out: of a completion.
     batch: the id of the batch that the row came in, empty for a request of its own.
 
+    texts: of a request for embeddings.
+
     A call under way is filled in when it ends.
     """
 
@@ -43,6 +45,7 @@ class Call:
     tokens_cached: int = 0
     tokens_out: int = 0
     batch: str = ""
+    texts: tuple[str, ...] = ()
 
     def cost(self, prices: Mapping[str, float]) -> float:
         """What its tokens cost, by prices per million: "in", "out", and perhaps "cached"."""
@@ -121,6 +124,10 @@ class Ledger:
         """The rows whose good answer was produced, and so paid, more than once."""
         good = Counter(call.row for call in self.calls if call.billed and call.fault is None)
         return [row for row, times in good.items() if times > 1]
+
+    def texts(self) -> Counter[str]:
+        """How often an embedding of each text was produced, and so paid."""
+        return Counter(text for call in self.calls if call.billed for text in call.texts)
 
     def since(self, at: float) -> list[Call]:
         """The calls that arrived at or after ``at`` (``time.monotonic()``)."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypedDict, get_args
 
 from llmframe.testing.batches import BatchRules, Rules
+from llmframe.testing.embeddings.serving import EmbeddingRules
 from llmframe.testing.faults import Faults, check_name
 from llmframe.testing.limits import LimiterKind
 
@@ -24,6 +25,8 @@ UNSUPPORTED = (
     "seed",
     "logprobs",
     "top_logprobs",
+    "encoding_format",
+    "dimensions",
 )
 
 USAGES = ("openai", "deepseek", "anthropic", "responses", "openrouter")
@@ -50,6 +53,7 @@ class Changes(TypedDict, total=False):
     models: tuple[str, ...]
     apis: tuple[str, ...]
     batches: BatchRules | None
+    embeddings: Mapping[str, Any]
     unsupported: tuple[str, ...]
     logprobs: bool
     cache: bool
@@ -78,8 +82,9 @@ class Options:
     key: str | None = None
     echo_key: bool = False
     models: tuple[str, ...] = ("test-model",)
-    apis: tuple[str, ...] = ("chat", "responses")
     batches: BatchRules | None = field(default_factory=BatchRules)
+    apis: tuple[str, ...] = ("chat", "responses", "embeddings")
+    embeddings: Mapping[str, Any] = field(default_factory=dict)
     unsupported: tuple[str, ...] = ()
     logprobs: bool = True
     cache: bool = False
@@ -93,6 +98,7 @@ class Options:
                 object.__setattr__(self, name, tuple(value))
         check_latency(self.latency)
         check_answer(self.answer)
+        EmbeddingRules.of(self.embeddings)
         check_faults(self.faults, self.fault_rows)
         Rules.of(self.batches or {})
         for name in ("rpm", "tpm", "max_in_flight", "slots"):

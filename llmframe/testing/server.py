@@ -75,7 +75,7 @@ def serve(
 ) -> Server:
     """Start an OpenAI-compatible server on 127.0.0.1 and return it, ready to answer.
 
-    It answers ``POST .../chat/completions`` and ``POST .../responses`` (not streamed),
+    It answers ``POST .../chat/completions``, ``.../responses`` (not streamed), ``.../embeddings``,
     ``GET .../models``, and what OpenAI has under ``.../files`` and ``.../batches``.
 
     port: 0 takes a free one.
@@ -90,10 +90,13 @@ def serve(
             from row text to a dict or to the content as a string; or a callable
             ``(row text, request body) -> dict | str``, called on the server's thread.
         models: what ``/models`` lists. Requests may name any model.
-        apis: what it serves: ``("chat", "responses")``, or one of them.
         batches: how files and batches behave, by name (see ``BatchRules``, e.g.
             ``{"working": 3600}``); None where there are none: a 404. ``server.advance(3600)``
             moves their clock an hour ahead.
+        apis: what it serves: ``("chat", "responses", "embeddings")``, or some of them.
+        embeddings: rules by name: ``dimensions`` (64), ``texts`` (2,048), ``tokens`` (300,000),
+            ``text_tokens`` (8,192), ``base64``, ``shortens``, ``status`` (400, of a request above
+            the limits). A vector is made from the text's words, as ``embedding`` computes it.
         key: the API key to ask for; None accepts any.
         echo_key: put the Authorization header into every error message.
         unsupported: parameters answered with a 400: ``"json_schema"``, ``"temperature"``, ...

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 JSON = "application/json"
 REASONS = {"length": "max_output_tokens", "content_filter": "content_filter"}
-PATHS = {"chat": "/chat/completions", "responses": "/responses"}  # by the name of the API
+# by the name of the API
+PATHS = {"chat": "/chat/completions", "responses": "/responses", "embeddings": "/embeddings"}
 
 
 @dataclass(frozen=True, slots=True)

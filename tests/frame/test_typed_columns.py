@@ -19,6 +19,7 @@ DTYPES = {
     Kind.TEXT: TEXT_DTYPE,
     Kind.DATE: "datetime64[us]",
     Kind.OBJECT: "object",
+    Kind.VECTOR: "object",
 }
 
 

@@ -195,6 +195,7 @@ def wire(
     budget: Budget | None = None,
     probes: bool = False,
     keys: KeyMaker = KEYS,
+    asker: Any = None,
     **options: Any,
 ) -> Wired:
     """A pipeline on the running loop, in its time; its governor knows the model, or probes."""
@@ -211,7 +212,7 @@ def wire(
         keys=keys,
         store=ResultStore(rows.n),
         events=Events(tally, events.append, *observers),
-        asker=Asker(PROMPT, "m", sampling or Sampling(), nonce="n0"),
+        asker=asker or Asker(PROMPT, "m", sampling or Sampling(), nonce="n0"),
         share=governor.join(cap, rpm=rpm),
         governor=governor,
         backend=provider,

@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 
 from llmframe.testing import FAULTS, expected, serve
+from llmframe.testing.faults import VECTORS
 from tests.kits.http_client import SCHEMA, ask, ask_all, body
 from tests.kits.until import until
 
@@ -94,7 +95,8 @@ def test_a_spoilt_answer_has_status_200_and_its_flaw(name):
 
 
 def test_every_fault_is_tested_here():
-    assert set(FAULTS) == {*STATUS, *SPOILT, "drop", "hang", "trickle"}
+    # VECTORS: in test_embeddings.py
+    assert set(FAULTS) == {*STATUS, *SPOILT, "drop", "hang", "trickle", *VECTORS}
 
 
 def test_a_drop_closes_the_connection_without_an_answer():

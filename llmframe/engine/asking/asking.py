@@ -15,7 +15,7 @@ from llmframe.task.prompt import as_one
 from llmframe.task.text import excerpt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from llmframe.engine.row import Row
     from llmframe.engine.wire.reply import Reply
@@ -34,7 +34,8 @@ class Sampling:
     """How the model is to answer, as the person gave it; None is not given.
 
     max_output_tokens: tokens. extra_body: further parameters of the request. logprobs: ask for
-    the tokens' probabilities. api: whose words requests are written in; the question is the same.
+    the tokens' probabilities. api: whose words requests are written in; chat and responses put the
+    same question. dimensions: numbers of an embedding.
     """
 
     temperature: float | None = None
@@ -42,8 +43,9 @@ class Sampling:
     max_output_tokens: int | None = None
     extra_body: Mapping[str, Any] | None = None
     logprobs: bool = False
-    api: Literal["chat", "responses"] = "chat"
+    api: Literal["chat", "responses", "embeddings"] = "chat"
     service_tier: str | None = None
+    dimensions: int | None = None
 
     def asked(self) -> dict[str, Any]:
         """Its part of the key: only what was given."""
@@ -53,6 +55,7 @@ class Sampling:
             "max_output_tokens": self.max_output_tokens,
             "extra_body": dict(self.extra_body) if self.extra_body else None,
             "logprobs": self.logprobs or None,
+            "dimensions": self.dimensions,
         }
         return {name: value for name, value in given.items() if value is not None}
 
@@ -64,6 +67,9 @@ class Asker:
     last reply where there is no answer. are_shares: whether all confidences so far are a label's
     share among all labels; None before the first.
     """
+
+    most_texts = 1  # of one request
+    most_bytes = 0  # of the texts of one request with several
 
     def __init__(
         self, prompt: Prompt, model: str, sampling: Sampling, *, nonce: str, keep_raw: bool = False
@@ -173,6 +179,10 @@ class Asker:
             text if self._keep_raw else None,
             self._confidence(reply, text),
         )
+
+    def results(self, row: Row, reply: Reply, *, final: bool) -> Sequence[RowResult | None]:
+        """What ``read`` returns, for the one row that a request is about."""
+        return [self.read(row, reply, final=final)]
 
     def read(self, row: Row, reply: Reply, *, final: bool) -> RowResult | None:
         """The row's result, or None when it needs one more leg, which row now describes.

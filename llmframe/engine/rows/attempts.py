@@ -34,6 +34,9 @@ from llmframe.providers.responses.finish_reason import ending
 from llmframe.system.timeout import TimeOut
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from llmframe.engine.asking.grouping import Grouping
     from llmframe.engine.governor import Lease
     from llmframe.engine.row import Row
     from llmframe.engine.rows.claims import Claims
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
     from llmframe.engine.rows.settle import Settler
     from llmframe.engine.rows.work import Work
     from llmframe.engine.wire.reply import Reply
+    from llmframe.errors import ErrorKind
     from llmframe.results import RowResult
 
 
@@ -64,6 +68,7 @@ class Attempts:
         work: Work,
         claims: Claims,
         settler: Settler,
+        grouping: Grouping,
         hedges: Hedges | None = None,
         hurried: bool = False,
     ) -> None:
@@ -72,6 +77,7 @@ class Attempts:
         self._work = work
         self._claims = claims
         self._settler = settler
+        self._grouping = grouping
         self._hedges = hedges
         self._hurried = hurried
         self._sender = Sender(
@@ -91,7 +97,7 @@ class Attempts:
             await self._send(row, lease, reservation)
         else:  # others have been answered meanwhile: it was the row, and that is known already
             governor.give_back(lease)
-            self._settler.finish(row, row.failed(failure.kind, failure.message))
+            self._fail(row, failure.kind, failure.message)
 
     async def _send(self, row: Row, lease: Lease, reservation: Reservation) -> None:
         began = self._clock()
@@ -197,20 +203,34 @@ class Attempts:
         self._forgive_lost(row)
         final = self._patience.is_last(row.charged)
         dialects = self._parts.governor.dialects
-        result = self._parts.asker.read(row, reply, final=final)
+        results = self._parts.asker.results(row, reply, final=final)
+        result = results[0]
         # once an answer was of use it is not the format: nearly every reply is read no further
         is_useless = not dialects.worked and _is_useless(reply, result)
         if is_useless and dialects.disappointed(row.dialect) and row.paid < MAX_PAID:
             row.begin_again()
-            result = None
-        if result is not None:
+            results = [None] * len(row.members)
+        elif result is not None:
             dialects.worked = dialects.worked or result.status == "ok"
             if row.rewritten and result.status == "ok" and row.dialect.cap != dialects.dialect.cap:
                 dialects.ignored("max_completion_tokens")  # its other name is what works
-            self._settler.finish(row, result)
-            return
-        facts = Facts(stopped=self._work.closed)
-        self._carry_out(row, unless_over(Resend(free=False), row, facts, self._patience))
+        self._settle(row, results)
+
+    def _settle(self, row: Row, results: Sequence[RowResult | None]) -> None:
+        """Settle the members of a request; those without a result are asked again."""
+        left = []
+        for member, result in zip(row.members, results, strict=True):
+            if result is None:
+                left.append(member)
+            else:
+                self._settler.finish(member, result)
+        if not left:
+            self._grouping.answered(row)
+        elif row.others:
+            self._grouping.split(row, left)
+        else:
+            facts = Facts(stopped=self._work.closed)
+            self._carry_out(row, unless_over(Resend(free=False), row, facts, self._patience))
 
     def _failed(self, row: Row, lease: Lease, verdict: Verdict) -> None:
         row.failure = verdict
@@ -289,11 +309,12 @@ class Attempts:
         row.doubted += 1
         if governor.successes:
             counts = not self._hurried
-            if self._hurried or verdict.status == NOT_BY_CHANCE:
-                row.doubted = DOUBTED
+            if self._hurried or verdict.status == NOT_BY_CHANCE or row.others:
+                row.doubted = DOUBTED  # of several texts one, or their number, may be the reason
         else:  # of few rows none ends the run for its text alone
             is_text = verdict.status in FOR_THE_ROW and verdict.kind == "bad_request"
             counts = not is_text or self._parts.most_rows >= FIRST
+            row.doubted = DOUBTED if row.others else row.doubted
         governor.suspect(lease, counts=counts and is_new)
         return replace(facts, in_doubt=governor.in_doubt)
 
@@ -335,7 +356,7 @@ class Attempts:
                 row.is_last = last
                 self._send_later(row, max(after, governor.take_repeat()))
             case Fail(kind, message):
-                self._settler.finish(row, row.failed(kind, message))
+                self._fail(row, kind, message)
             case Pending():
                 self._settler.drop(row)
             case EndRun(verdict, for_all):
@@ -345,8 +366,18 @@ class Attempts:
                 else:
                     self._parts.halt.hopeless(verdict)
 
+    def _fail(self, row: Row, kind: ErrorKind, message: str) -> None:
+        """The row has failed; of several in one request only the one that fails alone."""
+        if row.others and kind != "deadline":
+            self._grouping.split(row)
+            return
+        failed = row.failed(kind, message)
+        for member in row.members:
+            self._settler.finish(member, failed._replace(usage=member.usage))
+
     def _send_later(self, row: Row, wait: float) -> None:
         if self._parts.share.held:
+            self._grouping.dissolve(row)
             self._claims.release(row)  # the person's pause must not hold up another run
         self._work.retry(row, self._clock() + wait)
 

@@ -21,7 +21,7 @@ from llmframe.results import NOTHING_USED, Usage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from llmframe.engine.asking.asking import Asker
+    from llmframe.engine.asking.embedding import AnyAsker
     from llmframe.engine.events import Events
     from llmframe.engine.row import Row
     from llmframe.engine.wire.backend import Backend
@@ -240,7 +240,9 @@ class Budget:
 class Sender:
     """Sends a run's requests, and accounts for each, however it ends."""
 
-    def __init__(self, backend: Backend, *, asker: Asker, budget: Budget, events: Events) -> None:
+    def __init__(
+        self, backend: Backend, *, asker: AnyAsker, budget: Budget, events: Events
+    ) -> None:
         self._backend = backend
         self._asker = asker
         self._budget = budget

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from llmframe.engine.rows.halt import Halt
 
 if TYPE_CHECKING:
-    from llmframe.engine.asking.asking import Asker
+    from llmframe.engine.asking.embedding import AnyAsker
     from llmframe.engine.events import Events
     from llmframe.engine.governor import Governor, Share
     from llmframe.engine.row import Rows, Source
@@ -30,7 +30,7 @@ class Parts:
     keys: KeyMaker
     store: ResultStore
     events: Events
-    asker: Asker
+    asker: AnyAsker
     share: Share
     governor: Governor
     backend: Backend

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
+from llmframe.engine.asking.grouping import Grouping
 from llmframe.engine.asking.outgoing import NO_RULES
 from llmframe.engine.events import Spent
 from llmframe.engine.rows.answers import Answers, StoredAnswers
@@ -47,16 +48,7 @@ class Pipeline:
         self._halt = parts.halt
         limit, endless = parts.governor.limit_of, parts.source is not None
         self._work = Work(self._clock, lambda: limit(parts.share), endless=endless)
-        self._answers = Answers()
-        if parts.checkpoint is not None:
-            self._answers = StoredAnswers(
-                parts.checkpoint,
-                rows=parts.rows,
-                halt=parts.halt,
-                settings=settings,
-                recheck=parts.asker.recheck,
-            )
-            parts.checkpoint.on_error(self._on_checkpoint_error)  # a failed fsync, in a thread
+        self._answers = self._open_answers(settings)
         self._claims = Claims(parts.in_flight, on_answer=self._on_answer)
         self._settler = Settler(
             parts,
@@ -68,6 +60,13 @@ class Pipeline:
         self._planner = Planner(
             parts, work=self._work, answers=self._answers, settler=self._settler, rules=rules
         )
+        self._grouping = Grouping(
+            parts.asker,
+            fresh=self._fresh,
+            claim=self._claim,
+            put_back=self._put_back,
+            resend=self._resend,
+        )
         self._hedges = Hedges() if settings.hedge else None
         self._attempts = Attempts(
             parts,
@@ -76,6 +75,7 @@ class Pipeline:
             work=self._work,
             claims=self._claims,
             settler=self._settler,
+            grouping=self._grouping,
             hedges=self._hedges,
         )
         self._workers: set[asyncio.Task[None]] = set()
@@ -84,6 +84,20 @@ class Pipeline:
         self._queued: set[Row] = set()  # rows that wait for a lease
         parts.share.on_hopeless = parts.halt.hopeless
         parts.halt.on_stop(self._stop)
+
+    def _open_answers(self, settings: Settings) -> Answers:
+        """The checkpoint, where there is one."""
+        checkpoint = self._parts.checkpoint
+        if checkpoint is None:
+            return Answers()
+        checkpoint.on_error(self._on_checkpoint_error)  # a failed fsync, in a thread
+        return StoredAnswers(
+            checkpoint,
+            rows=self._parts.rows,
+            halt=self._halt,
+            settings=settings,
+            recheck=self._parts.asker.recheck,
+        )
 
     @property
     def waiting(self) -> int:
@@ -131,6 +145,7 @@ class Pipeline:
         self._parts.governor.hold(self._parts.share)
         # rows on the wire keep their keys: their answers are about to come
         for row in (*self._queued, *self._work.waiting_rows()):
+            self._grouping.dissolve(row)
             self._claims.release(row)
 
     def _stop(self) -> None:
@@ -138,7 +153,7 @@ class Pipeline:
         self._parts.budget.wake()
         if self._parts.source is not None:
             self._parts.source.close()
-        for row in self._work.close():
+        for row in [member for first in self._work.close() for member in first.members]:
             self._claims.release(row)
             if row.usage is not NOTHING_USED:  # its answer was of no use, and paid
                 self._parts.events.emit(Spent(row.usage))
@@ -176,11 +191,29 @@ class Pipeline:
     async def _serve(self) -> None:
         """One worker: row after row, until there are no more."""
         while (taken := await self._work.next()) is not None:
-            row = self._planner.row(taken) if isinstance(taken, int) else taken
+            row = self._row(taken)
             with self._claims.released_on_error(row):
                 # a held run claims nothing: it would keep the key from other runs
                 if row.claimed or self._parts.share.held or self._claim(row):
+                    if row.claimed and self._grouping.is_on:
+                        self._grouping.fill(row)
                     await self._send(row)
+
+    def _fresh(self) -> Row | None:
+        """A fresh row for a request that others are in."""
+        taken = self._work.take_fresh()
+        return None if taken is None else self._row(taken)
+
+    def _resend(self, row: Row) -> None:
+        """Send a request that is a part of a failed one, unless the run is ending."""
+        if self._work.closed:
+            self._settler.drop(row)
+        else:
+            self._work.retry(row, self._clock())
+
+    def _row(self, taken: Row | int) -> Row:
+        """A row from the work, made where it gives a position."""
+        return self._planner.row(taken) if isinstance(taken, int) else taken
 
     def _claim(self, row: Row) -> bool:
         """Whether the row is this run's to ask for, and nobody has its answer yet."""
@@ -201,6 +234,9 @@ class Pipeline:
             self._queued.discard(row)
             if lease is None or reservation is None:
                 self._not_sent(row)
+            elif not row.claimed and self._grouping.is_on:  # it was held: others join it first
+                self._parts.governor.give_back(lease)
+                self._put_back(row)
             elif row.claimed or self._claim(row):
                 await self._attempts.attempt(row, lease, reservation)
             else:  # while this run was held another one has taken the row's key
@@ -226,8 +262,13 @@ class Pipeline:
         elif row.sent:
             self._work.retry(row, self._clock())
         else:
-            self._claims.release(row)
-            self._work.put_back(row)
+            self._grouping.dissolve(row)
+            self._put_back(row)
+
+    def _put_back(self, row: Row) -> None:
+        """A row was not sent: this run or another asks for it later."""
+        self._claims.release(row)
+        self._work.put_back(row)
 
     async def _turn(self, row: Row) -> tuple[Lease, Reservation] | tuple[None, None]:
         """Wait until the row may be sent and the budget allows it; None if that is never."""

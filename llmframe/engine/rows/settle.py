@@ -56,10 +56,11 @@ class Settler:
         self._breaker = Breaker(rows, has_answers, kinds=kinds)
 
     def drop(self, row: Row) -> None:
-        """The row stays pending; whoever waits for its key takes over."""
-        self._claims.release(row)
-        self._parts.events.emit(Spent(row.usage))
-        self._work.done()
+        """The rows of a request stay pending; whoever waits for a key of theirs takes over."""
+        for member in row.members:
+            self._claims.release(member)
+            self._parts.events.emit(Spent(member.usage))
+            self._work.done()
 
     def finish(self, row: Row, result: RowResult) -> None:
         """The row has its result, unless the circuit breaker holds the first failures back."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from llmframe.engine.row import Row
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 
 MOST_WAITING = 1000  # rows, of which most were refused; beyond that no fresh one is taken
@@ -85,6 +85,13 @@ class Work:
             self._fresh.append(position)
             self._wake_one()
 
+    def take_fresh(self) -> Row | int | None:
+        """A fresh row for the request of another; None if there is none at the moment."""
+        if self.closed or not self._fresh:
+            return None
+        self._out += 1
+        return self._fresh.popleft()
+
     def planned(self) -> None:
         """No more fresh rows will come."""
         self._planning = False
@@ -137,7 +144,7 @@ class Work:
         """Give out nothing more; returns the rows that were waiting."""
         self.closed = True
         rows = self.waiting_rows()
-        self._out -= len(rows)
+        self._out -= _count(rows)
         self._waiting.clear()
         self._refused.clear()
         self._last.clear()
@@ -177,7 +184,7 @@ class Work:
             return heapq.heappop(self._refused)[-1]
         here = self._out - self.elsewhere  # two runs must not await each other
         may_come = self._planning and not self._endless
-        if self._last and not may_come and here == len(self._last):
+        if self._last and not may_come and here == _count(self._last):
             return self._last.popleft()
         return None
 
@@ -214,3 +221,8 @@ class Work:
     def _wake_all(self) -> None:
         while self._idle:
             self._wake_one()
+
+
+def _count(rows: Iterable[Row]) -> int:
+    """The rows and those that are in the same requests."""
+    return sum(1 + len(row.others) for row in rows)

@@ -18,7 +18,7 @@ from llmframe.engine.wire.client import (
     with_our_transport,
 )
 from llmframe.engine.wire.error_reply import reply_in_error
-from llmframe.engine.wire.reply import read_json, read_reply
+from llmframe.engine.wire.reply import read_embeddings, read_json, read_reply
 from llmframe.engine.wire.responses_api import RESPONSES_PATH
 from llmframe.engine.wire.verdict import ServerGone
 from llmframe.providers.endpoint import Endpoint
@@ -36,7 +36,11 @@ if TYPE_CHECKING:
 _log = logging.getLogger("llmframe")
 
 NO_REDIRECTS = {"follow_redirects": False}  # the texts are for the endpoint, and nobody else
-_PATHS = {"chat": "/chat/completions", "responses": RESPONSES_PATH}
+_PATHS = {
+    "chat": "/chat/completions",
+    "responses": RESPONSES_PATH,
+    "embeddings": "/embeddings",
+}
 
 
 class Backend:
@@ -61,6 +65,7 @@ class Backend:
         self._owned = owned
         self._is_alive = is_alive
         self._prepared = prepared
+        self._embeds = path == _PATHS["embeddings"]
         self._post = self._post_by_sdk if prepared is None else prepared.post
         self._keys = header_secrets(client.default_headers)
         self._is_plain = type(client) is openai.AsyncOpenAI  # others, as Azure's, make their own
@@ -82,9 +87,11 @@ class Backend:
             if self._is_alive is not None and not self._is_alive():
                 raise ServerGone("its process has ended") from exc
             answered = reply_in_error(exc) if isinstance(exc, self._status_error) else None
-            if answered is None:
+            if answered is None or self._embeds:
                 raise
             return answered
+        if self._embeds:
+            return read_embeddings(response)
         reply = read_reply(response)
         if isinstance(response, self._response_type) and not self._is_plain:
             keys = tuple(header_secrets(response.request.headers))

@@ -19,7 +19,7 @@ from llmframe.results import Usage
 from llmframe.task.confidence import read_alternatives, read_tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import httpx2
 
@@ -38,7 +38,7 @@ class Reply:
     headers: of the response. thoughts: UTF-8 bytes that the model wrote beside the content, read
     only where the usage does not state its tokens. tokens: the content's pieces with their
     logprobs, if it has any. alternatives: to each of them. elsewhere: texts that may hold the
-    answer, where the content is blank.
+    answer, where the content is blank. vectors: of a reply with embeddings, as they came.
     """
 
     content: str | None
@@ -50,6 +50,7 @@ class Reply:
     alternatives: tuple[tuple[Token, ...], ...] = ()
     thoughts: int = 0
     elsewhere: tuple[str, ...] = ()
+    vectors: Sequence[object] = ()
 
     @property
     def written(self) -> int:
@@ -91,6 +92,20 @@ def read_reply(response: Received | httpx2.Response) -> Reply:
         thoughts=0 if usage.tokens_out else _thoughts(answer),
         elsewhere=() if content and content.strip() else texts_elsewhere(choice, answer),
     )
+
+
+def read_embeddings(response: Received | httpx2.Response) -> Reply:
+    """The vectors in a response, as they are; BadReply where there are none."""
+    data = read_json(response)
+    body = data if isinstance(data, dict) else {}
+    # text-embeddings-inference and llama.cpp send the bare list from addresses of their own
+    items = data if isinstance(data, list) else body.get("data", body.get("embeddings"))
+    usage = read_usage(body.get("usage"))
+    if not isinstance(items, list) or (not items and not _is_empty(body.get("error"))):
+        foreign = "error" not in body and items is None
+        message = "the endpoint answered with no embeddings"
+        raise BadReply(message, error=body.get("error"), usage=usage, foreign=foreign)
+    return Reply(None, "stop", None, usage, response.headers, vectors=items)
 
 
 def _thoughts(answer: dict[str, Any]) -> int:

@@ -13,6 +13,8 @@ from llmframe.frame.cells import cell_text, column_cells, is_missing
 from llmframe.frame.export.conform import Mismatch, conform, is_value_type
 from llmframe.frame.export.losses import Losses
 from llmframe.frame.export.target import needed
+from llmframe.frame.typed_columns import vector_cell
+from llmframe.task.fields import Kind
 from llmframe.text import clean_text
 
 if TYPE_CHECKING:
@@ -89,6 +91,8 @@ class Columns:
             return self._category(cells, name)
         if not pd.api.types.is_object_dtype(cells.dtype):
             return self._typed(cells, name)
+        if recorded == Kind.VECTOR:
+            return self._vectors(cells, name)
         if is_value_type(recorded):
             try:
                 plain = [conform(cell, recorded) for cell in cells.tolist()]
@@ -96,6 +100,26 @@ class Columns:
             except Mismatch:  # the user has put something else there: text, as the warning says
                 return replace(self._objects(cells, name), restore=None)
         return self._objects(cells, name)
+
+    def _vectors(self, cells: Cells, name: str) -> Column:
+        """Embeddings, as one fixed-size list of float32."""
+        missing = [is_missing(cell) for cell in cells.tolist()]
+        rows = [
+            vector_cell(cell)
+            for cell, gone in zip(cells.tolist(), missing, strict=True)
+            if not gone
+        ]
+        widths = {None if row is None else len(row) for row in rows}
+        if len(widths) > 1 or None in widths:  # the user has put something else there
+            return self._objects(cells, name)
+        width = widths.pop() if widths else 0
+        table = np.zeros((len(missing), width or 0), np.float32)
+        if rows:
+            table[~np.array(missing)] = np.stack([row for row in rows if row is not None])
+        array = self.pa.FixedSizeListArray.from_arrays(
+            self.pa.array(table.ravel()), width, mask=self.pa.array(missing, self.pa.bool_())
+        )
+        return Column(array, cells.dtype)
 
     def _typed(self, cells: Cells, name: str) -> Column:
         try:

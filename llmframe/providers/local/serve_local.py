@@ -27,6 +27,9 @@ def start(order: dict[str, Any]) -> Any:
     params.ui = params.endpoint_slots = params.warmup = False
     params.cache_ram_mib = 0
     params.verbosity = order["verbosity"]
+    if order["embeds"]:
+        params.embedding = True
+        params.n_batch = params.n_ubatch = order["context"]  # a text is read in one step
     return xllamacpp.Server(params)
 
 

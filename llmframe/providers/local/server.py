@@ -57,7 +57,8 @@ _logger = logging.getLogger("llmframe")
 class File:
     """A file of weights.
 
-    name: for people and for requests. digest: of pieces of its content.
+    name: for people and for requests. digest: of pieces of its content. embeds: it is to be
+    served for embeddings, which takes a server of its own.
     """
 
     path: Path
@@ -65,6 +66,7 @@ class File:
     size: int
     digest: str
     weights: Weights
+    embeds: bool = False
 
     @property
     def identity(self) -> str:
@@ -146,6 +148,7 @@ class LocalServer:
             "context": self.sizes.context,
             "threads": self.sizes.threads,
             "verbosity": QUIET,
+            "embeds": self.file.embeds,
             "path": [folder for folder in sys.path if isinstance(folder, str)],
         }
         too_late = threading.Timer(LOADING, self._process.kill)
@@ -163,9 +166,10 @@ class LocalServer:
             return str(answer["address"])
         reason = str(answer.get("error") or "").rstrip(". ")
         reason = reason or f"its process ended with code {self._process.wait()}"
+        kind = "an embedding" if self.file.embeds else "a chat"
         raise PlanError(
-            f"llama.cpp cannot serve {self.file.path.name}: {reason}. Is it a whole GGUF file of a "
-            f"chat model, and is there memory for it ({self.file.size / 1e9:.1f} GB and more)?"
+            f"llama.cpp cannot serve {self.file.path.name}: {reason}. Is it a whole GGUF file of "
+            f"{kind} model, and is there memory for it ({self.file.size / 1e9:.1f} GB and more)?"
         )
 
     def _close_pipes(self) -> None:
@@ -175,7 +179,8 @@ class LocalServer:
                     pipe.close()
 
 
-running_servers: dict[str, LocalServer] = {}  # by the identity of their file
+# by the identity of their file, and whether they embed
+running_servers: dict[tuple[str, bool], LocalServer] = {}
 _lock = threading.Lock()
 
 
@@ -194,7 +199,8 @@ def serve(
     Raises PlanError if it cannot be started.
     """
     with _lock:
-        running = running_servers.get(file.identity)
+        which = (file.identity, file.embeds)
+        running = running_servers.get(which)
         if running is not None and not running.is_alive():
             running.stop()
             running = None
@@ -209,7 +215,7 @@ def serve(
             running.stop()
         starts = f"llmframe: starting {file.name} ({file.size / 1e6:,.0f} MB) on this machine ..."
         with announced(starts):
-            server = running_servers[file.identity] = LocalServer(file, sizes)
+            server = running_servers[which] = LocalServer(file, sizes)
     _logger.info("%s; started in %.1f s", server.describe(), server.seconds)
     return server, True
 

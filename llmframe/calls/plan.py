@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -43,10 +44,11 @@ from llmframe.providers.prices import stated_currency
 from llmframe.runs.run import Run
 from llmframe.runs.session import Session, Target
 from llmframe.secret import Key, hide_keys, hide_secrets
+from llmframe.system.processes import pack
 from llmframe.task.confidence import is_choice
 from llmframe.task.fields import FieldSet, resolve_fields, vector_field
 from llmframe.task.keys import KeyMaker
-from llmframe.task.parse import parse_reply
+from llmframe.task.parse import answer_or_error, parse_reply
 from llmframe.task.prompt import Prompt
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
     from llmframe.options.settings import Settings
     from llmframe.providers.destination import Destination
     from llmframe.providers.endpoint import Endpoint
+    from llmframe.task.fields import FieldSet
     from llmframe.task.keys import Question
 
 USUAL_TEXTS = 100  # of a request: more wins no time, and is lost where a kernel dies
@@ -216,6 +219,7 @@ def _plan(
         capacity=None if embedding is None else embedding.capacity(destination),
         budget=_budget(destination),
         rules=TextRules(settings.redact, settings.max_input_tokens, settings.on_long == "truncate"),
+        packed=_packed(settings, prompt.fields),
     )
     target = _target(df, rows, job, only_new=only_new)
     earlier = earlier_question(prompt, destination, sampling, served=asked.get("served"))
@@ -235,6 +239,17 @@ def _target(df: pd.DataFrame, rows: RowPlan | Records, job: Job, *, only_new: bo
         # a stream is never joined: its records are nobody else's
         options=_identity(job, job.settings) if is_frame else (object(),),
     )
+
+
+def _packed(settings: Settings, fields: FieldSet) -> dict[str, bytes]:
+    """The functions of the person's that are to run in processes, by option; PlanError if not."""
+    if settings.workers != "process":
+        return {}
+    own: dict[str, Callable[..., object] | None] = {
+        "redact=": settings.redact,
+        "fields": partial(answer_or_error, fields) if fields.runs_own_code else None,
+    }
+    return {name: pack(function, name) for name, function in own.items() if function is not None}
 
 
 def _asked(

@@ -27,10 +27,11 @@ from llmframe.providers.responses.scrubber import Scrubber
 from llmframe.report import RunReport, Snapshot
 from llmframe.results import NOTHING_USED, ResultStore, UsageSum
 from llmframe.system.loops import running_loop
+from llmframe.system.processes import open_processes
 from llmframe.text import cut
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Mapping
 
     from llmframe.engine.asking.embedding import AnyAsker
     from llmframe.engine.events import Event, Observer
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from llmframe.engine.job import Job
     from llmframe.report import RunStatus
     from llmframe.results import Results, Usage
+    from llmframe.system.processes import Processes
 
 FIRST_NOTE = 0.01  # seconds
 REFUSAL = 90  # characters of the provider's words that are shown
@@ -100,7 +102,8 @@ class Execution:
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
         try:
-            await self._run()
+            async with open_processes(self.job.packed) as processes:
+                await self._run(processes)
         finally:
             self.tally.ended = self.tally.clock()
             try:
@@ -108,7 +111,7 @@ class Execution:
             finally:
                 self._forget()
 
-    async def _run(self) -> None:
+    async def _run(self, processes: Mapping[str, Processes]) -> None:
         job, settings = self.job, self.job.settings
         backend = await open_backend(job.endpoint, connections=job.cap or auto_cap())
         self._share = share = self._governor.join(
@@ -118,6 +121,7 @@ class Execution:
         parts = Parts(
             rows=job.rows,
             source=job.source,
+            processes=processes,
             keys=job.keys,
             store=self.store,
             events=Events(self.tally, self._keep_unanswered, *self._observers),

@@ -10,6 +10,8 @@ from llmframe.engine.rows.budget import Budget
 from llmframe.providers.dialect import FULL_DIALECT
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from llmframe.engine.asking.asking import Sampling
     from llmframe.engine.asking.embedding import Capacity
     from llmframe.engine.asking.outgoing import TextRules
@@ -29,7 +31,8 @@ class Job:
     source: where further rows come from, None for a frame, whose rows are all known.
     dialect: how requests are written at first. slots: requests that the server works on at
     once, where that is known; ``concurrency="auto"`` begins there. capacity: of a request for
-    embeddings; None where each request is about one row.
+    embeddings; None where each request is about one row. packed: functions of the person's that
+    run in processes, by their options.
     """
 
     settings: Settings
@@ -45,6 +48,7 @@ class Job:
     budget: Budget = field(default_factory=Budget)
     rules: TextRules = NO_RULES
     checkpoint: Checkpoint | None = None
+    packed: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def model(self) -> str:

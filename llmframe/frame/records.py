@@ -8,7 +8,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from llmframe.errors import PlanError
-from llmframe.frame.cells import CellError, cell_text, is_blank, json_text, json_value
+from llmframe.frame.cells import (
+    CellError,
+    cell_text,
+    error_words,
+    is_blank,
+    json_text,
+    json_value,
+)
 from llmframe.frame.rows import plain_id
 from llmframe.frame.template import parse_template
 from llmframe.results import Failure, RowResult
@@ -110,15 +117,22 @@ class Records:
             values = self._values(record)
             cells = record.values() if self._whole else values
             return None if all(map(is_blank, cells)) else clean_text(self._render(values))
-        except CellError as exc:  # one record must never end the run
-            return _failed(str(exc) if self._quote else "")
+        except Exception as exc:  # noqa: BLE001 - a record's own code; it must never end the run
+            return _failed(error_words(exc) if self._quote else "")
 
     def ids(self, start: int, stop: int) -> list[object] | None:
         """The records' ids, None where no id was named."""
         if self._id is None:
             return None
         held = [self._records[position] for position in range(start, stop)]
-        return [plain_id(each.get(self._id)) if _is_dict(each) else None for each in held]
+        return [self._id_of(each) for each in held]
+
+    def _id_of(self, record: Any) -> object:
+        """Its id; None where it has none, or its own code fails: then the record fails as well."""
+        try:
+            return plain_id(record.get(self._id)) if _is_dict(record) else None
+        except Exception:  # noqa: BLE001 - as above
+            return None
 
     def _values(self, record: Any) -> tuple[Any, ...]:
         """What is rendered of a dict."""

@@ -7,7 +7,7 @@ import math
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -221,6 +221,15 @@ PRICES = Rule(
 PATH = Rule(
     "True, False or a path",
     lambda value: isinstance(value, bool | str | os.PathLike) and not holds_file_open(value),
+)
+WORKERS = replace(
+    one_of("thread", "process"),
+    cure=lambda value: (
+        "it says where your own functions run; how many requests go at the same time says "
+        f"concurrency={value}"
+        if is_int(value)
+        else ""
+    ),
 )
 PROGRESS = Rule(
     '"auto", "widget", "tqdm", "log" or False',

@@ -159,6 +159,10 @@ class Settings:
     hedge: bool = speed(False, BOOL,
         "True: at the end, ask again for the slowest rows\n"
         "Those slower than 95 % of the others; the first answer counts, both are paid.")
+    workers: Literal["thread", "process"] = speed("thread", rules.WORKERS,
+        '"thread"; "process": your own functions use all cores\n'
+        "redact= and the validators of your own models run beside the requests in a thread, or in "
+        "one process for each core: worth it where they take more than a millisecond a row.")
 
     max_cost: float | None = money(None, above_0("money"),
         "stop before the task costs more, in the prices' currency\n"
@@ -247,6 +251,7 @@ class Options(TypedDict, total=False):
     deadline: float | None
     max_attempts: int
     hedge: bool
+    workers: Literal["thread", "process"]
     max_cost: float | None
     max_tokens: int | None
     prices: tuple[float, float] | Mapping[str, float | str] | None

@@ -32,7 +32,7 @@ _CURES = {
     ),
     "write the examples into instructions=": "examples example fewshot fewshots shots demos",
     "write concurrency= for how many requests at the same time": (
-        "maxworkers workers nworkers numworkers njobs jobs threads nthreads numthreads maxthreads "
+        "maxworkers nworkers numworkers njobs jobs threads nthreads numthreads maxthreads "
         "processes numproc nproc parallel parallelism maxparallel maxconcurrency concurrent "
         "maxconcurrent concurrentrequests maxconcurrentrequests numconcurrent semaphore poolsize"
     ),

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from types import TracebackType
 
+    from llmframe.journal import Checkpoint
     from llmframe.runs.run import Run
     from llmframe.runs.session import Session
 
@@ -65,10 +66,13 @@ class Flow:
         assert isinstance(store, RecentStore)
         self._records, self._store = records, store
         self._ordered = ordered
+        self._checkpoint = session.execution.job.checkpoint
+        self._fresh: list[tuple[int, TagResult]] = []  # not given out yet; on the run's loop
+        self._saving: asyncio.Task[None] | None = None
         self._lock = threading.RLock()
         self._has_room = threading.Condition(self._lock)
         self._has_results = threading.Condition(self._lock)
-        self._is_announced = False
+        self._is_announcing = False
         self._wakers: set[Callable[[], None]] = set()
         self._ready: deque[TagResult] = deque()
         self._held: dict[int, TagResult] = {}  # of an ordered stream: an earlier one is missing
@@ -122,33 +126,55 @@ class Flow:
 
     def end(self, error: BaseException | None) -> None:
         """The run has ended: what it did not reach is pending."""
+        checkpoint, self._checkpoint = self._checkpoint, None
+        is_kept = checkpoint is None or checkpoint.durable
         with self._lock:
             self.error = error or self.error
             self._closed = True
+            for position, result in self._fresh:
+                self._put(position, result if is_kept else _pending(result.record))
+            self._fresh = []
             if error is None:
                 for position in self._records.left():
-                    record = self._records.take(position)
-                    self._put(position, TagResult(record, None, "pending", None, NOTHING_USED))
+                    self._put(position, _pending(self._records.take(position)))
             for position in sorted(self._held):  # of a run that failed: in their order
                 self._ready.append(self._held.pop(position))
             self._ended = True
         self._notify()
 
     def _give(self, positions: Iterable[int], paid: frozenset[int] = frozenset()) -> None:
-        with self._lock:
-            for position in positions:
-                result = self._store.take(position)
-                error = None if result.error is None else str(result.error)
-                usage = result.usage if position in paid else NOTHING_USED
-                record = self._records.take(position)
-                given = TagResult(record, result.values, result.status, error, usage)
-                self._put(position, given)
-        if not self._is_announced:  # a consumer that is woken by each result costs a third more
-            self._is_announced = True
+        for position in positions:
+            result = self._store.take(position)
+            error = None if result.error is None else str(result.error)
+            usage = result.usage if position in paid else NOTHING_USED
+            record = self._records.take(position)
+            given = TagResult(record, result.values, result.status, error, usage)
+            self._fresh.append((position, given))
+        if not self._is_announcing:  # a consumer that is woken by each result costs a third more
+            self._is_announcing = True
             asyncio.get_running_loop().call_later(ANNOUNCE, self._announce)
 
     def _announce(self) -> None:
-        self._is_announced = False
+        if self._checkpoint is None:
+            self._is_announcing = False
+            self._hand_over(len(self._fresh))
+        else:
+            self._saving = asyncio.get_running_loop().create_task(self._save(self._checkpoint))
+
+    async def _save(self, checkpoint: Checkpoint) -> None:
+        """Give out what is on the disk: who has read a result may forget its record."""
+        while count := len(self._fresh):
+            if not await run_in_daemon_thread(checkpoint.flush) or not checkpoint.durable:
+                return  # the run is about to end with a CheckpointError
+            self._hand_over(count)
+        self._is_announcing = False
+
+    def _hand_over(self, count: int) -> None:
+        """Give the oldest fresh results to the consumer."""
+        handed, self._fresh = self._fresh[:count], self._fresh[count:]
+        with self._lock:
+            for position, result in handed:
+                self._put(position, result)
         self._notify()
 
     def _put(self, position: int, result: TagResult) -> None:
@@ -218,6 +244,10 @@ class Flow:
     def _wake_loops(self) -> None:
         for wake in [*self._wakers]:
             wake()
+
+
+def _pending(record: object) -> TagResult:
+    return TagResult(record, None, "pending", None, NOTHING_USED)
 
 
 class TagStream:

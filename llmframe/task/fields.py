@@ -17,6 +17,7 @@ from llmframe.task.schema import (
     Node,
     has_hidden_rules,
     is_lenient,
+    runs_own_code,
     strict_schema,
     tidy_schema,
 )
@@ -90,6 +91,11 @@ class FieldSet:
     def has_hidden_rules(self) -> bool:
         """Whether stored answers must be validated by the model that is given now."""
         return has_hidden_rules(getattr(self.model, "__pydantic_core_schema__", None))
+
+    @cached_property
+    def runs_own_code(self) -> bool:
+        """Whether validating a reply runs code of the person's, which may take any time."""
+        return runs_own_code(getattr(self.model, "__pydantic_core_schema__", None))
 
     def holds(self, values: dict[str, Any]) -> bool:
         """Whether the model accepts a stored answer, field name -> JSON value."""

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
+Answer = tuple[dict[str, Any], str]
+"""The fields' values, and the text that holds them."""
+
 ERRORS_SHOWN = 3
 MESSAGE = 200  # characters of a validator's own message
 MOST_WRAPPERS = 3  # objects around an answer
@@ -64,6 +67,16 @@ def read_answer(
             with suppress(OutputError):
                 return _find_answer(text, fields, alone=True)
         raise
+
+
+def answer_or_error(
+    fields: FieldSet, content: str | None, elsewhere: Sequence[str]
+) -> Answer | OutputError:
+    """The same as ``read_answer``, with the error returned: it may come from another process."""
+    try:
+        return read_answer(content, fields, elsewhere)
+    except OutputError as error:
+        return error
 
 
 def _parse_exact(content: Any, fields: FieldSet) -> dict[str, Any] | None:

@@ -41,6 +41,7 @@ _READABLE = frozenset(
 )
 _BELOW = frozenset({"schema", "items_schema", "choices", "definitions"})
 _MOMENTS = ("date", "datetime", "time")
+_NOT_THE_PERSONS = frozenset({"builtins", "llmframe", "pydantic", "pydantic_core"})
 _LIMITS = frozenset({"gt", "ge", "lt", "le", "now_op", "tz_constraint"})
 
 
@@ -129,6 +130,27 @@ def has_hidden_rules(core: Any) -> bool:
         or (node["type"] in _MOMENTS and _LIMITS & node.keys())
         for node in nodes
     )
+
+
+def runs_own_code(core: Any) -> bool:
+    """Whether validating runs code of the person's: validators, hooks, computed fields.
+
+    core: pydantic's own schema of the model.
+    """
+    waiting = [core]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            if part.get("post_init") or part.get("custom_init") or part.get("computed_fields"):
+                return True
+            waiting += part.values()
+        elif isinstance(part, list | tuple):
+            waiting += part
+        elif callable(part) and not isinstance(part, type):
+            module = getattr(part, "__module__", None) or "builtins"
+            if module.partition(".")[0] not in _NOT_THE_PERSONS:
+                return True
+    return False
 
 
 def _lacks(node: Node) -> bool:

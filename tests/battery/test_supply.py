@@ -163,6 +163,10 @@ NO_MODULES = {
     *("pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "yaml"),
     *("jsonpickle", "xmlrpc", "telnetlib", "ftplib", "requests", "posthog", "code"),
 }
+OWN_PIPE = {  # both ends of a pipe to a process of our own: what one writes, the other loads
+    "system/processes.py": {"cloudpickle", "pickle"},
+    "system/worker.py": {"pickle"},
+}
 NO_CALLS = {
     *("eval", "exec", "compile", "__import__", "os.system", "os.popen"),
     *("pd.read_pickle", "pd.eval", "np.load", "yaml.load", "df.eval"),
@@ -196,7 +200,8 @@ def dangers(tree: ast.AST) -> list[str]:
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_nothing_of_ours_loads_or_runs_what_it_reads(path):
     """Unsafe load: no pickle, marshal, yaml, eval, exec, shell, and no telemetry."""
-    assert modules(TREES[path]) & NO_MODULES == set()
+    own_pipe = OWN_PIPE.get(path.relative_to(PACKAGE).as_posix(), set())
+    assert modules(TREES[path]) & NO_MODULES == own_pipe
     assert dangers(TREES[path]) == []
 
 

@@ -100,6 +100,7 @@ async def _plan_all(job: Any) -> None:
         store=ResultStore(job.rows.n),
         events=Events(),
         halt=Halt(),
+        processes={},
     )
     settler = SimpleNamespace(fail_unsent=lambda position, result: None)
     work = Work(time.monotonic, lambda: 1)

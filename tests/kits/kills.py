@@ -85,14 +85,14 @@ def kill_until_done(
         child = nursery.tag(n, server.url, checkpoint, **options)
         goal = size(checkpoint) + chance.uniform(0.0, 1.6 * each)
         assert child.kill_when(lambda goal=goal: size(checkpoint) > goal), "it came to its end"
-        ended = _arrived(server)
+        ended = arrived(server)
         kept = answers(checkpoint)
         lives.rounds.append(Round(ended, kept, harm(checkpoint, chance) if harm else 0))
     lives.result = nursery.tag(n, server.url, checkpoint, **options).end()
     return lives
 
 
-def _arrived(server: Server) -> float:
+def arrived(server: Server) -> float:
     """When all that the dead child had sent was with the server, which may be behind."""
     seen = -1
     while seen != (seen := len(server.ledger)):

@@ -10,7 +10,7 @@ from llmframe.errors import OutputError
 from llmframe.providers.responses.finish_reason import ending
 from llmframe.results import RowResult
 from llmframe.task.confidence import confidences
-from llmframe.task.parse import read_answer
+from llmframe.task.parse import answer_or_error
 from llmframe.task.prompt import as_one
 from llmframe.task.text import excerpt
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from llmframe.engine.row import Row
     from llmframe.engine.wire.reply import Reply
     from llmframe.providers.dialect import Dialect, Feature
+    from llmframe.task.parse import Answer
     from llmframe.task.prompt import Prompt, ResponseFormat
 
 MAX_PAID = 3  # replies paid for one row, at most
@@ -99,6 +100,11 @@ class Asker:
         fields = self._prompt.fields
         return fields.holds if fields.has_hidden_rules else None
 
+    @property
+    def runs_own_code(self) -> bool:
+        """Whether reading an answer runs validators of the person's, which may take any time."""
+        return self._prompt.fields.runs_own_code
+
     def body(self, row: Row, dialect: Dialect) -> dict[str, Any]:
         """The request of the row's next leg, written so that the endpoint understands it."""
         static = self._static.get(dialect)  # the same for every row: built once a dialect
@@ -160,14 +166,18 @@ class Asker:
         kind = own.get("type") if isinstance(own, dict) else None
         return kind if kind in ("json_schema", "json_object") else "plain"
 
+    def parse(self, reply: Reply) -> Answer | OutputError:
+        """The answer in a reply, or what is wrong with it."""
+        return answer_or_error(self._prompt.fields, reply.content, reply.elsewhere)
+
     def valid(self, row: Row, reply: Reply) -> RowResult | None:
         """The result if the reply is valid as it is, else None; the row's legs are not touched."""
         if ending(reply.finish_reason) != "whole":
             return None
-        try:
-            values, text = read_answer(reply.content, self._prompt.fields, reply.elsewhere)
-        except OutputError:
+        parsed = reply.parsed or self.parse(reply)
+        if isinstance(parsed, OutputError):
             return None
+        values, text = parsed
         usage = row.usage + reply.usage
         return RowResult(
             "ok",
@@ -202,13 +212,13 @@ class Asker:
             return row.failed("content_filter", "the provider's filter withheld the answer")
         if ended == "cut":
             return self._cut(row, reply, final=final)
-        try:
-            values, text = read_answer(reply.content, self._prompt.fields, reply.elsewhere)
-        except OutputError as error:
+        parsed = reply.parsed or self.parse(reply)
+        if isinstance(parsed, OutputError):
             if not (reply.content or "").strip() and not (row.again or final):
                 row.again = True
                 return None
-            return self._correct(row, reply.content or "", error, final=final)
+            return self._correct(row, reply.content or "", parsed, final=final)
+        values, text = parsed
         raw = text if self._keep_raw else None
         confidence = self._confidence(reply, text)
         return RowResult("ok", values, None, row.sent, row.usage, row.elapsed, raw, confidence)

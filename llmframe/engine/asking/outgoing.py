@@ -10,7 +10,9 @@ from llmframe.task.text import shows_nothing
 from llmframe.text import clean_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from llmframe.system.processes import Processes
 
 BYTES_PER_TOKEN = 4  # a fixed measure: what a model counts is known only after paying
 
@@ -44,6 +46,16 @@ class TextRules:
             return text
         return _redact(self.redact, text)
 
+    async def redacted_by(
+        self, processes: Processes, texts: Sequence[str | RowResult | None]
+    ) -> list[str | RowResult]:
+        """The same for many texts, where other processes run the person's function."""
+        outcomes = iter(await processes.map([(text,) for text in texts if isinstance(text, str)]))
+        return [
+            _sendable(*next(outcomes)) if isinstance(text, str) else text or SKIPPED
+            for text in texts
+        ]
+
     def fit(self, text: str) -> str | RowResult:
         """The second step alone: the text, its beginning, or the result of a row too long."""
         if not self.is_long(text):
@@ -75,6 +87,13 @@ def _redact(redact: Callable[[str], str], text: str) -> str | RowResult:
         raise
     except BaseException as exc:  # noqa: BLE001 - a panic of a library in Rust is no Exception
         return _unredacted(type(exc).__name__)
+    return _sendable(redacted)
+
+
+def _sendable(redacted: object, error: str = "") -> str | RowResult:
+    """What the person's function returned, as a text to send; error: the name of what it raised."""
+    if error:
+        return _unredacted(error)
     if not isinstance(redacted, str):
         return _unredacted("TypeError")
     clean = clean_text(redacted)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from llmframe.engine.asking.asking import MAX_PAID
+from llmframe.engine.asking.validating import Validator
 from llmframe.engine.events import RequestLost, RequestRefused, RequestSent, Spent
 from llmframe.engine.rows.breaker import FIRST
 from llmframe.engine.rows.budget import Reservation, Sender
@@ -86,6 +87,7 @@ class Attempts:
         self._health_probe = HealthProbe(
             parts, self._sender, timeout=patience.timeout, on_reply=settler.probed
         )
+        self._validator = Validator(parts.asker, parts.processes.get("fields"))
         self._clock = parts.governor.clock
         self._responded = False  # the API has responded to this run
         self._first_sent: float | None = None
@@ -134,8 +136,8 @@ class Attempts:
             verdict = classify(exc, timeout=timeout, scrub=self._parts.scrub, own=own)
             self._failed(row, lease, verdict)
         else:
-            # from here to the row's line in the checkpoint there is no await: a reply that came
-            # back is never lost to a cancel
+            # from here to the row's line in the checkpoint there is no await but for validators
+            # of the person's, where a cancel waits: a reply that came back is never lost to it
             row.note_back(began, self._clock(), limit.void)
             self._responded = True
             self._read_headers(reply, lease)
@@ -143,7 +145,7 @@ class Attempts:
             row.tried, row.doubted = (), 0
             stated = reply.usage.if_stated
             governor.release(lease, answered=True, clean=row.sent == 1, usage=stated)
-            self._read(row, reply)
+            await self._read(row, reply)
 
     async def probe(self, lease: Lease) -> None:
         """Use a lease to find out whether the endpoint responds again."""
@@ -173,6 +175,11 @@ class Attempts:
             governor.release(lease)
             raise
         governor.release(lease, answered=True, usage=reply.usage.if_stated)
+        try:
+            reply = await self._validator.parsed(reply)
+        except asyncio.CancelledError:
+            self._parts.events.emit(Spent(reply.usage))
+            raise
         result = self._parts.asker.valid(row, reply) if hedges.is_open(row) else None
         if result is None:  # too late or not valid: paid all the same
             self._parts.events.emit(Spent(reply.usage))
@@ -197,8 +204,14 @@ class Attempts:
         if raw is not None:
             self._parts.governor.read_headers(raw, lease)
 
-    def _read(self, row: Row, reply: Reply) -> None:
+    async def _read(self, row: Row, reply: Reply) -> None:
         """Settle the row by its reply, or ask again where the reply is not valid."""
+        try:
+            reply = await self._validator.parsed(reply)
+        except asyncio.CancelledError:  # validators hang, and nobody waits: it is paid all the same
+            row.note_paid(reply.usage)
+            self._settler.drop(row)
+            raise
         row.failure = None  # what fails from here on is the reply, not the request
         self._forgive_lost(row)
         final = self._patience.is_last(row.charged)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from llmframe.engine.rows.halt import Halt
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from llmframe.engine.asking.embedding import AnyAsker
     from llmframe.engine.events import Events
     from llmframe.engine.governor import Governor, Share
@@ -19,12 +21,16 @@ if TYPE_CHECKING:
     from llmframe.journal import Checkpoint
     from llmframe.providers.responses.scrubber import Scrubber
     from llmframe.results import ResultStore
+    from llmframe.system.processes import Processes
     from llmframe.task.keys import KeyMaker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What a pipeline is wired from; see their own modules."""
+    """What a pipeline is wired from; see their own modules.
+
+    processes: for functions of the person's, by option; those that are not named run in threads.
+    """
 
     rows: Rows
     keys: KeyMaker
@@ -39,6 +45,7 @@ class Parts:
     scrub: Scrubber
     budget: Budget
     source: Source | None = None
+    processes: Mapping[str, Processes] = field(default_factory=dict)
     halt: Halt = field(default_factory=Halt)
 
     @property

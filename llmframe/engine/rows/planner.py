@@ -28,6 +28,7 @@ SLICE = 512  # rows planned in one go, at most: about 1 ms
 FIRST_REDACTED = 16  # the same at first where each must be redacted, at a speed not known
 STOP_CHECK = 0.1  # seconds between two checks for a stop while a slice is redacted
 LONGEST_SLICE = 0.002  # seconds; rows of long texts go in smaller slices
+LONGEST_ELSEWHERE = 0.1  # seconds, where other processes do it: all of them must have their share
 LAST_RECALL = 0.5  # seconds after a stop in which stored answers are still recalled
 
 
@@ -56,6 +57,8 @@ class Planner:
         self._answers = answers
         self._settler = settler
         self._rules = rules
+        self._processes = parts.processes.get("redact=")
+        self._longest = LONGEST_SLICE if self._processes is None else LONGEST_ELSEWHERE
         # what is rendered or redacted once more may be another text, and then another key
         self._keeps_texts = rules.redact is not None or not parts.rows.is_stable
         self._kept: dict[int, str] = {}
@@ -75,7 +78,7 @@ class Planner:
             took = time.perf_counter() - began
             after_slice()
             await asyncio.sleep(0)
-            start, size = stop, next_size(size, took)
+            start, size = stop, next_size(size, took, self._longest)
         self._work.planned()
         if not self._is_stopped():
             self._events.emit(Planned())
@@ -118,7 +121,7 @@ class Planner:
         self._place(start, texts, self._rows.ids(start, stop))
 
     async def _redact(self, texts: Sequence[str | RowResult | None]) -> list[str | RowResult]:
-        """Redact in a thread; a stop does not wait for a function that hangs."""
+        """Redact off the loop; a stop does not wait for a function that hangs."""
 
         def redact_all() -> list[str | RowResult]:
             redacted: list[str | RowResult] = []
@@ -128,10 +131,17 @@ class Planner:
                 redacted.append(self._rules.redacted(text))
             return redacted
 
-        redacting = asyncio.ensure_future(run_in_daemon_thread(redact_all))
-        while not (redacting.done() or self._work.closed):
-            await asyncio.wait({redacting}, timeout=STOP_CHECK)
-        return redacting.result() if redacting.done() else []
+        redacting = asyncio.ensure_future(
+            run_in_daemon_thread(redact_all)
+            if self._processes is None
+            else self._rules.redacted_by(self._processes, texts)
+        )
+        try:
+            while not (redacting.done() or self._work.closed):
+                await asyncio.wait({redacting}, timeout=STOP_CHECK)
+            return redacting.result() if redacting.done() else []
+        finally:
+            redacting.cancel()  # ends a process that is busy with it, and leaves a thread alone
 
     def _place(
         self, start: int, texts: Sequence[str | RowResult], ids: Sequence[object] | None
@@ -215,8 +225,8 @@ class Planner:
         self._settler.fail_unsent(position, result)
 
 
-def next_size(size: int, took: float) -> int:
-    """Rows of the next slice, after one that took so many seconds."""
+def next_size(size: int, took: float, longest: float = LONGEST_SLICE) -> int:
+    """Rows of the next slice, after one that took so many seconds; longest: that one may take."""
     # at most twice as many: one quick slice says little about the next, of longer texts perhaps
-    fitting = int(size * LONGEST_SLICE / max(took, 1e-6))
+    fitting = int(size * longest / max(took, 1e-6))
     return max(1, min(fitting, 2 * size, SLICE))

@@ -45,6 +45,7 @@ class Settler:
         self._claims = claims
         self._answers = answers
         self._raise_on_failure = raise_on_failure
+        self._is_stream = parts.source is not None
         # with on_error="raise" the first failure ends the run, so none is held back
         rows = 0 if raise_on_failure else parts.most_rows
         # answers that meet a cap of the person's own say nothing about the call
@@ -69,8 +70,10 @@ class Settler:
             self._conclude(row, result)
             self._work.done()
             return
-        # release the key immediately: two runs that each hold rows must not wait for each other's
-        self._claims.release(row, result)
+        if self._is_stream:  # its source may wait for this result before it gives another record
+            self._conclude(row, result)
+        else:  # release the key now: two runs that each hold rows must not wait for each other's
+            self._claims.release(row, result)
         self._work.done()
         if self._breaker.has_tripped:
             self._drop_held(result)
@@ -95,7 +98,8 @@ class Settler:
     def _drop_held(self, last: RowResult, held: Sequence[tuple[Row, RowResult]] = ()) -> None:
         """The first ten rows failed alike: they stay pending, and those in flight that do too."""
         for row, _ in held or self._breaker.release():
-            self._parts.events.emit(Spent(row.usage))
+            if not self._is_stream:
+                self._parts.events.emit(Spent(row.usage))
         if last.error is not None:
             kind, message, status, _ = last.error
             self._parts.halt.hopeless(Verdict("end_run", kind, message, status))
@@ -103,7 +107,8 @@ class Settler:
     def release_held(self) -> None:
         """It was the rows after all, not the call: their failures count."""
         for row, result in self._breaker.release():
-            self._conclude(row, result)
+            if not self._is_stream:
+                self._conclude(row, result)
 
     def recalled(self, row: Row, result: RowResult) -> None:
         """The checkpoint had the row's answer after all; what its own replies cost is counted."""

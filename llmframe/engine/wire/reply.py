@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     import httpx2
 
     from llmframe.engine.wire.prepared import Received
+    from llmframe.errors import OutputError
     from llmframe.task.confidence import Token
+    from llmframe.task.parse import Answer
 
 # words in the error of a good answer
 _NO_ERROR = {"", "0", "200", "ok", "success", "succeeded", "successful", "none", "null"}
@@ -39,6 +41,7 @@ class Reply:
     only where the usage does not state its tokens. tokens: the content's pieces with their
     logprobs, if it has any. alternatives: to each of them. elsewhere: texts that may hold the
     answer, where the content is blank. vectors: of a reply with embeddings, as they came.
+    parsed: its answer, or what is wrong with it, where that was found out elsewhere.
     """
 
     content: str | None
@@ -51,6 +54,7 @@ class Reply:
     thoughts: int = 0
     elsewhere: tuple[str, ...] = ()
     vectors: Sequence[object] = ()
+    parsed: Answer | OutputError | None = None
 
     @property
     def written(self) -> int:

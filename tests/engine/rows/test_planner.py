@@ -52,6 +52,7 @@ class Planning:
                 store=self.store,
                 events=Events(self.events.append),
                 halt=self.halt,
+                processes={},
             ),
             work=self.work,
             answers=answers,

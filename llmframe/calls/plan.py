@@ -98,8 +98,10 @@ class Embedding:
     batch_size: int | None = None
 
     def at(self, destination: Destination) -> Destination:
-        """The destination, at its address for embeddings."""
+        """The destination, at its address for embeddings. PlanError for a model that writes."""
         file = destination.file and replace(destination.file, embeds=True)
+        if file is not None and not file.weights.embeds:
+            raise _no_embedding_model(file.path.name)
         endpoint = replace(destination.endpoint, api="embeddings")
         return replace(destination, endpoint=endpoint, file=file)
 
@@ -147,11 +149,7 @@ def plan_embedding(
             "text for each row"
         )
     if settings.provider == "local" and str(settings.model).strip().casefold() in NAMED:
-        raise PlanError(
-            f"{settings.model!r} writes text, and what it would give for embeddings says little "
-            "about what a text means; give model=<the path of a GGUF file of an embedding model>, "
-            "such as bge, e5, gte, nomic-embed or Qwen3-Embedding"
-        )
+        raise _no_embedding_model(str(settings.model))
     rows = plan_rows(df, column, id=settings.id, quote=settings.redact is None)
     is_name = column in rows.columns
     if embedding.into is None and not is_name:
@@ -159,6 +157,14 @@ def plan_embedding(
     into = embedding.into or f"{column}_embedding"
     fields = vector_field(NAME, column=into)
     return _plan(df, rows, fields, settings, own_loop=True, only_new=False, embedding=embedding)
+
+
+def _no_embedding_model(name: str) -> PlanError:
+    return PlanError(
+        f"{name!r} is a model that writes text, and what it would give for embeddings says little "
+        "about what a text means; give model=<the path of a GGUF file of an embedding model>, "
+        "such as bge, e5, gte, nomic-embed or Qwen3-Embedding"
+    )
 
 
 def plan_stream(

@@ -193,6 +193,7 @@ PRESETS = {preset.name: preset for preset in (
         lacks=frozenset({"429", "rate-limit headers"}),
         note="a prompt longer than a slot's context is rejected: llama-server -c"),
     Preset(name="local", title="a local model", keyless=True, model="smollm2", timeout=300.0,
+        embeds=EmbeddingLimits(16),  # this machine may take seconds for each
         max_output_tokens=256,  # so small a model may never end
         lacks=frozenset({"429", "rate-limit headers"}),
         note="llama.cpp's server, started by llmframe on this machine"),

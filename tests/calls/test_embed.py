@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import pickle
+import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -204,3 +206,14 @@ def test_an_endpoint_without_embeddings_ends_the_call():
         with pytest.raises(RunAborted, match="there is no embeddings API"):
             frame(3).llm.embed("text", **MODEL, base_url=server.url, api_key="k", progress=False)
         assert len(server.ledger) == 0
+
+
+def test_the_example_of_the_page_finds_nearest_neighbours(configured, capsys):
+    page = (Path(__file__).parents[2] / "docs" / "embeddings.md").read_text(encoding="utf-8")
+    [block] = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    names = {}
+    exec(compile(block, "docs/embeddings.md", "exec"), names)
+    nearest = dict(zip(names["out"]["text"], names["out"]["nearest"], strict=True))
+    assert nearest["My parcel is late again."] == "Where is my parcel again?"
+    assert nearest["Please refund my money."] == "I want my money back, please."
+    assert "nearest" in capsys.readouterr().out

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import statistics
+import struct
 import time
 from typing import Annotated, Literal
 
+import numpy as np
 import pandas as pd
 import pytest
 from pydantic import Field
@@ -13,9 +15,11 @@ from pydantic import Field
 import llmframe as lf
 from llmframe import testing
 from llmframe.calls.destination import find_destination, start_local
+from llmframe.errors import PlanError
 from llmframe.options.layers import settle
 from llmframe.providers.local import server as local
 from llmframe.runs.run import session_of
+from tests.providers.local.test_gguf import text
 
 pytestmark = pytest.mark.interop
 
@@ -133,3 +137,32 @@ def test_logprobs_may_be_asked_for_by_hand(df):
 def test_the_server_listens_on_this_machine_only(smollm2):
     server, _ = local.serve(local.find_file("smollm2"), need=0, in_use=lambda _: True)
     assert server.base_url.startswith("http://127.0.0.1:")
+
+
+@pytest.fixture
+def pooled(smollm2, tmp_path):
+    """The same weights in a file that says how they make one vector of a text."""
+    raw = local.find_file("smollm2").path.read_bytes()
+    values = text("llama.pooling_type") + struct.pack("<II", 4, 1)
+    filler = text("of.no.meaning") + struct.pack("<I", 8)
+    # the tensors behind the head stay at multiples of 32 bytes
+    values += filler + text("." * (-(len(values) + len(filler) + 8) % 32))
+    _, version, tensors, count = struct.unpack("<4sIQQ", raw[:24])
+    path = tmp_path / "pooled.gguf"
+    path.write_bytes(
+        struct.pack("<4sIQQ", b"GGUF", version, tensors, count + 2) + values + raw[24:]
+    )
+    return str(path)
+
+
+def test_a_file_that_embeds_gives_vectors_and_one_that_writes_is_refused(pooled):
+    df = pd.DataFrame({"text": ["my parcel is late", "where is my parcel", None]})
+    for model in ("smollm2", str(local.find_file("smollm2").path)):
+        with pytest.raises(PlanError, match="writes text"):
+            df.llm.embed("text", provider="local", model=model, progress=False)
+    out = df.llm.embed("text", provider="local", model=pooled, progress=False)
+    assert out["llm_status"].tolist() == ["ok", "ok", "skipped"]
+    vectors = np.stack(out["text_embedding"].dropna())
+    assert (vectors.dtype, vectors.shape) == (np.float32, (2, 576))
+    assert np.isfinite(vectors).all()
+    assert lf.last_run().report.cost is None

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 class Grouping:
     """Which rows of one run are asked together; lives on its loop.
 
-    fresh: a row that was never sent, None if there is none at the moment. claim: whether a row is
-    this run's to ask for. put_back: a row is to be asked for anew. resend: a request is sent again.
+    fresh: a row that was never sent, None if there is none at the moment. claim: which of some rows
+    are this run's to ask for. put_back: a row is to be asked for anew. resend: send a request that
+    is a part of a failed one.
     """
 
     def __init__(
@@ -29,7 +30,7 @@ class Grouping:
         asker: AnyAsker,
         *,
         fresh: Callable[[], Row | None],
-        claim: Callable[[Row], bool],
+        claim: Callable[[Sequence[Row]], list[Row]],
         put_back: Callable[[Row], None],
         resend: Callable[[Row], None],
     ) -> None:
@@ -49,16 +50,20 @@ class Grouping:
         if row.sent:  # a half of a request that failed must not grow again
             return
         size = self._asker.size(row)
-        while len(row.others) + 1 < self._asker.most_texts:
-            other = self._fresh()
-            if other is None:
-                return
+        while taken := self._take(self._asker.most_texts - len(row.members), size):
+            size += sum(map(self._asker.size, taken))
+            row.others += self._claim(taken)
+
+    def _take(self, most: int, size: int) -> list[Row]:
+        """Up to so many fresh rows that fit beside texts of so many bytes."""
+        taken: list[Row] = []
+        while len(taken) < most and (other := self._fresh()) is not None:
             size += self._asker.size(other)
             if size > self._asker.most_bytes:
                 self._put_back(other)
-                return
-            if self._claim(other):
-                row.others.append(other)
+                break
+            taken.append(other)
+        return taken
 
     def dissolve(self, row: Row) -> None:
         """Give the others back: they are asked for anew, by this run or by another."""

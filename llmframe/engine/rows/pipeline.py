@@ -25,6 +25,8 @@ from llmframe.results import NOTHING_USED
 from llmframe.system.executor import as_exception
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from llmframe.engine.asking.outgoing import TextRules
     from llmframe.engine.governor import Lease
     from llmframe.engine.row import Row
@@ -63,7 +65,7 @@ class Pipeline:
         self._grouping = Grouping(
             parts.asker,
             fresh=self._fresh,
-            claim=self._claim,
+            claim=self._claim_all,
             put_back=self._put_back,
             resend=self._resend,
         )
@@ -217,13 +219,22 @@ class Pipeline:
 
     def _claim(self, row: Row) -> bool:
         """Whether the row is this run's to ask for, and nobody has its answer yet."""
-        if not self._claims.claim(row):
-            self._work.await_elsewhere()
-            return False
-        answer = self._answers.recall(row.key)  # another run may just have written it
-        if answer is not None:
-            self._settler.recalled(row, answer)
-        return answer is None
+        return bool(self._claim_all([row]))
+
+    def _claim_all(self, rows: Sequence[Row]) -> list[Row]:
+        """Those of the rows that are this run's to ask for, and whose answers nobody has yet."""
+        claimed = []
+        for row in rows:
+            if self._claims.claim(row):
+                claimed.append(row)
+            else:
+                self._work.await_elsewhere()
+        # another run may just have written them
+        answers = self._answers.recall_all([row.key for row in claimed])
+        for row, answer in zip(claimed, answers, strict=True):
+            if answer is not None:
+                self._settler.recalled(row, answer[0]._replace(values=answer[1]))
+        return [row for row, answer in zip(claimed, answers, strict=True) if answer is None]
 
     async def _send(self, row: Row) -> None:
         """Wait in turn and send the row once, if the budget allows it."""

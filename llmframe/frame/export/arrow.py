@@ -103,19 +103,18 @@ class Columns:
 
     def _vectors(self, cells: Cells, name: str) -> Column:
         """Embeddings, as one fixed-size list of float32."""
-        missing = [is_missing(cell) for cell in cells.tolist()]
-        rows = [
-            vector_cell(cell)
-            for cell, gone in zip(cells.tolist(), missing, strict=True)
-            if not gone
-        ]
+        held = cells.tolist()
+        missing = [is_missing(cell) for cell in held]
+        rows = [vector_cell(cell) for cell, gone in zip(held, missing, strict=True) if not gone]
         widths = {None if row is None else len(row) for row in rows}
         if len(widths) > 1 or None in widths:  # the user has put something else there
             return self._objects(cells, name)
-        width = widths.pop() if widths else 0
-        table = np.zeros((len(missing), width or 0), np.float32)
-        if rows:
-            table[~np.array(missing)] = np.stack([row for row in rows if row is not None])
+        width = max((len(row) for row in rows if row is not None), default=0)
+        if not width:  # no vector says how long they are, and Arrow has no list of size 0
+            nothing: list[Any] = [None if gone else [] for gone in missing]
+            return Column(self.pa.array(nothing, self.pa.list_(self.pa.float32())), cells.dtype)
+        table = np.zeros((len(missing), width), np.float32)
+        table[~np.array(missing)] = np.stack([row for row in rows if row is not None])
         array = self.pa.FixedSizeListArray.from_arrays(
             self.pa.array(table.ravel()), width, mask=self.pa.array(missing, self.pa.bool_())
         )

@@ -22,6 +22,7 @@ _FORMATS = {
     0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q",
     12: "<d",
 }  # fmt: skip
+_POOLINGS = (1, 2, 3)  # the vectors' mean, the first or the last; others judge or give one a token
 CACHE_BYTES = 2  # of one number in the cache, which is in half precision
 
 
@@ -30,11 +31,13 @@ class Weights:
     """What a file of weights says of itself.
 
     context: tokens of the longest text that the model was made for, None where it does not
-    say. token_bytes: memory that one token of context takes while the model works.
+    say. token_bytes: memory that one token of context takes while the model works. embeds: it was
+    made to give one vector for a text.
     """
 
     context: int | None
     token_bytes: int | None
+    embeds: bool = False
 
 
 def read_head(path: Path) -> Weights:
@@ -65,9 +68,10 @@ def _weights(values: dict[str, Any]) -> Weights:
     if width is None and heads is not None:
         width = (number("embedding_length") or 0) // heads
     cached = number("attention.head_count_kv") or heads
+    embeds = number("pooling_type") in _POOLINGS
     if not (layers and cached and width):
-        return Weights(number("context_length"), None)
-    return Weights(number("context_length"), 2 * layers * cached * width * CACHE_BYTES)
+        return Weights(number("context_length"), None, embeds)
+    return Weights(number("context_length"), 2 * layers * cached * width * CACHE_BYTES, embeds)
 
 
 def _read_values(file: BinaryIO) -> dict[str, Any]:

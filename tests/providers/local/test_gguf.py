@@ -159,3 +159,9 @@ def test_without_psutil_a_careful_guess_holds_and_a_containers_limit_too(tmp_pat
     (tmp_path / "memory.max").write_text("3000000\n")
     (tmp_path / "memory.current").write_text("1000000\n")
     assert free_memory() == 2_000_000
+
+
+@pytest.mark.parametrize(("pooling", "embeds"), [(None, False), (0, False), (1, True), (3, True)])
+def test_a_model_for_embeddings_names_its_pooling(tmp_path, pooling, embeds):
+    named = {} if pooling is None else {"llama.pooling_type": pooling}
+    assert head(tmp_path, gguf({**SMOL, **named})).embeds is embeds

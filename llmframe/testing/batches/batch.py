@@ -107,7 +107,7 @@ class Batch:
 
         await self._context.clock.until(end)
         # a test may have moved the clock beyond both: what was due before the end is done
-        return shown["status"] != "cancelling" and due() < expires
+        return bool(shown["status"] != "cancelling" and due() < expires)
 
     async def _validate(self) -> list[dict[str, Any]]:
         """What is wrong with the file; notes where its rows begin."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import math
+import re
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -134,7 +135,7 @@ def parse_embedding(body: Any, authorization: str) -> EmbeddingAsk | None:
 
 def embedding(text: str, size: int = 64) -> list[float]:
     """The vector that the server gives to a text, at length 1."""
-    words = text.lower().split() or [text]
+    words = re.findall(r"\w+", text.lower()) or [text]
     totals = [0.0] * size
     for word in words:
         totals = [a + b for a, b in zip(totals, _word(word, size), strict=True)]

@@ -110,6 +110,8 @@ def explain(verdict: Verdict, address: Address, *, name: str = "") -> tuple[str,
     # no money is no money, whatever the status
     status = 402 if verdict.kind == "rate_limit" and verdict.status != 429 else verdict.status
     cause, cure = _BY_STATUS.get(status, _OTHER)
+    if status is None and address.api == "embeddings":
+        cure = "Check model=, dimensions= and extra_body=."
     source = f" (it came from {address.key_source})" if address.key_source else ""
     other = _other_site(address.url) if status == 401 else ""
     return cause.format(name), cure.format(url=address.url, source=source) + other

@@ -24,7 +24,7 @@ UNCOUNTED = 5_000  # answers whose labels wait to be counted, at most
 DISTINCT = 500  # labels of one field that are told apart
 FAILED = 3  # failures shown of one kind
 KINDS = 4  # kinds of failures shown
-FIRST = 3  # numbers shown of a vector
+FIRST = 2  # numbers shown of a vector
 BINS = 60  # of the pace, at most; a long run has wider bins
 BIN_WIDTH = 1.0  # seconds, at the start of a run
 

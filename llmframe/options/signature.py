@@ -114,6 +114,10 @@ def _check_call(
                 f"every option is given by its name: instructions=..., concurrency=..."
             )
         # before what is missing: labels= is what was meant for fields
+        alike = {one.replace("_", ""): one for one in by_name}
+        for name in options.keys() - by_name:
+            if own_name := alike.get(name.lower().replace("_", "")):
+                raise PlanError(f"there is no option {name!r}; write {own_name}=")
         if unknown := unknown_options(name for name in options if name not in by_name):
             raise PlanError(unknown)
         missing = [name for name in names[len(args) :] if name not in options]

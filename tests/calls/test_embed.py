@@ -157,6 +157,14 @@ def test_a_budget_ends_the_run_with_everything_saved(configured):
     assert max(configured.ledger.texts().values()) == 1
 
 
+def test_a_budget_for_less_than_one_request_is_used_for_fewer_rows(configured):
+    with pytest.warns(lf.errors.IncompleteWarning, match="the budget is spent"):
+        out = frame(100).llm.embed("text", **MODEL, max_tokens=300)
+    tokens = lf.last_run().report.tokens_in
+    assert 250 <= tokens <= 300
+    assert (out["llm_status"] == "ok").sum() == configured.ledger.texts().total()
+
+
 # -- mistakes in the call ----------------------------------------------------------------------
 
 

@@ -80,8 +80,8 @@ class EmbeddingAsker:
         return self._features
 
     def cap(self, row: Row) -> int | None:  # noqa: ARG002 - as Asker's
-        """No answer has any tokens."""
-        return None
+        """The tokens of the answer: vectors have none."""
+        return 0
 
     def size(self, row: Row) -> int:
         """UTF-8 bytes of the request's texts."""

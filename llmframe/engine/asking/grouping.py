@@ -65,9 +65,9 @@ class Grouping:
             taken.append(other)
         return taken
 
-    def dissolve(self, row: Row) -> None:
-        """Give the others back: they are asked for anew, by this run or by another."""
-        others, row.others = row.others, []
+    def dissolve(self, row: Row, keep: int = 0) -> None:
+        """Give the others back, but for so many: this run or another asks for them anew."""
+        row.others, others = row.others[:keep], row.others[keep:]
         for other in others:
             self._put_back(other)
 

@@ -142,7 +142,7 @@ class Budget:
         """What a request takes if its answer is among the shorter nine of ten, with its price."""
         tokens_in = round(self._meter.tokens_in(size))
         # no answer is longer than its cap, whatever nine of ten answers needed so far
-        tokens_out = round(min(self._meter.high_out, cap or math.inf))
+        tokens_out = round(min(self._meter.high_out, math.inf if cap is None else cap))
         cached = math.floor(self._cached_share * tokens_in)
         return self.priced(Usage(tokens_in, tokens_out, tokens_cached=cached))
 

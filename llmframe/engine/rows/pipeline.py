@@ -284,9 +284,13 @@ class Pipeline:
     async def _turn(self, row: Row) -> tuple[Lease, Reservation] | tuple[None, None]:
         """Wait until the row may be sent and the budget allows it; None if that is never."""
         budget, asker = self._parts.budget, self._parts.asker
-        size, cap = asker.size(row), asker.cap(row)
+        cap = asker.cap(row)
         while not self._work.closed:
+            size = asker.size(row)
             if not budget.allows(size, cap):
+                if row.others and not budget.in_flight:  # what is left may do for fewer rows
+                    self._grouping.dissolve(row, len(row.others) // 2)
+                    continue
                 if not budget.in_flight:  # all is back, and what is left does not suffice
                     self._halt.spent()
                     break

@@ -54,6 +54,7 @@ class Snapshot(Counts):
     """A run at one moment, for the views.
 
     planned: every row has been planned; until then the counts are a lower bound.
+    in_batches: rows that the provider has in batches.
     in_flight, limit, waiting: requests on the wire, the most allowed, rows waiting for a retry.
     rate: rows answered by requests per second, over the last ten. eta: seconds left, None if
     unknown, in an outage, and until the pace has settled. limited_by: what limits the run now,
@@ -75,6 +76,7 @@ class Snapshot(Counts):
     message: str = ""
     currency: str = ""
     unread: int = 0
+    in_batches: int = 0
     table: Usage = NOTHING_USED
     budget: TaskBudget | None = None
     price_missing: bool = False
@@ -113,6 +115,7 @@ class RunReport(Counts):
     what they may have taken: max_cost and max_tokens count it, the tokens and cost above do not.
     limited_by: what limited the run for the longest. checkpoint: its path, None
     without one. time_went_to: shares of the time by what limited the run, largest first.
+    in_batches: rows that were left in batches at the provider, which go on, and how many batches.
     limits: (seconds since the start, concurrent requests allowed) at each change. hedges: second
     requests for late rows. cut: rows whose text was too long and lost its end.
     """
@@ -138,6 +141,7 @@ class RunReport(Counts):
     table: Usage = NOTHING_USED
     budget: TaskBudget | None = None
     price_missing: bool = False
+    in_batches: tuple[int, int] = (0, 0)
 
     @property
     def usage(self) -> Usage:

@@ -36,9 +36,11 @@ from llmframe.frame.records import Records, read_input
 from llmframe.frame.rows import RowPlan, plan_rows
 from llmframe.journal import TaskInfo, adopt_plain, id_text, open_checkpoint
 from llmframe.journal.paths import DEFAULT_FOLDER, explicit_path, task_folders
+from llmframe.messages import endings
 from llmframe.messages.doubts import doubts
 from llmframe.options.presets import EmbeddingLimits
 from llmframe.providers.address import proxy_of
+from llmframe.providers.batch_limits import batch_limits
 from llmframe.providers.local.server import NAMED
 from llmframe.providers.prices import stated_currency
 from llmframe.runs.run import Run
@@ -209,7 +211,7 @@ def _plan(
     if embedding is not None:
         destination = embedding.at(destination)
     # From here on with what the provider sets: the model is part of every row's key.
-    settings = destination.settings
+    settings = _check_batch(destination, rows)
     sampling = sampling_of(settings) if embedding is None else embedding.sampling(settings)
     asked, server = _asked(prompt, destination, sampling)
     job = Job(
@@ -292,6 +294,34 @@ def _check_options(settings: Settings, prompt: Prompt, rows: RowPlan | Records) 
         rows.check_unique_ids()
 
 
+def _check_batch(destination: Destination, rows: RowPlan | Records) -> Settings:
+    """The destination's settings; PlanError for what cannot be done in batches."""
+    settings = destination.settings
+    if settings.mode == "live":
+        if settings.batch_fallback is not None:
+            raise PlanError(
+                'batch_fallback="live" is for the rows that a batch leaves unanswered: give '
+                'mode="batch" with it, or leave it out'
+            )
+        return settings
+    if isinstance(rows, Records):
+        raise PlanError('mode="batch" needs all rows at once, and a stream gives them one by one')
+    if settings.checkpoint is False:
+        raise PlanError(
+            'mode="batch" needs a checkpoint: its answers come hours later, perhaps to another '
+            "kernel, which finds them by it. Leave out checkpoint=False"
+        )
+    if settings.hedge:
+        raise PlanError('hedge=True asks the slowest rows again, and mode="batch" has none')
+    known = None if destination.file else batch_limits(destination.endpoint.base_url)
+    if known is None and settings.batch_fallback is None:
+        raise PlanError(
+            f'{destination.title} has no Batch API like OpenAI\'s: leave out mode="batch", or give '
+            'batch_fallback="live" to ask all rows live there'
+        )
+    return settings
+
+
 def _columns(df: pd.DataFrame, rows: RowPlan | Records, job: Job, *, only_new: bool) -> ColumnPlan:
     """The columns to add; only new ones can clash with nothing."""
     settings = job.settings
@@ -349,7 +379,7 @@ def _identity(job: Job, settings: Settings) -> tuple[object, ...]:
         (endpoint.base_url.rstrip("/"), *map(Key, endpoint.secrets)),
         _wanted_file(settings.checkpoint, job.keys.digest),
         (settings.adopt, settings.reuse, settings.store_input),
-        (settings.on_error, job.rules),
+        (settings.on_error, job.rules, settings.mode, settings.batch_fallback),
         (budget.max_cost, budget.max_tokens, budget.prices),
     )
 
@@ -394,6 +424,9 @@ def open_run(
             notes.append(_adopt(checkpoint, planned))
         if checkpoint is not None:
             notes += filter(None, [answered_elsewhere(checkpoint, planned.server)])
+            if settings.mode == "live" and (batches := checkpoint.open_batches()):
+                notes.append(endings.left_in_batches(batches))
+                warn(notes[-1])
             planned.job.budget.count_earlier(checkpoint.spent)
         # a local server sets the concurrency: its slots
         job = replace(

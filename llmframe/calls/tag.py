@@ -203,7 +203,7 @@ def run_in_cell(settings: Settings, make_plan: Callable[[Settings], Plan]) -> pd
                 else:
                     cell.wait_in_cell(session, shown.refresh, interrupts)
             except BaseException:
-                session.stop()  # whatever ends the call, no run may go on spending unseen
+                session.leave()  # whatever ends the call, no run may go on spending unseen
                 raise
             finally:
                 shown.close("interrupted" if interrupts.count else "")

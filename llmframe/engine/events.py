@@ -90,6 +90,14 @@ class Unread:
 
 
 @dataclass(frozen=True, slots=True)
+class InBatches:
+    """The run ends, and the provider goes on with batches. rows: of this run that are in them."""
+
+    rows: int
+    batches: int
+
+
+@dataclass(frozen=True, slots=True)
 class Planned:
     """Every row has been planned: from now on the counts are exact.
 
@@ -108,6 +116,7 @@ Event = (
     | TextCut
     | Spent
     | Unread
+    | InBatches
     | Planned
 )
 

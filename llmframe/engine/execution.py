@@ -7,14 +7,15 @@ import contextlib
 import secrets
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from llmframe.engine.asking.asking import Asker
 from llmframe.engine.asking.embedding import EmbeddingAsker
+from llmframe.engine.batch.batches import Batches
 from llmframe.engine.events import Events, Spent, Unread
 from llmframe.engine.governor import auto_cap, governor_for
-from llmframe.engine.limited_by import Bounds, LimitHistory, cause, pace, words
+from llmframe.engine.limited_by import BATCH, Bounds, LimitHistory, cause, pace, words
 from llmframe.engine.recent import RecentStore
 from llmframe.engine.rows.claims import in_flight
 from llmframe.engine.rows.halt import Halt
@@ -68,6 +69,7 @@ class Execution:
         )
         self.stop_requested = False
         self.held = False
+        self._cancels_batches = False
         source = job.source
         self.store = ResultStore(job.rows.n) if source is None else RecentStore(source.buffer)
         self._recalled = UsageSum() if job.checkpoint is None else job.checkpoint.recalled
@@ -76,6 +78,7 @@ class Execution:
         self._task: asyncio.Task[None] | None = None
         self._pipeline: Pipeline | None = None
         self._asker: AnyAsker | None = None
+        self._batches: Batches | None = None
         self._governor = governor_for(
             job.endpoint.base_url.rstrip("/"), job.endpoint.api_key, job.model, dialect=job.dialect
         )
@@ -135,7 +138,7 @@ class Execution:
             budget=job.budget,
             halt=self.halt,
         )
-        self._pipeline = Pipeline(parts, settings, rules=job.rules)
+        self._pipeline = Pipeline(parts, settings, rules=job.rules, batching=self._batching(parts))
         noting = asyncio.ensure_future(self._note_limits())
         try:
             self._obey()  # the person may have stopped or paused it before it began
@@ -145,9 +148,24 @@ class Execution:
             self._governor.leave(share)
             await backend.close()
 
-    def stop(self) -> None:
-        """Send nothing new; what is in flight goes on to its end."""
+    def _batching(self, parts: Parts) -> Callable[..., Batches] | None:
+        """What makes the batches of the run, from the pipeline's parts; None asks live."""
+        if self.job.settings.mode == "live":
+            return None
+
+        def make(**wired: Any) -> Batches:
+            self._batches = Batches(parts, job=self.job, **wired)
+            return self._batches
+
+        return make
+
+    def stop(self, *, cancels_batches: bool = False) -> None:
+        """Send nothing new; what is in flight goes on to its end.
+
+        cancels_batches: the provider is asked to end its batches; else they go on by themselves.
+        """
         self.stop_requested = True
+        self._cancels_batches |= cancels_batches
         self._on_loop(self._obey)
 
     def hold(self, held: bool) -> None:
@@ -173,7 +191,7 @@ class Execution:
 
     def _forget(self) -> None:
         """Drop what only a running run needs: the checkpoint's index holds all answers."""
-        self._pipeline = self._task = None
+        self._pipeline = self._task = self._batches = None
         self.job = replace(self.job, checkpoint=None)
         self.store.close()
 
@@ -181,16 +199,18 @@ class Execution:
         """The run at this moment."""
         tally, binding, pipeline = self.tally, self._governor.binding(), self._pipeline
         said = cut(tally.last_refusal, REFUSAL)
+        batched = self._batched()
         return Snapshot(
             **tally.counts(),
             status=status,
             planned=tally.planned,
             usage=tally.usage,
             in_flight=0 if self._share is None else self._share.on_wire,
+            in_batches=0 if batched is None else batched.rows,
             limit=min(binding.limit, self.job.cap or binding.limit),
             waiting=0 if pipeline is None else pipeline.waiting,
             rate=tally.rate(),
-            eta=None if binding.outage or self.held else tally.eta(),
+            eta=None if binding.outage or self.held or batched else tally.eta(),
             limited_by=self._limited_by(),
             message=message,
             currency=tally.currency,
@@ -202,6 +222,8 @@ class Execution:
             endpoint=urlsplit(self.job.endpoint.base_url).hostname or "",
             pace=""
             if tally.ended is not None
+            else batched.words
+            if batched is not None
             else pace(binding, refusal=said, lost=tally.last_lost, **self._bounds()),
             retry_reasons=dict(+tally.retry_reasons),
         )
@@ -237,9 +259,16 @@ class Execution:
             return "budget"
         if self.tally.ended is not None:
             return self._history.most
+        if self._batched() is not None:
+            return BATCH
         binding = self._governor.binding()
         said = cut(self.tally.last_refusal, REFUSAL)
         return words(binding, refusal=said, **self._bounds())
+
+    def _batched(self) -> Batches | None:
+        """The run's batches, as long as it waits for them."""
+        batches = self._batches
+        return None if batches is None or not batches.is_on else batches
 
     def _bounds(self) -> Bounds:
         """What the person and the server allow."""
@@ -252,7 +281,7 @@ class Execution:
         while True:
             await asyncio.sleep(pause)
             binding = self._governor.binding()
-            now = cause(binding, **self._bounds())
+            now = BATCH if self._batched() else cause(binding, **self._bounds())
             self._history.note(now, pause, at=self.tally.seconds, limit=binding.limit)
             pause = min(2 * pause, NOTE)
 
@@ -261,7 +290,7 @@ class Execution:
         if self._pipeline is None:
             return
         if self.stop_requested:
-            self._pipeline.stop()
+            self._pipeline.stop(cancels_batches=self._cancels_batches)
         self._pipeline.hold(self.held)
 
     def _on_loop(self, callback: Callable[[], object]) -> None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from llmframe.engine.governor import Binding
     from llmframe.engine.wire.verdict import Verdict
 
+BATCH = "batch"  # the cause while the provider has the rows in batches
 SHORT = 20.0  # seconds of a wait that needs no reason
 LONG = 600.0  # seconds of a wait whose end is worth knowing
 OWN = 90  # characters of the endpoint's own words on an outage

@@ -49,6 +49,7 @@ class Tally:
     unread_usage: Usage = NOTHING_USED
     currency: str = ""
     price_missing: bool = False
+    in_batches: tuple[int, int] = (0, 0)  # rows, batches
     errors_by_kind: Counter[str] = field(default_factory=Counter)
     _recent: deque[tuple[float, int]] = field(default_factory=deque)
 
@@ -65,6 +66,11 @@ class Tally:
                 self.last_refusal = verdict.message
             case events.RequestLost(verdict):
                 self.last_lost = replace(verdict, text="")  # unlike its message, as it came
+            case _:
+                self._count_rows(event)
+
+    def _count_rows(self, event: events.Event) -> None:
+        match event:
             case events.RowsDone(positions, result, source):
                 self._count(result, len(positions), source)
             case events.RowsReused(positions):
@@ -75,6 +81,8 @@ class Tally:
             case events.Unread(usage):
                 self.unread += 1
                 self.unread_usage += usage
+            case events.InBatches(rows, batches):
+                self.in_batches = (rows, batches)
             case events.TextCut():
                 self.cut += 1
             case events.Planned(rows):
@@ -167,6 +175,7 @@ class Tally:
             table=table,
             budget=budget,
             price_missing=self.price_missing,
+            in_batches=self.in_batches,
             estimated=self.usage.estimated,
             unread=self.unread,
             unread_tokens=self.unread_usage.tokens,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmframe.errors import CheckpointError, OutputError
 from llmframe.journal import lines
+from llmframe.journal.batches import StoredBatch, read_batches
 from llmframe.journal.expenses import Recalled, spent
 from llmframe.journal.shared import close_store
 from llmframe.journal.stored_tasks import StoredTask, tasks_in
@@ -193,6 +194,22 @@ class Checkpoint:
         """Keep what requests without an answer took. unread: an estimate. Raises as append."""
         body = lines.unanswered(usage, now=int(time.time()), unread=unread)
         self._append(self.task.digest, body, row_id=None)
+
+    def append_batch(self, nonce: str, **noted: str) -> None:
+        """Note something about a batch at the provider (see lines.py). Raises as append."""
+        body = lines.batch(nonce, now=int(time.time()), **noted)
+        self._append(self.task.digest, body, row_id=None)
+
+    def open_batches(self) -> list[StoredBatch]:
+        """The task's batches in all files that need something more. Raises CheckpointError."""
+        known: dict[str, StoredBatch] = {}
+        try:
+            for store in self._all:
+                owned = store is self.written
+                read_batches(store.batch_lines(), self.task.short, owned=owned, known=known)
+        except OSError as exc:
+            raise self._cannot("read", exc, self.path) from exc
+        return [batch for batch in known.values() if batch.keys and not batch.end]
 
     def append_adopted(self, key: bytes, values: dict[str, Any], row_id: object) -> None:
         """Keep an answer taken over from a plain file. Raises as append."""

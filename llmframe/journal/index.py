@@ -101,6 +101,7 @@ class Index:
     """Offsets by key.
 
     answers: key -> offset of its newest answer. tasks: digest -> offset, in order of appearance.
+    batches: offsets of the lines about batches.
     damaged: lines of ours that are not intact. foreign: lines of JSON that are not ours.
     end: offset after the last newline. tail: the bytes after it.
     """
@@ -109,6 +110,7 @@ class Index:
         self.answers: dict[bytes, int] = {}
         self._blocks: list[tuple[int, int, int]] = []
         self.tasks: dict[bytes, int] = {}
+        self.batches: list[int] = []
         self.damaged = 0
         self.foreign = 0
         self.end = 0
@@ -118,6 +120,7 @@ class Index:
     def read_on(self, ops: FileOps, fd: int) -> None:
         """Index the lines added to the file since the last call. Raises OSError."""
         answers, foreign, forged = self.answers, 0, 0
+        batches: list[int] = []
         scan = Scan(ops, fd, self.end)
         for at, sort, line in scan:
             try:
@@ -125,12 +128,15 @@ class Index:
                     answers[unhexlify(line[6:38])] = at
                 elif sort == b"s":
                     self.tasks.setdefault(unhexlify(line[6:38]), at)
+                elif sort == b"b":
+                    batches.append(at)
                 elif sort == FOREIGN and at < scan.end:  # a tail is counted once it is a line
                     foreign += 1
             except ValueError:  # forged: its checksum is right, its key is not hexadecimal
                 forged += 1
         # Only now: after an OSError within the scan the next call reads the same lines again.
         self._blocks += scan.blocks
+        self.batches += batches
         self.damaged += scan.damaged + forged
         self.foreign += foreign
         self.end, self.tail, self._tail_end = scan.end, scan.tail, scan.tail_end

@@ -12,6 +12,9 @@ e         a failure: ``e`` (kind, status, code) instead of ``v``
 id        one more row that has the answer of this key: ``id`` only
 usage     paid for without an answer, under the task's digest: ``usage`` and ``t``; ``unread``
           where the reply was never read, so that its usage is an estimate
+batch     a batch at the provider, under the task's digest; ``batch`` is its nonce. First its
+          ``keys`` (hex, joined), before anything is uploaded; then, each in a line of its own,
+          ``file`` (the input's id), ``id`` (the batch's), ``end`` (why it needs nothing more)
 settings  a task's readable settings, under the task's digest, before its first row; ``server``
           (``address``, and what it states of its ``model``) of one on this machine
 """
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 LONGEST = 64 << 20  # bytes of a line; the scan of a file skips any longer one
-ANSWER, FAILURE, ID, SETTINGS, USAGE = b"v", b"e", b"i", b"s", b"u"
+ANSWER, FAILURE, ID, SETTINGS, USAGE, BATCH = b"v", b"e", b"i", b"s", b"u", b"b"
 
 # Offsets in a line. The scan in index.py has the same numbers as literals, for speed.
 KEY = slice(6, 38)
@@ -48,7 +51,7 @@ _ONLY_ID = slice(82, -1)  # the value in a line that holds nothing else
 # An answer's body without the row's id and text.
 ANSWERED = ("v", "usage", "n", "t", "p", "adopted")
 
-_HEAD = re.compile(rb'\{"k":"[0-9a-f]{32}","c":"[0-9a-f]{8}","task":"[0-9a-f]{12}","[veisu]')
+_HEAD = re.compile(rb'\{"k":"[0-9a-f]{32}","c":"[0-9a-f]{8}","task":"[0-9a-f]{12}","[veisub]')
 # An answer with neither confidences nor text: key, checksum, task, values, and what it used.
 _ANSWER = re.compile(
     rb'\{"k":"(.{32})","c":"(.{8})","task":"(.{12})","v":(\{.*\})'
@@ -153,6 +156,11 @@ def id_bytes(line: bytes) -> bytes | None:
         # Only an escaped text needs the parser, which costs more than all of the above.
         return text if b"\\" not in text else json.loads(raw).encode(errors="surrogatepass")
     return raw if raw.lstrip(b"-").isdigit() else None
+
+
+def batch(nonce: str, *, now: int, **noted: str) -> dict[str, Any]:
+    """The body of a line about a batch. noted: what is new, by the names above."""
+    return {"batch": nonce, **noted, "t": now}
 
 
 def settings(

@@ -149,6 +149,8 @@ class Journal:
             at = self._write(line)
             if line[lines.SORT] == lines.ANSWER:
                 self.index.answers[key] = at
+            elif line[lines.SORT] == lines.BATCH:
+                self.index.batches.append(at)
             if row_id is not None and self._ids is not None:
                 self._ids.add(_pair(key, row_id))
 
@@ -162,6 +164,10 @@ class Journal:
         """Each task's digest and line, in file order. Raises OSError."""
         for digest, at in tuple(self.index.tasks.items()):
             yield digest, self._line_at(at)
+
+    def batch_lines(self) -> Iterator[bytes]:
+        """The lines about batches at the provider, in file order. Raises OSError."""
+        return (self._line_at(at) for at in tuple(self.index.batches))
 
     def has_id(self, key: bytes, row_id: str) -> bool:
         """True if a line gives the row of this id this key. Raises OSError."""

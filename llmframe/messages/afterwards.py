@@ -21,6 +21,7 @@ _LABEL = 60  # characters of a label in a sentence
 # of the causes that engine/limited_by.py notes: how they read after "82 %"
 _TIME = {
     "latency": "waiting for answers",
+    "batch": "waiting for the provider's batches",
     "outage": "the provider was down",
     "provider pause": "pauses that the provider asked for",
     "the first answer": "waiting for the first answer",

@@ -140,6 +140,18 @@ def _wrong_address(verdict: Verdict, address: Address, name: str) -> tuple[str, 
             f"Run {what_to_repeat()} again to restart it; if it stops again, memory may be "
             "short: use a smaller model file.",
         )
+    if verdict.about == "batches":
+        return (
+            f"{name} has no batches (/files and /batches)",
+            'Leave out mode="batch", or give batch_fallback="live" to ask all rows live, at the '
+            "live price. Nothing was asked, and nothing is paid.",
+        )
+    if verdict.about == "batch":
+        return (
+            f"{name} does not show a batch of this task",
+            "Give the api_key= that it was started with. To pay for its rows anew instead, give "
+            "another checkpoint=.",
+        )
     root = _cure_of_root(address.url.rstrip("/"))
     if verdict.about == "address":
         called, other = _APIS[address.api]

@@ -11,7 +11,10 @@ from llmframe.system.host import what_to_repeat
 from llmframe.text import money
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from llmframe.engine.wire.verdict import Verdict
+    from llmframe.journal.batches import StoredBatch
     from llmframe.messages.causes import Address
     from llmframe.report import RunReport
 
@@ -32,6 +35,21 @@ PAUSED = (
 )
 SO_FAR = "lf.last_run().partial() returns the frame so far."
 AGAIN_WITHOUT = "Without a checkpoint the answers are only in this frame: keep it."
+
+
+def left_in_batches(batches: Sequence[StoredBatch]) -> str:
+    """That a call which asks live may pay for rows that the provider has in batches."""
+    rows = sum(len(batch.keys) for batch in batches)
+    return (
+        f'{_rows_in(rows, len(batches))} at the provider, begun by mode="batch". This call asks '
+        'live, and may pay for the same rows again: give mode="batch" to collect them instead.'
+    )
+
+
+def _rows_in(rows: int, batches: int) -> str:
+    """``1,200 rows are in 2 batches``."""
+    are = "1 row is" if rows == 1 else f"{rows:,} rows are"
+    return f"{are} in 1 batch" if batches == 1 else f"{are} in {batches:,} batches"
 
 
 def again() -> str:
@@ -60,6 +78,12 @@ def how_to_go_on(report: RunReport, *, cured: bool = False) -> str:
     """
     if not (report.pending or report.failed):
         return ""
+    if report.pending and report.in_batches[1]:
+        return (
+            f"{_rows_in(*report.in_batches)} at the provider and are answered there without this "
+            f"process: run {what_to_repeat()} again to collect them, nothing is sent twice. To "
+            "cancel them, run it again and press Stop, or call run.stop()."
+        )
     if report.pending and report.limited_by == "budget":
         return raise_budget(report)
     if report.checkpoint is None:

@@ -158,9 +158,9 @@ def _to_prices(value: Any) -> Any:
 
 
 def _are_prices(value: object) -> bool:
-    """True for a pair of numbers, or a dict of them by "in", "out" and perhaps "cached"."""
+    """True for a pair of numbers, or a dict by "in", "out" and perhaps "cached" and "batch"."""
     if isinstance(value, Mapping):
-        if not {"in", "out"} <= value.keys() <= {"in", "out", "cached", "currency"}:
+        if not {"in", "out"} <= value.keys() <= {"in", "out", "cached", "batch", "currency"}:
             return False
         currency = value.get("currency", "USD")
         known = isinstance(currency, str) and 0 < len(currency) <= 8 and currency.isprintable()
@@ -213,8 +213,8 @@ PREFIX = Rule(
 FUNCTION = Rule("a function of one text", callable)
 JSON = Rule("a dict that JSON can hold", _is_json, _to_json)
 PRICES = Rule(
-    'numbers per million tokens: (in, out) or {"in": ..., "out": ..., "cached": ..., "currency": '
-    '"USD"}, the last two as you like',
+    'numbers per million tokens: (in, out) or {"in": ..., "out": ..., "cached": ..., "batch": '
+    '0.5, "currency": "USD"}, the last three as you like',
     _are_prices,
     _to_prices,
 )

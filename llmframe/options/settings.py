@@ -173,8 +173,17 @@ class Settings:
     prices: tuple[float, float] | Mapping[str, float | str] | None = money(None, rules.PRICES,
         'per million tokens: (input, output), or {"in": ..., ...}\n'
         '{"in": ..., "out": ..., "cached": ...}, the last for input that the provider had in its '
-        'cache; "currency": "CNY" names the currency of the amounts that are shown. None: from '
+        'cache; "batch": the share of all these that a batch costs, 0.5 if you do not say; '
+        '"currency": "CNY" names the currency of the amounts that are shown. None: from '
         "the package genai-prices (US dollars), if it is installed.")
+    mode: Literal["live", "batch"] = money("live", one_of("live", "batch"),
+        '"batch": within 24 hours, for about half the price\n'
+        "The requests go to the provider as files (its Batch API). The same call again, in a new "
+        "kernel too, finds its batches and goes on; Stop cancels them, an interrupt does not.")
+    batch_fallback: Literal["live"] | None = money(None, one_of("live"),
+        '"live": what a batch leaves unanswered is asked live\n'
+        "At the live price: rows that failed or expired there, and all rows where the endpoint "
+        "has no batches. None: they go into another batch.")
 
     checkpoint: bool | str | os.PathLike[str] = keeping(True, rules.PATH,
         "where answers are saved as they come, so that none is lost\n"
@@ -255,6 +264,8 @@ class Options(TypedDict, total=False):
     max_cost: float | None
     max_tokens: int | None
     prices: tuple[float, float] | Mapping[str, float | str] | None
+    mode: Literal["live", "batch"]
+    batch_fallback: Literal["live"] | None
     checkpoint: bool | str | os.PathLike[str]
     reuse: bool
     id: Hashable | None

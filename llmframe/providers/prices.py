@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -14,6 +14,7 @@ _CODES = {"$": "USD", "US$": "USD", "€": "EUR", "£": "GBP"} | dict.fromkeys(
     ("¥", "￥", "CN¥", "RMB", "CNH", "元", "人民币", "YUAN"), "CNY"
 )
 _STANDARD = (None, "auto", "default", "standard", "on_demand")  # service tiers at the usual price
+HALF = 0.5  # what providers charge for a batch, where nobody says otherwise
 SHORT = 1_000  # tokens of a prompt that no provider charges for as a long one
 
 
@@ -23,13 +24,14 @@ class Prices:
 
     per_million_cached: of those in, the ones that the provider had in its cache; None for no
     discount. currency: three letters such as ``USD``, or whatever a person writes; "" if nobody
-    has said it.
+    has said it. of_batch: the share of all these that is charged for a batch.
     """
 
     per_million_in: float
     per_million_out: float
     per_million_cached: float | None = None
     currency: str = ""
+    of_batch: float = HALF
 
     @classmethod
     def of(cls, given: tuple[float, float] | Mapping[str, Any]) -> Self:
@@ -42,6 +44,18 @@ class Prices:
             float(given["out"]),
             None if cached is None else float(cached),
             currency_code(currency),
+            float(given.get("batch", HALF)),
+        )
+
+    @property
+    def in_batch(self) -> Prices:
+        """What the same tokens cost in a batch."""
+        cached, part = self.per_million_cached, self.of_batch
+        return replace(
+            self,
+            per_million_in=part * self.per_million_in,
+            per_million_out=part * self.per_million_out,
+            per_million_cached=None if cached is None else part * cached,
         )
 
     def cost(self, usage: Usage) -> float:

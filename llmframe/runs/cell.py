@@ -57,7 +57,7 @@ class Interrupts:
         """From now on an interrupt stops this run; one that was held back does so immediately."""
         self._session = session
         if self.count:
-            session.stop()
+            session.leave()
 
     def leave_to_card(self) -> None:
         """Show an interrupt in a notebook as one line, without our frames: a card says the rest."""
@@ -86,7 +86,7 @@ class Interrupts:
         self.count += 1
         self.error = self.error or error
         if self._session is not None:
-            self._session.stop()
+            self._session.leave()
         elif not self._opening or self.count > 1:  # a second one: opening hangs, do not wait
             raise error
 

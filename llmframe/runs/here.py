@@ -38,7 +38,7 @@ async def run_here(session: Session, tick: Callable[[], None]) -> None:
             if session.status == "stopping":
                 await _end_within_grace(engine)
     except asyncio.CancelledError:
-        session.stop()
+        session.leave()
         await _end_within_grace(engine)
         raise
     finally:

@@ -97,7 +97,8 @@ class Run:
     def stop(self) -> None:
         """Send nothing new and end; what is in flight comes back into the checkpoint.
 
-        A second stop does not wait for what is in flight.
+        With ``mode="batch"`` the provider is asked to cancel the task's batches; what they have
+        answered by then is paid, and saved. A second stop does not wait for what is in flight.
         """
         self._session.stop()
 

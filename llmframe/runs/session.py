@@ -146,11 +146,15 @@ class Session:
         self._warned.discard(endings.PAUSED)
         self.execution.hold(False)
 
-    def stop(self) -> None:
-        """See Run.stop."""
+    def stop(self, *, cancels_batches: bool = True) -> None:
+        """See Run.stop. cancels_batches: False for what is no Stop of the person's."""
         if self.execution.stop_requested:  # the second stop does not wait for what is in flight
             self.execution.cancel()
-        self.execution.stop()
+        self.execution.stop(cancels_batches=cancels_batches)
+
+    def leave(self) -> None:
+        """Stop for an interrupt or an end: batches at the provider go on, a later call has them."""
+        self.stop(cancels_batches=False)
 
     def finish(self, crash: BaseException | None = None) -> None:
         """Note that the engine is done. crash: the exception it ended with, if any."""

@@ -131,7 +131,7 @@ def _at_exit() -> None:
         end = time.monotonic() + seconds
         runs = [run for run in registry.alive() if run.loop and run.loop.is_running()]
         for run in runs:
-            run.stop()
+            run.leave()
         for run in runs:
             run.wait(max(0.0, end - time.monotonic()))
     local.stop_all()

@@ -145,7 +145,7 @@ class Attempts:
             row.tried, row.doubted = (), 0
             stated = reply.usage.if_stated
             governor.release(lease, answered=True, clean=row.sent == 1, usage=stated)
-            await self._read(row, reply)
+            await self.read(row, reply)
 
     async def probe(self, lease: Lease) -> None:
         """Use a lease to find out whether the endpoint responds again."""
@@ -204,7 +204,7 @@ class Attempts:
         if raw is not None:
             self._parts.governor.read_headers(raw, lease)
 
-    async def _read(self, row: Row, reply: Reply) -> None:
+    async def read(self, row: Row, reply: Reply) -> None:
         """Settle the row by its reply, or ask again where the reply is not valid."""
         try:
             reply = await self._validator.parsed(reply)
@@ -243,7 +243,7 @@ class Attempts:
             self._grouping.split(row, left)
         else:
             facts = Facts(stopped=self._work.closed)
-            self._carry_out(row, unless_over(Resend(free=False), row, facts, self._patience))
+            self.carry_out(row, unless_over(Resend(free=False), row, facts, self._patience))
 
     def _failed(self, row: Row, lease: Lease, verdict: Verdict) -> None:
         row.failure = verdict
@@ -251,7 +251,7 @@ class Attempts:
         if verdict.status is not None and verdict.about != "page":
             self._responded = True
         facts = self._report(row, lease, verdict)
-        self._carry_out(row, decide(row, verdict, facts, self._patience))
+        self.carry_out(row, decide(row, verdict, facts, self._patience))
 
     def _report(self, row: Row, lease: Lease, verdict: Verdict) -> Facts:
         """Tell the governor what happened, and collect what the decision depends on."""
@@ -354,7 +354,8 @@ class Attempts:
         if row.lost and row.lost_in is not None and self._parts.governor.was_outage(row.lost_in):
             row.forgive_lost()
 
-    def _carry_out(self, row: Row, decision: Decision) -> None:
+    def carry_out(self, row: Row, decision: Decision) -> None:
+        """Do what was decided about a row."""
         governor = self._parts.governor
         match decision:
             case Resend(free):

@@ -130,21 +130,35 @@ class Budget:
     def reserve(self, size: int, cap: int | None) -> Reservation | None:
         """Set aside what a request will take; None if the budget does not allow it."""
         if not self.is_set:
-            return self._set_aside(NOTHING_USED)
+            return self.set_aside(NOTHING_USED)
         expected = self.expected(size, cap)
-        return self._set_aside(expected) if self._has_room(expected) else None
+        return self.set_aside(expected) if self._has_room(expected) else None
 
     def force(self, size: int, cap: int | None) -> Reservation:
         """The same for a request that is sent in any case, as a health probe is."""
-        return self._set_aside(self.expected(size, cap) if self.is_set else NOTHING_USED)
+        return self.set_aside(self.expected(size, cap) if self.is_set else NOTHING_USED)
 
-    def expected(self, size: int, cap: int | None) -> Usage:
+    def expected(self, size: int, cap: int | None, *, batch: bool = False) -> Usage:
         """What a request takes if its answer is among the shorter nine of ten, with its price."""
         tokens_in = round(self._meter.tokens_in(size))
         # no answer is longer than its cap, whatever nine of ten answers needed so far
         tokens_out = round(min(self._meter.high_out, math.inf if cap is None else cap))
         cached = math.floor(self._cached_share * tokens_in)
-        return self.priced(Usage(tokens_in, tokens_out, tokens_cached=cached))
+        return self.priced(Usage(tokens_in, tokens_out, tokens_cached=cached), batch=batch)
+
+    def has_room_for(self, expected: Usage) -> bool:
+        """Whether so much more may be spent."""
+        taken = (self.spent, self.unread, self._reserved, expected)
+        if self.max_tokens is not None and sum(each.tokens for each in taken) > self.max_tokens:
+            return False
+        return self.max_cost is None or sum(each.cost or 0.0 for each in taken) <= self.max_cost
+
+    def set_aside(self, expected: Usage) -> Reservation:
+        """Set aside what requests will take that leave in any case, as those of a batch do."""
+        self.in_flight += 1
+        if self.is_set:
+            self._reserved += expected
+        return Reservation(self, expected)
 
     async def settled(self) -> None:
         """Wait until a request ends, or wake() is called."""
@@ -154,14 +168,14 @@ class Budget:
 
     # -- after it -------------------------------------------------------------------
 
-    def accounted(self, used: Usage, size: int, written: int) -> Usage:
+    def accounted(self, used: Usage, size: int, written: int, *, batch: bool = False) -> Usage:
         """A reply's usage with its price; what the endpoint did not state is estimated.
 
-        size, written: UTF-8 bytes of the prompt and of the answer.
+        size, written: UTF-8 bytes of the prompt and of the answer. batch: it came in a batch.
         """
         if used.tokens_in and (used.tokens_out or not written):
             self._learn(size, used)
-            return self.priced(used)
+            return self.priced(used, batch=batch)
         # others' answers show what cannot be seen in this one, such as thoughts
         usual = self._meter.mean_out if self._is_stated else 0.0
         used = replace(
@@ -171,14 +185,14 @@ class Budget:
             estimated=1,
         )
         self._learn(size, used)
-        return self.priced(used)
+        return self.priced(used, batch=batch)
 
-    def priced(self, usage: Usage) -> Usage:
+    def priced(self, usage: Usage, *, batch: bool = False) -> Usage:
         """The usage with its cost: what the endpoint states, else by the prices."""
         # the two are never added up if they are known to be in two currencies
         is_foreign = self.currency != self._stated_in != "" != self.currency
         if self.prices is not None and (usage.cost is None or is_foreign):
-            return self._by_prices(usage)
+            return self._by_prices(usage, batch=batch)
         return usage if usage.cost is None else replace(usage, currency=self.currency)
 
     def stored(self, usage: Usage) -> Usage:
@@ -188,9 +202,10 @@ class Budget:
         # versions before this one did not note the currency
         return usage if usage.currency else replace(usage, currency=self.currency)
 
-    def _by_prices(self, usage: Usage) -> Usage:
+    def _by_prices(self, usage: Usage, *, batch: bool = False) -> Usage:
         assert self.prices is not None
-        return replace(usage, cost=self.prices.cost(usage), currency=self.currency)
+        prices = self.prices.in_batch if batch else self.prices
+        return replace(usage, cost=prices.cost(usage), currency=self.currency)
 
     def end(
         self, reserved: Usage, *, used: Usage = NOTHING_USED, kept: Usage = NOTHING_USED
@@ -212,19 +227,10 @@ class Budget:
             if not (waiter.done() or waiter.get_loop().is_closed()):
                 waiter.set_result(None)
 
-    def _set_aside(self, expected: Usage) -> Reservation:
-        self.in_flight += 1
-        if self.is_set:
-            self._reserved += expected
-        return Reservation(self, expected)
-
     def _has_room(self, expected: Usage) -> bool:
         if self.in_flight and not self._has_answers:
             return False  # nothing is known yet: one request is out until its answer is back
-        taken = (self.spent, self.unread, self._reserved, expected)
-        if self.max_tokens is not None and sum(each.tokens for each in taken) > self.max_tokens:
-            return False
-        return self.max_cost is None or sum(each.cost or 0.0 for each in taken) <= self.max_cost
+        return self.has_room_for(expected)
 
     def _learn(self, size: int, used: Usage) -> None:
         """What answers take; of estimates only as long as nothing better is known."""

@@ -16,7 +16,8 @@ class Halt:
 
     verdict: no row can succeed. error: the caller must see it. crash: a defect in our own code,
     raised once everything in flight is back. over_budget: the next request might cost more than
-    the budget has left. stopped: no new request leaves, for one of these reasons or because the
+    the budget has left. cancels_batches: the person's Stop ends the provider's batches, too.
+    stopped: no new request leaves, for one of these reasons or because the
     person asked for it.
     """
 
@@ -25,6 +26,7 @@ class Halt:
         self.error: CheckpointError | RowError | None = None
         self.crash: Exception | None = None
         self.over_budget = False
+        self.cancels_batches = False
         self.stopped = False
         self._on_stop: Callable[[], None] = _do_nothing
 
@@ -32,8 +34,9 @@ class Halt:
         """Call this once, when the first reason arrives."""
         self._on_stop = callback
 
-    def stop(self) -> None:
+    def stop(self, *, cancels_batches: bool = False) -> None:
         """Send nothing new; what is in flight still comes back."""
+        self.cancels_batches |= cancels_batches
         if not self.stopped:
             self.stopped = True
             # The record outlives the run: it must not keep the pipeline, and with it all rows.

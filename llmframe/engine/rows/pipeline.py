@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from llmframe.engine.asking.grouping import Grouping
 from llmframe.engine.asking.outgoing import NO_RULES
@@ -25,7 +25,7 @@ from llmframe.results import NOTHING_USED
 from llmframe.system.executor import as_exception
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from llmframe.engine.asking.outgoing import TextRules
     from llmframe.engine.governor import Lease
@@ -40,14 +40,36 @@ HEDGE_INTERVAL = 0.1  # seconds between two checks for late rows, only with hedg
 CALM = 10.0  # seconds without a refusal, before anything is hedged
 
 
-class Pipeline:
-    """One run of rows through the engine; lives on one loop. See parts.halt for why it ended."""
+class Batching(Protocol):
+    """What a pipeline needs of the provider's batch mode; see engine/batch."""
 
-    def __init__(self, parts: Parts, settings: Settings, *, rules: TextRules = NO_RULES) -> None:
-        self._parts = parts
-        self._loop = asyncio.get_running_loop()
-        self._clock = parts.governor.clock
-        self._halt = parts.halt
+    def add(self, row: Row) -> bool:
+        """Take a row; False for one that is to be asked live."""
+
+    def wake(self) -> None:
+        """Look again at what there is to do."""
+
+    async def run(self) -> None:
+        """Until no row of the run is left, or the run is stopped."""
+
+
+class Pipeline:
+    """One run of rows through the engine; lives on one loop. See parts.halt for why it ended.
+
+    batching: makes what sends the rows in batches; None asks live.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        settings: Settings,
+        *,
+        rules: TextRules = NO_RULES,
+        batching: Callable[..., Batching] | None = None,
+    ) -> None:
+        self._parts, self._halt = parts, parts.halt
+        self._loop, self._clock = asyncio.get_running_loop(), parts.governor.clock
+        hurried = settings.on_error == "raise"
         limit, endless = parts.governor.limit_of, parts.source is not None
         self._work = Work(self._clock, lambda: limit(parts.share), endless=endless)
         self._answers = self._open_answers(settings)
@@ -57,7 +79,7 @@ class Pipeline:
             work=self._work,
             claims=self._claims,
             answers=self._answers,
-            raise_on_failure=settings.on_error == "raise",
+            raise_on_failure=hurried,
         )
         self._planner = Planner(
             parts, work=self._work, answers=self._answers, settler=self._settler, rules=rules
@@ -70,15 +92,10 @@ class Pipeline:
             resend=self._resend,
         )
         self._hedges = Hedges() if settings.hedge else None
-        self._attempts = Attempts(
-            parts,
-            patience=Patience(settings.timeout, settings.deadline, settings.max_attempts),
-            hurried=settings.on_error == "raise",
-            work=self._work,
-            claims=self._claims,
-            settler=self._settler,
-            grouping=self._grouping,
-            hedges=self._hedges,
+        patience = Patience(settings.timeout, settings.deadline, settings.max_attempts)
+        self._attempts = self._make_attempts(patience, hurried=hurried)
+        self._batching = batching and batching(
+            attempts=self._attempts, work=self._work, settler=self._settler, patience=patience
         )
         self._workers: set[asyncio.Task[None]] = set()
         self._hires = False
@@ -86,6 +103,18 @@ class Pipeline:
         self._queued: set[Row] = set()  # rows that wait for a lease
         parts.share.on_hopeless = parts.halt.hopeless
         parts.halt.on_stop(self._stop)
+
+    def _make_attempts(self, patience: Patience, *, hurried: bool) -> Attempts:
+        return Attempts(
+            self._parts,
+            patience=patience,
+            hurried=hurried,
+            work=self._work,
+            claims=self._claims,
+            settler=self._settler,
+            grouping=self._grouping,
+            hedges=self._hedges,
+        )
 
     def _open_answers(self, settings: Settings) -> Answers:
         """The checkpoint, where there is one."""
@@ -113,36 +142,41 @@ class Pipeline:
 
     async def run(self) -> None:
         """Run to the end: all rows done, or stopped and everything in flight is back."""
-        hedging = None if self._hedges is None else self._loop.create_task(self._hedge())
+        beside = [] if self._hedges is None else [self._loop.create_task(self._hedge())]
         try:
             try:
                 await self._planner.run(self._hire)
             except Exception as exc:  # noqa: BLE001 - raised when everything in flight is back
                 self._halt.crashed(exc)
+            batches = self._loop.create_task(self._run_batches())
+            beside.append(batches)
             while self._workers:
                 self._nobody_left.clear()
                 await self._nobody_left.wait()
+            self._wake_batches()
+            await batches
         finally:
             self._settler.release_held()
-            if hedging is not None:
-                hedging.cancel()
+            for task in beside:
+                task.cancel()
             self._claims.close()
             self._halt.stop()
-            workers = list(self._workers)  # a normal end leaves nobody
+            workers = [*self._workers, *beside]  # a normal end leaves nobody
             for worker in workers:
                 worker.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
         if self._halt.crash is not None:
             raise self._halt.crash
 
-    def stop(self) -> None:
+    def stop(self, *, cancels_batches: bool = False) -> None:
         """Send nothing new; what is in flight goes on to its end."""
-        self._halt.stop()
+        self._halt.stop(cancels_batches=cancels_batches)
 
     def hold(self, held: bool) -> None:
         """The person's pause: send nothing new while held, and keep no key from other runs."""
         if not held:
             self._parts.governor.resume(self._parts.share)
+            self._wake_batches()
             return
         self._parts.governor.hold(self._parts.share)
         # rows on the wire keep their keys: their answers are about to come
@@ -150,7 +184,22 @@ class Pipeline:
             self._grouping.dissolve(row)
             self._claims.release(row)
 
+    async def _run_batches(self) -> None:
+        if self._batching is not None:
+            try:
+                await self._batching.run()
+            except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
+                self._halt.stop()
+                raise
+            except BaseException as exc:  # noqa: BLE001 - raised when everything in flight is back
+                self._halt.crashed(as_exception(exc))
+
+    def _wake_batches(self) -> None:
+        if self._batching is not None:
+            self._batching.wake()
+
     def _stop(self) -> None:
+        self._wake_batches()
         self._parts.governor.close(self._parts.share)
         self._parts.budget.wake()
         if self._parts.source is not None:
@@ -195,6 +244,8 @@ class Pipeline:
         while (taken := await self._work.next()) is not None:
             row = self._row(taken)
             with self._claims.released_on_error(row):
+                if self._batching is not None and self._add_to_batch(self._batching, row):
+                    continue
                 # a held run claims nothing: it would keep the key from other runs
                 if row.claimed or self._parts.share.held or self._claim(row):
                     if row.claimed and self._grouping.is_on:
@@ -216,6 +267,10 @@ class Pipeline:
     def _row(self, taken: Row | int) -> Row:
         """A row from the work, made where it gives a position."""
         return self._planner.row(taken) if isinstance(taken, int) else taken
+
+    def _add_to_batch(self, batching: Batching, row: Row) -> bool:
+        """Whether the row needs no request of its own: it goes into a batch, or has an answer."""
+        return not (row.claimed or self._claim(row)) or batching.add(row)
 
     def _claim(self, row: Row) -> bool:
         """Whether the row is this run's to ask for, and nobody has its answer yet."""

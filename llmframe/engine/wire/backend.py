@@ -18,7 +18,7 @@ from llmframe.engine.wire.client import (
     with_our_transport,
 )
 from llmframe.engine.wire.error_reply import reply_in_error
-from llmframe.engine.wire.reply import read_embeddings, read_json, read_reply
+from llmframe.engine.wire.reply import as_reply, read_embeddings, read_json, read_reply
 from llmframe.engine.wire.responses_api import RESPONSES_PATH
 from llmframe.engine.wire.verdict import ServerGone
 from llmframe.providers.endpoint import Endpoint
@@ -92,11 +92,18 @@ class Backend:
             return answered
         if self._embeds:
             return read_embeddings(response)
-        reply = read_reply(response)
+        keys: tuple[str, ...] = ()
         if isinstance(response, self._response_type) and not self._is_plain:
             keys = tuple(header_secrets(response.request.headers))
-        else:  # its key is known without reading the headers
-            keys = (*self._keys, self.client.api_key)
+        return self._without_keys(read_reply(response), keys)
+
+    def read(self, completion: object) -> Reply:
+        """The reply in a completion that came in a file; raises BadReply where there is none."""
+        return self._without_keys(as_reply(completion, {}))
+
+    def _without_keys(self, reply: Reply, keys: tuple[str, ...] = ()) -> Reply:
+        """The reply with every key hidden. keys: of its request; the client's if none."""
+        keys = keys or (*self._keys, self.client.api_key)
         content = reply.content and hide_keys(reply.content, keys)
         return reply if content == reply.content else replace(reply, content=content)
 

@@ -111,7 +111,7 @@ def _transport(base_url: str, connections: int) -> Any:
     import httpx2
     import openai
 
-    from llmframe.engine.wire.reply_size import limit_size  # loads httpx2
+    from llmframe.engine.wire.reply_size import limit_replies  # loads httpx2
 
     options: dict[str, Any] = {
         "timeout": httpx2.Timeout(None, connect=CONNECT_TIMEOUT),
@@ -122,7 +122,7 @@ def _transport(base_url: str, connections: int) -> Any:
         ),
         "verify": _ssl_context(),
         "trust_env": proxy_of(base_url) is not None,
-        "event_hooks": {"response": [limit_size]},
+        "event_hooks": {"response": [limit_replies]},
     }
     try:
         return openai.DefaultAioHttpClient(**options)

@@ -65,7 +65,11 @@ class Reply:
 
 def read_reply(response: Received | httpx2.Response) -> Reply:
     """The completion in a response; BadReply where there is none."""
-    data = read_json(response)
+    return as_reply(read_json(response), response.headers)
+
+
+def as_reply(data: Any, headers: Mapping[str, str]) -> Reply:
+    """The completion in a response's JSON; BadReply where there is none."""
     if isinstance(data, dict) and is_response(data):
         data = as_completion(data)
     error = data.get("error") if isinstance(data, dict) else data
@@ -90,7 +94,7 @@ def read_reply(response: Received | httpx2.Response) -> Reply:
         finish_reason=reason,
         refusal=_text(answer.get("refusal")),
         usage=usage,
-        headers=response.headers,
+        headers=headers,
         tokens=read_tokens(choice.get("logprobs")),
         alternatives=read_alternatives(choice.get("logprobs")),
         thoughts=0 if usage.tokens_out else _thoughts(answer),

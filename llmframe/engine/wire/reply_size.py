@@ -14,10 +14,17 @@ if TYPE_CHECKING:
 MEGABYTE = 2**20
 MOST = 32 * MEGABYTE  # bytes of a reply, unpacked
 MOST_PACKED = 2 * MEGABYTE  # bytes of a compressed reply as it comes over the wire
+FILE = "/content"  # ends a file's address; a file is written to the disk, part by part
+
+
+async def limit_replies(response: httpx2.Response) -> None:
+    """A client's hook: the same for every response but the content of a file."""
+    if not response.request.url.path.endswith(FILE):
+        await limit_size(response)
 
 
 async def limit_size(response: httpx2.Response) -> None:
-    """A client's hook: reading a response that is too large ends in BadReply."""
+    """Make reading a response that is too large end in BadReply."""
     packing = response.headers.get("content-encoding")
     most = MOST if packing is None else MOST_PACKED
     check_length(response.headers.get("content-length", ""), most)

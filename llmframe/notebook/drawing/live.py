@@ -83,6 +83,8 @@ def retry_words(snapshot: Snapshot) -> str:
 
 def _pace(snapshot: Snapshot) -> str:
     """What sets the pace, or holds the run up, in words."""
+    if snapshot.limited_by == "batch":
+        return snapshot.pace
     if snapshot.status == "running" and not snapshot.limited_by.startswith(_HELD_UP):
         if not snapshot.requests:
             return "" if snapshot.planned else "reading the rows and saved answers"
@@ -110,7 +112,7 @@ def _reason(kind: str, number: int) -> str:
 def _speed_html(snapshot: Snapshot) -> str:
     if snapshot.status != "running":
         return style.chip(html(snapshot.status), "wait")
-    if not _has_answers(snapshot):
+    if not _has_answers(snapshot) or snapshot.limited_by == "batch":
         return ""
     speed, unit = rate_html(snapshot.rate)
     left = ""
@@ -121,8 +123,11 @@ def _speed_html(snapshot: Snapshot) -> str:
 
 def _request_facts(snapshot: Snapshot) -> list[str]:
     used = snapshot.usage
+    in_flight = style.fact(count(snapshot.in_flight), f"of {count(snapshot.limit)} in flight")
+    if snapshot.limited_by == "batch":
+        in_flight = style.fact(count(snapshot.in_batches), "at the provider")
     facts = [
-        style.fact(count(snapshot.in_flight), f"of {count(snapshot.limit)} in flight"),
+        in_flight,
         style.fact(amount_html(used.tokens_in), "tokens in"),
         style.fact(amount_html(used.tokens_out), "tokens out"),
     ]
@@ -178,7 +183,7 @@ def live_words(snapshot: Snapshot) -> list[str]:
     if snapshot.status != "running":
         words.append(plain(snapshot.status))
     else:
-        if _has_answers(snapshot):
+        if _has_answers(snapshot) and snapshot.limited_by != "batch":
             words.append(" ".join(rate(snapshot.rate)))
         if (seconds := seconds_left(snapshot)) is not None:
             words.append(f"{span(seconds)} left")

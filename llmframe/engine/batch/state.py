@@ -1,0 +1,188 @@
+"""One batch, and what to do next for it: pure, without a clock or a network."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from llmframe.providers.responses.error_words import BILLING_CODES
+
+Step = Literal["drop", "match", "upload", "create", "cancel", "look", "take", "judge"]
+
+GOING = frozenset({"validating", "in_progress", "finalizing", "cancelling"})
+_OVER = frozenset({"completed", "expired", "cancelled"})
+_SPELLINGS = {"canceled": "cancelled", "canceling": "cancelling", "progress": "in_progress"}
+# the provider's queue is full, or one batch is more than it takes
+_CROWDED = re.compile(
+    r"enqueued|token_limit_exceeded|too[ _](many|large)|at most|quota"
+    r"|(max|limit)\w*[ _].{0,40}(reached|exceed)|exceed\w*.{0,60}(limit|max)",
+    re.I,
+)
+_NOT_READY = re.compile(r"not (yet )?(ready|processed)|still (being )?process|pending", re.I)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a batch has failed as a whole. line: of its file, from 1 on; None if none is named."""
+
+    message: str
+    code: str = ""
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remote:
+    """A batch as the provider shows it.
+
+    nonce, file: by which we know it again. output, errors: ids of its files, "" without one.
+    total, answered, failed: its requests so far. created: unix seconds.
+    """
+
+    id: str
+    status: str
+    nonce: str = ""
+    file: str = ""
+    output: str = ""
+    errors: str = ""
+    total: int = 0
+    answered: int = 0
+    failed: int = 0
+    created: int = 0
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def is_going(self) -> bool:
+        """Whether it has not come to its end; a state that nobody knows is none."""
+        return self.status not in _OVER and self.status != "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a batch has come.
+
+    resumed: an earlier call began it. file, id: the provider's names, "" before they are known.
+    unsure: it may have been created without our hearing of it. remote: as it was seen last.
+    cancel: it shall end now.
+    """
+
+    resumed: bool = False
+    file: str = ""
+    id: str = ""
+    unsure: bool = False
+    remote: Remote | None = None
+    cancel: bool = False
+
+
+def next_step(batch: Progress) -> Step:
+    """What to do next for a batch."""
+    if not batch.id:
+        # match before create, always: a second batch would be paid for a second time
+        if batch.unsure:
+            return "match"
+        if batch.resumed:  # its rows go into another one
+            return "drop"
+        return "create" if batch.file else "upload"
+    remote = batch.remote
+    if remote is None:
+        return "look"
+    if remote.is_going:
+        return "cancel" if batch.cancel and remote.status != "cancelling" else "look"
+    return "judge" if remote.status == "failed" else "take"
+
+
+@dataclass(frozen=True, slots=True)
+class DropLines:
+    """These lines (from 0 on) are wrong, each with the reason; all others may be sent again."""
+
+    reasons: dict[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """The provider has no room: send the same again later; halve: in smaller batches."""
+
+    reason: str
+    halve: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SendAgain:
+    """It may have been a passing failure: send the same once more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hopeless:
+    """It fails again and again, and nobody says for which line."""
+
+    reason: str
+
+
+Judgement = DropLines | Wait | SendAgain | Hopeless
+
+
+def judge(problems: tuple[Problem, ...], *, alone: bool, again: bool) -> Judgement:
+    """What to do about a batch that has failed as a whole; nothing of it was asked or paid.
+
+    alone: none of our other batches is at the provider. again: its rows have failed so before.
+    """
+    lines = {p.line - 1: p.message or p.code for p in problems if p.line}
+    if lines:
+        return DropLines(lines)
+    reason = "; ".join(p.message or p.code for p in problems) or "no reason given"
+    if any(p.code in BILLING_CODES for p in problems):
+        return Hopeless(reason)
+    if any(is_crowded(f"{p.code} {p.message}") for p in problems):
+        return Wait(reason, halve=alone)
+    return Hopeless(reason) if again else SendAgain()
+
+
+def is_crowded(text: str) -> bool:
+    """Whether an error says that the provider has no room for so much."""
+    return _CROWDED.search(text) is not None
+
+
+def is_not_ready(text: str) -> bool:
+    """Whether an error says that the uploaded file is still being looked at."""
+    return _NOT_READY.search(text) is not None
+
+
+def read_remote(data: Any) -> Remote:
+    """A batch object of the API, in the spellings of several providers; ValueError for none."""
+    data = data.get("job", data) if isinstance(data, dict) else data
+    if not isinstance(data, dict) or not isinstance(data.get("id"), str):
+        raise ValueError("no batch object")  # noqa: TRY004 - the text is not what it should be
+    status = str(data.get("status") or "").lower()
+    counts = _dict(data.get("request_counts"))
+    metadata = _dict(data.get("metadata"))
+    listed = _dict(data.get("errors")).get("data")
+    problems = [_problem(one) for one in listed or [] if isinstance(one, dict)]
+    if isinstance(data.get("error"), str) and data["error"]:  # Together's
+        problems.append(Problem(data["error"]))
+    return Remote(
+        id=data["id"],
+        status=_SPELLINGS.get(status, status),
+        nonce=str(metadata.get("llmframe") or ""),
+        file=str(data.get("input_file_id") or ""),
+        output=str(data.get("output_file_id") or ""),
+        errors=str(data.get("error_file_id") or ""),
+        total=_count(counts.get("total")),
+        answered=_count(counts.get("completed")),
+        failed=_count(counts.get("failed")),
+        created=_count(data.get("created_at")),
+        problems=tuple(problems),
+    )
+
+
+def _problem(error: dict[str, Any]) -> Problem:
+    line = error.get("line")
+    message, code = error.get("message"), error.get("code")
+    return Problem(str(message or ""), str(code or ""), line if isinstance(line, int) else None)
+
+
+def _dict(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) else 0

@@ -1,0 +1,102 @@
+"""What to do next for a batch: the tables of the pure part."""
+
+import pytest
+
+from llmframe.engine.batch.state import (
+    DropLines,
+    Hopeless,
+    Problem,
+    Progress,
+    Remote,
+    SendAgain,
+    Wait,
+    judge,
+    next_step,
+    read_remote,
+)
+
+
+def at(status):
+    return Remote(id="b", status=status)
+
+
+@pytest.mark.parametrize(
+    ("progress", "step"),
+    [
+        (Progress(), "upload"),
+        (Progress(file="f"), "create"),
+        # one that may have been created is looked for before another one is
+        (Progress(unsure=True), "match"),
+        (Progress(file="f", unsure=True), "match"),
+        (Progress(file="f", unsure=True, cancel=True), "match"),
+        # what an earlier call did not bring so far is begun anew
+        (Progress(resumed=True), "drop"),
+        (Progress(resumed=True, file="f"), "drop"),
+        (Progress(resumed=True, file="f", unsure=True), "match"),
+        (Progress(resumed=True, id="b"), "look"),
+        (Progress(id="b"), "look"),
+        (Progress(id="b", cancel=True), "look"),
+        (Progress(id="b", remote=at("validating")), "look"),
+        (Progress(id="b", remote=at("in_progress")), "look"),
+        (Progress(id="b", remote=at("in_progress"), cancel=True), "cancel"),
+        (Progress(id="b", remote=at("cancelling"), cancel=True), "look"),
+        (Progress(id="b", remote=at("finalizing")), "look"),
+        (Progress(id="b", remote=at("a state of next year")), "look"),
+        (Progress(id="b", remote=at("completed")), "take"),
+        (Progress(id="b", remote=at("completed"), cancel=True), "take"),
+        (Progress(id="b", remote=at("expired")), "take"),
+        (Progress(id="b", remote=at("cancelled")), "take"),
+        (Progress(id="b", remote=at("failed")), "judge"),
+    ],
+)
+def test_the_next_step_depends_on_what_is_known(progress, step):
+    assert next_step(progress) == step
+
+
+FULL = Problem(
+    "Enqueued token limit reached for gpt-x. Limit: 90,000 tokens", "token_limit_exceeded"
+)
+
+
+@pytest.mark.parametrize(
+    ("problems", "alone", "again", "wanted"),
+    [
+        ([Problem("bad JSON", line=3), Problem("no model", line=1)], False, False,
+         DropLines({2: "bad JSON", 0: "no model"})),
+        # the lines that are named can be left out, whatever else is said
+        ([FULL, Problem("bad JSON", line=3)], True, True, DropLines({2: "bad JSON"})),
+        ([FULL], False, False, Wait(FULL.message, halve=False)),
+        ([FULL], True, True, Wait(FULL.message, halve=True)),
+        ([Problem("The number of enqueued tokens has surpassed the configured limit")], True,
+         False, Wait("The number of enqueued tokens has surpassed the configured limit", True)),
+        ([Problem("too many tasks")], True, False, Wait("too many tasks", halve=True)),
+        ([Problem("it broke")], True, False, SendAgain()),
+        ([Problem("it broke")], True, True, Hopeless("it broke")),
+        ([], True, True, Hopeless("no reason given")),
+        # no money is no matter of waiting
+        ([Problem("You exceeded your current quota", "insufficient_quota")], True, False,
+         Hopeless("You exceeded your current quota")),
+    ],
+)  # fmt: skip
+def test_a_batch_that_failed_as_a_whole_is_judged_by_what_it_says(problems, alone, again, wanted):
+    assert judge(tuple(problems), alone=alone, again=again) == wanted
+
+
+def test_a_batch_is_read_in_the_spellings_of_several_providers():
+    openai = {
+        "id": "batch_1", "status": "in_progress", "input_file_id": "file_1",
+        "output_file_id": None, "request_counts": {"total": 7, "completed": 3, "failed": 1},
+        "metadata": {"llmframe": "abc"}, "created_at": 17, "errors": None,
+    }  # fmt: skip
+    assert read_remote(openai) == Remote(
+        id="batch_1", status="in_progress", nonce="abc", file="file_1",
+        total=7, answered=3, failed=1, created=17,
+    )  # fmt: skip
+    together = {"job": {"id": "b", "status": "CANCELED", "error": "why", "created_at": "2026-01"}}
+    assert read_remote(together) == Remote(id="b", status="cancelled", problems=(Problem("why"),))
+
+
+@pytest.mark.parametrize("junk", [None, [], {}, "batch", {"id": 7}, {"job": None}])
+def test_what_is_no_batch_is_told(junk):
+    with pytest.raises(ValueError, match="no batch object"):
+        read_remote(junk)

@@ -22,6 +22,7 @@ ROWS = {
     "01_quickstart": ("200", "12"),
     "02_ten_thousand": ("10_000", "1_000"),
     "03_real_reviews": ("300", "12"),
+    "04_streams_and_batches": ("600", "60"),
 }
 """By notebook: in how many rows it is stored, and in how many it is run here."""
 CELL_TIMEOUT = 3600  # seconds: a notebook that hangs must not hold up the tests for ever
@@ -70,6 +71,19 @@ CHECKS = {
         assert set(tagged["sentiment"].dropna()) <= {"negative", "positive"}
         counts = tagged["llm_status"].value_counts()
         assert counts["ok"] + counts["failed"] + counts["skipped"] == ROWS  # no row is lost
+    """,
+    "04_streams_and_batches": """
+        assert taken <= 250 + 100
+        assert len(answered) == 51
+        assert [result.record for result in failed] == [{"subject": "a message without a text"}]
+        assert len(saved) >= ROWS // 3
+        assert resumed.reused + resumed.shared + resumed.requests >= ROWS
+        assert resumed.requests <= ROWS - len(saved)
+        assert len(table) == len(tagged) == ROWS
+        assert sorted(table["id"]) == sorted(df["id"])
+        assert lf.last_run().report.requests == 0
+        by_id = table.set_index("id").loc[df["id"], ["intent", "urgency"]].to_numpy()
+        assert (by_id == tagged[["intent", "urgency"]].astype(object).to_numpy()).all()
     """,
 }
 """What each notebook relies on: run in its kernel, after its own cells."""

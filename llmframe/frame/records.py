@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     Render = Callable[[tuple[Any, ...]], str]
 
+GATHER = 0.002  # seconds in which records gather: to plan each on its own costs a tenth more
 MISSING = object()  # stands for a key that a record does not have
 
 
@@ -88,6 +89,7 @@ class Records:
                     return self.n > known
                 self._waiter = waiter = asyncio.get_running_loop().create_future()
             await waiter
+            await asyncio.sleep(GATHER)
 
     def _wake(self) -> None:
         waiter, self._waiter = self._waiter, None

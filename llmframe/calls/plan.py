@@ -32,6 +32,7 @@ from llmframe.engine.rows.budget import Budget
 from llmframe.engine.wire.client import has_default_transport
 from llmframe.errors import PlanError, warn
 from llmframe.frame.columns import plan_columns
+from llmframe.frame.part import part_of
 from llmframe.frame.records import Records, read_input
 from llmframe.frame.rows import RowPlan, plan_rows
 from llmframe.journal import TaskInfo, adopt_plain, id_text, open_checkpoint
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from llmframe.frame.columns import ColumnPlan
+    from llmframe.frame.part import Part
     from llmframe.journal import Checkpoint
     from llmframe.options.settings import Settings
     from llmframe.providers.destination import Destination
@@ -136,9 +138,11 @@ def plan(
     """
     if isinstance(fields, str) and not isinstance(input, str):
         raise PlanError(f"the input comes first, fields second: df.llm.tag({fields!r}, <fields>)")
-    rows = plan_rows(df, input, id=settings.id, quote=settings.redact is None)
+    part = part_of(df, settings.where)
+    asked = df if part is None else part.rows
+    rows = plan_rows(asked, input, id=settings.id, quote=settings.redact is None)
     fields = _fields(fields, settings)
-    return _plan(df, rows, fields, settings, own_loop=own_loop, only_new=only_new)
+    return _plan(asked, rows, fields, settings, own_loop=own_loop, only_new=only_new, part=part)
 
 
 def plan_embedding(
@@ -201,6 +205,7 @@ def _plan(
     own_loop: bool,
     only_new: bool,
     embedding: Embedding | None = None,
+    part: Part | None = None,
 ) -> Plan:
     import openai  # noqa: F401 - the import is slow: on the run's loop it would hold up requests
 
@@ -241,7 +246,8 @@ def _target(df: pd.DataFrame, rows: RowPlan | Records, job: Job, *, only_new: bo
         # the person may change the frame while the run goes on
         df=rows.as_planned(df) if isinstance(rows, RowPlan) else df,
         rows=rows,
-        columns=_columns(df, rows, job, only_new=only_new),
+        columns=_columns(df, rows, job, only_new=only_new, part=part),
+        part=part,
         only_new=only_new,
         raise_incomplete=job.settings.on_incomplete == "raise",
         # a stream is never joined: its records are nobody else's
@@ -322,11 +328,14 @@ def _check_batch(destination: Destination, rows: RowPlan | Records) -> Settings:
     return settings
 
 
-def _columns(df: pd.DataFrame, rows: RowPlan | Records, job: Job, *, only_new: bool) -> ColumnPlan:
+def _columns(
+    df: pd.DataFrame, rows: RowPlan | Records, job: Job, *, only_new: bool, part: Part | None
+) -> ColumnPlan:
     """The columns to add; only new ones can clash with nothing."""
     settings = job.settings
+    whole = df if part is None else part.whole
     return plan_columns(
-        df.iloc[:, :0] if only_new else df,
+        whole.iloc[:, :0] if only_new else whole,
         job.prompt.fields.specs,
         inputs=() if only_new else rows.reserved,
         prefix=settings.prefix,
@@ -334,6 +343,7 @@ def _columns(df: pd.DataFrame, rows: RowPlan | Records, job: Job, *, only_new: b
         details=settings.details,
         confidence=settings.confidence is not None,
         task=job.keys.digest.hex()[:12],
+        part=part,
     )
 
 

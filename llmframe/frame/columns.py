@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
 
     from llmframe.frame.existing import Hashes
+    from llmframe.frame.part import Part
     from llmframe.frame.typed_columns import Build
     from llmframe.results import Results, RowResult
     from llmframe.task.value_type import ValueType
@@ -94,11 +95,13 @@ def plan_columns(
     details: bool,
     task: str,
     confidence: bool = False,
+    part: Part | None = None,
 ) -> ColumnPlan:
     """The columns that a call will write into df, with every clash of names found now.
 
     specs: the fields in their order. inputs: columns whose names no output may have.
     task: the task's hash. confidence: a column of probabilities after each choice.
+    part: the rows that are tagged, None for all; cells of other rows cannot be lost.
     Raises PlanError for a name that two outputs share, that an input has, or that a column
     has which no earlier call wrote (or that was changed since) unless ``overwrite``; a status
     is replaced too if the frame has another number of rows by now. Warns once when the
@@ -130,16 +133,26 @@ def plan_columns(
             f"an output would be named like the input column {quoted(clashing)}, whose cells "
             "it would replace; give the field another name or the outputs a prefix="
         )
+    if part is not None:
+        _refuse_other_kinds(outputs, part)
     if not overwrite:
-        _refuse_taken(outputs, existing)
+        _refuse_taken(outputs, existing, part)
     stale = _stale(outputs, existing, overwrite)
-    _warn_of_other_task(outputs, stale, existing, task)
+    if part is None:
+        _warn_of_other_task(outputs, stale, existing, task)
+    else:  # the other rows keep what they have, the status of the other task too
+        outputs, stale = _with_emptied(outputs, stale, existing), []
     columns = tuple(in_frame(df, name) for name in stale)
     return ColumnPlan(outputs=outputs, task=task, inputs=inputs, stale=columns, prefix=prefix)
 
 
 def add_columns(
-    df: pd.DataFrame, plan: ColumnPlan, results: Results, *, info: Mapping[str, Any]
+    df: pd.DataFrame,
+    plan: ColumnPlan,
+    results: Results,
+    *,
+    info: Mapping[str, Any],
+    part: Part | None = None,
 ) -> pd.DataFrame:
     """A new frame: df's other columns, then the written ones; index and order kept.
 
@@ -147,11 +160,16 @@ def add_columns(
 
     df: n rows, any index; never changed. results: n, in row order; None for a row that is
     pending. info: more for ``attrs["llmframe"]`` (model, checkpoint, counts).
+    part: the frame of which df is a part, where not all of its rows were tagged; then that
+    frame is returned, and the other rows keep what the written columns hold.
     """
+    new = _build_columns(df.index, plan, results)
+    if part is not None:
+        df = part.whole
+        new = _filled(part, plan, new, df)
     replaced = {*plan.columns, *plan.stale}
     kept = [at for at, name in enumerate(df.columns) if name not in replaced]
     old = df if len(kept) == df.shape[1] else df.iloc[:, kept]
-    new = _build_columns(old.index, plan, results)
     new.columns.names = df.columns.names  # concat drops the names of levels that differ
     joined: Any = pd.concat([old, new], axis=1)
     out: pd.DataFrame = joined.__finalize__(df)  # attrs (a copy), flags, a subclass's own
@@ -182,9 +200,12 @@ def new_columns(
     results: Results,
     *,
     info: Mapping[str, Any] | None = None,
+    part: Part | None = None,
 ) -> pd.DataFrame:
-    """Only the written columns, typed, on this index; results and info as in add_columns."""
+    """Only the written columns, typed, on this index; the rest as in add_columns."""
     new = _build_columns(index, plan, results)
+    if part is not None:
+        new = _filled(part, plan, new, part.whole.iloc[:, :0])
     written = _as_written(plan, new, row_labels(new))
     new.attrs[ATTRS_KEY] = attrs_entry(written, task=plan.task, info=info or {})
     return new
@@ -207,6 +228,19 @@ def _build_columns(index: pd.Index[Any], plan: ColumnPlan, results: Results) -> 
     new = pd.concat(built, axis=1)  # in one step: a frame that grows by columns is fragmented
     new.columns = pd.Index(plan.columns)
     return new
+
+
+def _filled(part: Part, plan: ColumnPlan, new: pd.DataFrame, old: pd.DataFrame) -> pd.DataFrame:
+    """The new columns for all rows of the frame: the others have what the old columns hold."""
+    columns = [
+        part.filled(new.iloc[:, at], _column(old, name)) for at, name in enumerate(plan.columns)
+    ]
+    return pd.concat(columns, axis=1).set_axis(new.columns, axis=1)
+
+
+def _column(df: pd.DataFrame, name: Hashable) -> pd.Series[Any] | None:
+    """The first column of this name, None where there is none."""
+    return next((df.iloc[:, at] for at, found in enumerate(df.columns) if found == name), None)
 
 
 def _as_written(plan: ColumnPlan, new: pd.DataFrame, labels: Hashes) -> dict[str, WrittenColumn]:
@@ -239,12 +273,24 @@ _OVERWRITE_MOVED = (
 )
 
 
-def _refuse_taken(outputs: Sequence[Output], existing: ExistingColumns) -> None:
+def _refuse_other_kinds(outputs: Sequence[Output], part: Part) -> None:
+    """Raise PlanError where the cells that other rows keep cannot stand beside new answers."""
+    for output in outputs:
+        cells = output.build([])
+        none = pd.Series(cells, name=output.name, dtype=cells.dtype)
+        nowhere = replace(part, at=part.at[:0])
+        nowhere.filled(none, _column(part.whole, output.column))
+
+
+def _refuse_taken(outputs: Sequence[Output], existing: ExistingColumns, part: Part | None) -> None:
     """Raise PlanError if a name belongs to a column that must not be replaced unasked."""
     found: dict[State, list[str]] = {}
     for output in outputs:
         state = existing.state(output.name)  # once: it hashes a column
-        if output.is_field or state is not State.MOVED:  # a status describes the latest call
+        # a status describes the latest call; a missing answer is no answer that could be lost
+        if (output.is_field or state is not State.MOVED) and not (
+            _loses_nothing(output, state, existing, part)
+        ):
             found.setdefault(state, []).append(output.name)
     taken = [state for state in _TAKEN if state in found]
     if taken:
@@ -260,6 +306,16 @@ def _refuse_taken(outputs: Sequence[Output], existing: ExistingColumns) -> None:
         )
 
 
+def _loses_nothing(
+    output: Output, state: State, existing: ExistingColumns, part: Part | None
+) -> bool:
+    """Whether all cells that the call replaces are missing, or a status that we wrote."""
+    if state is State.MOVED or (part is not None and state in (State.CHANGED, State.FOREIGN)):
+        ours = state is not State.FOREIGN and not output.is_field
+        return ours or existing.is_empty(output.name, None if part is None else part.at)
+    return False
+
+
 def _stale(outputs: Sequence[Output], existing: ExistingColumns, overwrite: bool) -> list[str]:
     """Columns that belong to one that is rewritten, are not rewritten and were not edited."""
     names = {output.name for output in outputs}
@@ -273,6 +329,32 @@ def _stale(outputs: Sequence[Output], existing: ExistingColumns, overwrite: bool
         and existing.column(name) not in existing.inputs
         and existing.state(name) not in kept
     ]
+
+
+def _with_emptied(
+    outputs: Sequence[Output], stale: Sequence[str], existing: ExistingColumns
+) -> tuple[Output, ...]:
+    """The outputs, each followed by the stale columns that belong to it, which become empty."""
+    emptied = [_emptied(existing, name) for name in stale]
+    return tuple(
+        each
+        for output in outputs
+        for each in (output, *(one for one in emptied if one.of == output.name))
+    )
+
+
+def _emptied(existing: ExistingColumns, name: str) -> Output:
+    """A column that loses its cells in the rows to tag."""
+    written, dtype = existing.written[name], existing.dtype(name)
+    return Output(
+        name=name,
+        column=existing.column(name),
+        read=lambda _: None,
+        build=lambda values: pd.array([None] * len(values), dtype=dtype),
+        type=written.type or Kind.TEXT.value,
+        is_field=True,
+        of=written.of,
+    )
 
 
 def _warn_of_other_task(

@@ -129,6 +129,16 @@ class ExistingColumns:
         kept = same is not None and self._are_those(same, written)
         return State.UNCHANGED if kept else State.CHANGED
 
+    def dtype(self, name: str) -> Any:
+        """The dtype of a column of the frame, which has it once."""
+        return self._df[self.column(name)].dtype
+
+    def is_empty(self, name: str, at: npt.NDArray[np.intp] | None) -> bool:
+        """Whether a column of the frame has no cell in these rows; None: in any."""
+        column = self.column(name)
+        cells: Any = self._df.iloc[:, [found == column for found in self._df.columns]]
+        return bool((cells if at is None else cells.iloc[at]).isna().to_numpy().all())
+
     def _are_those(self, cells: pd.Series[Any], written: WrittenColumn) -> bool:
         """Whether these cells were written, in whatever order the rows are now."""
         hashes = _row_hashes(cells)

@@ -5,7 +5,7 @@ Planning renders nothing; texts are made by position, a slice at a time.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -20,6 +20,7 @@ from llmframe.frame.cells import (
     json_value,
 )
 from llmframe.frame.column_lookup import ColumnLookup, check_frame
+from llmframe.frame.part import snapshot
 from llmframe.frame.template import parse_template
 from llmframe.results import Failure, RowResult
 from llmframe.task.text import refuse_duplicates, shows_nothing
@@ -30,10 +31,7 @@ if TYPE_CHECKING:
 
     Render = Callable[[tuple[Any, ...]], str]
 
-Data = TypeVar("Data", pd.DataFrame, "pd.Series[Any]")
-
 SLICE = 512  # rows rendered together when texts are read one by one
-_COPIES_ON_WRITE = int(pd.__version__.partition(".")[0]) >= 3
 
 
 class RowPlan:
@@ -183,15 +181,6 @@ def plan_rows(
     for column in (*columns, id_column) if id is not None else columns:
         lookup.check_cells(column)
     return RowPlan(df, columns=columns, render=render, lookup=lookup, id=id_column, quote=quote)
-
-
-def snapshot(data: Data) -> Data:
-    """A frame or column as it is now, whatever is assigned to the original later.
-
-    pandas 3 copies on write, so it costs nothing; before it, it is a copy (of Arrow data:
-    of pointers).
-    """
-    return data.copy(deep=not _COPIES_ON_WRITE)
 
 
 def _render_cell(cells: tuple[Any, ...]) -> str:

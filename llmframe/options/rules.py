@@ -202,9 +202,10 @@ KEY = Rule(
     "where that variable is not set",
     is_sendable_key,
 )
-# the next two are checked where they are used: one is built there, one must be in the frame
+# the next three are checked where they are used: one is built there, two must fit the frame
 CLIENT = Rule("an openai.AsyncOpenAI, or a callable that returns one", lambda _: True)
 ID = Rule("a column's name", lambda _: True)
+MASK = Rule("a mask or a query string", lambda _: True)
 COLUMN = Rule("a column's name", lambda value: isinstance(value, str) and bool(value.strip()))
 PREFIX = Rule(
     "text that can be written (no lone surrogate)",

@@ -36,7 +36,8 @@ class Option:
     default: None is accepted where it is the default, and nowhere else.
     doc: what it does, in plain words, with the unit: one line that stands alone, then perhaps more
     on a second. of_endpoint: part of what an endpoint is,
-    so that no other endpoint may get it. secret: never printed.
+    so that no other endpoint may get it. secret: never printed. by_row: a value for each row is
+    accepted.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Option:
     doc: str
     of_endpoint: bool = False
     secret: bool = False
+    by_row: bool = False
 
     @property
     def takes(self) -> str:
@@ -58,7 +60,8 @@ class Option:
         try:
             if value is None:
                 return self.default is None
-            return rules.is_single(value) and bool(self.rule.accepts(value))
+            single = self.by_row or rules.is_single(value)
+            return single and bool(self.rule.accepts(value))
         except Exception:  # noqa: BLE001 - a foreign ==, bool or length may raise anything
             return False
 
@@ -80,6 +83,7 @@ prompt = Group("Prompt")
 speed = Group("Speed")
 money = Group("Money")
 keeping = Group("Keeping")
+rows = Group("Rows")
 columns = Group("Columns")
 trust = Group("Trust")
 running = Group("Running")
@@ -197,6 +201,11 @@ class Settings:
         'Plain lines {"id": ..., <field>: ...}; needs checkpoint=<path> and id.')
     store_input: bool = keeping(False, BOOL, "save the text of each row, too")
 
+    where: Any | None = rows(None, rules.MASK,
+        "tag only these rows: a mask, or a query such as 'n < 3'\n"
+        "All other rows keep the answers and the status that they have. A mask is a boolean for "
+        "each row, such as df['stars'] < 3; a query is written as for df.query.", by_row=True)
+
     prefix: str = columns("", rules.PREFIX, "put before the name of every new column")
     into: str = columns("label", rules.COLUMN, "the new column, where fields is a single field")
     overwrite: bool = columns(False, BOOL,
@@ -271,6 +280,7 @@ class Options(TypedDict, total=False):
     id: Hashable | None
     adopt: bool
     store_input: bool
+    where: Any | None
     prefix: str
     into: str
     overwrite: bool
@@ -332,7 +342,13 @@ def shown(values: Mapping[str, Any]) -> str:
     def printed(name: str, value: Any) -> str:
         if OPTIONS[name].secret:
             return "***"
+        if OPTIONS[name].by_row and not isinstance(value, str):
+            return "..."
         return repr(hide_secrets(cut(value, LONGEST) if name == "instructions" else value))
 
-    changed = {name: value for name, value in values.items() if value != DEFAULTS[name]}
+    changed = {
+        name: value
+        for name, value in values.items()
+        if value is not None and (OPTIONS[name].by_row or value != DEFAULTS[name])
+    }
     return ", ".join(f"{name}={printed(name, value)}" for name, value in changed.items())

@@ -75,6 +75,9 @@ _CURES = {
     "write model=": (
         "modelname modelid llm engine deployment deploymentname deploymentid azuredeployment lm"
     ),
+    "write where=, a mask or a query such as 'stars < 3'": (
+        "filter rows subset mask query condition"
+    ),
     "write provider=": "backend vendor service platform apitype",
     "write service_tier=": "tier processingtier priority flex",
     "write base_url=": (
@@ -115,7 +118,7 @@ _CURES = {
     ),
     "leave it out: answers are saved as they come": "stream streaming",
     "choose the rows first: df.head(20).llm.tag(...), df[df[...] > 0].llm.tag(...)": (
-        "where filter rows subset limit head nrows numrows maxrows sample samplesize samples first"
+        "limit head nrows numrows maxrows sample samplesize samples first"
     ),
 }
 _CURE_OF = {name: cure for cure, names in _CURES.items() for name in names.split()}

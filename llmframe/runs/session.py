@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from llmframe.engine.execution import Execution
     from llmframe.frame.columns import ColumnPlan
+    from llmframe.frame.part import Part
     from llmframe.frame.records import Records
     from llmframe.frame.rows import RowPlan
     from llmframe.notebook.stage import Stage
@@ -46,7 +47,8 @@ PROBE = 1.0  # seconds after which a waiting thread checks again that the run's 
 class Target:
     """What a run is about, and where its answers go.
 
-    df: the frame as it was at the call. rows: its rows as texts.
+    df: the rows to tag as they were at the call. rows: the same as texts.
+    part: of which frame they are a part, if where= says so; its other rows keep what they have.
     only_new: return only the new columns. raise_incomplete: pending rows are an error.
     options: all else that makes two calls over equal frames the same.
     """
@@ -54,6 +56,7 @@ class Target:
     df: pd.DataFrame
     rows: RowPlan | Records
     columns: ColumnPlan
+    part: Part | None = None
     only_new: bool = False
     raise_incomplete: bool = False
     options: tuple[object, ...] = ()
@@ -67,6 +70,7 @@ class Target:
             and self.rows.columns == other.rows.columns
             and (self.only_new, self.raise_incomplete) == (other.only_new, other.raise_incomplete)
             and self.options == other.options
+            and (self.part.is_same(other.part) if self.part else other.part is None)
             and self.df.index.equals(other.df.index)
             and self.df.equals(other.df)
             and self._has_equal_texts(other)
@@ -229,9 +233,10 @@ class Session:
         from llmframe.frame.columns import add_columns, new_columns
 
         target, results = self.target, self.execution.results.copy()
+        info, part = self._metadata(), target.part
         if target.only_new:
-            return new_columns(target.df.index, target.columns, results, info=self._metadata())
-        return add_columns(target.df, target.columns, results, info=self._metadata())
+            return new_columns(target.df.index, target.columns, results, info=info, part=part)
+        return add_columns(target.df, target.columns, results, info=info, part=part)
 
     def outcome(self) -> pd.DataFrame:
         """The frame of a run that has ended, or the error that ended it; does not wait."""

@@ -10,7 +10,7 @@ import pytest
 import llmframe as lf
 from llmframe.errors import PlanError
 from llmframe.options.layers import settle
-from llmframe.options.settings import DEFAULTS, Settings
+from llmframe.options.settings import DEFAULTS, OPTIONS, Settings
 
 KEY = "sk-canary-0123456789"
 
@@ -156,7 +156,7 @@ COLUMNS = {
 
 
 @pytest.mark.parametrize("what", COLUMNS)
-@pytest.mark.parametrize("name", DEFAULTS)
+@pytest.mark.parametrize("name", [name for name in DEFAULTS if not OPTIONS[name].by_row])
 def test_an_option_that_is_given_a_column_is_named_in_a_few_words(name, what):
     for call in (lambda given: settle(given), lambda given: lf.configure(**given)):
         with pytest.raises(PlanError, match=f"^{name}=.* is not valid; it takes ") as caught:

@@ -156,13 +156,17 @@ def plan_embedding(
         )
     if settings.provider == "local" and str(settings.model).strip().casefold() in NAMED:
         raise _no_embedding_model(str(settings.model))
-    rows = plan_rows(df, column, id=settings.id, quote=settings.redact is None)
+    part = part_of(df, settings.where)
+    asked = df if part is None else part.rows
+    rows = plan_rows(asked, column, id=settings.id, quote=settings.redact is None)
     is_name = column in rows.columns
     if embedding.into is None and not is_name:
         raise PlanError("into= names the new column; without it embed takes the name of one column")
     into = embedding.into or f"{column}_embedding"
     fields = vector_field(NAME, column=into)
-    return _plan(df, rows, fields, settings, own_loop=True, only_new=False, embedding=embedding)
+    return _plan(
+        asked, rows, fields, settings, own_loop=True, only_new=False, embedding=embedding, part=part
+    )
 
 
 def _no_embedding_model(name: str) -> PlanError:
@@ -234,12 +238,14 @@ def _plan(
         rules=TextRules(settings.redact, settings.max_input_tokens, settings.on_long == "truncate"),
         packed=_packed(settings, prompt.fields),
     )
-    target = _target(df, rows, job, only_new=only_new)
+    target = _target(df, rows, job, only_new=only_new, part=part)
     earlier = earlier_question(prompt, destination, sampling, served=asked.get("served"))
     return Plan(destination, asked, earlier, job, target, server)
 
 
-def _target(df: pd.DataFrame, rows: RowPlan | Records, job: Job, *, only_new: bool) -> Target:
+def _target(
+    df: pd.DataFrame, rows: RowPlan | Records, job: Job, *, only_new: bool, part: Part | None
+) -> Target:
     """What the run is about, and where its answers go."""
     is_frame = isinstance(rows, RowPlan)
     return Target(

@@ -18,7 +18,15 @@ if TYPE_CHECKING:
 
     from llmframe.runs.stream import TagStream
 
-WITHOUT = ("runner", "prefix", "overwrite", "details", "adopt", "on_incomplete")  # of frames
+WITHOUT = (
+    "runner",
+    "prefix",
+    "overwrite",
+    "details",
+    "adopt",
+    "on_incomplete",
+    "where",
+)  # of frames
 
 
 @with_options(without=WITHOUT)

@@ -112,15 +112,8 @@ def plan_columns(
     bare: list[Output] = []
     for spec in specs:
         bare += [_answer(spec), *([_probability(spec)] if confidence and is_choice(spec) else [])]
-    outputs = tuple(
-        replace(
-            output,
-            name=prefix + output.name,
-            column=in_frame(df, prefix + output.name),
-            of=None if output.of is None else prefix + output.of,
-        )
-        for output in (*bare, *_STATUS, *(_DETAILS if details else ()))
-    )
+    bare += [*_STATUS, *(_DETAILS if details else ())]
+    outputs = tuple(_named(output, prefix, df) for output in bare)
     existing = ExistingColumns(df, inputs)
     # mistakes in the call first: no option can allow them
     refuse_duplicates(
@@ -144,6 +137,13 @@ def plan_columns(
         outputs, stale = _with_emptied(outputs, stale, existing), []
     columns = tuple(in_frame(df, name) for name in stale)
     return ColumnPlan(outputs=outputs, task=task, inputs=inputs, stale=columns, prefix=prefix)
+
+
+def _named(output: Output, prefix: str, df: pd.DataFrame) -> Output:
+    """The output with the prefix, and with its name as the frame has it."""
+    name = prefix + output.name
+    of = None if output.of is None else prefix + output.of
+    return replace(output, name=name, column=in_frame(df, name), of=of)
 
 
 def add_columns(

@@ -32,9 +32,9 @@ from llmframe.engine.rows.budget import Budget
 from llmframe.engine.wire.client import has_default_transport
 from llmframe.errors import PlanError, warn
 from llmframe.frame.columns import plan_columns
-from llmframe.frame.part import part_of
 from llmframe.frame.records import Records, read_input
 from llmframe.frame.rows import RowPlan, plan_rows
+from llmframe.frame.selection import selected
 from llmframe.journal import TaskInfo, adopt_plain, id_text, open_checkpoint
 from llmframe.journal.paths import DEFAULT_FOLDER, explicit_path, task_folders
 from llmframe.messages import endings
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from llmframe.frame.columns import ColumnPlan
-    from llmframe.frame.part import Part
+    from llmframe.frame.selection import Selection
     from llmframe.journal import Checkpoint
     from llmframe.options.settings import Settings
     from llmframe.providers.destination import Destination
@@ -138,11 +138,13 @@ def plan(
     """
     if isinstance(fields, str) and not isinstance(input, str):
         raise PlanError(f"the input comes first, fields second: df.llm.tag({fields!r}, <fields>)")
-    part = part_of(df, settings.where)
-    asked = df if part is None else part.rows
+    selection = selected(df, settings.where)
+    asked = df if selection is None else selection.rows
     rows = plan_rows(asked, input, id=settings.id, quote=settings.redact is None)
     fields = _fields(fields, settings)
-    return _plan(asked, rows, fields, settings, own_loop=own_loop, only_new=only_new, part=part)
+    return _plan(
+        asked, rows, fields, settings, own_loop=own_loop, only_new=only_new, selection=selection
+    )
 
 
 def plan_embedding(
@@ -156,8 +158,8 @@ def plan_embedding(
         )
     if settings.provider == "local" and str(settings.model).strip().casefold() in NAMED:
         raise _no_embedding_model(str(settings.model))
-    part = part_of(df, settings.where)
-    asked = df if part is None else part.rows
+    selection = selected(df, settings.where)
+    asked = df if selection is None else selection.rows
     rows = plan_rows(asked, column, id=settings.id, quote=settings.redact is None)
     is_name = column in rows.columns
     if embedding.into is None and not is_name:
@@ -165,7 +167,14 @@ def plan_embedding(
     into = embedding.into or f"{column}_embedding"
     fields = vector_field(NAME, column=into)
     return _plan(
-        asked, rows, fields, settings, own_loop=True, only_new=False, embedding=embedding, part=part
+        asked,
+        rows,
+        fields,
+        settings,
+        own_loop=True,
+        only_new=False,
+        embedding=embedding,
+        selection=selection,
     )
 
 
@@ -209,7 +218,7 @@ def _plan(
     own_loop: bool,
     only_new: bool,
     embedding: Embedding | None = None,
-    part: Part | None = None,
+    selection: Selection | None = None,
 ) -> Plan:
     import openai  # noqa: F401 - the import is slow: on the run's loop it would hold up requests
 
@@ -238,13 +247,18 @@ def _plan(
         rules=TextRules(settings.redact, settings.max_input_tokens, settings.on_long == "truncate"),
         packed=_packed(settings, prompt.fields),
     )
-    target = _target(df, rows, job, only_new=only_new, part=part)
+    target = _target(df, rows, job, only_new=only_new, selection=selection)
     earlier = earlier_question(prompt, destination, sampling, served=asked.get("served"))
     return Plan(destination, asked, earlier, job, target, server)
 
 
 def _target(
-    df: pd.DataFrame, rows: RowPlan | Records, job: Job, *, only_new: bool, part: Part | None
+    df: pd.DataFrame,
+    rows: RowPlan | Records,
+    job: Job,
+    *,
+    only_new: bool,
+    selection: Selection | None,
 ) -> Target:
     """What the run is about, and where its answers go."""
     is_frame = isinstance(rows, RowPlan)
@@ -252,8 +266,8 @@ def _target(
         # the person may change the frame while the run goes on
         df=rows.as_planned(df) if isinstance(rows, RowPlan) else df,
         rows=rows,
-        columns=_columns(df, rows, job, only_new=only_new, part=part),
-        part=part,
+        columns=_columns(df, rows, job, only_new=only_new, selection=selection),
+        selection=selection,
         only_new=only_new,
         raise_incomplete=job.settings.on_incomplete == "raise",
         # a stream is never joined: its records are nobody else's
@@ -335,11 +349,16 @@ def _check_batch(destination: Destination, rows: RowPlan | Records) -> Settings:
 
 
 def _columns(
-    df: pd.DataFrame, rows: RowPlan | Records, job: Job, *, only_new: bool, part: Part | None
+    df: pd.DataFrame,
+    rows: RowPlan | Records,
+    job: Job,
+    *,
+    only_new: bool,
+    selection: Selection | None,
 ) -> ColumnPlan:
     """The columns to add; only new ones can clash with nothing."""
     settings = job.settings
-    whole = df if part is None else part.whole
+    whole = df if selection is None else selection.whole
     return plan_columns(
         whole.iloc[:, :0] if only_new else whole,
         job.prompt.fields.specs,
@@ -349,7 +368,7 @@ def _columns(
         details=settings.details,
         confidence=settings.confidence is not None,
         task=job.keys.digest.hex()[:12],
-        part=part,
+        selection=selection,
     )
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
 
     from llmframe.frame.existing import Hashes
-    from llmframe.frame.part import Part
+    from llmframe.frame.selection import Selection
     from llmframe.frame.typed_columns import Build
     from llmframe.results import Results, RowResult
     from llmframe.task.value_type import ValueType
@@ -95,13 +95,13 @@ def plan_columns(
     details: bool,
     task: str,
     confidence: bool = False,
-    part: Part | None = None,
+    selection: Selection | None = None,
 ) -> ColumnPlan:
     """The columns that a call will write into df, with every clash of names found now.
 
     specs: the fields in their order. inputs: columns whose names no output may have.
     task: the task's hash. confidence: a column of probabilities after each choice.
-    part: the rows that are tagged, None for all; cells of other rows cannot be lost.
+    selection: the rows that are tagged, None for all; cells of other rows cannot be lost.
     Raises PlanError for a name that two outputs share, that an input has, or that a column
     has which no earlier call wrote (or that was changed since) unless ``overwrite``; a status
     is replaced too if the frame has another number of rows by now. Warns once when the
@@ -126,12 +126,12 @@ def plan_columns(
             f"an output would be named like the input column {quoted(clashing)}, whose cells "
             "it would replace; give the field another name or the outputs a prefix="
         )
-    if part is not None:
-        _refuse_other_kinds(outputs, part)
+    if selection is not None:
+        _refuse_other_kinds(outputs, selection)
     if not overwrite:
-        _refuse_taken(outputs, existing, part)
+        _refuse_taken(outputs, existing, selection)
     stale = _stale(outputs, existing, overwrite)
-    if part is None:
+    if selection is None:
         _warn_of_other_task(outputs, stale, existing, task)
     else:  # the other rows keep what they have, the status of the other task too
         outputs, stale = _with_emptied(outputs, stale, existing), []
@@ -152,7 +152,7 @@ def add_columns(
     results: Results,
     *,
     info: Mapping[str, Any],
-    part: Part | None = None,
+    selection: Selection | None = None,
 ) -> pd.DataFrame:
     """A new frame: df's other columns, then the written ones; index and order kept.
 
@@ -160,13 +160,13 @@ def add_columns(
 
     df: n rows, any index; never changed. results: n, in row order; None for a row that is
     pending. info: more for ``attrs["llmframe"]`` (model, checkpoint, counts).
-    part: the frame of which df is a part, where not all of its rows were tagged; then that
+    selection: the frame of which df is a part, where not all of its rows were tagged; then that
     frame is returned, and the other rows keep what the written columns hold.
     """
     new = _build_columns(df.index, plan, results)
-    if part is not None:
-        df = part.whole
-        new = _filled(part, plan, new, df)
+    if selection is not None:
+        df = selection.whole
+        new = _filled(selection, plan, new, df)
     replaced = {*plan.columns, *plan.stale}
     kept = [at for at, name in enumerate(df.columns) if name not in replaced]
     old = df if len(kept) == df.shape[1] else df.iloc[:, kept]
@@ -200,12 +200,12 @@ def new_columns(
     results: Results,
     *,
     info: Mapping[str, Any] | None = None,
-    part: Part | None = None,
+    selection: Selection | None = None,
 ) -> pd.DataFrame:
     """Only the written columns, typed, on this index; the rest as in add_columns."""
     new = _build_columns(index, plan, results)
-    if part is not None:
-        new = _filled(part, plan, new, part.whole.iloc[:, :0])
+    if selection is not None:
+        new = _filled(selection, plan, new, selection.whole.iloc[:, :0])
     written = _as_written(plan, new, row_labels(new))
     new.attrs[ATTRS_KEY] = attrs_entry(written, task=plan.task, info=info or {})
     return new
@@ -230,10 +230,13 @@ def _build_columns(index: pd.Index[Any], plan: ColumnPlan, results: Results) -> 
     return new
 
 
-def _filled(part: Part, plan: ColumnPlan, new: pd.DataFrame, old: pd.DataFrame) -> pd.DataFrame:
+def _filled(
+    selection: Selection, plan: ColumnPlan, new: pd.DataFrame, old: pd.DataFrame
+) -> pd.DataFrame:
     """The new columns for all rows of the frame: the others have what the old columns hold."""
     columns = [
-        part.filled(new.iloc[:, at], _column(old, name)) for at, name in enumerate(plan.columns)
+        selection.filled(new.iloc[:, at], _column(old, name))
+        for at, name in enumerate(plan.columns)
     ]
     return pd.concat(columns, axis=1).set_axis(new.columns, axis=1)
 
@@ -273,23 +276,25 @@ _OVERWRITE_MOVED = (
 )
 
 
-def _refuse_other_kinds(outputs: Sequence[Output], part: Part) -> None:
+def _refuse_other_kinds(outputs: Sequence[Output], selection: Selection) -> None:
     """Raise PlanError where the cells that other rows keep cannot stand beside new answers."""
     for output in outputs:
         cells = output.build([])
         none = pd.Series(cells, name=output.name, dtype=cells.dtype)
-        nowhere = replace(part, at=part.at[:0])
-        nowhere.filled(none, _column(part.whole, output.column))
+        nowhere = replace(selection, at=selection.at[:0])
+        nowhere.filled(none, _column(selection.whole, output.column))
 
 
-def _refuse_taken(outputs: Sequence[Output], existing: ExistingColumns, part: Part | None) -> None:
+def _refuse_taken(
+    outputs: Sequence[Output], existing: ExistingColumns, selection: Selection | None
+) -> None:
     """Raise PlanError if a name belongs to a column that must not be replaced unasked."""
     found: dict[State, list[str]] = {}
     for output in outputs:
         state = existing.state(output.name)  # once: it hashes a column
         # a status describes the latest call; a missing answer is no answer that could be lost
         if (output.is_field or state is not State.MOVED) and not (
-            _loses_nothing(output, state, existing, part)
+            _loses_nothing(output, state, existing, selection)
         ):
             found.setdefault(state, []).append(output.name)
     taken = [state for state in _TAKEN if state in found]
@@ -307,12 +312,12 @@ def _refuse_taken(outputs: Sequence[Output], existing: ExistingColumns, part: Pa
 
 
 def _loses_nothing(
-    output: Output, state: State, existing: ExistingColumns, part: Part | None
+    output: Output, state: State, existing: ExistingColumns, selection: Selection | None
 ) -> bool:
     """Whether all cells that the call replaces are missing, or a status that we wrote."""
-    if state is State.MOVED or (part is not None and state in (State.CHANGED, State.FOREIGN)):
+    if state is State.MOVED or (selection is not None and state in (State.CHANGED, State.FOREIGN)):
         ours = state is not State.FOREIGN and not output.is_field
-        return ours or existing.is_empty(output.name, None if part is None else part.at)
+        return ours or existing.is_empty(output.name, None if selection is None else selection.at)
     return False
 
 

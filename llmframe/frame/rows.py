@@ -20,7 +20,7 @@ from llmframe.frame.cells import (
     json_value,
 )
 from llmframe.frame.column_lookup import ColumnLookup, check_frame
-from llmframe.frame.part import snapshot
+from llmframe.frame.selection import snapshot
 from llmframe.frame.template import parse_template
 from llmframe.results import Failure, RowResult
 from llmframe.task.text import refuse_duplicates, shows_nothing

@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
     from llmframe.engine.execution import Execution
     from llmframe.frame.columns import ColumnPlan
-    from llmframe.frame.part import Part
     from llmframe.frame.records import Records
     from llmframe.frame.rows import RowPlan
+    from llmframe.frame.selection import Selection
     from llmframe.notebook.stage import Stage
     from llmframe.report import RunStatus, Snapshot
 
@@ -48,7 +48,7 @@ class Target:
     """What a run is about, and where its answers go.
 
     df: the rows to tag as they were at the call. rows: the same as texts.
-    part: of which frame they are a part, if where= says so; its other rows keep what they have.
+    selection: which rows of which frame they are, where not all are tagged.
     only_new: return only the new columns. raise_incomplete: pending rows are an error.
     options: all else that makes two calls over equal frames the same.
     """
@@ -56,7 +56,7 @@ class Target:
     df: pd.DataFrame
     rows: RowPlan | Records
     columns: ColumnPlan
-    part: Part | None = None
+    selection: Selection | None = None
     only_new: bool = False
     raise_incomplete: bool = False
     options: tuple[object, ...] = ()
@@ -70,7 +70,11 @@ class Target:
             and self.rows.columns == other.rows.columns
             and (self.only_new, self.raise_incomplete) == (other.only_new, other.raise_incomplete)
             and self.options == other.options
-            and (self.part.is_same(other.part) if self.part else other.part is None)
+            and (
+                self.selection.is_same(other.selection)
+                if self.selection
+                else other.selection is None
+            )
             and self.df.index.equals(other.df.index)
             and self.df.equals(other.df)
             and self._has_equal_texts(other)
@@ -233,10 +237,12 @@ class Session:
         from llmframe.frame.columns import add_columns, new_columns
 
         target, results = self.target, self.execution.results.copy()
-        info, part = self._metadata(), target.part
+        info, selection = self._metadata(), target.selection
         if target.only_new:
-            return new_columns(target.df.index, target.columns, results, info=info, part=part)
-        return add_columns(target.df, target.columns, results, info=info, part=part)
+            return new_columns(
+                target.df.index, target.columns, results, info=info, selection=selection
+            )
+        return add_columns(target.df, target.columns, results, info=info, selection=selection)
 
     def outcome(self) -> pd.DataFrame:
         """The frame of a run that has ended, or the error that ended it; does not wait."""

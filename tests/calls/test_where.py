@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import llmframe as lf
 from llmframe import testing
 from llmframe.errors import PlanError
-from llmframe.frame.part import part_of
+from llmframe.frame.selection import selected
 
 FIELDS = {"intent": ["refund", "other"], "stars": int, "topics": list[str], "note": str}
 NEW = [*FIELDS, "llm_status", "llm_error"]
@@ -172,11 +172,11 @@ def test_what_is_no_mask_is_a_mistake_found_before_anything_is_sent(server, call
 @given(st.lists(st.sampled_from([True, False, None]), min_size=ROWS, max_size=ROWS))
 def test_any_mask_puts_new_cells_there_and_nowhere_else(mask):
     df = frame()
-    part = part_of(df, pd.Series(mask, dtype="boolean"))
+    chosen = selected(df, pd.Series(mask, dtype="boolean"))
     wanted = [value is True for value in mask]
     for old in (df["text"], df["n"].astype("Int64"), df["text"].astype("category")):
-        new = old.iloc[part.at].set_axis(range(len(part.at)))
-        pd.testing.assert_series_equal(part.filled(new, old), old)
-        empty = part.filled(new, None)
+        new = old.iloc[chosen.at].set_axis(range(len(chosen.at)))
+        pd.testing.assert_series_equal(chosen.filled(new, old), old)
+        empty = chosen.filled(new, None)
         assert empty.notna().tolist() == wanted
-    assert np.flatnonzero(wanted).tolist() == part.at.tolist()
+    assert np.flatnonzero(wanted).tolist() == chosen.at.tolist()

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmframe.errors import PlanError
-from llmframe.frame.part import snapshot
 from llmframe.frame.rows import SLICE, plan_rows
+from llmframe.frame.selection import snapshot
 
 TEXTS = ["refund please", None, " \n", "退款 😀", "last"]
 RENDERED = ["refund please", None, None, "退款 😀", "last"]

@@ -24,7 +24,7 @@ _SHOWN = 200  # characters of what pandas says about a query
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Selection:
     """The rows to tag. whole: the frame as it was at the call. at: their positions, ascending."""
 
     whole: pd.DataFrame
@@ -35,7 +35,7 @@ class Part:
         """The rows to tag, as a frame of their own."""
         return self.whole.iloc[self.at]
 
-    def is_same(self, other: Part | None) -> bool:
+    def is_same(self, other: Selection | None) -> bool:
         """Whether the other has the same rows of an equal frame."""
         return other is not None and (
             np.array_equal(self.at, other.at)
@@ -62,7 +62,7 @@ class Part:
         return pd.Series(taken, index=self.whole.index, name=new.name)
 
 
-def part_of(df: pd.DataFrame, where: object) -> Part | None:
+def selected(df: pd.DataFrame, where: object) -> Selection | None:
     """The rows that ``where`` selects; None where it is None.
 
     where: a boolean for each row (a Series on the frame's index, an array or a list), or a query
@@ -85,7 +85,7 @@ def part_of(df: pd.DataFrame, where: object) -> Part | None:
         raise PlanError(
             f"where= has {len(mask):,} booleans, the frame has {len(df):,} rows; give one for each"
         )
-    return Part(snapshot(df), np.flatnonzero(_booleans(mask)))
+    return Selection(snapshot(df), np.flatnonzero(_booleans(mask)))
 
 
 def _queried(df: pd.DataFrame, query: str) -> Any:

@@ -174,6 +174,7 @@ def test_a_budget_for_less_than_one_request_is_used_for_fewer_rows(configured):
         ("text", {"model": None}, "needs an embedding model by name"),
         ("text", {"instructions": "Embed it."}, "instructions= has no meaning"),
         ("text", {"temperature": 0.0}, "temperature= has no meaning"),
+        ("text", {"mode": "batch"}, "mode= has no meaning"),
         ("text", {"dimensions": 0}, "dimensions=0 is not valid"),
         ("text", {"dimensions": "256"}, "dimensions='256' is not valid"),
         ("text", {"batch_size": True}, "batch_size=True is not valid"),

@@ -81,9 +81,11 @@ CHECKS = {
         assert resumed.requests <= ROWS - len(saved)
         assert len(table) == len(tagged) == ROWS
         assert sorted(table["id"]) == sorted(df["id"])
-        assert lf.last_run().report.requests == 0
         by_id = table.set_index("id").loc[df["id"], ["intent", "urgency"]].to_numpy()
         assert (by_id == tagged[["intent", "urgency"]].astype(object).to_numpy()).all()
+        assert process.returncode == -9
+        assert overnight["llm_status"].tolist() == ["ok"] * ROWS
+        assert report.ok == ROWS
     """,
 }
 """What each notebook relies on: run in its kernel, after its own cells."""

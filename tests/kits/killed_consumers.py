@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from llmframe.testing import Server
 
 CONCURRENCY = 20  # requests in flight, at most: as recipes.py configures it
-ROW = 220  # bytes of an answer in the checkpoint, about
+ROW = 170  # bytes of an answer in the checkpoint, about
 
 
 @dataclass

@@ -49,7 +49,7 @@ class Consumer:
             env={**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"},
         )
 
-    def kill_when(self, condition: Callable[[], object], timeout: float = 120.0) -> None:
+    def kill_when(self, condition: Callable[[], object], timeout: float = 300.0) -> None:
         """Kill -9 as soon as the condition holds."""
         try:
             until(lambda: condition() or self._process.poll() is not None, timeout)

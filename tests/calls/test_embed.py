@@ -226,3 +226,11 @@ def test_the_example_of_the_page_finds_nearest_neighbours(configured, capsys):
     assert nearest["My parcel is late again."] == "Where is my parcel again?"
     assert nearest["Please refund my money."] == "I want my money back, please."
     assert "nearest" in capsys.readouterr().out
+
+
+def test_where_embeds_some_rows_and_leaves_the_others_as_they_are(configured):
+    half = frame(4).llm.embed("text", **MODEL, where=[True, True, False, False])
+    assert half["text_embedding"].isna().tolist() == [False, False, True, True]
+    whole = half.llm.embed("text", **MODEL, where=[False, False, True, True])
+    np.testing.assert_array_equal(vectors(whole), wanted(frame(4)["text"]))
+    assert max(configured.ledger.texts().values()) == 1

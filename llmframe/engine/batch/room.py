@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from llmframe.providers.batch_limits import BatchLimits
 
 SHORTEST, LONGEST = 30.0, 600.0  # seconds until a full queue is tried again
-FEWEST = 100  # requests of a batch that is made smaller because the queue is full
+FEWEST = 10  # requests of a batch that is made smaller because the queue is full
 
 
 class Room:

@@ -18,7 +18,7 @@ from llmframe.engine.batch.state import (
     next_step,
 )
 from llmframe.engine.rows.decisions import Facts, is_hopeless
-from llmframe.engine.wire.verdict import NO_API, Verdict, classify, may_be_charged
+from llmframe.engine.wire.verdict import NO_API, Verdict, classify
 from llmframe.errors import CheckpointError
 from llmframe.system.timeout import TimeOut
 
@@ -241,11 +241,9 @@ class Steps:
         except Exception as exc:  # noqa: BLE001 - judged like the failure of a row's request
             verdict = classify(exc, timeout=limit, scrub=self._parts.scrub)
             part.tries, part.failing = part.tries + 1, verdict.message
-            if self._doing == "create":  # it may have come through all the same
-                part.unsure = may_be_charged(exc) or (verdict.status or 0) in {
-                    200,
-                    *range(500, 600),
-                }
+            # only a refusal is sure: whatever else a create ends in, it may have come through
+            if self._doing == "create" and 400 <= (verdict.status or 0) < 500:
+                part.unsure = False
             return None, self._failed(part, verdict)
         self._responded = self._worked = True
         part.tries, part.failing = 0, ""

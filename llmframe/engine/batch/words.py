@@ -51,6 +51,8 @@ def batch_words(
         words.append(f"the provider cannot be asked right now ({cut(failing, OWN)}); tried again")
     elif there and looked is not None:
         words.append(f"last looked {_span(looked)} ago")
+        if not (sending or full):
+            words.append("this may be closed: the same call collects the answers later")
     return "; ".join(words) or (f"preparing {_rows(waiting)} for a batch" if waiting else "")
 
 

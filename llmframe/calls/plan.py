@@ -1,22 +1,19 @@
-"""From a call's options to a run: every mistake of the caller is found here, before it costs.
+"""From a call's options to its plan: every mistake of the caller is found here, before it costs.
 
 The one place that knows what each option does.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from llmframe.calls.destination import find_destination, start_local
+from llmframe.calls.destination import find_destination
+from llmframe.calls.fitting import batch_settings, check_options
 from llmframe.calls.identity import (
-    StoredQuestions,
-    answered_elsewhere,
     earlier_question,
     question_of,
     server_of,
@@ -26,50 +23,38 @@ from llmframe.calls.identity import (
 from llmframe.engine.asking.asking import Sampling
 from llmframe.engine.asking.embedding import NAME, Capacity
 from llmframe.engine.asking.outgoing import TextRules
-from llmframe.engine.execution import Execution
 from llmframe.engine.job import Job
 from llmframe.engine.rows.budget import Budget
-from llmframe.engine.wire.client import has_default_transport
-from llmframe.errors import PlanError, warn
+from llmframe.errors import PlanError
 from llmframe.frame.columns import plan_columns
 from llmframe.frame.records import Records, read_input
 from llmframe.frame.rows import RowPlan, plan_rows
 from llmframe.frame.selection import selected
-from llmframe.journal import TaskInfo, adopt_plain, id_text, open_checkpoint
 from llmframe.journal.paths import DEFAULT_FOLDER, explicit_path, task_folders
-from llmframe.messages import endings
-from llmframe.messages.doubts import doubts
 from llmframe.options.presets import EmbeddingLimits
-from llmframe.providers.address import proxy_of
-from llmframe.providers.batch_limits import batch_limits
 from llmframe.providers.local.server import NAMED
 from llmframe.providers.prices import stated_currency
-from llmframe.runs.run import Run
-from llmframe.runs.session import Session, Target
-from llmframe.secret import Key, hide_keys, hide_secrets
+from llmframe.runs.session import Target
+from llmframe.secret import Key
 from llmframe.system.processes import pack
-from llmframe.task.confidence import is_choice
 from llmframe.task.fields import FieldSet, resolve_fields, vector_field
 from llmframe.task.keys import KeyMaker
-from llmframe.task.parse import answer_or_error, parse_reply
+from llmframe.task.parse import answer_or_error
 from llmframe.task.prompt import Prompt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from llmframe.frame.columns import ColumnPlan
     from llmframe.frame.selection import Selection
-    from llmframe.journal import Checkpoint
     from llmframe.options.settings import Settings
     from llmframe.providers.destination import Destination
-    from llmframe.providers.endpoint import Endpoint
     from llmframe.task.fields import FieldSet
     from llmframe.task.keys import Question
 
 USUAL_TEXTS = 100  # of a request: more wins no time, and is lost where a kernel dies
 LEAST_BYTES = 3  # UTF-8 bytes of a token: Chinese has as few, English more
-MEASURED = 2000  # rows whose texts are measured for the context that a local model needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,13 +208,13 @@ def _plan(
     import openai  # noqa: F401 - the import is slow: on the run's loop it would hold up requests
 
     prompt = Prompt(settings.instructions, fields)
-    _check_options(settings, prompt, rows)
+    check_options(settings, prompt, rows)
     # A nested run uses the kernel's loop, so that the person's own client may be bound to it.
     destination = find_destination(settings, own_loop=own_loop and settings.runner != "nest")
     if embedding is not None:
         destination = embedding.at(destination)
     # From here on with what the provider sets: the model is part of every row's key.
-    settings = _check_batch(destination, rows)
+    settings = batch_settings(destination, rows)
     sampling = sampling_of(settings) if embedding is None else embedding.sampling(settings)
     asked, server = _asked(prompt, destination, sampling)
     job = Job(
@@ -296,56 +281,6 @@ def _asked(
     server = server_of(destination)
     own = None if where is True else explicit_path(where)
     return told_apart(asked, server, tasks_before(own)), server
-
-
-def _check_options(settings: Settings, prompt: Prompt, rows: RowPlan | Records) -> None:
-    """Raise PlanError for options that do not fit each other, the fields or the rows."""
-    if settings.confidence is not None and not any(map(is_choice, prompt.fields.specs)):
-        raise PlanError(
-            'confidence="logprob" is the probability of a label, and no field is a closed choice; '
-            "leave it out, or ask for one of a list of labels"
-        )
-    # Without a length to cut to the option would do nothing, and nobody would notice.
-    if settings.on_long == "truncate" and settings.max_input_tokens is None:
-        raise PlanError(
-            'on_long="truncate" needs a length to cut to: give max_input_tokens=<tokens of a text, '
-            "reckoned as a quarter of its UTF-8 bytes>"
-        )
-    if settings.adopt and isinstance(rows, RowPlan):
-        if settings.checkpoint is False or settings.id is None:
-            raise PlanError(
-                "adopt=True takes over a file by ids: give checkpoint=<path> and id=<column>"
-            )
-        # An id that two rows share does not say to which of them a plain line belongs.
-        rows.check_unique_ids()
-
-
-def _check_batch(destination: Destination, rows: RowPlan | Records) -> Settings:
-    """The destination's settings; PlanError for what cannot be done in batches."""
-    settings = destination.settings
-    if settings.mode == "live":
-        if settings.batch_fallback is not None:
-            raise PlanError(
-                'batch_fallback="live" is for the rows that a batch leaves unanswered: give '
-                'mode="batch" with it, or leave it out'
-            )
-        return settings
-    if isinstance(rows, Records):
-        raise PlanError('mode="batch" needs all rows at once, and a stream gives them one by one')
-    if settings.checkpoint is False:
-        raise PlanError(
-            'mode="batch" needs a checkpoint: its answers come hours later, perhaps to another '
-            "kernel, which finds them by it. Leave out checkpoint=False"
-        )
-    if settings.hedge:
-        raise PlanError('hedge=True asks the slowest rows again, and mode="batch" has none')
-    known = None if destination.file else batch_limits(destination.endpoint.base_url)
-    if known is None and settings.batch_fallback is None:
-        raise PlanError(
-            f'{destination.title} has no Batch API like OpenAI\'s: leave out mode="batch", or give '
-            'batch_fallback="live" to ask all rows live there'
-        )
-    return settings
 
 
 def _columns(
@@ -427,118 +362,3 @@ def _wanted_file(where: Any, digest: bytes) -> Path | None:
         folder = task_folders(DEFAULT_FOLDER, [digest.hex()])[0]
         return folder / f"{digest.hex()}.jsonl"
     return explicit_path(where)
-
-
-# -- from the plan to a run ------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def open_run(
-    planned: Plan, *, before_opening: Callable[[], None] = lambda: None
-) -> Iterator[Session]:
-    """A run of the plan, with its server started and its checkpoint open; not begun.
-
-    This block owns the checkpoint until the run begins, which then closes it itself: whatever
-    ends the block earlier leaves nothing locked. before_opening: called before files are opened.
-    """
-    settings = planned.job.settings
-    # Before the checkpoint: weights may take minutes to load, and no file is locked meanwhile.
-    destination = start_local(planned.destination, need=lambda: _tokens_needed(planned))
-    endpoint = destination.endpoint
-    before_opening()
-    checkpoint = _open_checkpoint(planned, endpoint)
-    session: Session | None = None
-    try:
-        # warned of as well, before anything is sent: progress=False shows no card
-        warned = doubts(planned.job.prompt.fields.specs)
-        warned += checkpoint.notes if checkpoint is not None else ()
-        for note in warned:
-            warn(note)
-        notes = [*destination.notes, *_proxy_notes(endpoint), *warned]
-        if checkpoint is not None and settings.adopt:
-            notes.append(_adopt(checkpoint, planned))
-        if checkpoint is not None:
-            notes += filter(None, [answered_elsewhere(checkpoint, planned.server)])
-            if settings.mode == "live" and (batches := checkpoint.open_batches()):
-                notes.append(endings.left_in_batches(batches))
-                warn(notes[-1])
-            planned.job.budget.count_earlier(checkpoint.spent)
-        # a local server sets the concurrency: its slots
-        job = replace(
-            planned.job,
-            settings=destination.settings,
-            endpoint=endpoint,
-            checkpoint=checkpoint,
-        )
-        session = Session(Execution(job), planned.target, url=destination.title, notes=tuple(notes))
-        Run(session)  # the session keeps it as its handle
-        yield session
-    finally:
-        # Once the run has a loop it is the run that closes the file, when its last line is written.
-        if checkpoint is not None and (session is None or session.loop is None):
-            checkpoint.close()
-
-
-def _open_checkpoint(planned: Plan, endpoint: Endpoint) -> Checkpoint | None:
-    """The call's checkpoint, read for all spellings of its question; None without one."""
-    settings, keys = planned.job.settings, planned.job.keys
-    if settings.checkpoint is False:
-        return None
-    stored = StoredQuestions(planned.asked, keys, planned.earlier)
-    checkpoint = open_checkpoint(
-        settings.checkpoint,
-        TaskInfo(keys.digest, _readable(planned.asked, endpoint), stored.same, planned.server),
-        ids=settings.id is not None,
-        adopt=settings.adopt,
-        texts=settings.store_input,
-    )
-    assert checkpoint is not None
-    try:
-        stored.read(checkpoint)
-        if warning := stored.warning(planned.job, checkpoint):
-            checkpoint.notes.append(warning)
-    except BaseException:
-        checkpoint.close()
-        raise
-    return checkpoint
-
-
-def _tokens_needed(planned: Plan) -> int:
-    """Tokens of the longest prompt with its answer, generously, by the first rows."""
-    rows, prompt = planned.job.rows, planned.job.prompt
-    texts = rows.texts(0, min(rows.n, MEASURED))
-    longest = max((len(text.encode()) for text in texts if isinstance(text, str)), default=0)
-    head = "" if planned.job.capacity is not None else prompt.system("json_object")
-    sent = len(head.encode()) + longest
-    # Two bytes a token is more than any common text needs; a context too small fails the row.
-    return sent // 2 + (planned.job.settings.max_output_tokens or 0)
-
-
-def _readable(asked: dict[str, Any], endpoint: Endpoint) -> dict[str, Any]:
-    """What is asked, for a file that people read: without keys, wherever they were put."""
-    # A header or URL in extra_body may hold a secret that is not the endpoint's key.
-    if "sampling" in asked:
-        asked = {**asked, "sampling": hide_secrets(asked["sampling"])}
-    readable: dict[str, Any] = json.loads(hide_keys(json.dumps(asked), endpoint.secrets))
-    return readable
-
-
-def _proxy_notes(endpoint: Endpoint) -> tuple[str, ...]:
-    """Which proxy the requests go through, if the environment names one."""
-    # A client with a transport of its own decides for itself, and does not say which proxy it uses.
-    ours = endpoint.client is None or has_default_transport(endpoint.client)
-    proxy = proxy_of(endpoint.base_url) if ours else None
-    if proxy is None:
-        return ()
-    return (f"Requests go through the proxy {hide_secrets(proxy)} of the environment.",)
-
-
-def _adopt(checkpoint: Checkpoint, planned: Plan) -> str:
-    """Take over a plain file by ids; returns the sentence about it."""
-    rows, keys, rules = planned.target.rows, planned.job.keys, planned.job.rules
-    texts = zip(rows.ids(0, rows.n) or [], map(rules.prepare, rows.texts(0, rows.n)), strict=True)
-    # Rows that are not sent (blank, or too long) have no text to make a key from.
-    key_of = {id_text(row_id): keys.key(text) for row_id, text in texts if isinstance(text, str)}
-    fields = planned.job.prompt.fields
-    report = adopt_plain(checkpoint, key_of, lambda values: parse_reply(json.dumps(values), fields))
-    return f"{checkpoint.path.name}: {report.sentence}"

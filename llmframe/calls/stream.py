@@ -73,7 +73,8 @@ def tag_stream(
     read: what the source raises, after the answers to all that it gave; RunAborted when no
     record can succeed; CheckpointError when answers can no longer be saved.
     """
-    from llmframe.calls.plan import open_run, plan_stream
+    from llmframe.calls.opening import open_run
+    from llmframe.calls.plan import plan_stream
     from llmframe.runs.stream import Flow, TagStream, begin
 
     refuse_own_thread()

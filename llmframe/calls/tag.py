@@ -98,7 +98,8 @@ async def atag(
 
     {options}
     """
-    from llmframe.calls.plan import open_run, plan
+    from llmframe.calls.opening import open_run
+    from llmframe.calls.plan import plan
 
     require_asyncio("atag")
     settings = settle_without(options, OWN_RUNNER)
@@ -226,7 +227,7 @@ def _joined_or_opened(
     planned: Plan, interrupts: cell.Interrupts, *, join: bool = True
 ) -> Iterator[Session]:
     """The run of the same plan that is alive, else a new one; interrupts stop it from now on."""
-    from llmframe.calls.plan import open_run
+    from llmframe.calls.opening import open_run
 
     # Join before anything is opened: a call that joins must start no server and lock no file.
     alive = registry.find(planned.target) if join else None

@@ -7,7 +7,8 @@ import pytest
 
 import llmframe as lf
 from llmframe import testing
-from llmframe.calls.plan import open_run, plan
+from llmframe.calls.opening import open_run
+from llmframe.calls.plan import plan
 from llmframe.options.layers import settle
 
 DF = pd.DataFrame({"text": [f"record {i}" for i in range(5)]})

@@ -1,0 +1,66 @@
+"""Options that must fit each other, the fields, the rows and the provider; else PlanError."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from llmframe.errors import PlanError
+from llmframe.frame.records import Records
+from llmframe.frame.rows import RowPlan
+from llmframe.providers.batch_limits import batch_limits
+from llmframe.task.confidence import is_choice
+from llmframe.task.prompt import Prompt
+
+if TYPE_CHECKING:
+    from llmframe.options.settings import Settings
+    from llmframe.providers.destination import Destination
+
+
+def check_options(settings: Settings, prompt: Prompt, rows: RowPlan | Records) -> None:
+    """Raise PlanError for options that do not fit each other, the fields or the rows."""
+    if settings.confidence is not None and not any(map(is_choice, prompt.fields.specs)):
+        raise PlanError(
+            'confidence="logprob" is the probability of a label, and no field is a closed choice; '
+            "leave it out, or ask for one of a list of labels"
+        )
+    # Without a length to cut to the option would do nothing, and nobody would notice.
+    if settings.on_long == "truncate" and settings.max_input_tokens is None:
+        raise PlanError(
+            'on_long="truncate" needs a length to cut to: give max_input_tokens=<tokens of a text, '
+            "reckoned as a quarter of its UTF-8 bytes>"
+        )
+    if settings.adopt and isinstance(rows, RowPlan):
+        if settings.checkpoint is False or settings.id is None:
+            raise PlanError(
+                "adopt=True takes over a file by ids: give checkpoint=<path> and id=<column>"
+            )
+        # An id that two rows share does not say to which of them a plain line belongs.
+        rows.check_unique_ids()
+
+
+def batch_settings(destination: Destination, rows: RowPlan | Records) -> Settings:
+    """The destination's settings; PlanError for what cannot be done in batches."""
+    settings = destination.settings
+    if settings.mode == "live":
+        if settings.batch_fallback is not None:
+            raise PlanError(
+                'batch_fallback="live" is for the rows that a batch leaves unanswered: give '
+                'mode="batch" with it, or leave it out'
+            )
+        return settings
+    if isinstance(rows, Records):
+        raise PlanError('mode="batch" needs all rows at once, and a stream gives them one by one')
+    if settings.checkpoint is False:
+        raise PlanError(
+            'mode="batch" needs a checkpoint: its answers come hours later, perhaps to another '
+            "kernel, which finds them by it. Leave out checkpoint=False"
+        )
+    if settings.hedge:
+        raise PlanError('hedge=True asks the slowest rows again, and mode="batch" has none')
+    known = None if destination.file else batch_limits(destination.endpoint.base_url)
+    if known is None and settings.batch_fallback is None:
+        raise PlanError(
+            f'{destination.title} has no Batch API like OpenAI\'s: leave out mode="batch", or give '
+            'batch_fallback="live" to ask all rows live there'
+        )
+    return settings

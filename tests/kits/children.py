@@ -16,7 +16,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import traceback
 from importlib.machinery import BuiltinImporter, FrozenImporter
 from pathlib import Path
@@ -24,11 +23,14 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from tests.kits.until import until
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 120  # seconds that any child lives at most
+PATIENCE = 120  # seconds that a child lives at most, unless its order says otherwise
+LONGEST = 3600.0  # seconds until a child does what it is waited for
 NOBODY = 65534  # the user who may do nothing
 
 
@@ -82,11 +84,10 @@ class Child:
 
     def kill_when(self, condition: Callable[[], bool]) -> bool:
         """Kill -9 as soon as the condition holds; False if it came to its end before that."""
-        while not condition():
-            if self._result.exists():
-                self.wait()
-                return False
-            time.sleep(0.0005)
+        has_ended = self._result.exists
+        if until(lambda: condition() or (has_ended() and "ended"), LONGEST, 0.0005) == "ended":
+            self.wait()
+            return False
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
         return self.wait() == -signal.SIGKILL
@@ -130,7 +131,7 @@ def _load() -> None:
 
 def _live(order: dict[str, Any]) -> None:
     """The child: tag, leave the result, and go without any farewell."""
-    signal.alarm(PATIENCE)
+    signal.alarm(order.pop("patience", PATIENCE))
     result = Path(order.pop("result"))
     status = 1
     try:
@@ -152,12 +153,14 @@ def _tag(
     user: int | None = None,
     cwd: str | None = None,
     environment: dict[str, str] | None = None,
+    hurry: dict[str, int] | None = None,
     **options: Any,
 ) -> dict[str, Any]:
     """Tag; returns frame, error and its kind, report, warnings.
 
     n: rows of kit.frame, or the first of a pickled frame. file_limit: bytes that a file may
-    have at most. user: to become first. cwd: to go to first. environment: to be added.
+    have at most. user: to become first. cwd: to go to first. environment: to be added. hurry: in
+    batches of this size, see batch_lives.
     """
     import resource
     import warnings
@@ -165,6 +168,10 @@ def _tag(
     import llmframe as lf
     from tests.kits import battery as kit
 
+    if hurry is not None:
+        from tests.kits import batch_lives
+
+        batch_lives.hurry(**hurry)
     os.environ.update(environment or {})
     if cwd is not None:
         os.chdir(cwd)

@@ -9,12 +9,12 @@ PATIENCE = 60.0  # seconds until a condition counts as never coming true
 PAUSE = 0.005  # seconds between two checks
 
 
-def until(condition, timeout: float = PATIENCE):
+def until(condition, timeout: float = PATIENCE, pause: float = PAUSE):
     """Check again and again until the condition holds; returns what it gave."""
     end = time.monotonic() + timeout
     while not (found := condition()):
         assert time.monotonic() < end, f"this did not come true within {timeout:g} s"
-        time.sleep(PAUSE)
+        time.sleep(pause)
     return found
 
 

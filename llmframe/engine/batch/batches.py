@@ -20,7 +20,7 @@ from llmframe.engine.batch.part import Part, resumed
 from llmframe.engine.batch.provider import BatchProvider
 from llmframe.engine.batch.results import Results, note_paid
 from llmframe.engine.batch.room import Room
-from llmframe.engine.batch.steps import FIRST_LOOK, NoBatchesError, Steps
+from llmframe.engine.batch.steps import FIRST_LOOK, NoBatchesError, Steps, disk_full
 from llmframe.engine.batch.words import batch_words
 from llmframe.engine.events import InBatches
 from llmframe.errors import CheckpointError, warn
@@ -195,6 +195,9 @@ class Batches:
                 part.reservation = self._parts.budget.set_aside(self._expected(part.rows.values()))
         file = tempfile.TemporaryFile(prefix="llmframe-")  # noqa: SIM115 - closed with its part
         rows, expected = await self._write(file)
+        if self._parts.halt.error is not None:
+            self._queue.extend(rows)  # they are dropped as the run ends
+            return
         if not rows:
             file.close()
             if self._queue and not self._parts.budget.in_flight:
@@ -228,8 +231,12 @@ class Batches:
                 words = f"its request has {len(line):,} bytes, more than a batch may have"
                 self._settler.finish(row, row.failed("context_length", words))
                 continue
-            file.write(line)
             rows.append(row)
+            try:
+                file.write(line)
+            except OSError as exc:
+                self._parts.halt.fail(disk_full(exc))
+                break
             expected += usage
             if len(rows) % SLICE == 0:
                 await asyncio.sleep(0)

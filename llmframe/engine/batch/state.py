@@ -10,6 +10,7 @@ from llmframe.providers.responses.error_words import BILLING_CODES
 
 Step = Literal["drop", "match", "upload", "create", "cancel", "look", "take", "judge"]
 
+MOST_IN_A_ROW = 2  # batches that may fail for some of their lines before it is the fault of all
 GOING = frozenset({"validating", "in_progress", "finalizing", "cancelling"})
 _OVER = frozenset({"completed", "expired", "cancelled"})
 _SPELLINGS = {"canceled": "cancelled", "canceling": "cancelling", "progress": "in_progress"}
@@ -121,20 +122,25 @@ class Hopeless:
 Judgement = DropLines | Wait | SendAgain | Hopeless
 
 
-def judge(problems: tuple[Problem, ...], *, alone: bool, again: bool) -> Judgement:
+def judge(
+    problems: tuple[Problem, ...], *, alone: bool, again: bool, in_a_row: int = 0
+) -> Judgement:
     """What to do about a batch that has failed as a whole; nothing of it was asked or paid.
 
     alone: none of our other batches is at the provider. again: its rows have failed so before.
+    in_a_row: batches that failed before it, without one that passed.
     """
     lines = {p.line - 1: p.message or p.code for p in problems if p.line}
-    if lines:
+    # a fault of all lines is named at the first: a batch for each row would say the same
+    is_of_all = in_a_row >= MOST_IN_A_ROW or any("model" in p.code for p in problems)
+    if lines and not is_of_all:
         return DropLines(lines)
     reason = "; ".join(p.message or p.code for p in problems) or "no reason given"
     if any(p.code in BILLING_CODES for p in problems):
         return Hopeless(reason)
     if any(is_crowded(f"{p.code} {p.message}") for p in problems):
         return Wait(reason, halve=alone)
-    return Hopeless(reason) if again else SendAgain()
+    return Hopeless(reason) if again or lines else SendAgain()
 
 
 def is_crowded(text: str) -> bool:

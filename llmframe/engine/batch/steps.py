@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import tempfile
 import time
 from typing import IO, TYPE_CHECKING, Any
@@ -43,6 +44,8 @@ FLUSH = 30.0  # seconds for the disk
 NOT_FOUND = 5  # times that a thing is not found, until it is not there
 FORGOTTEN = 48 * 3600.0  # seconds after which a batch that is not there any more is over
 
+NO_SPACE = frozenset({errno.ENOSPC, errno.EFBIG, errno.EDQUOT})
+
 
 class NoBatchesError(Exception):
     """The endpoint has no Batch API. verdict: what it answered."""
@@ -78,6 +81,7 @@ class Steps:
         self._patience = patience
         self._clock = parts.governor.clock
         self._failed_before: set[bytes] = set()  # rows whose batch has failed as a whole
+        self._failed_in_a_row = 0
         self._doing: Step = "look"
         self._first_call: float | None = None
         self._responded = self._worked = False  # the last: a call has succeeded
@@ -167,6 +171,8 @@ class Steps:
         """The provider has shown a batch: go on with it now, or look again after a while."""
         part.remote = remote
         self.looked = part.due = now = self._clock()
+        if remote.status not in ("validating", "failed"):
+            self._failed_in_a_row = 0
         if remote.is_going:
             part.was_going = True
             known = time.time() - remote.created if remote.created else 0.0
@@ -208,7 +214,10 @@ class Steps:
         """The batch has failed as a whole: nothing of it was asked, and nothing is paid."""
         assert part.remote is not None
         again = any(key in self._failed_before for key in part.keys)
-        match judge(part.remote.problems, alone=not self.others_there, again=again):
+        alone, problems = not self.others_there, part.remote.problems
+        judgement = judge(problems, alone=alone, again=again, in_a_row=self._failed_in_a_row)
+        self._failed_in_a_row += isinstance(judgement, DropLines)
+        match judgement:
             case DropLines(reasons) if min(reasons) < len(part.keys):
                 for at, reason in reasons.items():
                     row = part.rows.pop(part.keys[at], None) if at < len(part.keys) else None
@@ -238,11 +247,14 @@ class Steps:
         try:
             async with TimeOut(limit):
                 answer = await call
-        except Exception as exc:  # noqa: BLE001 - judged like the failure of a row's request
+        except Exception as exc:  # judged like the failure of a row's request
+            if isinstance(exc, OSError) and exc.errno in NO_SPACE:
+                raise disk_full(exc) from exc
             verdict = classify(exc, timeout=limit, scrub=self._parts.scrub)
             part.tries, part.failing = part.tries + 1, verdict.message
             # only a refusal is sure: whatever else a create ends in, it may have come through
-            if self._doing == "create" and 400 <= (verdict.status or 0) < 500:
+            status = verdict.status or 0
+            if self._doing == "create" and 400 <= status < 500 and status not in (408, 409):
                 part.unsure = False
             return None, self._failed(part, verdict)
         self._responded = self._worked = True
@@ -263,10 +275,10 @@ class Steps:
             return self._not_there(part, verdict)
         if is_hopeless(verdict, facts):
             self._parts.halt.hopeless(verdict)
-        elif step == "upload" and (verdict.status == 413 or is_crowded(text)):
+        elif step == "upload" and _is_too_large(verdict, text):
             self._room.too_large()
             return "too large"
-        elif step == "create" and is_crowded(text):
+        elif step == "create" and is_crowded(text) and not part.unsure:
             return self._no_room(part, verdict)
         elif not (verdict.action in ("retry", "refused") or is_not_ready(text)):
             self._parts.halt.hopeless(verdict)
@@ -310,3 +322,17 @@ class Steps:
         about = Verdict("end_run", "bad_request", words, verdict.status, about="batch")
         self._parts.halt.hopeless(about)
         return ""
+
+
+def _is_too_large(verdict: Verdict, text: str) -> bool:
+    """Whether an upload was refused for its size; a 429 is about the number of requests."""
+    return verdict.status == 413 or (verdict.status == 400 and is_crowded(text))
+
+
+def disk_full(exc: OSError) -> CheckpointError:
+    """The error for a batch's file that finds no room on this machine's disk."""
+    return CheckpointError(
+        f"a batch's file cannot be written into the temporary folder {tempfile.gettempdir()} "
+        f"({exc.strerror}). Nothing is lost: make room there, or name another folder in the "
+        "variable TMPDIR, and run the same call again"
+    )

@@ -82,6 +82,13 @@ def test_a_batch_that_failed_as_a_whole_is_judged_by_what_it_says(problems, alon
     assert judge(tuple(problems), alone=alone, again=again) == wanted
 
 
+@pytest.mark.parametrize(("code", "in_a_row"), [("model_not_found", 0), ("invalid_json_line", 2)])
+def test_a_fault_of_all_lines_costs_no_batch_for_each_row(code, in_a_row):
+    problem = Problem("The model has no batches", code, line=1)
+    judged = judge((problem,), alone=True, again=False, in_a_row=in_a_row)
+    assert judged == Hopeless("The model has no batches")
+
+
 def test_a_batch_is_read_in_the_spellings_of_several_providers():
     openai = {
         "id": "batch_1", "status": "in_progress", "input_file_id": "file_1",

@@ -1,0 +1,72 @@
+"""Batch mode killed with SIGKILL in every step: nothing is sent twice, all rows come back."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from pandas.testing import assert_frame_equal
+
+from llmframe import testing
+from tests.kits.batch_lives import STEPS, WAYS, begin_on, kill_while, sent_twice
+from tests.kits.battery import statuses, uninterrupted
+from tests.kits.children import numbered
+from tests.kits.kills import size
+
+pytestmark = pytest.mark.battery
+
+ROWS, EACH = 60, 20  # three batches
+HURRY = {"requests": EACH}
+
+
+@pytest.fixture
+def server():
+    """A server in a process of its own: it lives on when a child dies."""
+    with testing.serve(process=True) as running:
+        yield running
+
+
+def check(out, server, *, batches=ROWS // EACH):
+    """All rows are back, none was sent twice, and there was no batch too many."""
+    assert statuses(out["frame"]) == {"ok": ROWS}
+    assert_frame_equal(out["frame"], uninterrupted(numbered(ROWS)))
+    assert sent_twice(server) == 0
+    assert len(server.ledger.batches) == batches
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("what", STEPS)
+def test_killed_in_a_step_it_goes_on(nursery, tmp_path, server, what, way):
+    begin = begin_on(nursery, server, tmp_path / "run.jsonl", ROWS, hurry=HURRY)
+    assert kill_while(what, way, server, begin, rules={})
+    check(begin().end(), server)
+
+
+def test_killed_again_and_again_it_goes_on(nursery, tmp_path, server):
+    begin = begin_on(nursery, server, tmp_path / "run.jsonl", ROWS, hurry=HURRY)
+    chance = random.Random(5)
+    kills = sum(
+        kill_while(chance.choice(list(STEPS)), chance.choice(WAYS), server, begin, rules={})
+        for _ in range(12)
+    )
+    check(begin().end(), server)
+    assert kills >= 4
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9])
+def test_killed_between_two_rows_that_come_back(nursery, tmp_path, server, share):
+    path = tmp_path / "run.jsonl"
+    begin = begin_on(nursery, server, path, ROWS, hurry=HURRY)
+    begin_on(nursery, server, tmp_path / "probe.jsonl", ROWS, hurry=HURRY)().end()
+    server.ledger.clear()
+    whole = size(tmp_path / "probe.jsonl")
+    assert begin().kill_when(lambda: size(path) > share * whole)
+    check(begin().end(), server)
+
+
+def test_dead_for_longer_than_a_day_it_finds_all_answers(nursery, tmp_path, server):
+    server.update(batches={"working": 20 * 3600})
+    begin = begin_on(nursery, server, tmp_path / "run.jsonl", ROWS, hurry=HURRY)
+    assert begin().kill_when(lambda: server.ledger.steps["retrieve"] > 5)
+    server.advance(30 * 3600)
+    check(begin().end(), server)

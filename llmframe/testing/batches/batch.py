@@ -157,7 +157,7 @@ class Batch:
         is_good = reply is not None and reply.status == 200
         self._counts["completed" if is_good else "failed"] += 1
         number = self._counts["completed"] + self._counts["failed"]
-        how = self._context.rules().spoiling(asked["body"])
+        how = self._context.rules().spoiling(call.row)
         name = f"unknown-{number}" if how == "unknown" else asked["custom_id"]
         written = result(f"{self.shown['id']}_{number}", name, reply)
         (good if is_good else bad).writelines(spoilt([written], how))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, TypedDict
@@ -44,7 +43,7 @@ class BatchRules(TypedDict, total=False):
         for none. A name of ``testing.FAULTS`` with a status, ``"missing"`` (a 404), ``"drop"``
         (the connection ends; an upload's half-way), ``"hang"``, or ``"cut"`` (a download ends
         half-way). ``"done:500"``, ``"done:drop"``, ...: after the step was done.
-    lines: part of a request -> how its line in the results is spoilt: ``"broken"`` JSON, an
+    lines: part of a row's text -> how its line in the results is spoilt: ``"broken"`` JSON, an
         ``"unknown"`` custom_id, ``"repeated"``, or ``"absent"``.
 
     The steps are upload, list_files, retrieve_file, download, delete_file, create, list, retrieve
@@ -110,12 +109,9 @@ class Rules:
             return given
         return given[turn] if turn < len(given) else None
 
-    def spoiling(self, body: Mapping[str, Any]) -> str | None:
-        """How the line of a request's result is spoilt, None for not at all."""
-        if not self.lines:
-            return None
-        text = json.dumps(body, ensure_ascii=False)
-        return next((how for part, how in self.lines.items() if part in text), None)
+    def spoiling(self, row: str) -> str | None:
+        """How the line of a row's result is spoilt, None for not at all."""
+        return next((how for part, how in self.lines.items() if part in row), None)
 
     def outcome(self, number: int) -> str:
         """How batch ``number`` ends, from 0."""

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import llmframe as lf
-from llmframe.calls import plan
+from llmframe.calls import opening
 from llmframe.errors import PlanError
 
 FIELDS = {"intent": ["refund", "delivery"], "summary": str}
@@ -42,7 +42,7 @@ def test_a_mistake_is_a_plan_error_and_nothing_is_sent(configured, arguments, op
 
 
 def test_a_checkpoint_that_cannot_be_starts_no_server(configured, monkeypatch):
-    monkeypatch.setattr(plan, "start_local", lambda *_, **__: pytest.fail("a server was started"))
+    monkeypatch.setattr(opening, "start_local", lambda *_, **__: pytest.fail("a server was started"))
     with pytest.raises(PlanError, match="names a database"):
         lf.tag(DF, "text", FIELDS, checkpoint="answers.db")
 

@@ -152,16 +152,16 @@ except KeyboardInterrupt:
 
 def test_an_interrupt_while_the_checkpoint_is_opened_leaves_it_to_the_next_call(configured):
     code = """
-from llmframe.calls import plan as planning
-opened = planning.open_checkpoint
+from llmframe.calls import opening
+opened = opening.open_checkpoint
 def interrupted(*args, **options):
     os.kill(os.getpid(), signal.SIGINT)
     return opened(*args, **options)
-planning.open_checkpoint = interrupted
+opening.open_checkpoint = interrupted
 try:
     frame(20).llm.tag("text", FIELDS, checkpoint="mine.jsonl")
 except KeyboardInterrupt:
-    planning.open_checkpoint = opened
+    opening.open_checkpoint = opened
 frame(5).llm.tag("text", FIELDS, checkpoint="mine.jsonl")
 tell(kept=len(lf.read_checkpoint("mine.jsonl")))
 """

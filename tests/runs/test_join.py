@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 import llmframe as lf
+from llmframe.calls import opening
 from llmframe.calls import plan as planning
 from tests.kits.scripts import until
 
@@ -25,8 +26,8 @@ def statuses(out):
 def test_a_call_that_joins_opens_no_file_and_starts_no_server(start, monkeypatch):
     run = start()
     with monkeypatch.context() as broken:
-        broken.setattr(planning, "open_checkpoint", lambda *_, **__: [].pop())
-        broken.setattr(planning, "start_local", lambda *_, **__: [].pop())
+        broken.setattr(opening, "open_checkpoint", lambda *_, **__: [].pop())
+        broken.setattr(opening, "start_local", lambda *_, **__: [].pop())
         assert start() is run
 
 

@@ -42,7 +42,9 @@ def test_a_mistake_is_a_plan_error_and_nothing_is_sent(configured, arguments, op
 
 
 def test_a_checkpoint_that_cannot_be_starts_no_server(configured, monkeypatch):
-    monkeypatch.setattr(opening, "start_local", lambda *_, **__: pytest.fail("a server was started"))
+    monkeypatch.setattr(
+        opening, "start_local", lambda *_, **__: pytest.fail("a server was started")
+    )
     with pytest.raises(PlanError, match="names a database"):
         lf.tag(DF, "text", FIELDS, checkpoint="answers.db")
 

@@ -43,8 +43,13 @@ def pack(function: Callable[..., object], name: str) -> bytes:
 
     name: of the option that it was given by.
     """
-    import cloudpickle  # what a notebook or script defines is copied, not imported
-
+    try:
+        import cloudpickle  # what a notebook or script defines is copied, not imported
+    except ImportError as exc:
+        raise PlanError(
+            'workers="process" needs the package cloudpickle: pip install cloudpickle, or '
+            "llmframe-notebook[workers]"
+        ) from exc
     try:
         return pickle.dumps([*sys.path]) + bytes(cloudpickle.dumps(function))
     except Exception as exc:

@@ -309,7 +309,7 @@ def test_what_did_not_reach_the_disk_is_not_given_out_as_answered(configured, mo
 # -- options of the provider ----------------------------------------------------------------------
 
 
-def test_a_cheaper_tier_is_asked_for_by_extra_body(configured):
+def test_a_cheaper_tier_is_asked_for(configured):
     bodies = []
 
     def answer(_, body):
@@ -317,7 +317,7 @@ def test_a_cheaper_tier_is_asked_for_by_extra_body(configured):
         return {"intent": "other"}
 
     configured.update(answer=answer)
-    [result] = lf.tag_stream(["a text"], FIELDS, extra_body={"service_tier": "flex"})
+    [result] = lf.tag_stream(["a text"], FIELDS, service_tier="flex")
     assert result.status == "ok"
     assert [body["service_tier"] for body in bodies] == ["flex"]
 

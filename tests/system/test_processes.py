@@ -182,3 +182,9 @@ def test_a_busy_process_does_not_outlive_a_parent_that_is_killed():
         child = psutil.Process(int(parent.stderr.readline()))
         parent.kill()
         until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
+
+
+def test_without_cloudpickle_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cloudpickle", None)
+    with pytest.raises(PlanError, match=r"pip install cloudpickle"):
+        pack(str.upper, "redact=")

@@ -20,7 +20,7 @@ from llmframe.engine.batch.state import (
 )
 from llmframe.engine.rows.decisions import Facts, is_hopeless
 from llmframe.engine.wire.verdict import NO_API, Verdict, classify
-from llmframe.errors import CheckpointError
+from llmframe.errors import CheckpointError, warn
 from llmframe.system.timeout import TimeOut
 
 if TYPE_CHECKING:
@@ -314,6 +314,10 @@ class Steps:
         if step in ("upload", "create"):
             raise NoBatchesError(verdict)
         if step == "take" or time.time() - (part.since or time.time()) > FORGOTTEN:
+            warn(
+                f"the provider does not have the results of batch {part.id} any more; its "
+                f"{len(part.rows):,} rows are asked, and paid, again"
+            )
             return "its results are gone"
         words = (
             f"batch {part.id or part.nonce} has {len(part.keys):,} rows of this task, and may be "

@@ -54,12 +54,13 @@ class Selection:
         if old is not None:
             old, new = _alike(old, new)
             at = np.arange(len(self.whole), dtype=np.intp)
-        cells = new if old is None else pd.concat([old, new], ignore_index=True)
+        cells = pd.concat([new] if old is None else [old, new], ignore_index=True)
         at[self.at] = np.arange(len(new)) + (0 if old is None else len(old))
-        taken: Any = pd.api.extensions.take(cells.array, at, allow_fill=True)
-        if cells.dtype == object:
-            taken[at < 0] = None  # as in every column of lists and dicts
-        return pd.Series(taken, index=self.whole.index, name=new.name)
+        filled = cells.reindex(at)  # -1 is no label, and so a missing cell
+        if filled.dtype == object:
+            filled.iloc[np.flatnonzero(at < 0)] = None  # as in every column of lists and dicts
+        filled.index, filled.name = self.whole.index, new.name
+        return filled
 
 
 def selected(df: pd.DataFrame, where: object) -> Selection | None:

@@ -181,7 +181,7 @@ class Settings:
         '"currency": "CNY" names the currency of the amounts that are shown. None: from '
         "the package genai-prices (US dollars), if it is installed.")
     mode: Literal["live", "batch"] = money("live", one_of("live", "batch"),
-        '"batch": within 24 hours, for about half the price\n'
+        '"live"; "batch": within 24 hours, at about half the price\n'
         "The requests go to the provider as files (its Batch API). The same call again, in a new "
         "kernel too, finds its batches and goes on; Stop cancels them, an interrupt does not.")
     batch_fallback: Literal["live"] | None = money(None, one_of("live"),

@@ -109,11 +109,16 @@ def test_lists_of_the_same_numbers_are_no_edit(out):
 
 def test_parquet_has_one_fixed_size_list(out, tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet")
-    path = out.llm.to_parquet(tmp_path / "vectors.parquet")
+    path = out.dropna(subset=["text_embedding"]).llm.to_parquet(tmp_path / "vectors.parquet")
     field = parquet.read_schema(path).field("text_embedding")
     assert str(field.type).startswith("fixed_size_list<")
     assert field.type.list_size == 8
     assert str(field.type.value_type) == "float"
+
+
+def test_parquet_with_a_missing_vector_is_written_by_every_pyarrow(out, tmp_path):
+    pytest.importorskip("pyarrow")
+    path = out.llm.to_parquet(tmp_path / "vectors.parquet")
     for read in (lf.read_parquet, pd.read_parquet):
         assert_kept(read(path))
     again = lf.read_parquet(path).llm.embed("text", model="m", dimensions=8)  # not refused

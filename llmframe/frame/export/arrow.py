@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -102,7 +103,10 @@ class Columns:
         return self._objects(cells, name)
 
     def _vectors(self, cells: Cells, name: str) -> Column:
-        """Embeddings, as one fixed-size list of float32."""
+        """Embeddings, as one fixed-size list of float32.
+
+        As lists of any size where a vector is missing and pyarrow cannot write that.
+        """
         held = cells.tolist()
         missing = [is_missing(cell) for cell in held]
         rows = [vector_cell(cell) for cell, gone in zip(held, missing, strict=True) if not gone]
@@ -118,6 +122,8 @@ class Columns:
         array = self.pa.FixedSizeListArray.from_arrays(
             self.pa.array(table.ravel()), width, mask=self.pa.array(missing, self.pa.bool_())
         )
+        if any(missing) and not _writes_gaps():
+            array = array.cast(self.pa.list_(self.pa.float32()))
         return Column(array, cells.dtype)
 
     def _typed(self, cells: Cells, name: str) -> Column:
@@ -234,3 +240,18 @@ def _kinds_within(cells: Any) -> set[type]:
         elif cell is not None:
             kinds.add(type(cell))
     return kinds
+
+
+@cache
+def _writes_gaps() -> bool:
+    """Whether this pyarrow writes a fixed-size list after a missing one; version 20 does not."""
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    numbers, mask = pa.array([0.0] * 6, pa.float32()), pa.array([False, True, False])
+    lists = pa.FixedSizeListArray.from_arrays(numbers, 2, mask=mask)
+    try:
+        pyarrow.parquet.write_table(pa.table({"lists": lists}), pa.BufferOutputStream())
+    except pa.ArrowNotImplementedError:
+        return False
+    return True

@@ -123,7 +123,8 @@ class Columns:
             self.pa.array(table.ravel()), width, mask=self.pa.array(missing, self.pa.bool_())
         )
         if any(missing) and not _writes_gaps():
-            array = array.cast(self.pa.list_(self.pa.float32()))
+            lists = [None if gone else row for row, gone in zip(table, missing, strict=True)]
+            array = self.pa.array(lists, self.pa.list_(self.pa.float32()))
         return Column(array, cells.dtype)
 
     def _typed(self, cells: Cells, name: str) -> Column:

@@ -9,8 +9,6 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from llmframe.engine.governor import forget_governors
-from llmframe.engine.rows.claims import in_flight
 from llmframe.errors import PlanError
 from llmframe.providers.local import server as local
 from llmframe.runs.session import registry
@@ -108,12 +106,13 @@ def begin(session: Session) -> None:
 
 
 def _after_fork() -> None:
-    """A child has the parent's objects but not its threads: start anew."""
+    """A child has the parent's objects but not its threads: start anew.
+
+    The engine's modules do so for themselves: they are loaded with the first call.
+    """
     global _thread, _thread_lock
     _thread, _thread_lock = None, threading.Lock()
     registry.forget_all()
-    forget_governors()
-    in_flight.forget_all()
     local.forget_all()
     loops.forget_all()
     switch_interval.forget_all()

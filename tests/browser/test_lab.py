@@ -283,7 +283,7 @@ def test_on_any_page_nothing_is_wider_than_its_place(notebook, kernel, kept):
     for folded in page.area(2).locator(".jupyter-widget-Collapse-header").all():
         folded.click()
     boxes = page.area(2).locator(".llmframe")
-    assert boxes.count() == 4
+    assert boxes.count() == 6
     for theme, width in itertools.product((LIGHT, DARK), (420, 1500)):
         page.look(theme, width)
         page.picture(kept(f"{theme.split()[1]}-{width}"), page.cell(2), page.area(2))

@@ -320,8 +320,8 @@ def test_nothing_configured_is_a_plan_error_and_so_is_a_wrong_option(monkeypatch
     monkeypatch.setattr(advice, "find_servers", list)
     with pytest.raises(PlanError, match="nothing is configured"):
         lf.check()
-    with pytest.raises(PlanError, match="did you mean model"):
-        lf.check(modle="m")
+    with pytest.raises(PlanError, match="did you mean base_url"):
+        lf.check(baseurl="m")
 
 
 def test_what_others_wrote_is_only_text(capsys):

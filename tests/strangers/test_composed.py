@@ -19,7 +19,7 @@ def test_no_composed_reply_brings_a_wrong_value_a_draft_or_a_crash():
 
 def test_a_draft_that_is_taken_is_noticed(monkeypatch):
     """The oracle can fail: with a reader that takes the first object that it finds."""
-    from llmframe.engine.asking import asking
+    from llmframe.task import parse
     from llmframe.task.objects import find_objects
     from tests.strangers.composed import PROMPT
 
@@ -28,7 +28,7 @@ def test_a_draft_that_is_taken_is_noticed(monkeypatch):
         values = found[0] if found else {}
         return {name: values.get(name) for name in PROMPT.fields.names}, content
 
-    monkeypatch.setattr(asking, "read_answer", careless)
+    monkeypatch.setattr(parse, "read_answer", careless)
     figures, rng = Figures(), random.Random(0)
     for _ in range(50):
         try_one(rng, figures)

@@ -9,6 +9,7 @@ from llmframe.engine.governor.gate import Binding
 from llmframe.engine.governor.governor import Governor, auto_cap
 from llmframe.engine.governor.share import Lease, Share
 from llmframe.providers.dialect import FULL_DIALECT, Dialect
+from llmframe.system.forks import after_fork
 
 __all__ = ["Binding", "Governor", "Lease", "Share", "auto_cap", "forget_governors", "governor_for"]
 
@@ -35,3 +36,6 @@ def forget_governors() -> None:
     global _lock
     _lock = threading.Lock()
     _governors.clear()
+
+
+after_fork(forget_governors)

@@ -13,6 +13,7 @@ import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, NamedTuple
 
+from llmframe.system.forks import after_fork
 from llmframe.system.loops import loops
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ class InFlight:
 
 in_flight = InFlight()
 """The process's own."""
+after_fork(in_flight.forget_all)
 
 
 class Claims:

@@ -53,7 +53,9 @@ def test_no_help_holds_a_note_for_developers(call):
 
 def test_an_async_function_is_shown_like_any_function():
     assert inspect.isfunction(lf.atag)
-    assert pydoc.plain(pydoc.render_doc(lf.atag)).splitlines()[2].startswith("async atag(df, input")
+    shown = pydoc.plain(pydoc.render_doc(lf.atag)).partition("\n\n")[2]
+    # Python 3.13 writes each parameter of a long signature on a line of its own
+    assert "".join(shown.split()).startswith("asyncatag(df,input")
 
 
 def test_the_page_of_options_is_made_from_their_declarations():

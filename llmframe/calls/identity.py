@@ -76,8 +76,8 @@ def server_of(destination: Destination) -> dict[str, Any] | None:
     is_own = destination.file is not None or destination.endpoint.client is not None
     if is_own or not is_loopback(urlsplit(url).hostname or ""):
         return None
-    told = served_model(url, str(destination.settings.model))
-    return {"address": url.rstrip("/")} | ({"model": told} if told else {})
+    stated = served_model(url, str(destination.settings.model))
+    return {"address": url.rstrip("/")} | ({"model": stated} if stated else {})
 
 
 def told_apart(
@@ -88,14 +88,14 @@ def told_apart(
     Ports are no part of an address on this machine, so the same question at two of them has the
     same keys otherwise.
     """
-    told = (server or {}).get("model")
-    if not isinstance(told, dict):
+    stated = (server or {}).get("model")
+    if not isinstance(stated, dict):
         return asked
     for task in tasks:
         held = task.server.get("model")
-        differ = isinstance(held, dict) and are_different(held, told)
+        differ = isinstance(held, dict) and are_different(held, stated)
         if differ and _normal(task.settings) == asked:
-            return asked | {"served": told}
+            return asked | {"served": stated}
     return asked
 
 

@@ -89,7 +89,7 @@ def pace(
 ) -> str:
     """What sets the pace right now, or holds the run up, in a plain sentence.
 
-    refusal, own: as in words. lost: the last failure of a request, which an outage is told by.
+    refusal, own: as in words. lost: the last failure of a request, by which an outage is described.
     """
     text = cause(binding, cap=cap, held=held, own=own)
     if text == "outage":

@@ -78,21 +78,21 @@ def read_tokens(logprobs: object) -> tuple[Token, ...] | None:
 
 
 def read_alternatives(logprobs: object) -> tuple[tuple[Token, ...], ...]:
-    """For each piece of a reply those that could have stood there; () if none are told."""
+    """For each piece of a reply those that could have stood there; () without any."""
     pieces = logprobs.get("content") if isinstance(logprobs, dict) else None
     if not isinstance(pieces, list):
         return ()
-    told = [piece.get("top_logprobs") if isinstance(piece, dict) else None for piece in pieces]
+    given = [piece.get("top_logprobs") if isinstance(piece, dict) else None for piece in pieces]
     # a list of one holds the piece itself, so that nothing is known about others
-    if not any(len(_listed(each)) > 1 for each in told):
+    if not any(len(_listed(each)) > 1 for each in given):
         return ()
     # one by one: an odd alternative costs itself alone
-    listed = [[read_tokens({"content": [one]}) for one in _listed(each)] for each in told]
+    listed = [[read_tokens({"content": [one]}) for one in _listed(each)] for each in given]
     return tuple(tuple(token[0] for token in each if token) for each in listed)
 
 
-def _listed(told: object) -> list[object]:
-    return told if isinstance(told, list) else []
+def _listed(given: object) -> list[object]:
+    return given if isinstance(given, list) else []
 
 
 def is_choice(spec: FieldSpec) -> bool:

@@ -57,9 +57,12 @@ class Results:
             elif not outcome.is_answer:
                 own = self._parts.asker.texts(row)
                 failed[row.key] = verdict_on(outcome, self._parts.scrub, own)
-            elif (reply := self._reply(row, outcome)) is None:
-                failed[row.key] = self._bad_reply(row, outcome)
             else:
+                try:
+                    reply = self._reply(row, outcome)
+                except BadReply as exc:
+                    failed[row.key] = self._bad_reply(row, exc)
+                    continue
                 used += reply.usage
                 is_any_valid = True
                 await self._read(part, row, reply)
@@ -68,24 +71,18 @@ class Results:
             self._settler.probed(valid=False)
         return used
 
-    def _reply(self, row: Row, outcome: Outcome) -> Reply | None:
-        try:
-            reply = self._parts.backend.read(outcome.body)
-        except BadReply:
-            return None
+    def _reply(self, row: Row, outcome: Outcome) -> Reply:
+        """The completion in an outcome, priced; raises BadReply where there is none."""
+        reply = self._parts.backend.read(outcome.body)
         size = self._parts.asker.size(row)
         usage = self._parts.budget.accounted(reply.usage, size, reply.written, batch=True)
         return replace(reply, usage=usage)
 
-    def _bad_reply(self, row: Row, outcome: Outcome) -> Verdict:
+    def _bad_reply(self, row: Row, bad: BadReply) -> Verdict:
         """What a response without a completion means; what it took is the row's."""
-        try:
-            self._parts.backend.read(outcome.body)
-        except BadReply as exc:
-            usage = self._parts.budget.priced(exc.usage, batch=True)
-            row.note_paid(usage, counts=not exc.broken_off)
-            return classify(exc, timeout=0.0, scrub=self._parts.scrub)
-        return LOST
+        usage = self._parts.budget.priced(bad.usage, batch=True)
+        row.note_paid(usage, counts=not bad.broken_off)
+        return classify(bad, timeout=0.0, scrub=self._parts.scrub)
 
     async def _read(self, part: Part, row: Row, reply: Reply) -> None:
         """Settle a row by its reply, or ask again where the reply is not valid."""
@@ -156,8 +153,9 @@ class Results:
         checkpoint, row = self._parts.checkpoint, Row(-1, outcome.key, "", sent=1)
         if checkpoint is None or not outcome.is_answer or checkpoint.holds(outcome.key):
             return
-        reply = self._reply(row, outcome)
-        if reply is None:
+        try:
+            reply = self._reply(row, outcome)
+        except BadReply:
             return
         [result] = self._parts.asker.results(row, reply, final=True)
         if result is not None and result.status == "ok":

@@ -9,6 +9,7 @@ import pandas as pd
 
 from llmframe.calls import embed as embeddings
 from llmframe.calls import files as files_calls
+from llmframe.calls import review as reviews
 from llmframe.calls import tag as api
 from llmframe.errors import MisuseError, PlanError, warn
 from llmframe.options.settings import Options
@@ -17,9 +18,11 @@ from llmframe.options.signature import with_options
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from llmframe.quality.review import Review
+    from llmframe.quality.reviewed import Order
     from llmframe.runs.run import Run
 
 P = ParamSpec("P")
@@ -76,7 +79,8 @@ class LLMAccessor(_Accessor):
 
     tag waits in the cell, atag is awaited, start goes on in the background; embed makes a vector
     of every text. Afterwards:
-    summary and errors show what came back; to_parquet, to_csv, to_jsonl, to_excel write it.
+    summary and errors show what came back; review asks you about some of the rows, so that the
+    answers get a number with an error bar; to_parquet, to_csv, to_jsonl, to_excel write it.
     """
 
     _name = "df.llm"
@@ -125,6 +129,69 @@ class LLMAccessor(_Accessor):
         Raises PlanError if the frame was never tagged.
         """
         return files_calls.summary(self._df, prefix)
+
+    def review(
+        self,
+        field: object,
+        n: int = 100,
+        order: Order = "design",
+        against: object = None,
+        blind: bool | str = "auto",
+        who: str | None = None,
+        twice: float = 0.0,
+        learn: float = 0.0,
+        highlight: object = None,
+        keys: Mapping[Any, str] | str | None = None,
+        seed: int = 0,
+    ) -> Review:
+        """Judge some rows yourself, by keys, so that the column gets a number with an error bar.
+
+        >>> r = out.llm.review("intent", n=100)
+        >>> out = r.frame()
+
+        One key decides and shows the next row: 1-9, then letters. u takes the last answer back,
+        as often as you like; n puts a row last; h helps. Every key is saved at once in
+        ``.llmframe/reviews``; run the cell again to go on, with a larger n to judge more. The call
+        returns at once. In a terminal it asks on the line; in a script use ``answer``.
+
+        field: a column that a model has filled. Of a closed choice (or bool) you choose the
+            label; of anything else (text, numbers, lists) you say whether the answer is right.
+        n: how many rows to judge.
+        order: "design" (a sample by label and confidence, the narrowest interval), "random", or
+            "both" (the least sure rows and a sample of the others) give an accuracy. "confidence",
+            "disagreement" and "suspects" show what most likely is wrong, to mend it; "changed"
+            is a sample of the rows that differ from ``against``. These give no accuracy.
+        against: another column with the same labels, for "changed" and "disagreement".
+        blind: True hides what the model said, because a label that is shown draws people towards
+            it. "auto": hidden in samples, shown where rows are mended or an answer is judged.
+        who: your name, where several people review. They may do so at the same time.
+        twice: the share of rows that are judged a second time, by somebody else if there is one:
+            how far people agree is the most that any model can reach.
+        learn: the share of a sample that is kept for improving the prompt. Only rows with the
+            role "learn" may become examples; they never count in a score.
+        highlight: the column with a quote from the text to mark, where nothing is hidden;
+            None: ``<field>_evidence``; False: none.
+        keys: other keys: a dict of labels and keys, or one character for each label.
+        seed: another seed draws other rows; the same seed the same, however the frame is sorted.
+
+        Truth belongs to the text: it counts for later prompts, and for equal texts, too.
+        Returns a Review. Raises PlanError if nothing can be drawn, CheckpointError if nothing can
+        be saved.
+        """
+        return reviews.review(
+            self._df,
+            field,
+            n,
+            order,
+            against=against,
+            blind=blind,
+            who=who,
+            twice=twice,
+            learn=learn,
+            highlight=highlight,
+            keys=keys,
+            seed=seed,
+        )
 
     @_export
     def to_parquet(

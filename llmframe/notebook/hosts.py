@@ -98,6 +98,13 @@ def free_route(widget: Any) -> None:
     getattr(getattr(widget, "comm", None), "__dict__", {}).pop("_reply_subshell_id", None)
 
 
+def close_widget(widget: Any) -> None:
+    """Close a widget with its layout and style, which would be saved with the notebook."""
+    for part in (widget, widget.layout, getattr(widget, "style", None)):
+        if part is not None:
+            part.close()
+
+
 def bundle(html: str, text: str) -> dict[str, str]:
     """The data of a display, for viewers with and without HTML."""
     return {"text/html": html, "text/plain": text}

@@ -114,6 +114,23 @@ def failed_rows(df: pd.DataFrame, prefix: str = "") -> pd.DataFrame:
     return FailedRows(pd.concat(shown, axis=1))
 
 
+def input_columns(df: pd.DataFrame, *, without: str) -> list[int]:
+    """The positions of the columns that the model was shown.
+
+    If the attrs do not name them, all columns but our own. without: a field; neither it nor what
+    belongs to it is one.
+    """
+    if named := _asked(df):
+        return named
+    text_name, ours = ColumnLookup(df).text_name, {*written_columns(df), *_OURS}
+    names = [text_name(column) for column in df.columns]
+    return [
+        at
+        for at, name in enumerate(names)
+        if name not in ours and name != without and not name.startswith(f"{without}_")
+    ]
+
+
 def _asked(df: pd.DataFrame) -> list[int]:
     """The positions of the input's columns, as far as the attrs name them."""
     note = df.attrs.get(ATTRS_KEY)

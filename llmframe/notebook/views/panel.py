@@ -15,7 +15,7 @@ from llmframe.notebook.drawing.card import card_html, card_text
 from llmframe.notebook.drawing.escape import html
 from llmframe.notebook.drawing.live import INTERRUPT_HINT, live_html
 from llmframe.notebook.drawing.rows import answers_html, failures_html, shares_html
-from llmframe.notebook.hosts import bundle, free_route, has_subshell, show
+from llmframe.notebook.hosts import bundle, close_widget, free_route, has_subshell, show
 from llmframe.notebook.latest_rows import NEWEST
 from llmframe.notebook.view import View
 from llmframe.notebook.views.html_view import STARTING
@@ -146,7 +146,7 @@ class PanelView(View):
             self.box.children = (self.body,)
             folded = (self.folded_more, self.more, self.folded, self.failures)
             for widget in (self.row, self.answers, *folded, *self.buttons.values()):
-                _close(widget)
+                close_widget(widget)
             _keep(self.box)
         finally:
             self._handle.update(bundle(card, text), raw=True)
@@ -158,14 +158,7 @@ def _keep(box: Any) -> None:
     if len(_ended) > KEPT:
         oldest = _ended.popleft()
         for widget in (*oldest.children, oldest):
-            _close(widget)
-
-
-def _close(widget: Any) -> None:
-    # layout and style are widgets, too, and would be saved with the notebook
-    for part in (widget, widget.layout, getattr(widget, "style", None)):
-        if part is not None:
-            part.close()
+            close_widget(widget)
 
 
 def _folded(content: Any, title: str) -> Any:

@@ -1,0 +1,1 @@
+"""How a person is asked: by keys in a notebook, on the line in a terminal."""

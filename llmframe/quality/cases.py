@@ -1,0 +1,245 @@
+"""The rows of a frame as a review sees them: a text's hash, the label, the confidence."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import KW_ONLY, dataclass
+from functools import cached_property
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from llmframe.errors import PlanError
+from llmframe.frame.cells import CellError, cell_text, column_cells, is_missing
+from llmframe.frame.column_lookup import ColumnLookup
+from llmframe.frame.existing import WrittenColumn, written_columns
+from llmframe.quality.tagged import STATUS, input_columns
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
+    from llmframe.quality.draw import Bools, Floats, Hashes, Ints
+
+RIGHT, WRONG = "right", "wrong"
+FEW = 60  # different texts that still are labels, in a column of unknown type
+CONFIDENCE, AGREEMENT, EVIDENCE = "_confidence", "_agreement", "_evidence"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of labels. codes: into labels, -1 where a row has none."""
+
+    name: str
+    _: KW_ONLY
+    cells: pd.Series[Any]
+    labels: tuple[Hashable, ...]
+    codes: Ints
+
+
+class Cases:
+    """All rows of a tagged frame, for the review of one field.
+
+    field: as the frame has it. question: without the prefix of its call, so that the reviews of
+    an earlier prompt are found. task: the hash of the prompt, "" if it is not known.
+    is_verdict: the field is no closed choice, so a person says whether the answer is right.
+    labels: those to choose from. keys: hashes of the texts. occurrence: 0 for the first row with
+    a text, 1 for the second. said: codes of the labels, -1 for rows outside the population.
+    sure: confidences, or agreements between votes, None without such a column.
+    """
+
+    def __init__(self, df: pd.DataFrame, field: object) -> None:
+        self.df = df
+        self._lookup = ColumnLookup(df)
+        name = self._lookup.resolve(field, option="field")
+        self.field = self._lookup.text_name(name)
+        written = written_columns(df)
+        self.task = written[self.field].task if self.field in written else ""
+        prefix = _prefix(self.field, written)
+        self.question = self.field.removeprefix(prefix)
+        column = self._lookup.series(name)
+        labels = _labels(column, written.get(self.field))
+        self.is_verdict = labels is None
+        self.labels: tuple[Hashable, ...] = (RIGHT, WRONG) if labels is None else labels
+        self.answers = column
+        status = prefix + STATUS
+        is_own = status in written and written[status].task == self.task
+        answered = column.notna().to_numpy(dtype=bool)
+        answered &= self._ok(self.column(status), is_own=is_own)
+        codes = np.zeros(len(df), np.int64) if labels is None else codes_of(column, labels)
+        self.said: Ints = np.where(answered, codes, -1)
+        found = self.numbers(CONFIDENCE)
+        self.sure = self.numbers(AGREEMENT) if found is None else found
+
+    def column(self, name: str) -> pd.Series[Any] | None:
+        """A column of the frame by its name as text; None if there is none."""
+        if not self._lookup.has(name):
+            return None
+        return self._lookup.series(self._lookup.resolve(name, option="field"))
+
+    def _ok(self, status: pd.Series[Any] | None, *, is_own: bool) -> Bools:
+        # the status columns may be another call's, which says nothing about this field
+        if status is None or not is_own:
+            return np.ones(len(self.df), dtype=bool)
+        return (status == "ok").to_numpy(dtype=bool)
+
+    def numbers(self, ending: str) -> Floats | None:
+        """The numbers that stand beside the field: its confidences, or agreements."""
+        column = self.column(self.field + ending)
+        if column is None:
+            return None
+        return pd.to_numeric(column, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+
+    @cached_property
+    def inputs(self) -> list[int]:
+        """The positions of the columns that a person reads."""
+        columns = input_columns(self.df, without=self.field)
+        if not columns:
+            raise PlanError(f"the frame has no column to read beside {self.field!r}")
+        return columns
+
+    @property
+    def input_names(self) -> list[str]:
+        """The names of the columns that a person reads."""
+        return [self._lookup.text_name(self.df.columns[at]) for at in self.inputs]
+
+    def read_inputs(self, names: object) -> bool:
+        """Read the columns that an earlier draw has read, if they are here; for lost attrs."""
+        if not isinstance(names, list):
+            return False
+        known = [self._lookup.text_name(column) for column in self.df.columns]
+        if not names or any(known.count(name) != 1 for name in names):
+            return False
+        self.inputs = [known.index(name) for name in names]
+        return True
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """Each row's text; of several input columns one below the other."""
+        parts = [[*map(_text, column_cells(self.df.iloc[:, at]))] for at in self.inputs]
+        return parts[0] if len(parts) == 1 else ["\n".join(row) for row in zip(*parts, strict=True)]
+
+    def shown(self, position: int) -> tuple[tuple[str, str], ...]:
+        """The name and the text of each input column of one row."""
+        text_name, columns = self._lookup.text_name, self.df.columns
+        return tuple(
+            (text_name(columns[at]), _text(column_cells(self.df.iloc[[position], at])[0]))
+            for at in self.inputs
+        )
+
+    @cached_property
+    def keys(self) -> Hashes:
+        """A hash of each row's text; where answers are judged, of the answer too."""
+        texts: Sequence[str] = self.texts
+        if self.is_verdict:
+            answers = [_text(cell) for cell in column_cells(self.answers)]
+            texts = [f"{text}\0{answer}" for text, answer in zip(texts, answers, strict=True)]
+        hashed = b"".join(
+            blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest() for text in texts
+        )
+        return np.frombuffer(hashed, dtype=">u8").astype(np.uint64)
+
+    @cached_property
+    def occurrence(self) -> Ints:
+        """How many rows with the same text come before each row.
+
+        In the order of the index where it tells them apart, so that a sorted frame has the same.
+        """
+        order = np.lexsort((_index_hashes(self.df.index), self.keys))
+        ordered = self.keys[order]
+        begins = np.r_[True, ordered[1:] != ordered[:-1]]
+        starts = np.maximum.accumulate(np.where(begins, np.arange(len(order)), 0))
+        found = np.empty(len(order), dtype=np.int64)
+        found[order] = np.arange(len(order)) - starts
+        return found
+
+    def find(self, wanted: Sequence[tuple[int, int]]) -> dict[tuple[int, int], int]:
+        """The positions of rows by their text's hash and their occurrence, where they are."""
+        keys = np.array([key for key, _ in wanted], dtype=np.uint64)
+        among = np.flatnonzero(np.isin(self.keys, keys))
+        pairs = zip(self.keys[among].tolist(), self.occurrence[among].tolist(), strict=True)
+        return dict(zip(pairs, among.tolist(), strict=True))
+
+    def said_text(self, position: int) -> str:
+        """The answer of a row, as text."""
+        return _text(self.answers.iloc[position])
+
+    def label_said(self, position: int) -> Hashable | None:
+        """The label of a row; "right" where answers are judged; None if it has none."""
+        code = int(self.said[position])
+        return None if code < 0 else self.labels[code]
+
+    def compare_with(self, against: object) -> None:
+        """Add the labels of another column to those to choose from. PlanError if it has none."""
+        column = self._lookup.series(self._lookup.resolve(against, option="against"))
+        labels = None if self.is_verdict else _labels(column, None)
+        if labels is None:
+            raise PlanError(f"{self.field!r} and {against!r} must both be closed choices")
+        self.labels += tuple(label for label in labels if label not in self.labels)
+        self.other: Ints = codes_of(column, self.labels)
+
+
+def codes_of(column: pd.Series[Any], labels: Sequence[Hashable]) -> Ints:
+    """The position of each cell among the labels; -1 for a cell that is none of them."""
+    if isinstance(column.dtype, pd.CategoricalDtype) and tuple(column.cat.categories) == tuple(
+        labels
+    ):
+        return np.asarray(column.cat.codes, dtype=np.int64)
+    code = {label: at for at, label in enumerate(labels)}
+    return np.array([_code(code, cell) for cell in column_cells(column)], dtype=np.int64)
+
+
+def _code(code: dict[Any, int], cell: Any) -> int:
+    try:
+        return -1 if is_missing(cell) else code.get(cell, -1)
+    except TypeError:  # a list or a dict
+        return -1
+
+
+def _prefix(field: str, written: dict[str, WrittenColumn]) -> str:
+    """The prefix of the call that wrote a column; "" if it had none or is not known."""
+    task = written[field].task if field in written else None
+    for name, one in written.items():
+        prefix = name.removesuffix(STATUS)
+        if one.task == task and name.endswith(STATUS) and field.startswith(prefix):
+            return prefix
+    return ""
+
+
+def _labels(column: pd.Series[Any], written: WrittenColumn | None) -> tuple[Hashable, ...] | None:
+    """The labels of a closed choice, None for a column that is none."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return tuple(column.cat.categories.tolist())
+    if pd.api.types.is_bool_dtype(column.dtype):
+        return (True, False)
+    kind = None if written is None else written.type
+    cells = [cell for cell in column_cells(column) if not is_missing(cell)]
+    if kind not in (None, "text") or not all(isinstance(cell, str) for cell in cells):
+        return None
+    counts = pd.Series(cells, dtype=object).value_counts()
+    # text that repeats is labels in all but name, as a file keeps them that knows no categories
+    few = len(counts) <= FEW and len(counts) <= len(cells) / 2
+    return tuple(sorted(counts.index)) if few else None
+
+
+def _index_hashes(index: pd.Index[Any]) -> Hashes:
+    try:
+        return np.asarray(pd.util.hash_pandas_object(index, index=False), dtype=np.uint64)
+    except (TypeError, ValueError):  # labels that pandas cannot hash: by position then
+        return np.arange(len(index), dtype=np.uint64)
+
+
+def _text(cell: Any) -> str:
+    try:
+        return cell_text(cell)
+    except CellError:
+        return ""
+
+
+def file_name(question: str, task: str) -> str:
+    """The name of a review's file: the field as far as a name can hold it, and the task."""
+    safe = re.sub(r"[^\w.-]+", "_", question)[:60]
+    if safe != question:  # two fields must not share a file
+        safe += "-" + blake2b(question.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
+    return f"{safe}-{task[:12] or 'untagged'}.jsonl"

@@ -1,0 +1,185 @@
+"""From what is recorded to what the statistics need: ``find_reviewed(df, field)``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from math import nan
+from typing import TYPE_CHECKING, Any
+
+from llmframe.quality import draw as pure
+from llmframe.quality.cases import Cases, file_name
+from llmframe.quality.records import SKIPS, Draw, Records
+from llmframe.quality.reviewed import OUTSIDE, Judgement, Reviewed, Stratum
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from llmframe.quality.draw import Ints, Part
+    from llmframe.quality.records import Given
+    from llmframe.quality.reviewed import Order
+
+_SAMPLES = ("design", "random", "both")
+
+
+def find_reviewed(
+    df: pd.DataFrame, field: object, *, order: Order | None = None, against: object = None
+) -> Reviewed | None:
+    """What people judged of a field, as the statistics need it; None if nobody judged any of it.
+
+    Of several draws the one that a score can be had of is taken, first one of the column's own
+    prompt, then the one with the most judgements. order, against: only draws like these.
+    Raises PlanError if there is no such column, CheckpointError if a file cannot be read.
+    """
+    cases = Cases(df, field)
+    records = records_of(cases)
+    own = {id(draw) for draw in records.own.draws.values()}
+    ranked = []
+    for draw in records.draws():
+        of_order = order is None or draw.header.get("order") == order
+        of_column = against is None or draw.header.get("against") == str(against)
+        one = reviewed(cases, records, draw)
+        if of_order and of_column and one.judgements:
+            rank = one.order in _SAMPLES, id(draw) in own, len(one.measured)
+            ranked.append((rank, one))
+    ranked.sort(key=lambda pair: pair[0])  # a stable sort: the newest of equals is the last
+    return ranked[-1][1] if ranked else None
+
+
+def records_of(cases: Cases) -> Records:
+    """All that is recorded about the question that a column answers."""
+    records = Records(cases.question, file_name(cases.question, cases.task))
+    if not cases.task:  # attrs are lost by many operations of pandas
+        any(cases.read_inputs(draw.header.get("inputs")) for draw in reversed(records.draws()))
+    return records
+
+
+def reviewed(
+    cases: Cases,
+    records: Records,
+    draw: Draw,
+    *,
+    limit: int | None = None,
+    there: dict[Any, int] | None = None,
+) -> Reviewed:
+    """One draw with its judgements, on the frame as it is now.
+
+    limit: rows of it, None for all. there: the positions of its rows, where they are known; the
+    strata of all other rows are then left out, because finding them takes longer than a key.
+    """
+    header, first = draw.header, records.first()
+    parts, rows = draw.parts(cases.labels), draw.rows[:limit]
+    is_own = records.own.draws.get(draw.id) is draw
+    stratum_of = None
+    if there is None:
+        there = cases.find([(row.key, row.occurrence) for row in rows])
+        stratum_of = _stratum_of(cases, draw, parts, there) if is_own else None
+    judged: list[Judgement] = []
+    for turn, row in enumerate(rows[: reached(draw, first, limit)]):
+        position, known = there.get((row.key, row.occurrence)), first.get(row.key)
+        if position is not None and known is not None:
+            judged += _judgements(cases, draw, turn, position, known)
+    now = int((cases.said >= 0).sum())
+    return Reviewed(
+        cases.field,
+        judgements=_weighted(judged, parts, str(header["order"])),
+        strata=tuple(_stratum(cases, part) for part in parts),
+        order=header["order"],
+        planned=int(header["planned"]) if limit is None else limit,
+        seed=int(header["seed"]),
+        labels=cases.labels,
+        population=now,
+        added=max(now - int(header["population"]), 0) if is_own else 0,
+        undecided=sum(1 for turn in draw.skipped if is_undecided(draw, first, turn)),
+        is_verdict=cases.is_verdict,
+        stratum_of=stratum_of,
+    )
+
+
+def is_undecided(draw: Draw, first: dict[int, Given], turn: int) -> bool:
+    """Whether a row was put last so often that it is not shown any more."""
+    return draw.skipped.get(turn, 0) >= SKIPS and draw.rows[turn].key not in first
+
+
+def reached(draw: Draw, first: dict[int, Given], limit: int | None) -> int:
+    """How many rows of the draw had their turn.
+
+    A text further down that an earlier review happens to have judged does not count yet: which
+    texts those are is not random.
+    """
+    rows = draw.rows[:limit]
+    turns = [turn for turn, given in draw.judged.items() if given]
+    turns += [turn for turn, times in draw.skipped.items() if times]
+    end = max((turn + 1 for turn in turns if turn < len(rows)), default=0)
+    while end < len(rows) and rows[end].key in first:
+        end += 1
+    return end
+
+
+def _judgements(
+    cases: Cases, draw: Draw, turn: int, position: int, known: Given
+) -> list[Judgement]:
+    """The first judgement of a row's text, then those that repeat it."""
+    row, own = draw.rows[turn], draw.judged.get(turn, [])
+    is_own = any(one is known for one in own)
+    learns = "learn" in (row.role, known.role)
+    one = Judgement(
+        position,
+        said=cases.label_said(position),
+        truth=known.truth,
+        stratum=row.stratum,
+        role="learn" if learns else "measure",
+        who=known.who,
+        copied=not is_own,
+    )
+    repeats = [
+        replace(one, truth=again.truth, who=again.who, first=False, copied=False)
+        for again in own
+        if again is not known
+    ]
+    return [one, *repeats]
+
+
+def _weighted(
+    judged: Sequence[Judgement], parts: Sequence[Part], order: str
+) -> tuple[Judgement, ...]:
+    """The judgements with the number of rows that each stands for."""
+
+    def counts(one: Judgement) -> bool:
+        drawn = one.role == "measure" or parts[one.stratum].complete
+        return one.first and drawn and order in (*_SAMPLES, "changed")
+
+    number = Counter(one.stratum for one in judged if counts(one))
+    return tuple(
+        replace(one, weight=parts[one.stratum].size / number[one.stratum] if counts(one) else nan)
+        for one in judged
+    )
+
+
+def _stratum(cases: Cases, part: Part) -> Stratum:
+    labels = {cell.label for cell in part.cells}
+    [label] = labels if len(labels) == 1 else [OUTSIDE]
+    known = 0 <= label < len(cases.labels)
+    kinds = {cell.part for cell in part.cells}
+    return Stratum(
+        part.size,
+        label=cases.labels[label] if known else None,
+        part=kinds.pop() if len(kinds) == 1 else "",
+        complete=part.complete,
+    )
+
+
+def _stratum_of(
+    cases: Cases, draw: Draw, parts: Sequence[Part], there: dict[Any, int]
+) -> Ints | None:
+    needs_confidence = any(cell.part for part in parts for cell in part.cells)
+    if draw.header["order"] not in _SAMPLES or (needs_confidence and cases.sure is None):
+        return None
+    stratum = pure.assigned(parts, cases.said, cases.sure)
+    for row in draw.rows:
+        position = there.get((row.key, row.occurrence))
+        if position is not None and parts[row.stratum].complete:
+            stratum[position] = row.stratum
+    return stratum

@@ -1,0 +1,123 @@
+"""A review by keys on a real JupyterLab page: focus, undo, blind, killed kernels, how it looks."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import sys
+import time
+
+import pytest
+
+from tests.browser.lab import DARK, LIGHT, missing, until
+
+if (lacking := missing()) and not os.environ.get("CI"):  # there they are never skipped
+    pytest.skip(lacking, allow_module_level=True)
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(sys.platform != "linux", reason="Debian's Chromium is driven"),
+]
+BOTH = pytest.mark.parametrize("kernel", ["ipykernel7", "ipykernel6"])
+BEGIN = """\
+import json, os, time
+from tests.kits.reviews import tagged
+import llmframe as lf
+df = tagged(400)
+df["text"] = [f"{text}. " + "I ordered shoes two weeks ago, and they have not come. " * 3
+              for text in df["text"]]
+df["intent_evidence"] = "I ordered shoes two weeks ago"
+print(os.getpid())"""
+REVIEW = 'r = df.llm.review("intent", n={n})'
+TELL = "print(json.dumps([r.done, r.left]))"
+WAIT = "time.sleep(4)"
+
+
+def review_of(page, index):
+    return page.area(index).locator(".llmframe-review")
+
+
+def progress(page, index):
+    """How many rows the review below a cell says are judged."""
+    shown = page.shown(index)
+    return int(shown.split("intent ", 1)[1].split(" of ", 1)[0]) if " of " in shown else None
+
+
+def press(page, keys, judged, index=1):
+    """Press keys, each once the row before it was judged; the seconds from key to painted row."""
+    seconds = []
+    for key in keys:
+        judged += key.isdigit()
+        page.page.wait_for_timeout(250)  # nobody reads a row in less than the guard
+        begun = time.monotonic()
+        page.page.keyboard.press(key)
+        until(lambda now=judged: progress(page, index) == now)
+        seconds.append(time.monotonic() - begun)
+    return seconds
+
+
+def printed(page, index):
+    return "".join(o["text"] for o in page.outputs(index) if o.get("name") == "stdout")
+
+
+@BOTH
+def test_rows_are_judged_by_keys_and_a_killed_kernel_loses_none(opened, kernel, kept):
+    page = opened([BEGIN, REVIEW.format(n=100), TELL, WAIT], kernel)
+    page.run(0)
+    page.run(1)  # it returns at once
+    until(lambda: progress(page, 1) == 0)
+    on, off = (review_of(page, 1).locator(f".llmframe-{each}") for each in ("on", "off"))
+    until(on.is_visible)  # the box takes the focus itself
+    press(page, "12", 0)
+    page.page.keyboard.press("u")
+    until(lambda: progress(page, 1) == 1)
+    page.page.keyboard.press("Tab")
+    page.page.mouse.click(5, 5)
+    until(off.is_visible)
+    page.click("3 billing", 1)
+    until(lambda: progress(page, 1) == 2)
+    until(on.is_visible)
+    press(page, "41", 2)
+    if kernel == "ipykernel7":  # keys are handled while a cell runs
+        page.send(3)
+        page.page.wait_for_timeout(300)
+        review_of(page, 1).locator("input").focus()
+        press(page, "2", 4)
+        assert page.is_running(3)
+        page.finish(3)
+    else:
+        review_of(page, 1).locator("input").focus()
+        press(page, "2", 4)
+    os.kill(int(printed(page, 0)), 9)
+    until(lambda: page.page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.session"
+                                     "?.kernel?.status === 'idle'"))  # fmt: skip
+    page.run(0)
+    page.run(1)
+    until(lambda: progress(page, 1) == 5)
+    page.run(2)
+    assert json.loads(printed(page, 2)) == [5, 95]
+
+
+@pytest.mark.parametrize("kernel", ["ipykernel7"])
+def test_a_review_fits_its_page_in_both_themes(opened, kernel, kept):
+    cells = [
+        REVIEW.format(n=40),
+        'df.llm.review("intent", n=30, order="confidence")',
+        "while r.row is not None: r.answer('refund')\nr.frame(); None",
+    ]
+    page = opened([BEGIN, *cells], kernel)
+    for index in range(len(cells) + 1):
+        page.run(index)
+    until(lambda: "the model said" in page.shown(2))
+    until(lambda: "40 rows are judged" in page.shown(1))
+    assert review_of(page, 1).count() == 0
+    review_of(page, 2).locator("button", has_text="h help").click()
+    until(lambda: "takes the last answer back" in page.shown(2))
+    for theme, width in itertools.product((LIGHT, DARK), (420, 1500)):
+        page.look(theme, width)
+        page.picture(kept(f"{theme.split()[1]}-{width}"), page.cell(1), page.area(2))
+        room = page.area(2).bounding_box()
+        for part in review_of(page, 2).locator("button, input, .llmframe").all():
+            box = part.bounding_box()
+            assert box["x"] + box["width"] <= room["x"] + room["width"]

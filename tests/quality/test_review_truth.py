@@ -1,0 +1,96 @@
+"""Truth belongs to the text, whoever judged it and under whichever prompt."""
+
+from collections import Counter
+
+import pandas as pd
+import pytest
+
+from llmframe.quality.stored_reviews import find_reviewed
+from tests.kits.reviews import judge, tagged
+
+pytestmark = pytest.mark.usefixtures("folder")
+
+
+@pytest.fixture
+def df():
+    return tagged()
+
+
+def test_one_review_counts_for_every_later_prompt(df):
+    shown = judge(df.llm.review("intent", n=40), df)
+    later = tagged(accuracy=0.95, seed=0, task="b2" * 16)
+    found = find_reviewed(later.sort_values("text"), "intent")
+    assert len(found.measured) == 40
+    assert found.stratum_of is None
+    assert all(later["truth"].iloc[at] for at in shown)
+    fresh = later.llm.review("intent", n=40)  # mostly the same rows, which are not asked again
+    assert fresh.left < 25
+
+
+def test_a_frame_whose_attrs_are_lost_finds_its_review(df, tmp_path):
+    judge(df.llm.review("intent", n=20), df)
+    df.to_csv(tmp_path / "tagged.csv", index=False)
+    read = pd.read_csv(tmp_path / "tagged.csv").assign(note="mine")
+    assert len(find_reviewed(read, "intent").measured) == 20
+
+
+def test_the_same_field_under_a_prefix_is_the_same_question(df):
+    judge(df.llm.review("intent", n=20), df)
+    other = tagged(task="b2" * 16, prefix="v2_")
+    assert len(find_reviewed(other, "v2_intent").measured) == 20
+
+
+def test_a_text_that_occurs_again_is_not_shown_again_and_has_the_same_label():
+    df = tagged(120)
+    df["text"] = [f"text {at % 40}" for at in range(120)]
+    df["truth"] = [["refund", "delivery"][at % 40 % 2] for at in range(120)]
+    r = df.llm.review("intent", n=60)
+    shown = judge(r, df)
+    assert len(shown) < 41
+    assert r.done == 60
+    out = r.frame()
+    copied = df["text"].isin(df["text"].iloc[shown])
+    assert (out["intent_truth"].notna() == copied).all()
+    assert (out["intent_truth"][copied].astype(str) == df["truth"][copied]).all()
+    found = find_reviewed(df, "intent")
+    assert sum(one.copied for one in found.judgements) == 60 - len(shown)
+    assert sum(one.weight for one in found.measured) == pytest.approx(120)
+    assert out["intent_weight"].notna().sum() == 60
+
+
+# -- several people ------------------------------------------------------------------------------
+
+
+def test_two_people_at_once_share_the_rows(df):
+    ann = df.llm.review("intent", n=40, who="Ann")
+    shown = [*judge(ann, df, 1)]
+    bo = df.llm.review("intent", n=40, who="Bo")
+    while ann.row is not None or bo.row is not None:
+        for person in (ann, bo):
+            if person.row is not None:
+                shown += judge(person, df, 1)
+    assert len({*shown}) == 40
+    assert len(shown) <= 42  # one row each may be on both screens
+    assert {one.who for one in find_reviewed(df, "intent").judgements} == {"Ann", "Bo"}
+
+
+def test_twice_asks_again_and_only_first_answers_measure(df):
+    r = df.llm.review("intent", n=40, twice=0.5)
+    shown = judge(r, df)
+    repeated = [row for row, times in Counter(shown).items() if times == 2]
+    assert 10 <= len(repeated) <= 30
+    assert shown[:40] == [*dict.fromkeys(shown)]  # repeats come last
+    found = find_reviewed(df, "intent")
+    assert len(found.measured) == 40
+    assert sum(not one.first for one in found.judgements) == len(repeated)
+
+
+def test_somebody_else_judges_the_repeats_where_there_is_somebody_else(df):
+    judge(df.llm.review("intent", n=30, who="Ann"), df)
+    bo = df.llm.review("intent", n=30, who="Bo", twice=1.0)
+    assert bo.left == 30
+    judge(bo, df)
+    found = find_reviewed(df, "intent")
+    assert Counter((one.who, one.first) for one in found.judgements) == {
+        ("Ann", True): 30, ("Bo", False): 30,
+    }  # fmt: skip

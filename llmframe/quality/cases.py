@@ -66,7 +66,7 @@ class Cases:
         status = prefix + STATUS
         is_own = status in written and written[status].task == self.task
         answered = column.notna().to_numpy(dtype=bool)
-        answered &= self._ok(self.column(status), is_own=is_own)
+        answered = answered & self._ok(self.column(status), is_own=is_own)
         codes = np.zeros(len(df), np.int64) if labels is None else codes_of(column, labels)
         self.said: Ints = np.where(answered, codes, -1)
         found = self.numbers(CONFIDENCE)

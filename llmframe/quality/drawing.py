@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from llmframe.quality.records import Records
 
 SAMPLED = ("design", "random", "both", "changed")  # orders that draw at random
+MOST = 0.9  # of the rows of a draw are in a frame that it was made from; a few may be dropped
 BLIND = SAMPLED  # a label that is shown draws people towards it
 
 
@@ -60,8 +61,9 @@ def open_draw(cases: Cases, records: Records, wish: Wish) -> Draw:
     One that was begun goes on: its rows stay, and more are drawn behind them.
     """
     named = [wish.order, wish.seed, wish.learn, str(wish.against), cases.question, cases.is_verdict]
-    name = blake2b(json.dumps(named, default=str).encode(), digest_size=4).hexdigest()
-    old = records.own.draws.get(name)
+    base = blake2b(json.dumps(named, default=str).encode(), digest_size=4).hexdigest()
+    begun = [one for one in records.own.draws.values() if one.header.get("base") == base]
+    old = next((one for one in reversed(begun) if _is_of(one, cases)), None)
     if old is not None and len(old.rows) >= wish.n:
         return old
     rows, parts = _drawn(cases, records, wish, old)
@@ -69,11 +71,21 @@ def open_draw(cases: Cases, records: Records, wish: Wish) -> Draw:
         raise PlanError(_nothing(cases, wish))
     if old is not None and len(rows) == len(old.rows):  # there are no more
         return old
-    header = {"draw": name, **_described(cases, wish), "strata": _strata(cases, parts)}
+    name = f"{base}-{len(begun) + 1}" if old is None else old.id
+    header = {"draw": name, "base": base, **_described(cases, wish)}
+    if old is not None:  # it goes on as it began
+        header |= {key: old.header[key] for key in ("population", "labels", "strata")}
+    else:
+        header["strata"] = _strata(cases, parts)
     header["rows"] = [[f"{row.key:016x}", row.occurrence, row.stratum, row.role] for row in rows]
-    if old is None:
-        return read_header(header)
-    return replace(old, header=header, rows=rows)
+    return read_header(header) if old is None else replace(old, header=header, rows=rows)
+
+
+def _is_of(draw: Draw, cases: Cases) -> bool:
+    """Whether a draw was made from this frame, and not from one of which this is a part."""
+    there = cases.find([(row.key, row.occurrence) for row in draw.rows])
+    now, then = int((cases.said >= 0).sum()), int(draw.header["population"])
+    return len(there) >= MOST * len(draw.rows) and now >= MOST * then
 
 
 def _nothing(cases: Cases, wish: Wish) -> str:

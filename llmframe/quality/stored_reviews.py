@@ -7,6 +7,8 @@ from dataclasses import replace
 from math import nan
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from llmframe.quality import draw as pure
 from llmframe.quality.cases import Cases, file_name
 from llmframe.quality.records import SKIPS, Draw, Records
@@ -76,6 +78,10 @@ def reviewed(
     if there is None:
         there = cases.find([(row.key, row.occurrence) for row in rows])
         stratum_of = _stratum_of(cases, draw, parts, there) if is_own else None
+    if stratum_of is not None:  # of a part of the frame, the rows of that part alone count
+        now_in = [int(np.count_nonzero(stratum_of == at)) for at in range(len(parts))]
+        sizes = [min(part.size, size) for part, size in zip(parts, now_in, strict=True)]
+        parts = [replace(part, size=size) for part, size in zip(parts, sizes, strict=True)]
     judged: list[Judgement] = []
     for turn, row in enumerate(rows[: reached(draw, first, limit)]):
         position, known = there.get((row.key, row.occurrence)), first.get(row.key)

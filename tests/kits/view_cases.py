@@ -19,9 +19,13 @@ from llmframe.messages.check_lines import Line
 from llmframe.notebook import make_view
 from llmframe.notebook.check_view import Check
 from llmframe.notebook.drawing.card import card_html
+from llmframe.notebook.review.widget import ReviewWidget
 from llmframe.notebook.view import Ending, ShownRow
+from llmframe.quality.drawing import Wish
+from llmframe.quality.review_session import Manner, ReviewSession
 from tests.kits.notebook_cases import FINISHED, REPORT, RUNNING, Rows
 from tests.kits.notebook_screen import Clicks
+from tests.kits.reviews import judge, tagged
 
 CALL = {"model": "test-model", "checkpoint": False, "progress": False}
 SIXTY = [f"{area} / {part}" for area in (
@@ -208,6 +212,20 @@ def panel(**changes: Any) -> None:
     view.refresh(replace(RUNNING, **changes))
 
 
+def review(order: str = "design", *, n: int = 100, done: int = 0, many: bool = False) -> None:
+    """A review of long and short texts in several scripts, some of them judged."""
+    labels = tuple(SIXTY) if many else ("refund", "delivery", "退款申请", "other")
+    df = tagged(400, labels=labels, task=f"{n}{many}".encode().hex())
+    df["text"] = [f"{at}: {TEXTS[at % 4] * (1 + at % 3 * 5)}" for at in range(len(df))]
+    df["intent_evidence"] = TEXTS[0][:24]
+    session = ReviewSession(df, "intent", Wish(n, order=order), Manner())  # type: ignore[arg-type]
+    judge(session, df, done - session.done)
+    view = ReviewWidget(session)
+    view.open()
+    if session.row is None:
+        view.close()
+
+
 CELLS = {
     "panel": "panel()",
     "card-failed": "card(FAILED)",
@@ -218,6 +236,10 @@ CELLS = {
     "summary-kinds": "every_kind()",
     "errors": "errors()",
     "check": "check()",
+    "review-blind": "review(done=34)",
+    "review-shown": 'review(order="confidence")',
+    "review-typed": "review(many=True)",
+    "review-end": "review(done=20, n=20)",
 }
 """name -> the code of the cell that shows it, after BEGIN."""
 BEGIN = "from tests.kits.view_cases import *"

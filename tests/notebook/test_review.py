@@ -104,7 +104,7 @@ def test_a_key_decides_and_shows_the_next_row(screen, df):
 
 def test_a_key_within_a_moment_of_the_drawing_is_not_counted(screen, df):
     view, clock = opened(df)
-    press(view, clock, "1111", pause=GUARD / 3)
+    press(view, clock, "1111", pause=GUARD / 2.5)
     assert truths(view) == ["refund", "refund"]
     clock.now += 1
     press(view, clock, "u", pause=0)

@@ -136,6 +136,14 @@ def test_weights_sum_to_the_population_whenever_a_person_stops(df):
         assert [part.size for part in found.strata] == np.bincount(found.stratum_of).tolist()
 
 
+def test_of_a_part_of_the_frame_the_rows_of_that_part_alone_are_weighted(df):
+    judge(df.llm.review("intent", n=100), df)
+    part = df[df.index % 2 == 0]
+    found = find_reviewed(part, "intent")
+    assert sum(one.weight for one in found.measured) == pytest.approx(150)
+    assert part.llm.review("intent", n=60).left < 40  # a draw of its own, partly judged already
+
+
 def test_a_random_sample_has_one_stratum_and_equal_weights(df):
     judge(df.llm.review("intent", n=60, order="random"), df)
     found = find_reviewed(df, "intent")

@@ -31,6 +31,9 @@ def question_html(question: Question, *, help_shown: bool, message: str) -> str:
         sure = "" if question.sure is None else style.soft(f", confidence {question.sure:.2f}")
         said = f"<b>{html(question.said, limit=SHOWN)}</b>"
         parts.append(style.line(f"{style.soft('the model said')} {said}{sure}"))
+    if question.quote and not any(question.quote in text for _, text in question.texts):
+        quote = html(question.quote, limit=SHOWN)
+        parts.append(style.line(f"{style.soft('its quote, not in the text:')} {quote}"))
     parts += [style.line(html(line, limit=SHOWN)) for line in question.closing]
     if help_shown:
         blind = BLIND if question.is_blind else ""
@@ -47,7 +50,7 @@ def _bar(question: Question) -> str:
 def _text_html(question: Question, name: str, text: str) -> str:
     title = ""
     if len(question.texts) > 1:
-        title = f"{style.soft(html(name, limit=_LABEL))}<br>"
+        title = f"<div>{style.soft(html(name, limit=_LABEL))}</div>"
     shown = _marked(text[:SHOWN], question.quote)
     rest = text[SHOWN : SHOWN + REST]
     if rest:
@@ -56,7 +59,7 @@ def _text_html(question: Question, name: str, text: str) -> str:
             f'… <details><summary style="cursor:pointer">{more}</summary>'
             f"{_marked(rest, question.quote)}</details>"
         )
-    return style.quote(title + shown)
+    return style.quote(f'{title}<div style="white-space:pre-wrap">{shown}</div>')
 
 
 def _marked(text: str, quote: str) -> str:
@@ -67,11 +70,11 @@ def _marked(text: str, quote: str) -> str:
 
 
 def _whole(text: str) -> str:
-    return "<br>".join(_lines(text))
+    return "\n".join(_lines(text))
 
 
 def _lines(text: str) -> Iterator[str]:
-    for line in text.splitlines() or [""]:
+    for line in text.split("\n"):
         # blank ends are part of a text that is shown in pieces
         ends = [" " if line[:1].isspace() else "", " " if line[-1:].isspace() else ""]
         # whatever the line holds, its HTML is shorter than this, so that nothing is cut

@@ -15,6 +15,7 @@ from llmframe import errors
 from llmframe._version import __version__
 from llmframe.accessor import llm, register
 from llmframe.calls.check import check
+from llmframe.calls.estimate import estimate
 from llmframe.calls.files import read_checkpoint, read_metadata, read_parquet
 from llmframe.calls.stream import tag_stream
 from llmframe.calls.tag import atag, start, tag
@@ -30,6 +31,7 @@ __all__ = [
     "check",
     "configure",
     "errors",
+    "estimate",
     "last_run",
     "llm",
     "read_checkpoint",

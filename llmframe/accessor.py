@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar, Unpack
 import pandas as pd
 
 from llmframe.calls import embed as embeddings
+from llmframe.calls import estimate as estimates
 from llmframe.calls import files as files_calls
 from llmframe.calls import review as reviews
 from llmframe.calls import tag as api
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from llmframe.notebook.estimate_view import Estimate
     from llmframe.quality.review import Review
     from llmframe.quality.reviewed import Order
     from llmframe.runs.run import Run
@@ -77,8 +79,8 @@ class LLMAccessor(_Accessor):
 
     >>> out = df.llm.tag("text", {"intent": ["refund", "delivery", "other"]})
 
-    tag waits in the cell, atag is awaited, start goes on in the background; embed makes a vector
-    of every text. Afterwards:
+    estimate says what it will cost; tag waits in the cell, atag is awaited, start goes on in the
+    background; embed makes a vector of every text. Afterwards:
     summary and errors show what came back; review asks you about some of the rows, so that the
     answers get a number with an error bar; to_parquet, to_csv, to_jsonl, to_excel write it.
     """
@@ -100,6 +102,10 @@ class LLMAccessor(_Accessor):
     @with_options(doc=api.start)
     def start(self, input: object, fields: object, **options: Unpack[Options]) -> Run:  # noqa: A002, D102
         return api.start(self._df, input, fields, **options)
+
+    @with_options(doc=estimates.estimate)
+    def estimate(self, input: object, fields: object, **options: Unpack[Options]) -> Estimate:  # noqa: A002, D102
+        return estimates.estimate(self._df, input, fields, **options)
 
     @with_options(doc=embeddings.embed)
     def embed(  # type: ignore[misc] # noqa: D102

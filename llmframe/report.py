@@ -60,7 +60,8 @@ class Snapshot(Counts):
     unknown, in an outage, and until the pace has settled. limited_by: what limits the run now,
     in a few words; pace: the same in a plain sentence. model, endpoint: its name, its host.
     retry_reasons: what the retries repeat, by kind of error and HTTP status; they sum to retries.
-    message: one sentence for the person, empty while all is well. usage: of this call. currency,
+    message: one sentence for the person, empty while all is well. expected_stop: which limit will
+    probably stop it, by what was known before the first request. usage: of this call. currency,
     unread, table, budget, price_missing: as in RunReport.
     """
 
@@ -79,6 +80,7 @@ class Snapshot(Counts):
     in_batches: int = 0
     table: Usage = NOTHING_USED
     budget: TaskBudget | None = None
+    expected_stop: str = ""
     price_missing: bool = False
     model: str = ""
     endpoint: str = ""

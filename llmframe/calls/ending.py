@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmframe.messages.afterwards import (
@@ -14,6 +13,7 @@ from llmframe.messages.afterwards import (
     where_the_time_went,
 )
 from llmframe.messages.endings import TOKENS_ONLY, how_to_go_on, on_long_texts
+from llmframe.notebook.drawing.format import short_path
 from llmframe.notebook.view import Ending
 from llmframe.task.confidence import is_choice
 
@@ -40,7 +40,7 @@ def make_ending(session: Session, headline: str, assigned: Assignment) -> Ending
         snapshot=session.snapshot(str(session.failure or "")),
         report=replace(
             report,
-            checkpoint=_short_path(report.checkpoint),
+            checkpoint=short_path(report.checkpoint),
             limited_by=cause_words(report.limited_by),
         ),
         model=session.execution.job.model,
@@ -88,13 +88,3 @@ def _one_label(session: Session) -> list[str]:
         counts |= Counter(value for value in columns[spec.name] if value is not None)
         found.append(nearly_all(spec.name, {str(label): n for label, n in counts.items()}))
     return [sentence for sentence in found if sentence]
-
-
-def _short_path(path: str | None) -> str | None:
-    """A path relative to the working directory, if it lies in there."""
-    if path is None:
-        return None
-    try:
-        return str(Path(path).relative_to(Path.cwd()))
-    except (OSError, ValueError):  # the directory is gone, or the path lies elsewhere
-        return path

@@ -48,7 +48,7 @@ def open_run(
     destination = start_local(planned.destination, need=lambda: _tokens_needed(planned))
     endpoint = destination.endpoint
     before_opening()
-    checkpoint = _open_checkpoint(planned, endpoint)
+    checkpoint = open_stored(planned, endpoint)
     session: Session | None = None
     try:
         # warned of as well, before anything is sent: progress=False shows no card
@@ -81,8 +81,11 @@ def open_run(
             checkpoint.close()
 
 
-def _open_checkpoint(planned: Plan, endpoint: Endpoint) -> Checkpoint | None:
-    """The call's checkpoint, read for all spellings of its question; None without one."""
+def open_stored(planned: Plan, endpoint: Endpoint, *, read_only: bool = False) -> Checkpoint | None:
+    """The call's checkpoint, read for all spellings of its question; None without one.
+
+    read_only: nothing is made or locked.
+    """
     settings, keys = planned.job.settings, planned.job.keys
     if settings.checkpoint is False:
         return None
@@ -93,6 +96,7 @@ def _open_checkpoint(planned: Plan, endpoint: Endpoint) -> Checkpoint | None:
         ids=settings.id is not None,
         adopt=settings.adopt,
         texts=settings.store_input,
+        read_only=read_only,
     )
     assert checkpoint is not None
     try:

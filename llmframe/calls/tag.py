@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
-from llmframe.errors import PlanError
+from llmframe.errors import PlanError, warn
 from llmframe.options.coroutines import is_awaited
 from llmframe.options.layers import settle
 from llmframe.options.settings import Options
@@ -104,6 +104,7 @@ async def atag(
     require_asyncio("atag")
     settings = settle_without(options, OWN_RUNNER)
     with open_run(plan(df, input, fields, settings, own_loop=False)) as session:
+        _note_expected_stop(session)
         shown = _show(session, settings, blocking=False)
         headline = "interrupted"  # as long as the call may not return
         try:
@@ -234,7 +235,19 @@ def _joined_or_opened(
     opened = open_run(planned, before_opening=interrupts.wait_for_run)
     with contextlib.nullcontext(alive) if alive is not None else opened as session:
         interrupts.stop(session)
+        if alive is None:
+            _note_expected_stop(session)
         yield session
+
+
+def _note_expected_stop(session: Session) -> None:
+    """Say before the first request that a limit will probably stop the run."""
+    from llmframe.calls.estimate import expected_stops
+
+    job = session.execution.job
+    session.execution.expected_stop = sentence = " ".join(expected_stops(job))
+    if sentence:
+        warn(sentence, printed=job.settings.progress is False)  # every view shows it, too
 
 
 def _show(session: Session, settings: Settings, *, blocking: bool) -> OpenView:

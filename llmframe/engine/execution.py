@@ -52,7 +52,7 @@ class Execution:
     """A job being carried out. ``run`` lives on one loop; all else is safe from any thread.
 
     halt: why the run ended early, if it did. store: what every row got. stop_requested, held:
-    what the person asked for.
+    what the person asked for. expected_stop: the limit that will probably stop it, in words.
     """
 
     def __init__(self, job: Job, clock: Callable[[], float] = time.monotonic) -> None:
@@ -69,6 +69,7 @@ class Execution:
         )
         self.stop_requested = False
         self.held = False
+        self.expected_stop = ""
         self._cancels_batches = False
         source = job.source
         self.store = ResultStore(job.rows.n) if source is None else RecentStore(source.buffer)
@@ -120,7 +121,7 @@ class Execution:
         self._share = share = self._governor.join(
             job.cap, rpm=settings.rpm, tpm=settings.tpm, slots=job.slots
         )
-        self._asker = asker = _asker(job)
+        self._asker = asker = asker_for(job)
         parts = Parts(
             rows=job.rows,
             source=job.source,
@@ -217,6 +218,7 @@ class Execution:
             unread=tally.unread,
             table=self._table(),
             budget=self.job.budget.state(),
+            expected_stop=self.expected_stop,
             price_missing=tally.price_missing,
             model=self.job.model,
             endpoint=urlsplit(self.job.endpoint.base_url).hostname or "",
@@ -318,7 +320,7 @@ class Execution:
             close()
 
 
-def _asker(job: Job) -> AnyAsker:
+def asker_for(job: Job) -> AnyAsker:
     """What writes the requests of a run and reads their replies."""
     if job.capacity is not None:
         return EmbeddingAsker(job.model, job.sampling, job.capacity)

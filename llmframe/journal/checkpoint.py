@@ -12,6 +12,7 @@ from llmframe.errors import CheckpointError, OutputError
 from llmframe.journal import lines
 from llmframe.journal.batches import StoredBatch, read_batches
 from llmframe.journal.expenses import Recalled, spent
+from llmframe.journal.measured import newest_answers
 from llmframe.journal.shared import close_store
 from llmframe.journal.stored_tasks import StoredTask, tasks_in
 from llmframe.journal.writer import CutOffError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from llmframe.journal.measured import Taken
     from llmframe.journal.store import Journal
     from llmframe.results import Answer
 
@@ -173,6 +175,11 @@ class Checkpoint:
             )
         except OSError as exc:
             raise self._cannot("read", exc, self.path) from exc
+
+    def newest_answers(self) -> dict[bytes, Taken]:
+        """What the task's newest answers took, by key, in the order in which they came."""
+        tasks = {self.task.short, *(one.hex()[:12] for one in self.earlier)}
+        return newest_answers([store.path for store in self._all], tasks, SYSTEM)
 
     def append(
         self,

@@ -20,6 +20,7 @@ from llmframe.notebook import make_view
 from llmframe.notebook.check_view import Check
 from llmframe.notebook.drawing.card import card_html
 from llmframe.notebook.review.widget import ReviewWidget
+from llmframe.notebook.estimate_view import Estimate
 from llmframe.notebook.view import Ending, ShownRow
 from llmframe.quality.drawing import Wish
 from llmframe.quality.review_session import Manner, ReviewSession
@@ -131,6 +132,50 @@ def check() -> Check:
     )
 
 
+ESTIMATE = Estimate(
+    1_000,
+    distinct=972,
+    done=60,
+    skipped=8,
+    unsent=2,
+    requests=912,
+    tokens_in=412_000,
+    tokens_cached=255_000,
+    tokens_out=31_200,
+    cost=0.41,
+    minutes=3.4,
+    tokens_in_range=(400_000.0, 424_000.0),
+    tokens_out_range=(29_900.0, 32_500.0),
+    cost_range=(0.38, 0.45),
+    minutes_range=(2.7, 4.8),
+    currency="USD",
+    model="gpt-4o-mini",
+    mode="live",
+    based_on="measured on 20 answers of this task",
+    measured=20,
+    checkpoint=".llmframe/0f1e2d3c4b5a69788796a5b4c3d2e1f0.jsonl",
+    sample={
+        "messages": [
+            {"role": "system", "content": 'Tag this record.\n\n- intent: one of "refund", "other"'},
+            {"role": "user", "content": f"<record 1f>\n{TEXTS[1]}\n</record 1f>"},
+        ],
+        "schema": {"properties": {"intent": {"enum": CHINESE}}},
+    },
+    batch_saves=0.2,
+    extend_saves=None,
+    is_free=False,
+    notes=(
+        "max_cost=0.3 will stop this call after about 667 of 912 requests: all of them should take "
+        "about $0.41 ($0.38 to $0.45). What is answered by then is kept",
+    ),
+)
+
+
+def estimate() -> Any:
+    """An estimate with a limit that will stop the call, and its sample open."""
+    return HTML(ESTIMATE._repr_html_().replace("<details", "<details open"))
+
+
 KINDS = {"output": 38, "refusal": 19, "context_length": 16, "timeout": 11, "truncated": 1}
 FAILED = replace(
     FINISHED,
@@ -240,6 +285,7 @@ CELLS = {
     "review-shown": 'review(order="confidence")',
     "review-typed": "review(many=True)",
     "review-end": "review(done=20, n=20)",
+    "estimate": "estimate()",
 }
 """name -> the code of the cell that shows it, after BEGIN."""
 BEGIN = "from tests.kits.view_cases import *"

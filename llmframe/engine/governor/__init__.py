@@ -5,13 +5,29 @@ from __future__ import annotations
 import hashlib
 import threading
 
-from llmframe.engine.governor.gate import Binding
-from llmframe.engine.governor.governor import Governor, auto_cap
+from llmframe.engine.governor.gate import Binding, Learnt
+from llmframe.engine.governor.governor import (
+    FIRST_LIMIT,
+    FIRST_LIMIT_AUTO,
+    Governor,
+    auto_cap,
+)
 from llmframe.engine.governor.share import Lease, Share
 from llmframe.providers.dialect import FULL_DIALECT, Dialect
 from llmframe.system.forks import after_fork
 
-__all__ = ["Binding", "Governor", "Lease", "Share", "auto_cap", "forget_governors", "governor_for"]
+__all__ = [
+    "FIRST_LIMIT",
+    "FIRST_LIMIT_AUTO",
+    "Binding",
+    "Governor",
+    "Learnt",
+    "Lease",
+    "Share",
+    "auto_cap",
+    "forget_governors",
+    "governor_for",
+]
 
 _governors: dict[tuple[str, bytes, str], Governor] = {}
 _lock = threading.Lock()

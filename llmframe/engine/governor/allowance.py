@@ -91,6 +91,11 @@ class Allowance:
         return self._named if self._asked is None else self._asked
 
     @property
+    def named(self) -> float | None:
+        """The provider's limit a minute as it is used, None while it has given none."""
+        return None if self._named is None else self._named * (1.0 if self._is_deep else SHARE)
+
+    @property
     def is_named(self) -> bool:
         """Whether the limit is the provider's, not the person's."""
         return self._named is not None and self._asked is None
@@ -135,6 +140,10 @@ class Allowance:
     def used(self, now: float) -> float:
         """What was used in the last minute, refused or not."""
         return self._used.total(now)
+
+    def spare(self, now: float) -> float:
+        """What may be used at once above the rate, because the provider says that it is left."""
+        return self._gcra.spare(now)
 
     def wait(self, now: float) -> float:
         """Seconds until the next request is due."""
@@ -185,9 +194,7 @@ class Allowance:
         self._retune()
 
     def _retune(self) -> None:
-        rate = self._asked
-        if rate is None and self._named is not None:
-            rate = self._named * (1.0 if self._is_deep else SHARE)
+        rate = self.named if self._asked is None else self._asked
         if rate is not None and self._brake_ends is not None:
             rate *= BRAKE
         self._gcra.set_rate(rate)

@@ -74,6 +74,28 @@ class Binding:
     is_cap: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """What the requests of this process have shown about a model so far.
+
+    answers: how many came back. limit: requests at a time that are allowed now; is_most: the
+    provider has refused more. seconds: an answer takes, None before the first. ratio: tokens in
+    as a multiple of bytes / 4. tokens_out: of an answer. rpm, tpm: the provider's limits a minute
+    as they are used; spare_requests, spare_tokens: what may be sent above them at once.
+    """
+
+    answers: int
+    limit: int
+    is_most: bool
+    seconds: float | None
+    ratio: float | None
+    tokens_out: float
+    rpm: float | None
+    tpm: float | None
+    spare_requests: float
+    spare_tokens: float
+
+
 class Gate:
     """One provider's limits as far as they are known.
 
@@ -348,4 +370,19 @@ class Gate:
             tpm=self.tokens.per_minute,
             named=self.requests.is_named or self.tokens.is_named,
             probing=self._first_answer_wait(now) > 0,
+        )
+
+    def learnt(self, now: float) -> Learnt:
+        """What is known by now, for an estimate of a run."""
+        return Learnt(
+            answers=self.successes,
+            limit=self.limit if self.cap is None else self.cap,
+            is_most=self.cap is not None or self._limiter.refused_before,
+            seconds=self.pause.answer if self.successes else None,
+            ratio=self.meter.ratio,
+            tokens_out=self.meter.mean_out,
+            rpm=self.requests.named,
+            tpm=self.tokens.named,
+            spare_requests=self.requests.spare(now),
+            spare_tokens=self.tokens.spare(now),
         )

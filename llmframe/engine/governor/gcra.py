@@ -40,6 +40,12 @@ class Gcra:
         if before is not None and self._per_second is not None and self._due > self._at:
             self._due = self._at + (self._due - self._at) * before / self._per_second
 
+    def spare(self, now: float) -> float:
+        """Units that may leave now above the rate."""
+        if self._per_second is None:
+            return 0.0
+        return self._per_second * max(0.0, min(self.saved, now - self._due))
+
     def wait(self, now: float) -> float:
         """Seconds until the next request is due."""
         self._at = now

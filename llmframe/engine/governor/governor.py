@@ -14,7 +14,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from llmframe.engine.governor.doubt import Doubt
-from llmframe.engine.governor.gate import Binding, Gate
+from llmframe.engine.governor.gate import Binding, Gate, Learnt
 from llmframe.engine.governor.port import LoopPort
 from llmframe.engine.governor.repeats import RepeatBudget
 from llmframe.engine.governor.share import Lease, Share, Waiter
@@ -344,6 +344,11 @@ class Governor:
         """What binds right now."""
         with self._lock:
             return self._gate.binding(self.clock())
+
+    def learnt(self) -> Learnt:
+        """What the requests so far have shown."""
+        with self._lock:
+            return self._gate.learnt(self.clock())
 
     # -- under the lock -----------------------------------------------------------
 

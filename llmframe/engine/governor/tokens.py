@@ -39,6 +39,11 @@ class TokenMeter:
         return size / BYTES_A_TOKEN * (1.0 if self._ratio is None else self._ratio)
 
     @property
+    def ratio(self) -> float | None:
+        """Tokens in as a multiple of UTF-8 bytes / 4; None before the first answer."""
+        return self._ratio
+
+    @property
     def mean_out(self) -> float:
         """Tokens of an answer on average."""
         return OUTPUT_GUESS if self._mean_out is None else self._mean_out

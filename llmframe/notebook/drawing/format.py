@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 from llmframe.text import money as money  # the views take all formats from here
 
@@ -63,3 +64,13 @@ def noun(number: int, one: str, many: str = "") -> str:
 def plural(number: int, one: str, many: str = "") -> str:
     """A count with its noun: ``1 row``, ``2 rows``."""
     return f"{count(number)} {noun(number, one, many)}"
+
+
+def short_path(path: str | None) -> str | None:
+    """A path relative to the working directory, if it lies in there."""
+    if path is None:
+        return None
+    try:
+        return str(Path(path).relative_to(Path.cwd()))
+    except (OSError, ValueError):  # the directory is gone, or the path lies elsewhere
+        return path

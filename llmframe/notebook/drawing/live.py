@@ -13,6 +13,7 @@ from llmframe.notebook.drawing.spending import (
     budget_words,
     cached_share,
     call_cost,
+    early_stop_words,
     estimate_words,
     projected_cost,
     seconds_left,
@@ -147,13 +148,20 @@ def _request_facts(snapshot: Snapshot) -> list[str]:
     return facts
 
 
-def _lines(snapshot: Snapshot, hint: str) -> list[str]:
+def _budget_lines(snapshot: Snapshot) -> list[str]:
     lines = []
     if budget := budget_words(snapshot.budget):
         # a line of its own: it is too long for a column
         lines.append(f"<b>{html(budget)}</b> {style.soft('spent by all calls of this task')}")
         if stop := stop_words(snapshot):
             lines[-1] += f" &nbsp; {style.chip(html(stop), 'wait')}"
+    if early := early_stop_words(snapshot):
+        lines.append(f"{style.chip('note', 'wait')} {html(early, limit=SENTENCES)}")
+    return lines
+
+
+def _lines(snapshot: Snapshot, hint: str) -> list[str]:
+    lines = _budget_lines(snapshot)
     if pace := _pace(snapshot):
         is_held_up = snapshot.limited_by.startswith(_HELD_UP)
         now = style.chip(html(pace), "wait") if is_held_up else style.soft(html(pace))
@@ -207,4 +215,5 @@ def live_text(snapshot: Snapshot) -> str:
     """The run in one line, with the message for the person."""
     first, *others = live_words(snapshot)
     words = ", ".join([f"{first} ({percent(snapshot)})" if snapshot.rows else first, *others])
-    return f"{words}. {plain(snapshot.message)}" if snapshot.message else words
+    more = (plain(early_stop_words(snapshot), limit=SENTENCES), plain(snapshot.message))
+    return ". ".join([words, *filter(None, more)])

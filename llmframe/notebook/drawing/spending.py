@@ -125,6 +125,12 @@ def stop_words(snapshot: Snapshot) -> str:
     return f"{stop[0]} stops it at about row {max(round(stop[1] / step) * step, snapshot.done):,}"
 
 
+def early_stop_words(snapshot: Snapshot) -> str:
+    """Which limit was expected to stop the run, until its own answers show it; else ""."""
+    answered = snapshot.ok + snapshot.failed - snapshot.reused
+    return snapshot.expected_stop if answered < _ENOUGH else ""
+
+
 def seconds_left(snapshot: Snapshot) -> float | None:
     """The time until the end, or until a limit stops the run; None if it is not known."""
     stop = budget_row(snapshot)

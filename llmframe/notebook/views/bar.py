@@ -7,9 +7,10 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from llmframe.notebook.drawing.card import card_text
-from llmframe.notebook.drawing.escape import plain
+from llmframe.notebook.drawing.escape import SENTENCES, plain
 from llmframe.notebook.drawing.live import live_words, where_words
 from llmframe.notebook.drawing.rows import doubt_words
+from llmframe.notebook.drawing.spending import early_stop_words
 from llmframe.notebook.view import View
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class TextBar(View):
         if self._bar is None:
             self._bar = _new_bar(snapshot)
             self._write(where_words(snapshot) if snapshot.model else "")
+        self._write(plain(early_stop_words(snapshot), limit=SENTENCES))
         self._write(plain(snapshot.message))
         if self._latest is not None and snapshot.seconds >= self._labels_due:
             self._labels_due = snapshot.seconds + LABELS_STAY

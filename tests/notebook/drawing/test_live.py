@@ -124,6 +124,14 @@ def test_a_limit_that_will_stop_the_run_is_told_and_bounds_the_time_left(budget,
     assert seconds == 78.0 if not words else seconds < 78.0 * 607 / 3_786 + 0.1
 
 
+def test_a_stop_that_is_expected_is_said_until_the_answers_of_the_run_show_it():
+    early = replace(BEGIN, expected_stop="max_cost=1 may stop this call")
+    for shown in (text(early), live_text(early)):
+        assert "max_cost=1 may stop this call" in shown
+    later = replace(RUNNING, expected_stop="max_cost=1 may stop this call")
+    assert "may stop" not in text(later) + live_text(later)
+
+
 def test_a_limit_is_not_projected_from_too_little():
     assert "stops it" not in text(replace(RUNNING, budget=BUDGET, ok=1_205, failed=0))
     assert "stops it" not in text(replace(RUNNING, budget=BUDGET, planned=False))

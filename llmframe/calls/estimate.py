@@ -1,0 +1,338 @@
+"""``estimate``: what a call would send, take and cost, without sending anything."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Unpack
+
+from llmframe.errors import CheckpointError
+from llmframe.options.layers import settle
+from llmframe.options.settings import Options
+from llmframe.options.signature import with_options
+from llmframe.results import Usage
+from llmframe.runs.thread import refuse_own_thread
+
+# The rest is imported by the functions: `import llmframe` loads this module, and must be quick.
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    import pandas as pd
+
+    from llmframe.calls.plan import Plan
+    from llmframe.engine.forecast import Answered, Range, Tokens, Work
+    from llmframe.engine.governor import Learnt
+    from llmframe.engine.job import Job
+    from llmframe.journal import Checkpoint
+    from llmframe.notebook.estimate_view import Estimate
+    from llmframe.results import RowResult
+
+SLICE = 512  # rows whose texts are rendered together
+MOST = 20_000  # rows looked at before a run with a limit begins: that takes some 0.1 s
+PIECE = 50  # of them that stand together, where there are more
+
+
+@with_options()
+def estimate(
+    df: pd.DataFrame,
+    input: object,  # noqa: A002 - the contract's name
+    fields: object,
+    **options: Unpack[Options],
+) -> Estimate:
+    """Say what the same call of ``tag`` would send, take and cost; nothing is sent.
+
+    >>> df.llm.estimate("text", {"intent": ["refund", "delivery", "other"]})
+
+    input, fields: as for ``tag``.
+
+    {options}
+
+    Returns an Estimate, which shows itself: rows, requests, tokens, cost, minutes, each with a
+    range, and ``.sample``, the exact messages and schema of one row. Answers that the
+    checkpoint has are not counted again.
+
+    After a ``preview`` or an earlier run of the same task it is made from what their answers
+    took: tokens, the share of the prompt in the provider's cache, and the time. Before that,
+    tokens are UTF-8 bytes / 4, times the ratio that this process has learnt about the model,
+    and the ranges are wide; ``based_on`` says which.
+
+    Raises PlanError for the same mistakes as ``tag``.
+    """
+    from llmframe.calls.plan import plan
+
+    refuse_own_thread()
+    return estimate_plan(plan(df, input, fields, settle(options)))
+
+
+def estimate_plan(planned: Plan) -> Estimate:
+    """The estimate of a planned call. Its checkpoint is only read, and may be in use."""
+    from llmframe.calls.opening import open_stored
+    from llmframe.messages.doubts import doubts
+
+    job, notes = planned.job, [*doubts(planned.job.prompt.fields.specs)]
+    checkpoint = open_stored(planned, job.endpoint, read_only=True)
+    try:
+        expected, spent = _expected(job, checkpoint), Usage()
+        if checkpoint is not None:
+            notes += checkpoint.notes
+        if checkpoint is not None and job.budget.is_set:
+            spent = sum(map(job.budget.stored, checkpoint.spent().parts), spent)
+        path = None if checkpoint is None else str(checkpoint.path)
+        return _estimate(expected, path, notes=(*expected.stops(spent), *notes))
+    finally:
+        if checkpoint is not None:
+            checkpoint.close()
+
+
+def expected_stops(job: Job) -> list[str]:
+    """The limits that will probably stop a run before its end, each as a sentence.
+
+    job: of a run that is about to begin, its checkpoint open and counted in its budget.
+    """
+    is_of_frame = job.source is None and job.capacity is None
+    # a function of the person's may take any time, and no run shall wait for it to begin
+    if not job.budget.is_set or not is_of_frame or job.rules.redact is not None:
+        return []
+    try:
+        return _expected(job, job.checkpoint, most=MOST).stops(job.budget.spent)
+    except CheckpointError:  # the run meets it, too, and says what is safe
+        return []
+
+
+@dataclass(slots=True)
+class _Rows:
+    """The rows that were looked at, by what happens to them.
+
+    requests: different texts without an answer; text_bytes: their UTF-8 bytes. sizes: bytes of
+    the texts whose answers were measured, by key. text: the first to send, else any.
+    """
+
+    seen: int = 0
+    distinct: int = 0
+    done: int = 0
+    skipped: int = 0
+    unsent: int = 0
+    requests: int = 0
+    text_bytes: int = 0
+    sizes: dict[bytes, int] = field(default_factory=dict)
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Expected:
+    """What a job will take.
+
+    sample: the request for one row; {} if there is none. learnt: what this process's requests
+    have shown of the model. cost: None if no price is known. seconds: None for a batch.
+    """
+
+    job: Job
+    rows: _Rows
+    work: Work
+    sample: dict[str, Any]
+    learnt: Learnt | None
+    answered: list[Answered]
+    tokens: Tokens
+    cost: Range | None
+    seconds: Range | None
+
+    def stops(self, spent: Usage) -> list[str]:
+        """The limits that will stop the call. spent: by earlier calls of the task."""
+        from llmframe.messages.estimates import Limit, expected_stop
+
+        budget, requests, tokens = self.job.budget, self.work.requests, self.tokens.together
+        found = []
+        if requests and budget.max_cost is not None and self.cost is not None:
+            limit = Limit("max_cost", budget.max_cost, spent.cost or 0.0, budget.currency)
+            found.append(expected_stop(limit, self.cost, requests))
+        if requests and budget.max_tokens is not None:
+            limit = Limit("max_tokens", budget.max_tokens, spent.tokens)
+            found.append(expected_stop(limit, tokens, requests))
+        return [sentence for sentence in found if sentence]
+
+
+def _expected(job: Job, checkpoint: Checkpoint | None, *, most: int | None = None) -> _Expected:
+    """What a job will take. most: rows to look at, spread over all; None for every one."""
+    from llmframe.engine import forecast
+    from llmframe.task.answer_size import answer_size
+
+    stored = {} if checkpoint is None else checkpoint.newest_answers()
+    rows = _count(job, checkpoint, stored, most)
+    learnt, sample = _learnt_and_sample(job, rows.text)
+    work = _work(rows, sample, total=job.rows.n)
+    answered = [forecast.Answered(rows.sizes.get(key), *taken) for key, taken in stored.items()]
+    size, cap = answer_size(job.prompt.fields.specs), job.settings.max_output_tokens
+    tokens = forecast.forecast_tokens(work, answered, learnt=learnt, size=size, cap=cap)
+    seconds = None
+    if job.settings.mode == "live":
+        latency, pace = forecast.latency_of(answered, learnt), forecast.pace_of(job, learnt)
+        seconds = forecast.forecast_seconds(work, tokens, latency=latency, pace=pace)
+    return _Expected(
+        job=job,
+        rows=rows,
+        work=work,
+        sample=sample,
+        learnt=learnt,
+        answered=answered,
+        tokens=tokens,
+        cost=_cost(job, tokens, answered, work.requests),
+        seconds=seconds,
+    )
+
+
+def _count(
+    job: Job, checkpoint: Checkpoint | None, measured: Collection[bytes], most: int | None
+) -> _Rows:
+    """Count the rows. measured: keys of answers for whose texts the sizes are wanted."""
+    rows, is_done = _Rows(), dict[bytes, bool]()
+    for text in _texts(job, most):
+        rows.seen += 1
+        if not isinstance(text, str):
+            rows.skipped += text.status == "skipped"
+            rows.unsent += text.status == "failed"
+            continue
+        key = job.keys.key(text)
+        if key not in is_done:
+            size, under = len(text.encode()), _stored_under(job, checkpoint, key, text)
+            is_done[key] = under is not None and job.settings.reuse
+            if under is not None and under in measured:
+                rows.sizes[under] = size
+            if not is_done[key]:
+                rows.text = rows.text if rows.requests else text
+                rows.requests += 1
+                rows.text_bytes += size
+            rows.text = rows.text or text
+        rows.done += is_done[key]
+    rows.distinct = len(is_done)
+    return rows
+
+
+def _texts(job: Job, most: int | None) -> Iterator[str | RowResult]:
+    """The texts as they would be sent, or why they are not: of all rows, or of some."""
+    n, size, step = job.rows.n, SLICE, SLICE
+    if most is not None and n > most:
+        size, step = PIECE, n * PIECE // most
+    for start in range(0, n, step):
+        yield from map(job.rules.prepare, job.rows.texts(start, min(start + size, n)))
+
+
+def _stored_under(job: Job, checkpoint: Checkpoint | None, key: bytes, text: str) -> bytes | None:
+    """The key under which the answer to a text is stored; None if there is no valid one."""
+    if checkpoint is None:
+        return None
+    fields = job.prompt.fields
+    for each in (key, *(keys.key(text) for keys in job.keys.earlier)):
+        if not checkpoint.holds(each):
+            continue
+        if not fields.has_hidden_rules:
+            return each
+        answer = checkpoint.get(each)
+        if answer is not None and fields.holds(answer.values or {}):
+            return each
+    return None
+
+
+def _learnt_and_sample(job: Job, text: str) -> tuple[Learnt | None, dict[str, Any]]:
+    """What is known of the model, and the request for a text as it would be sent now."""
+    from llmframe.engine.execution import asker_for
+    from llmframe.engine.governor import governor_for
+    from llmframe.engine.row import Row
+
+    learnt, dialect, url = None, job.dialect, job.endpoint.base_url.rstrip("/")
+    if url:  # a local model that is not started yet has none
+        governor = governor_for(url, job.endpoint.api_key, job.model, dialect=dialect)
+        learnt, dialect = governor.learnt(), governor.dialects.dialect
+    return learnt, asker_for(job).body(Row(0, b"", text), dialect) if text else {}
+
+
+def _work(rows: _Rows, sample: dict[str, Any], *, total: int) -> Work:
+    """The requests that are left. total: rows of the frame, of which only some were seen."""
+    from llmframe.engine.forecast import Work
+
+    share = total / max(1, rows.seen)
+    whole = sum(len(str(message["content"]).encode()) for message in _messages(sample))
+    schema = sample.get("response_format") or sample.get("text", {}).get("format") or ""
+    return Work(
+        requests=round(share * rows.requests),
+        text_bytes=round(share * rows.text_bytes),
+        prompt=max(0, whole - len(rows.text.encode())),
+        schema=len(str(schema)),
+    )
+
+
+def _messages(body: dict[str, Any]) -> list[dict[str, Any]]:
+    """The messages of a request to either of the APIs."""
+    messages: list[dict[str, Any]] = body.get("messages") or body.get("input") or []
+    return messages
+
+
+def _cost(job: Job, tokens: Tokens, answered: Sequence[Answered], requests: int) -> Range | None:
+    """What the tokens cost: as the endpoint says, else by the prices; None if neither is known."""
+    from llmframe.engine.forecast import forecast_cost, mean_of
+    from llmframe.providers.prices import stated_currency
+
+    prices, currency = job.budget.prices, job.budget.currency
+    charged = [
+        usage.cost
+        for _, usage, _, _ in answered
+        if usage.cost is not None and usage.currency == currency
+    ]
+    if charged and (prices is None or stated_currency(job.endpoint.base_url)):
+        return mean_of(charged).times(requests)
+    if prices is None:
+        return None
+    return forecast_cost(tokens, prices.in_batch if job.settings.mode == "batch" else prices)
+
+
+def _batch_saves(expected: _Expected) -> float | None:
+    """What the requests cost less in batches than live; None where there are none, or no prices."""
+    from llmframe.engine.forecast import forecast_cost
+    from llmframe.providers.batch_limits import batch_limits
+
+    prices, url = expected.job.budget.prices, expected.job.endpoint.base_url
+    if prices is None or batch_limits(url) is None:
+        return None
+    live, batch = (forecast_cost(expected.tokens, each) for each in (prices, prices.in_batch))
+    return live.likely - batch.likely
+
+
+def _estimate(expected: _Expected, path: str | None, *, notes: tuple[str, ...]) -> Estimate:
+    from llmframe.messages.estimates import based_on
+    from llmframe.notebook.estimate_view import Estimate
+
+    job, rows, (ins, cached, outs, _) = expected.job, expected.rows, expected.tokens
+    cost, seconds, messages = expected.cost, expected.seconds, _messages(expected.sample)
+    is_timed = seconds is not None and not math.isnan(seconds.likely)
+    return Estimate(
+        rows=job.rows.n,
+        distinct=rows.distinct,
+        done=rows.done,
+        skipped=rows.skipped,
+        unsent=rows.unsent,
+        requests=expected.work.requests,
+        tokens_in=round(ins.likely),
+        tokens_cached=round(min(cached.likely, ins.likely)),
+        tokens_out=round(outs.likely),
+        cost=None if cost is None else cost.likely,
+        minutes=seconds.likely / 60 if seconds is not None and is_timed else None,
+        tokens_in_range=(ins.low, ins.high),
+        tokens_out_range=(outs.low, outs.high),
+        cost_range=None if cost is None else (cost.low, cost.high),
+        minutes_range=None if seconds is None else (seconds.low / 60, seconds.high / 60),
+        currency=job.budget.currency,
+        model=job.model,
+        mode=job.settings.mode,
+        based_on=based_on(
+            expected.tokens,
+            answers=len(expected.answered),
+            ratio=None if expected.learnt is None else expected.learnt.ratio,
+            is_timed=is_timed or seconds is None,
+        ),
+        measured=len(expected.answered),
+        checkpoint=path,
+        sample={"messages": messages, "schema": job.prompt.fields.schema} if messages else None,
+        batch_saves=_batch_saves(expected),
+        extend_saves=None,
+        is_free=not job.budget.price_missing and job.budget.prices is None,
+        notes=notes,
+    )

@@ -1,0 +1,305 @@
+"""What the requests that are left will take: tokens, and the time under the known limits.
+
+From what earlier answers took, where there are any; else from bytes, with wide ranges. Pure
+functions of plain values.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import dropwhile
+from statistics import fmean, stdev
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from llmframe.engine.governor import FIRST_LIMIT, FIRST_LIMIT_AUTO, auto_cap
+from llmframe.engine.governor.tokens import BYTES_A_TOKEN
+from llmframe.results import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from llmframe.engine.governor import Learnt
+    from llmframe.engine.job import Job
+    from llmframe.providers.prices import Prices
+    from llmframe.task.answer_size import Size
+
+LEAST_DOUBT = 0.02  # of a mean: no sample says more
+ONE_ALONE = 0.5  # of a single value, which says nothing about the others
+RATIO_DOUBT = (0.7, 1.4)  # times what a ratio learnt under another prompt says
+# Bytes of a token, where nothing was measured: English has 4 to 5, old vocabularies need a token
+# for 2.5 bytes of Chinese.
+MOST_BYTES, FEWEST_BYTES = 5.0, 2.5
+AROUND_MESSAGES = 12  # tokens that a provider may add to each prompt
+JSON_BYTES = (5.0, 4.0, 2.0)  # bytes of a token in a short, usual and long answer
+THOUGHTS = 1.5  # times the answers that the model gave to other prompts
+LATENCY_DOUBT = (0.6, 1.7)  # times the latest latency of the process
+ANY_LATENCY = (0.2, 15.0)  # seconds, while no answer was seen
+TIME_DOUBT = (0.85, 1.25)  # times the time that the limits and the latency allow
+OWN = 0.003  # seconds of our own processor for a request
+BURST = 3.0  # times a rate, at which what is spare leaves
+
+
+class Range(NamedTuple):
+    """A number that is not known yet: the likely one, and between which it should lie."""
+
+    low: float
+    likely: float
+    high: float
+
+    def times(self, factor: float) -> Range:
+        """The range of a multiple."""
+        return Range(*(factor * each for each in self))
+
+
+NOTHING = Range(0.0, 0.0, 0.0)
+
+
+class Work(NamedTuple):
+    """The requests that are left.
+
+    text_bytes: UTF-8 bytes of their texts together. prompt: of the messages of each without its
+    text. schema: of the schema that is sent beside them.
+    """
+
+    requests: int
+    text_bytes: int
+    prompt: int
+    schema: int
+
+    @property
+    def total(self) -> int:
+        """Bytes of all prompts, with the schema of each."""
+        return self.text_bytes + self.requests * (self.prompt + self.schema)
+
+
+class Answered(NamedTuple):
+    """What one earlier answer took.
+
+    size: UTF-8 bytes of its text; None if that is not known. usage: over all its requests.
+    requests: how many. seconds: None if not known.
+    """
+
+    size: int | None
+    usage: Usage
+    requests: int
+    seconds: float | None
+
+
+class Tokens(NamedTuple):
+    """What all requests together will take.
+
+    source: what tokens_in is made from: earlier answers, the ratio that other prompts have shown,
+    or bytes alone.
+    """
+
+    tokens_in: Range
+    tokens_cached: Range
+    tokens_out: Range
+    source: Literal["answers", "ratio", "bytes"]
+
+    @property
+    def together(self) -> Range:
+        """In and out."""
+        return Range(*map(sum, zip(self.tokens_in, self.tokens_out, strict=True)))
+
+
+class Pace(NamedTuple):
+    """How fast requests may leave.
+
+    start, most: requests at a time at first, and at most. rounds: of answers until twice as many
+    are tried. finds_own: "most" is what the run may find, not what it is known to get. is_new: the
+    first request goes alone, to show what the endpoint understands. rpm, tpm: a minute;
+    spare_requests, spare_tokens: what may leave above these.
+    """
+
+    start: int
+    most: int
+    rounds: int = 1
+    finds_own: bool = False
+    is_new: bool = True
+    rpm: float | None = None
+    tpm: float | None = None
+    spare_requests: float = 0.0
+    spare_tokens: float = 0.0
+
+
+def pace_of(job: Job, learnt: Learnt | None) -> Pace:
+    """How fast the requests of a job may leave, as far as that is known."""
+    settings, cap = job.settings, job.cap
+    most = auto_cap() if cap is None else cap
+    start = min(most, FIRST_LIMIT if cap is not None else job.slots or FIRST_LIMIT_AUTO)
+    # a limit that finds itself waits for answers that were sent under it, and then measures
+    pace = Pace(start, most, rounds=2 if cap is None else 1, finds_own=cap is None)
+    pace = pace._replace(rpm=settings.rpm, tpm=settings.tpm)
+    if learnt is None or not learnt.answers:
+        return pace
+    most = min(most, learnt.limit) if learnt.is_most else most
+    return pace._replace(
+        start=most if learnt.is_most else max(start, min(most, learnt.limit)),
+        most=most,
+        finds_own=pace.finds_own and not learnt.is_most,
+        is_new=False,
+        rpm=settings.rpm or learnt.rpm,
+        tpm=settings.tpm or learnt.tpm,
+        spare_requests=0.0 if settings.rpm else learnt.spare_requests,
+        spare_tokens=0.0 if settings.tpm else learnt.spare_tokens,
+    )
+
+
+def mean_of(values: Sequence[float]) -> Range:
+    """The mean of what these are a sample of."""
+    mean, n = fmean(values), len(values)
+    doubt = ONE_ALONE * mean if n == 1 else _deviations(n) * stdev(values) / math.sqrt(n)
+    doubt = max(doubt, LEAST_DOUBT * mean)
+    return Range(max(0.0, mean - doubt), mean, mean + doubt)
+
+
+def _deviations(n: int) -> float:
+    """Standard errors on each side of a mean of n values that hold the truth 19 times of 20."""
+    return 2.0 + 8.0 / n
+
+
+def forecast_tokens(
+    work: Work, answered: Sequence[Answered], *, learnt: Learnt | None, size: Size, cap: int | None
+) -> Tokens:
+    """The tokens of the work.
+
+    answered: earlier answers under the same prompt, in their order. learnt: about the model, from
+    any prompt. size: of an answer by its schema. cap: tokens of an answer at most.
+    """
+    n, sized = work.requests, [each for each in answered if each.size is not None]
+    if sized:
+        tokens_in: Range = _in_by_answers(work, sized)
+    elif learnt is not None and learnt.ratio is not None:
+        low, high = RATIO_DOUBT
+        likely = work.total / BYTES_A_TOKEN * learnt.ratio
+        tokens_in = Range(low * likely, likely, high * likely)
+    else:
+        tokens_in = Range(
+            (work.total - n * work.schema) / MOST_BYTES,
+            work.total / BYTES_A_TOKEN,
+            work.total / FEWEST_BYTES + n * AROUND_MESSAGES,
+        )
+    if answered:
+        cached, out = (
+            _cached_by_answers(answered),
+            mean_of([one.usage.tokens_out for one in answered]),
+        )
+    else:
+        # what all prompts begin with may be cached, and nobody knows whether it is
+        begins_alike = n * work.prompt / max(1, work.total)
+        cached = Range(0.0, 0.0, begins_alike * tokens_in.low / max(1, n))
+        out = _out_by_schema(size, learnt, cap)
+    is_ratio = learnt is not None and learnt.ratio is not None
+    source: Literal["answers", "ratio", "bytes"] = (
+        "answers" if sized else "ratio" if is_ratio else "bytes"
+    )
+    return Tokens(tokens_in, cached.times(n), out.times(n), source)
+
+
+def _in_by_answers(work: Work, sized: Sequence[Answered]) -> Range:
+    """A line through the answers' bytes and tokens, at the mean size of the work's texts.
+
+    Texts and instructions may have different bytes a token, which a ratio alone would mix up.
+    """
+    # a second request for a row holds the first answer, too: it is no part of the line
+    plain = [one for one in sized if one.requests == 1] or sized
+    sizes = [float(one.size or 0) for one in plain]
+    tokens = [float(one.usage.tokens_in) for one in plain]
+    n, size, mean = len(plain), fmean(sizes), fmean(tokens)
+    spread = sum((each - size) ** 2 for each in sizes)
+    pairs = [*zip(sizes, tokens, strict=True)]
+    slope = sum((x - size) * (y - mean) for x, y in pairs) / spread if spread else 0.0
+    if not 0.0 < slope * size <= mean:  # too few texts, or all alike: in proportion to all bytes
+        slope = mean / max(1.0, size + work.prompt + work.schema)
+    ahead = work.text_bytes / max(1, work.requests) - size
+    off = sum((y - mean - slope * (x - size)) ** 2 for x, y in pairs)
+    parts = 1 / n + 1 / max(1, work.requests) + (ahead**2 / spread if spread else 0.0)
+    likely = max(1.0, mean + slope * ahead)
+    doubt = _deviations(n) * math.sqrt(off / max(1, n - 1) * parts)
+    doubt = ONE_ALONE * likely if n == 1 else max(doubt, LEAST_DOUBT * likely)
+    predicted = sum(mean + slope * ((one.size or 0) - size) for one in sized)
+    repeats = sum(one.usage.tokens_in for one in sized) / max(1.0, predicted)
+    one_row = Range(max(0.0, likely - doubt), likely, likely + doubt)
+    return one_row.times(repeats * work.requests)
+
+
+def _cached_by_answers(answered: Sequence[Answered]) -> Range:
+    """Cached tokens of a request; the first answers, which filled the cache, do not count."""
+    cached = [one.usage.tokens_cached for one in answered]
+    hits = [*dropwhile(lambda tokens: not tokens, cached)]
+    return mean_of(hits) if hits else NOTHING
+
+
+def _out_by_schema(size: Size, learnt: Learnt | None, cap: int | None) -> Range:
+    short, usual, long = (each / by for each, by in zip(size, JSON_BYTES, strict=True))
+    if learnt is not None and learnt.answers:  # a model that thinks does so for any prompt
+        long = max(long, THOUGHTS * learnt.tokens_out)
+    most = math.inf if cap is None else cap
+    return Range(min(short, most), min(usual, most), min(long, most))
+
+
+def forecast_cost(tokens: Tokens, prices: Prices) -> Range:
+    """What the tokens cost."""
+
+    def cost(tokens_in: float, cached: float, tokens_out: float) -> float:
+        held = round(min(cached, tokens_in))
+        return prices.cost(Usage(round(tokens_in), round(tokens_out), tokens_cached=held))
+
+    ins, cached, outs, _ = tokens
+    return Range(
+        cost(ins.low, cached.high, outs.low),
+        cost(ins.likely, cached.likely, outs.likely),
+        cost(ins.high, cached.low, outs.high),
+    )
+
+
+def latency_of(answered: Sequence[Answered], learnt: Learnt | None) -> Range | None:
+    """Seconds that a request takes; None while nothing has shown it."""
+    seen = [one.seconds for one in answered if one.seconds is not None and one.requests == 1]
+    if seen:
+        return mean_of(seen)
+    if learnt is None or learnt.seconds is None:
+        return None
+    low, high = LATENCY_DOUBT
+    return Range(low * learnt.seconds, learnt.seconds, high * learnt.seconds)
+
+
+def forecast_seconds(work: Work, tokens: Tokens, *, latency: Range | None, pace: Pace) -> Range:
+    """Seconds until all is answered; the likely ones are not known (nan) without a latency."""
+    if not work.requests:
+        return NOTHING
+    each = Range(ANY_LATENCY[0], math.nan, ANY_LATENCY[1]) if latency is None else latency
+    counted = tokens.tokens_in.likely + tokens.tokens_out.likely
+
+    def took(latency: float, *, grows: bool = True) -> float:
+        return max(_by_latency(work.requests, latency, pace, grows=grows),
+                   _by_rates(work.requests, counted, pace))  # fmt: skip
+
+    low, high = TIME_DOUBT
+    likely = math.nan if latency is None else took(latency.likely)
+    return Range(low * took(each.low), likely, high * took(each.high, grows=not pace.finds_own))
+
+
+def _by_latency(requests: int, latency: float, pace: Pace, *, grows: bool) -> float:
+    """Seconds by the requests at a time, and by our own work."""
+    left, level, most = float(requests), pace.start, pace.most if grows else pace.start
+    took = latency if pace.is_new and requests > 1 else 0.0
+    while level < most and left > pace.rounds * level:
+        left -= pace.rounds * level
+        took += pace.rounds * latency
+        level = min(2 * level, most)
+    took += latency * max(1.0, left / level)
+    return max(took, requests * OWN)
+
+
+def _by_rates(requests: int, tokens: float, pace: Pace) -> float:
+    """Seconds by the limits a minute."""
+    limits = (
+        (requests, pace.rpm, pace.spare_requests),
+        (tokens, pace.tpm, pace.spare_tokens),
+    )
+    waits = [
+        60.0 * max(units - spare, units / BURST) / rate for units, rate, spare in limits if rate
+    ]
+    return max(waits, default=0.0)

@@ -154,14 +154,13 @@ class _Expected:
 def _expected(job: Job, checkpoint: Checkpoint | None, *, most: int | None = None) -> _Expected:
     """What a job will take. most: rows to look at, spread over all; None for every one."""
     from llmframe.engine import forecast
-    from llmframe.task.answer_size import answer_size
 
     stored = {} if checkpoint is None else checkpoint.newest_answers()
     rows = _count(job, checkpoint, stored, most)
     learnt, sample = _learnt_and_sample(job, rows.text)
     work = _work(rows, sample, total=job.rows.n)
     answered = [forecast.Answered(rows.sizes.get(key), *taken) for key, taken in stored.items()]
-    size, cap = answer_size(job.prompt.fields.specs), job.settings.max_output_tokens
+    size, cap = forecast.answer_size(job.prompt.fields.specs), job.settings.max_output_tokens
     tokens = forecast.forecast_tokens(work, answered, learnt=learnt, size=size, cap=cap)
     seconds = None
     if job.settings.mode == "live":

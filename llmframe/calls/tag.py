@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
-from llmframe.errors import PlanError, warn
+from llmframe.errors import PlanError
 from llmframe.options.coroutines import is_awaited
 from llmframe.options.layers import settle
 from llmframe.options.settings import Options
@@ -246,8 +247,9 @@ def _note_expected_stop(session: Session) -> None:
 
     job = session.execution.job
     session.execution.expected_stop = sentence = " ".join(expected_stops(job))
-    if sentence:
-        warn(sentence, printed=job.settings.progress is False)  # every view shows it, too
+    # every view shows it; a Python warning could be an error there, and would stop the run itself
+    if sentence and job.settings.progress is False:
+        logging.getLogger("llmframe").warning("%s", sentence)
 
 
 def _show(session: Session, settings: Settings, *, blocking: bool) -> OpenView:

@@ -6,6 +6,7 @@ functions of plain values.
 
 from __future__ import annotations
 
+import json
 import math
 from itertools import dropwhile
 from statistics import fmean, stdev
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from llmframe.engine.governor import FIRST_LIMIT, FIRST_LIMIT_AUTO, auto_cap
 from llmframe.engine.governor.tokens import BYTES_A_TOKEN
 from llmframe.results import Usage
+from llmframe.task.definition import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,8 +23,19 @@ if TYPE_CHECKING:
     from llmframe.engine.governor import Learnt
     from llmframe.engine.job import Job
     from llmframe.providers.prices import Prices
-    from llmframe.task.answer_size import Size
+    from llmframe.task.fields import FieldSpec
 
+# UTF-8 bytes of values in JSON: short, usual and long ones
+_SIZES = {
+    Kind.INTEGER: (1, 2, 8),
+    Kind.FLOAT: (1, 4, 20),
+    Kind.BOOLEAN: (4, 5, 5),
+    Kind.DATE: (12, 12, 12),
+    Kind.OBJECT: (2, 80, 1500),
+}
+_TEXT = (2, 80, 800)
+_AROUND = 5  # quotes, colon, comma and blank around a field's name and value
+_BRACES = 2
 LEAST_DOUBT = 0.02  # of a mean: no sample says more
 ONE_ALONE = 0.5  # of a single value, which says nothing about the others
 RATIO_DOUBT = (0.7, 1.4)  # times what a ratio learnt under another prompt says
@@ -83,6 +96,14 @@ class Answered(NamedTuple):
     usage: Usage
     requests: int
     seconds: float | None
+
+
+class Size(NamedTuple):
+    """UTF-8 bytes of an answer: a short, a usual and a long one."""
+
+    short: float
+    usual: float
+    long: float
 
 
 class Tokens(NamedTuple):
@@ -146,6 +167,19 @@ def pace_of(job: Job, learnt: Learnt | None) -> Pace:
     )
 
 
+def answer_size(specs: Sequence[FieldSpec]) -> Size:
+    """The size of an answer to these fields, without the thoughts of a model that thinks."""
+    names = _BRACES + sum(len(spec.name.encode()) + _AROUND for spec in specs)
+    return Size(*(names + sum(sizes) for sizes in zip(*map(_value_size, specs), strict=True)))
+
+
+def _value_size(spec: FieldSpec) -> tuple[float, float, float]:
+    if not spec.labels:
+        return _SIZES.get(spec.kind, _TEXT)
+    labels = [len(json.dumps(label, ensure_ascii=False).encode()) for label in spec.labels]
+    return min(labels), fmean(labels), max(labels)
+
+
 def mean_of(values: Sequence[float]) -> Range:
     """The mean of what these are a sample of."""
     mean, n = fmean(values), len(values)
@@ -156,7 +190,7 @@ def mean_of(values: Sequence[float]) -> Range:
 
 def _deviations(n: int) -> float:
     """Standard errors on each side of a mean of n values that hold the truth 19 times of 20."""
-    return 2.0 + 8.0 / n
+    return 2.5 + 8.0 / n
 
 
 def forecast_tokens(

@@ -10,7 +10,7 @@ from llmframe.notebook.drawing import style
 from llmframe.notebook.drawing.counts import BLANK
 from llmframe.notebook.drawing.escape import SENTENCES, html, plain
 from llmframe.notebook.drawing.format import amount, count, money, noun, plural, short_path, span
-from llmframe.notebook.drawing.spending import PRICE_UNKNOWN, tokens_in_words
+from llmframe.notebook.drawing.spending import PRICE_UNKNOWN, cached_share
 from llmframe.text import cut
 
 _MODEL = 80  # characters
@@ -127,8 +127,9 @@ class Estimate:
         """Cost, time and tokens, each after its name; empty where nothing is sent."""
         if not self.requests:
             return []
-        words = tokens_in_words(self.tokens_in, self.tokens_cached)
-        tokens = f"{amount(self.tokens_in)} {words}, {amount(self.tokens_out)} out"
+        share = cached_share(self.tokens_in, self.tokens_cached)
+        cached = f" ({share} cached)" if share else ""
+        tokens = f"{amount(self.tokens_in)} in{cached}, {amount(self.tokens_out)} out"
         return [("cost", self._cost_words()), ("time", self._time_words()), ("tokens", tokens)]
 
     def _cost_words(self) -> str:

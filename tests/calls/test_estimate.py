@@ -1,7 +1,5 @@
 """``estimate`` sends nothing, counts as the run does, and says what it is made from."""
 
-import warnings
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -125,11 +123,11 @@ def test_a_batch_costs_half_and_takes_its_day(call):
 
 @pytest.mark.parametrize(
     ("options", "minutes"),
-    [({"rpm": 10}, 4.0), ({"tpm": 1000}, None), ({"concurrency": 1}, None), ({}, None)],
+    [({"rpm": 10}, 4.0), ({"tpm": 1000}, None), ({"concurrency": 1}, None)],
 )
 def test_limits_a_minute_and_the_concurrency_bound_the_time(call, options, minutes):
     call.update(latency=0.02)
-    run(frame(["first"] * 1 + ["second"]))
+    run(frame(["first", "second"]))
     found = estimate(frame(), **options)
     low, high = found.minutes_range
     assert low < found.minutes < high
@@ -225,28 +223,29 @@ def test_a_mistake_is_the_same_error_as_in_the_run(call, tmp_path, mistake):
 # -- a limit that will stop the run --------------------------------------------------------------
 
 
-def test_a_limit_that_is_expected_to_stop_the_run_is_said_once_before_it(call):
+def test_a_limit_that_is_expected_to_stop_the_run_is_said_once_before_it(call, caplog):
     run(frame()[:20])
     rest = estimate(frame())
-    with warnings.catch_warnings(record=True) as seen:
-        warnings.simplefilter("always")
+    with pytest.warns(IncompleteWarning) as seen:  # and no other: a warning may be an error
         frame().llm.tag("text", FIELDS, max_cost=rest.cost * 1.5, concurrency=1)
-    said = [str(each.message) for each in seen if each.category is UserWarning]
-    assert len(said) == 1
-    assert said[0].startswith("max_cost=")
-    assert "of 20 requests" in said[0]
-    assert any(each.category is IncompleteWarning for each in seen)
+    assert len(seen) == 1
+    [said] = caplog.messages
+    assert said.startswith("max_cost=")
+    assert "of 20 requests" in said
     assert estimate(frame(), max_cost=rest.cost).notes[0].startswith("max_cost=")
 
 
 @pytest.mark.parametrize("option", [{"max_cost": 1.0}, {"max_tokens": 1_000_000}])
-def test_nothing_is_said_of_a_limit_that_is_large_enough(call, option):
+def test_nothing_is_said_of_a_limit_that_is_large_enough(call, caplog, option):
     assert estimate(frame(), **option).notes == ()
-    run(frame(), **option)  # a warning would be an error here
+    run(frame(), **option)
+    assert caplog.messages == []
 
 
-def test_the_views_of_the_run_say_it_until_its_own_answers_show_it(call):
-    with pytest.warns(UserWarning, match="max_tokens=100 will stop"):
-        started = frame().llm.start("text", FIELDS, max_tokens=100, checkpoint=False)
+def test_a_view_says_it_before_the_first_request(call, caplog):
+    caplog.set_level("INFO", "llmframe")
+    call.update(latency=0.5)  # what ends at once has a card only
     with pytest.warns(IncompleteWarning):
-        started.result()
+        frame().llm.tag("text", FIELDS, max_tokens=500, progress="log", concurrency=1)
+    assert "0 of 40 rows" in caplog.messages[0]
+    assert "max_tokens=500 will stop this call after about" in caplog.messages[0]

@@ -17,7 +17,7 @@ def test_cost_time_and_tokens_come_with_their_ranges():
     for words in words_of(ESTIMATE):
         assert "about $0.41, between $0.38 and $0.45" in words
         assert "about 3:24, between 2:42 and 4:48" in words
-        assert "412 k tokens in (61 % cached), 31.2 k out" in words
+        assert "412 k in (61 % cached), 31.2 k out" in words
         assert 'mode="batch" would save about $0.20' in words
         assert "measured on 20 answers of this task" in words
 

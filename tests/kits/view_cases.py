@@ -19,8 +19,8 @@ from llmframe.messages.check_lines import Line
 from llmframe.notebook import make_view
 from llmframe.notebook.check_view import Check
 from llmframe.notebook.drawing.card import card_html
-from llmframe.notebook.review.widget import ReviewWidget
 from llmframe.notebook.estimate_view import Estimate
+from llmframe.notebook.review.widget import ReviewWidget
 from llmframe.notebook.view import Ending, ShownRow
 from llmframe.quality.drawing import Wish
 from llmframe.quality.review_session import Manner, ReviewSession

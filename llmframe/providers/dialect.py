@@ -43,13 +43,20 @@ class Dialect:
 
     response_format: how JSON is asked for. cap: the parameter that limits the output.
     dropped: parameters that this endpoint refuses. system: the instructions have a message of
-    their own; else they stand at the head of the user's.
+    their own; else they stand at the head of the user's. enums: long lists of labels stand in the
+    schema, too; else in the instructions alone.
     """
 
     response_format: ResponseFormat = "json_schema"
     cap: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
     dropped: frozenset[str] = frozenset()
     system: bool = True
+    enums: bool = True
+
+    @property
+    def lists_labels(self) -> bool:
+        """Whether a long list of labels stands in the request's schema."""
+        return self.enums and self.response_format == "json_schema"
 
     def has(self, feature: Feature) -> bool:
         """Whether a request in this dialect makes use of the feature."""

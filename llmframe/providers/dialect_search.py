@@ -4,17 +4,23 @@ The words of a refusal only save requests. A refusal that names a feature of the
 the row again without it; one that names nothing sends the row again without all of them. If that
 is answered, the features come back one by one, each with another row, as long as they are
 accepted. Nothing changes for all rows until the row that was refused is answered otherwise.
+
+Long enums are found out about beside that, as they are one task's: enum_limit.py.
 """
 
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from llmframe.providers.dialect import FEATURES, FULL_DIALECT, Dialect, Feature
+from llmframe.providers.enum_limit import EnumLimit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from llmframe.task.labels.enums import EnumSize
 
 BREAKS = 2  # times that the server breaks under a schema, until it is asked without one
 ALIKE = 2  # answers of no use, until another format is tried
@@ -46,6 +52,7 @@ class DialectSearch:
         self._futile = 0
         self._against: Feature | None = None
         self._streak = 0
+        self._enums = EnumLimit()
 
     def begin_at(self, dialect: Dialect) -> None:
         """Take what is known before the first request; what was found out stays."""
@@ -53,13 +60,29 @@ class DialectSearch:
             if self.dialect == FULL_DIALECT and not self._is_answered:
                 self.dialect = self._first = dialect
 
-    def next(self, rewritten: Dialect | None = None, tried: Sequence[Dialect] = ()) -> Dialect:
+    def next(
+        self,
+        rewritten: Dialect | None = None,
+        tried: Sequence[Dialect] = (),
+        *,
+        enums: EnumSize | None = None,
+        may_try: bool = True,
+    ) -> Dialect:
         """The dialect for a row that is sent now: one row at a time tries a feature more.
 
         rewritten: what was chosen for the row alone when it was refused. tried: in which it was.
+        enums: of its task's schema, where they are long. may_try: send them where it is not known
+        whether they are accepted.
         """
+        dialect = self._next(rewritten, _without_enums_noted(tried))
+        if enums is None or not dialect.lists_labels:
+            return dialect
+        with self._lock:
+            return replace(dialect, enums=self._may_list(enums, tried, may_try=may_try))
+
+    def _next(self, rewritten: Dialect | None, tried: Sequence[Dialect]) -> Dialect:
         if rewritten is not None and self._is_answered and self.dialect in tried:
-            return rewritten
+            return replace(rewritten, enums=True)
         if not self._untried or self._is_trying:  # nearly every row
             return self.dialect
         with self._lock:
@@ -76,60 +99,64 @@ class DialectSearch:
         *,
         features: frozenset[Feature],
         sure: bool = False,
+        enums: EnumSize | None = None,
     ) -> Dialect | None:
         """The dialect to send a refused row in; None where no dialect may help.
 
         tried: the dialects in which the row was refused, the last one last. param, message: of
         the error. features: those of the request that are ours to leave out. sure: the row is a
-        health probe, so what has worked before is refused now: the search begins anew.
+        health probe, so what has worked before is refused now: the search begins anew. enums: as
+        next has them.
         """
         with self._lock:
-            if self.dialect not in tried:  # something better is known, or this was a trial
-                return self.dialect
-            latest = tried[-1]
-            named = latest.named(param, message)
-            if named is not None and named not in features:
-                return None  # the person gave it
-            lower = None if named is None else latest.without(named)
-            if lower is not None and lower not in tried:
-                if not self._is_answered and named is not None:
-                    self._named.add(named)
-            elif self._is_answered and not sure:
-                self._lose_chance(tried)
-                return None
-            else:
-                if self._is_answered:
-                    self._is_answered = self.known = False
-                    self._named.clear()
-                    self._futile, self._untried = 0, []
-                lower = self._simplest(tried, features)
-            if not self._is_answered:  # nothing has worked yet: all try the same
-                self.dialect = lower or self._first
-            return lower
+            if sure and self._is_answered:
+                self._enums.forget()
+            if enums is not None:
+                shorter = self._without_enums(tried, enums, tried[-1].named(param, message))
+                if shorter is not None:
+                    return shorter
+            tried = _without_enums_noted(tried)
+            named = tried[-1].named(param, message)
+            return self._refused(tried, named, features=features, sure=sure)
 
-    def broke(self, tried: Sequence[Dialect]) -> Dialect | None:
+    def broke(
+        self, tried: Sequence[Dialect], *, enums: EnumSize | None = None, silent: bool = False
+    ) -> Dialect | None:
         """The dialect for a row whose server broke in the last of these, None for the same.
 
         Some servers break at a format that they do not know. Only before anything is known:
-        later it is the server.
+        later it is the server. enums: as next has them, at which servers break, too. silent: it
+        did not break but was too slow, which is no format's fault.
         """
         with self._lock:
-            latest = tried[-1]
-            if self.known or not latest.has("json_object"):
-                return None
+            latest, shorter = tried[-1], None
+            if enums is not None:
+                if latest.lists_labels and not self._enums.accepts(enums):
+                    self._enums.broke(enums)
+                    shorter = replace(latest, enums=False)
+                tried = _without_enums_noted(tried)
+                latest = tried[-1]
+            if silent or self.known or not latest.has("json_object"):
+                return shorter
             if self._is_answered:
-                return self.dialect if self.dialect not in tried else None
+                return self.dialect if self.dialect not in tried else shorter
             self._broken.append(latest)
             if self._broken.count(latest) < BREAKS:
-                return None
+                return shorter
             self.dialect = latest.without(_format_of(latest))
             return self.dialect
 
-    def succeeded(self, dialect: Dialect, tried: Sequence[Dialect] = ()) -> None:
+    def succeeded(
+        self, dialect: Dialect, tried: Sequence[Dialect] = (), *, enums: EnumSize | None = None
+    ) -> None:
         """A request in this dialect was answered.
 
-        tried: the dialects in which its row was refused before.
+        tried: the dialects in which its row was refused before. enums: as next has them.
         """
+        if enums is not None and dialect.response_format == "json_schema":
+            with self._lock:
+                self._enums.answered(enums, dialect, tried)
+            [dialect, *tried] = _without_enums_noted([dialect, *tried])
         if self.known and not tried:  # nearly every answer
             self._streak = 0
             return
@@ -144,9 +171,12 @@ class DialectSearch:
             elif self._untried and any(each.has(self._untried[0]) for each in tried):
                 self._leave_out_first()
 
-    def lost(self, dialect: Dialect) -> None:
+    def lost(self, dialect: Dialect, *, enums: EnumSize | None = None) -> None:
         """A request in this dialect came to no end: what it was to show is not known."""
-        if dialect != self.dialect:
+        if enums is not None and dialect.lists_labels:
+            with self._lock:
+                self._enums.end_trial()
+        if replace(dialect, enums=True) != self.dialect:
             self._is_trying = False
 
     def disappointed(self, dialect: Dialect) -> bool:
@@ -178,6 +208,63 @@ class DialectSearch:
             self._untried = [other for other in self._untried if other != feature]
 
     # -- under the lock ---------------------------------------------------------------
+
+    def _refused(
+        self,
+        tried: Sequence[Dialect],
+        named: Feature | None,
+        *,
+        features: frozenset[Feature],
+        sure: bool,
+    ) -> Dialect | None:
+        """The dialect to send a row in that was refused for any reason but long enums."""
+        if self.dialect not in tried:  # something better is known, or this was a trial
+            return self.dialect
+        latest = tried[-1]
+        if named is not None and named not in features:
+            return None  # the person gave it
+        lower = None if named is None else latest.without(named)
+        if lower is not None and lower not in tried:
+            if not self._is_answered and named is not None:
+                self._named.add(named)
+        elif self._is_answered and not sure:
+            self._lose_chance(tried)
+            return None
+        else:
+            if self._is_answered:
+                self._is_answered = self.known = False
+                self._named.clear()
+                self._futile, self._untried = 0, []
+            lower = self._simplest(tried, features)
+        if not self._is_answered:  # nothing has worked yet: all try the same
+            self.dialect = lower or self._first
+        return lower
+
+    def _may_list(self, enums: EnumSize, tried: Sequence[Dialect], *, may_try: bool) -> bool:
+        """Whether a row may be sent with its long enums; if that is not known, it finds out."""
+        if any(each.lists_labels for each in tried):
+            return False
+        if self._enums.accepts(enums):
+            return True
+        # while features come back one by one, each answer is to show one thing alone
+        is_restoring = self._is_answered and not self.known
+        return may_try and not is_restoring and self._enums.begin_trial(enums)
+
+    def _without_enums(
+        self, tried: Sequence[Dialect], enums: EnumSize, named: Feature | None
+    ) -> Dialect | None:
+        """The dialect without long enums, where they may be why the row was refused."""
+        latest = tried[-1]
+        if not latest.lists_labels:
+            if any(each.lists_labels for each in tried):
+                self._enums.refused_without()
+            return None
+        is_accepted = self._enums.accepts(enums)
+        if named == "json_schema" or (named is None and not is_accepted):
+            return replace(latest, enums=False)
+        if not is_accepted:
+            self._enums.end_trial()
+        return None
 
     def _simplest(self, tried: Sequence[Dialect], features: frozenset[Feature]) -> Dialect | None:
         """The dialect without any feature, while it may help.
@@ -234,6 +321,13 @@ class DialectSearch:
         if self._streak >= STREAK:
             self._streak = 0
             self.dialect = self.dialect.without(against)
+
+
+def _without_enums_noted(tried: Sequence[Dialect]) -> Sequence[Dialect]:
+    """The same dialects, as if none had left out long enums: a matter of its own."""
+    if all(each.enums for each in tried):
+        return tried
+    return [replace(each, enums=True) for each in tried]
 
 
 def _format_of(dialect: Dialect) -> Feature:

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from llmframe.errors import PlanError
+from llmframe.task.labels.enums import SHORT, EnumSize, enum_size, without_long_enums
 from llmframe.task.schema import CONSTRAINTS, Node, json_types
 from llmframe.task.text import excerpt
 from llmframe.text import clean_text, cut
@@ -94,11 +95,24 @@ class Prompt:
             {"role": "user", "content": _REASK.format(error=clean_text(str(error)))},
         ]
 
-    def response_format(self, response_format: ResponseFormat) -> dict[str, Any] | None:
-        """The request's ``response_format``, None for "plain"; shared, not to be changed."""
+    @cached_property
+    def long_enums(self) -> EnumSize | None:
+        """How much the schema's enums hold, None where no endpoint refuses so little."""
+        size = enum_size(self.fields.schema)
+        return None if size.fits_in(SHORT) else size
+
+    def response_format(
+        self, response_format: ResponseFormat, *, enums: bool = True
+    ) -> dict[str, Any] | None:
+        """The request's ``response_format``, None for "plain"; shared, not to be changed.
+
+        enums: the schema has the long ones, too; the instructions list all labels in any case.
+        """
         if response_format == "plain":
             return None
-        return self._strict_format if response_format == "json_schema" else {"type": "json_object"}
+        if response_format == "json_object":
+            return {"type": "json_object"}
+        return self._strict_format if enums else self._short_format
 
     @cached_property
     def _head(self) -> str:
@@ -126,8 +140,16 @@ class Prompt:
 
     @cached_property
     def _strict_format(self) -> dict[str, Any]:
-        schema = {"name": "answer", "strict": True, "schema": self.fields.schema}
-        return {"type": "json_schema", "json_schema": schema}
+        return _strict(self.fields.schema)
+
+    @cached_property
+    def _short_format(self) -> dict[str, Any]:
+        return _strict(without_long_enums(self.fields.schema))
+
+
+def _strict(schema: Node) -> dict[str, Any]:
+    named = {"name": "answer", "strict": True, "schema": schema}
+    return {"type": "json_schema", "json_schema": named}
 
 
 def as_one(messages: list[Message]) -> list[Message]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import re
@@ -11,12 +12,13 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     Answer = Callable[[str, dict[str, Any]], "dict[str, Any] | str"]
 
 DEEPEST = 5  # a schema that contains itself ends here
 FENCE = re.compile(r"<record (\S+)>\n(.*)\n</record \1>", re.DOTALL)
+LISTED = re.compile(r'^- (".*?"): (one of |JSON by the schema )(["{].*)', re.MULTILINE)
 MASK = (1 << 64) - 1
 
 
@@ -42,14 +44,66 @@ def row_text(messages: list[dict[str, Any]]) -> str:
 
 
 def asked_schema(body: dict[str, Any]) -> dict[str, Any] | None:
-    """The JSON schema of ``response_format``, else the first one written in the system message."""
+    """The JSON schema of ``response_format``, else the first one written in the system message.
+
+    Labels that the schema does not have, but the instructions do, are put into it: a model that
+    is not held to a list reads it there.
+    """
     wanted = body.get("response_format")
     if isinstance(wanted, dict) and isinstance(wanted.get("json_schema"), dict):
         schema = wanted["json_schema"].get("schema")
-        return schema if isinstance(schema, dict) else None
+        return with_listed(schema, body["messages"]) if isinstance(schema, dict) else None
     for message in body["messages"]:  # without a system message the first of the user's
         return written_schema(content_text(message.get("content")))
     return None
+
+
+def with_listed(schema: dict[str, Any], messages: list[dict[str, Any]]) -> dict[str, Any]:
+    """The schema with the labels that the first message lists for properties without an enum."""
+    properties = schema.get("properties", {})
+    bare = [name for name, one in properties.items() if not [*enum_labels(one)]]
+    if not bare or not messages:
+        return schema
+    listed = listed_labels(content_text(messages[0].get("content")))
+    found = {name: listed[name] for name in bare if [*enum_labels(listed.get(name))]}
+    return {**schema, "properties": {**properties, **found}}
+
+
+@lru_cache(maxsize=64)
+def listed_labels(text: str) -> dict[str, dict[str, Any]]:
+    """Property -> schema with labels, by lines such as ``- "tone": one of "good", "bad"``."""
+    found: dict[str, dict[str, Any]] = {}
+    for line in LISTED.finditer(text):
+        with contextlib.suppress(json.JSONDecodeError):  # a line of the person's own
+            [name] = _values(line[1])
+            if line[2] == "one of ":
+                found[name] = {"enum": _values(line[3])}
+            else:
+                [found[name]] = _values(line[3])
+    return found
+
+
+def _values(text: str) -> list[Any]:
+    """The JSON values at the beginning of a text, with commas between them."""
+    decoder, values = json.JSONDecoder(), []
+    while True:
+        value, end = decoder.raw_decode(text)
+        values.append(value)
+        if not text.startswith(", ", end):
+            return values
+        text = text[end + 2 :]
+
+
+def enum_labels(schema: Any) -> Iterator[Any]:
+    """The values of all enums in a schema."""
+    if isinstance(schema, dict):
+        if isinstance(schema.get("enum"), list):
+            yield from schema["enum"]
+        for part in schema.values():
+            yield from enum_labels(part)
+    elif isinstance(schema, list):
+        for part in schema:
+            yield from enum_labels(part)
 
 
 @lru_cache(maxsize=64)

@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from llmframe.testing import faults, wire
-from llmframe.testing.answers import asked_schema, content_text, make_answer, row_text
+from llmframe.testing.answers import (
+    asked_schema,
+    content_text,
+    enum_labels,
+    make_answer,
+    row_text,
+)
 from llmframe.testing.batches.routes import Batches
 from llmframe.testing.batches.rules import Rules
 from llmframe.testing.cache import PromptCache
@@ -80,10 +86,10 @@ def parse(body: Any, authorization: str, *, is_response: bool = False) -> Ask | 
         return None
 
 
-def unsupported(body: dict[str, Any], names: tuple[str, ...]) -> faults.ApiError | None:
-    """The error for the first parameter of a request that this model does not know."""
+def unsupported(body: dict[str, Any], options: Options) -> faults.ApiError | None:
+    """The error for the first part of a request that this model does not take."""
     form = (body.get("response_format") or {}).get("type")
-    for name in names:
+    for name in options.unsupported:
         param = "response_format" if form == name else name
         if form == name or body.get(name) is not None:
             return faults.ApiError(
@@ -92,6 +98,24 @@ def unsupported(body: dict[str, Any], names: tuple[str, ...]) -> faults.ApiError
                 "invalid_request_error",
                 "unsupported_parameter",
                 param,
+            )
+    return _too_many_labels(body, options) if form == "json_schema" else None
+
+
+def _too_many_labels(body: dict[str, Any], options: Options) -> faults.ApiError | None:
+    """The error for a schema whose enums hold more than this server takes."""
+    labels = list(enum_labels(body["response_format"].get("json_schema")))
+    for most, seen, unit in (
+        (options.most_labels, len(labels), "values"),
+        (options.most_label_characters, sum(len(str(label)) for label in labels), "characters"),
+    ):
+        if most is not None and seen > most:
+            return faults.ApiError(
+                400,
+                f"Invalid schema: enums may have {most} {unit} in all, and these have {seen}.",
+                "invalid_request_error",
+                None,
+                "response_format",
             )
     return None
 
@@ -160,7 +184,7 @@ class Endpoint:
         """The answer to one row of a batch, None for no reply; by the rule of live requests."""
         ask = parse(body, "", is_response=url.endswith(wire.PATHS["responses"]))
         call = self.ledger.arrive(ask.row if ask else "", 0, 0, batch)
-        problem = unsupported(ask.body, self.options.unsupported) if ask else NO_REQUEST
+        problem = unsupported(ask.body, self.options) if ask else NO_REQUEST
         call.fault = "unsupported" if problem else self._fault(call)
         reply = None  # for faults that are no reply, and a page that is no JSON
         if problem or ask is None:
@@ -213,7 +237,7 @@ class Endpoint:
             call.fault = "401"
             return self._error("401", ask)
         problem = STREAMING if ask.body.get("stream") else None
-        problem = problem or unsupported(ask.body, self.options.unsupported)
+        problem = problem or unsupported(ask.body, self.options)
         if isinstance(ask, EmbeddingAsk):
             problem = problem or ask.problem(self._embeds)
         if problem:

@@ -55,6 +55,8 @@ class Changes(TypedDict, total=False):
     batches: BatchRules | None
     embeddings: Mapping[str, Any]
     unsupported: tuple[str, ...]
+    most_labels: int | None
+    most_label_characters: int | None
     logprobs: bool
     cache: bool
     usage: str | None
@@ -86,6 +88,8 @@ class Options:
     apis: tuple[str, ...] = ("chat", "responses", "embeddings")
     embeddings: Mapping[str, Any] = field(default_factory=dict)
     unsupported: tuple[str, ...] = ()
+    most_labels: int | None = None
+    most_label_characters: int | None = None
     logprobs: bool = True
     cache: bool = False
     usage: str | None = "openai"
@@ -101,7 +105,9 @@ class Options:
         EmbeddingRules.of(self.embeddings)
         check_faults(self.faults, self.fault_rows)
         Rules.of(self.batches or {})
-        for name in ("rpm", "tpm", "max_in_flight", "slots"):
+        for name in (
+            "rpm", "tpm", "max_in_flight", "slots", "most_labels", "most_label_characters"
+        ):  # fmt: skip
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"{name}={value!r}; it must be above 0, or None for no limit")

@@ -100,6 +100,8 @@ def serve(
         key: the API key to ask for; None accepts any.
         echo_key: put the Authorization header into every error message.
         unsupported: parameters answered with a 400: ``"json_schema"``, ``"temperature"``, ...
+        most_labels, most_label_characters: of all enums of a JSON schema together; a request with
+            more gets a 400.
         usage: how an answer states its tokens: ``"openai"``, ``"deepseek"``, ``"anthropic"``,
             ``"responses"``, ``"openrouter"`` (with the cost by prices), or None for not at all.
         cache: cache prompts as providers do: what begins as an earlier one did, in blocks of 64

@@ -35,6 +35,20 @@ def test_a_text_that_is_too_long_is_no_mistake_of_the_call(words):
     assert judge(400, {"message": words}).kind == "context_length"
 
 
+TOO_LONG_SCHEMA = [
+    {"message": "The total length of enum values exceeds 15000"},
+    {"message": "total string length exceeds 15000", "param": "response_format"},
+    {"message": "grammar is too large"},
+]
+
+
+@pytest.mark.parametrize("body", TOO_LONG_SCHEMA)
+@pytest.mark.parametrize("status", [400, 413])
+def test_a_schema_that_is_too_long_is_not_the_row_s_fault(status, body):
+    verdict = judge(status, {"error": body})
+    assert verdict.may_be_dialect
+
+
 WITHHELD = [
     (403, {"error": "Content violates usage guidelines. Failed check: BIO"}),  # inspect_ai#2267
     (400, {"code": "data_inspection_failed", "message": "x"}),  # qwen-code#2905

@@ -11,9 +11,11 @@ from dataclasses import replace
 
 import pytest
 
-from llmframe.engine.asking.asking import Sampling
+from llmframe.engine.asking.asking import Asker, Sampling
 from llmframe.engine.wire.verdict import BadReply
 from llmframe.providers.dialect import Dialect
+from llmframe.task.fields import resolve_fields
+from llmframe.task.prompt import Prompt
 from tests.kits import virtual_time
 from tests.kits.engine import GOOD, Provider, Texts, numbered, reply, status_error, wire
 
@@ -307,3 +309,41 @@ def test_what_a_person_gives_is_sent_and_is_refused_aloud():
     assert set(refused.statuses) == {"pending"}
     assert "temperature" in refused.parts.halt.verdict.message
     assert len(refused.provider.calls) <= 6
+
+
+MANY = [f"label {n}" for n in range(860)]
+TOO_MANY_LABELS = {
+    # community.openai.com/t/974416
+    "OpenAI": (400, error("Invalid schema for response_format 'answer': Expected at most 500 enum "
+                          "values in total, but received 860.", param="response_format")),
+    # python-genai#950, #2133
+    "Gemini": (400, [error("Request contains an invalid argument.", status="INVALID_ARGUMENT")]),
+    # google python-genai#660
+    "Gemini, states": (400, [error("The schema has too many states for serving")]),
+    "characters": (400, error("The total length of enum values exceeds 15000 characters")),
+    "characters of the schema": (400, error("schema exceeds the maximum length of 15000")),
+    "a size, 413": (413, error("JSON schema too large")),
+    "a validator": (422, {"detail": [{"loc": ["body", "response_format", "schema", "enum"],
+                                      "msg": "List should have at most 100 items"}]}),
+    "a gateway": (400, error("Provider returned error", metadata={
+        "raw": json.dumps(error("Grammar is too large"))})),
+    # docs.aurous-labs.com
+    "a size": (400, error("schema too large", code="response_format_too_large")),
+    "a server that breaks": (500, error("internal error")),
+    "nothing said": (400, {}),
+    "words of nobody": (422, error("zu viele Werte")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("status", "body"), TOO_MANY_LABELS.values(), ids=TOO_MANY_LABELS)
+def test_an_endpoint_that_refuses_a_long_enum_reads_the_labels_in_the_instructions(status, body):
+    def answer(_row, request, _attempt):
+        schema = request["response_format"]["json_schema"]["schema"]
+        return status_error(status, body) if "enum" in str(schema) else reply(label)
+
+    label = json.dumps({"kind": MANY[7]})
+    prompt = Prompt("", resolve_fields({"kind": MANY}))
+    run = go(answer, asker=Asker(prompt, "m", Sampling(), nonce="n0"))
+    assert run.statuses == ["ok"] * ROWS
+    assert run.parts.governor.dialects.dialect == FULL
+    assert len(run.provider.calls) <= ROWS + 3

@@ -180,3 +180,31 @@ def test_streaming_is_refused_with_an_error():
     with serve() as server:
         answer = ask(server, body("a", stream=True))
     assert (answer.status, answer.json["error"]["param"]) == (400, "stream")
+
+
+@pytest.mark.parametrize("limit", [{"most_labels": 4}, {"most_label_characters": 20}])
+def test_a_schema_with_too_many_labels_is_a_400(limit):
+    with serve(**limit) as server:
+        assert ask(server, "a").status == 400
+        plain = ask(server, body("a", response_format={"type": "json_object"}))
+        server.update(most_labels=5, most_label_characters=27)
+        assert (plain.status, ask(server, "a").status) == (200, 200)
+
+
+def test_labels_that_stand_in_the_instructions_alone_are_read_there():
+    lines = (
+        "Tag it. Its properties, in this order:\n"
+        '- "tone": one of "good", "b, \\"bad\\"". How it sounds.\n'
+        '- "all": JSON by the schema {"type":"array","items":{"enum":["x","y"]},"minItems":1}\n'
+        '- "rest": text'
+    )
+    properties = {name: {"type": "string"} for name in ("tone", "all", "rest")}
+    request = body("hello there")
+    request["messages"][0]["content"] = lines
+    schema = {"type": "object", "properties": properties}
+    request["response_format"] = {"type": "json_schema", "json_schema": {"schema": schema}}
+    with serve() as server:
+        values = ask(server, request).values
+    assert values["tone"] in ("good", 'b, "bad"')
+    assert set(values["all"]) <= {"x", "y"}
+    assert values["rest"] == "hello there"

@@ -32,6 +32,7 @@ from tests.kits.until import until
         {"limiter": "day"},
         {"answer": "silver"},
         {"unsupported": ("logic",)},
+        {"most_labels": 0},
         {"colour": "red"},
         {"cpu": 0},
         {"faults": lambda text, attempt: None, "process": True},

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from llmframe.engine.row import Row
     from llmframe.engine.wire.reply import Reply
     from llmframe.providers.dialect import Dialect, Feature
+    from llmframe.task.labels.enums import EnumSize
     from llmframe.task.parse import Answer
     from llmframe.task.prompt import Prompt, ResponseFormat
 
@@ -64,6 +65,7 @@ class Sampling:
 class Asker:
     """Turns rows into requests and replies into results.
 
+    enums: of the schema, where they are so long that an endpoint may refuse them, else None.
     nonce: the run's, for the fence round the row's text. keep_raw: keep the answer's text, or the
     last reply where there is no answer. are_shares: whether all confidences so far are a label's
     share among all labels; None before the first.
@@ -88,6 +90,8 @@ class Asker:
         )
         self._extra = dict(sampling.extra_body or {})
         self._features = _features(sampling)
+        own_format = "response_format" in self._extra
+        self.enums: EnumSize | None = None if own_format else prompt.long_enums
 
     @property
     def is_capped(self) -> bool:
@@ -152,7 +156,7 @@ class Asker:
         dropped = dialect.dropped & self._features
         dropped |= {"top_logprobs"} if "logprobs" in dropped else set()  # refused alone
         body: dict[str, Any] = {k: v for k, v in given.items() if k not in dropped}
-        response_format = self._prompt.response_format(dialect.response_format)
+        response_format = self._prompt.response_format(dialect.response_format, enums=dialect.enums)
         if response_format is not None:
             body["response_format"] = response_format
         body |= self._extra  # the person's own wins, and None leaves a parameter out

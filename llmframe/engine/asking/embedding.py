@@ -40,6 +40,7 @@ class EmbeddingAsker:
     """
 
     is_capped = False
+    enums = None  # no JSON is asked for
     are_shares: bool | None = None
 
     def __init__(self, model: str, sampling: Sampling, capacity: Capacity) -> None:

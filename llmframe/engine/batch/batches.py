@@ -96,7 +96,9 @@ class Batches:
             return False
         part = None if row.sent else self._of_key.get(row.key)
         if part is not None:  # an earlier call has sent it
-            row.dialect = self._parts.governor.dialects.dialect
+            row.dialect = self._parts.governor.dialects.next(
+                enums=self._parts.asker.enums, may_try=False
+            )
             part.rows[row.key] = row
         else:
             note_paid(row, self._parts)
@@ -222,7 +224,7 @@ class Batches:
             usage = self._expected([row])
             if not budget.has_room_for(expected + usage):
                 break
-            row.dialect = dialects.next(row.rewritten, row.tried)
+            row.dialect = dialects.next(row.rewritten, row.tried, enums=asker.enums, may_try=False)
             line = request_line(row.key, asker.body(row, row.dialect), self._url)
             if rows and file.tell() + len(line) > self._room.size:
                 break

@@ -87,7 +87,8 @@ class Results:
     async def _read(self, part: Part, row: Row, reply: Reply) -> None:
         """Settle a row by its reply, or ask again where the reply is not valid."""
         self._note_back(part, row)
-        self._parts.governor.understood(row.dialect, row.tried)
+        enums = self._parts.asker.enums
+        self._parts.governor.understood(row.dialect, row.tried, enums=enums)
         row.tried, row.doubted = (), 0
         del part.rows[row.key]
         try:
@@ -133,9 +134,13 @@ class Results:
         """Whether the row may be accepted in a simpler request, in which it is sent next."""
         if not verdict.may_be_dialect:
             return False
-        features = self._parts.asker.features(row)
+        asker = self._parts.asker
         lower = self._parts.governor.rewrite(
-            (*row.tried, row.dialect), verdict.param, verdict.text, features=features
+            (*row.tried, row.dialect),
+            verdict.param,
+            verdict.text,
+            features=asker.features(row),
+            enums=asker.enums,
         )
         if lower is not None:
             row.rewrite(lower)

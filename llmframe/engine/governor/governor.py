@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from llmframe.providers.dialect import Dialect, Feature
     from llmframe.results import Usage
+    from llmframe.task.labels.enums import EnumSize
 
 FIRST_LIMIT_AUTO = 20  # concurrent requests while nothing is known
 FIRST_LIMIT = 50  # the same when the person asked for more
@@ -224,10 +225,12 @@ class Governor:
 
     # -- how requests are written -------------------------------------------------
 
-    def understood(self, dialect: Dialect, tried: Sequence[Dialect] = ()) -> None:
+    def understood(
+        self, dialect: Dialect, tried: Sequence[Dialect] = (), *, enums: EnumSize | None = None
+    ) -> None:
         """A request in this dialect was answered; tried: those in which its row was refused."""
         searches = not self.dialects.known
-        self.dialects.succeeded(dialect, tried)
+        self.dialects.succeeded(dialect, tried, enums=enums)
         if searches:  # all others were waiting for it
             with self._lock:
                 if not self.dialects.known:
@@ -242,9 +245,12 @@ class Governor:
         *,
         features: frozenset[Feature],
         sure: bool = False,
+        enums: EnumSize | None = None,
     ) -> Dialect | None:
         """The dialect to send a refused row in, as DialectSearch.refused; None for none."""
-        dialect = self.dialects.refused(tried, param, message, features=features, sure=sure)
+        dialect = self.dialects.refused(
+            tried, param, message, features=features, sure=sure, enums=enums
+        )
         if dialect is not None:
             with self._lock:
                 self._gate.search_goes_on(self.clock())

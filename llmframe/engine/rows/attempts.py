@@ -105,8 +105,8 @@ class Attempts:
         began = self._clock()
         if self._first_sent is None:
             self._first_sent = began
-        governor = self._parts.governor
-        row.note_sent(began, governor.dialects.next(row.rewritten, row.tried))
+        governor, enums = self._parts.governor, self._parts.asker.enums
+        row.note_sent(began, governor.dialects.next(row.rewritten, row.tried, enums=enums))
         if row.sent == 1:
             governor.earn_repeats()
         self._parts.events.emit(RequestSent(row.sent > 1, reason=row.reason))
@@ -116,7 +116,7 @@ class Attempts:
             async with limit:
                 reply = await self._call(row, reservation)
         except asyncio.CancelledError:
-            governor.dialects.lost(row.dialect)
+            governor.dialects.lost(row.dialect, enums=enums)
             governor.release(lease)
             if self._was_overtaken(row):
                 return
@@ -141,7 +141,7 @@ class Attempts:
             row.note_back(began, self._clock(), limit.void)
             self._responded = True
             self._read_headers(reply, lease)
-            governor.understood(row.dialect, row.tried)
+            governor.understood(row.dialect, row.tried, enums=enums)
             row.tried, row.doubted = (), 0
             stated = reply.usage.if_stated
             governor.release(lease, answered=True, clean=row.sent == 1, usage=stated)
@@ -308,7 +308,11 @@ class Attempts:
         lower = None
         if verdict.may_be_dialect:
             lower = governor.rewrite(
-                (*row.tried, row.dialect), verdict.param, verdict.text, features=asker.features(row)
+                (*row.tried, row.dialect),
+                verdict.param,
+                verdict.text,
+                features=asker.features(row),
+                enums=asker.enums,
             )
         if lower is not None:
             governor.suspect(lease, counts=False)
@@ -316,7 +320,7 @@ class Attempts:
             if not governor.dialects.known:  # the same row is sent next, so that few are lost
                 governor.recall(self._parts.share)
             return replace(facts, rewritten=True)
-        governor.dialects.lost(row.dialect)
+        governor.dialects.lost(row.dialect, enums=asker.enums)
         row.rewritten = None
         is_new = not row.doubted
         row.doubted += 1
@@ -336,11 +340,15 @@ class Attempts:
         governor = self._parts.governor
         self._parts.events.emit(RequestLost(verdict))
         unreachable = is_nobody(verdict) and not facts.responded
-        governor.dialects.lost(row.dialect)
+        enums = self._parts.asker.enums
+        governor.dialects.lost(row.dialect, enums=enums)
         # 200: without a completion in it
         is_broken = verdict.status == 200 or (verdict.status or 0) >= 500
-        if is_broken and not unreachable:
-            lower = governor.dialects.broke((*row.tried, row.dialect))
+        is_silent = verdict.kind == "timeout"
+        if (is_broken or is_silent) and not unreachable:
+            lower = governor.dialects.broke(
+                (*row.tried, row.dialect), enums=enums, silent=is_silent and not is_broken
+            )
             if lower is not None:
                 row.rewrite(lower)
         self._forgive_lost(row)

@@ -46,7 +46,8 @@ class HealthProbe:
         """One request without a row."""
         parts, governor, row = self._parts, self._parts.governor, self._row
         parts.events.emit(RequestSent(repeated=True, reason=("check", None)))
-        row.dialect = governor.dialects.next(row.rewritten, row.tried)
+        enums = parts.asker.enums
+        row.dialect = governor.dialects.next(row.rewritten, row.tried, enums=enums, may_try=False)
         size, cap = parts.asker.size(row), parts.asker.cap(row)
         reservation = parts.budget.force(size, cap)
         try:
@@ -64,7 +65,7 @@ class HealthProbe:
         else:
             parts.events.emit(Spent(reply.usage))
             valid = parts.asker.valid(row, reply) is not None
-            governor.understood(row.dialect, row.tried)
+            governor.understood(row.dialect, row.tried, enums=enums)
             self._row = Row(-1, b"", TEXT)
             self._on_reply(valid)
             governor.release(lease, answered=True, usage=reply.usage.if_stated)
@@ -95,12 +96,15 @@ class HealthProbe:
     def _suspected(self, lease: Lease, verdict: Verdict) -> None:
         """A text that nobody can object to is refused like the rows: so are all."""
         governor, row = self._parts.governor, self._row
-        features = self._parts.asker.features(row)
-        tried = (*row.tried, row.dialect)
-        lower = None
+        asker, lower = self._parts.asker, None
         if verdict.may_be_dialect:
             lower = governor.rewrite(
-                tried, verdict.param, verdict.text, features=features, sure=True
+                (*row.tried, row.dialect),
+                verdict.param,
+                verdict.text,
+                features=asker.features(row),
+                enums=asker.enums,
+                sure=True,
             )
         if lower is not None:
             row.rewrite(lower)

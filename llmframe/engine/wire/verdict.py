@@ -21,6 +21,7 @@ from llmframe.providers.responses.error_words import (
     mentions_model,
     names_no_address,
     names_no_model,
+    names_schema,
     says_no_money,
 )
 from llmframe.providers.responses.retry_after import retry_after, wait_in_body, wait_until_reset
@@ -39,7 +40,7 @@ About = Literal["", "model", "address", "page", "gone", "batches", "batch"]
 
 NO_API = frozenset({404, 405, 410, 501})  # the server knows no such address
 # 404, 501: of a router without such an upstream, or of a server that knows no schema
-ABOUT_DIALECT = frozenset({400, 404, 405, 415, 422, 501})
+ABOUT_DIALECT = frozenset({400, 404, 405, 413, 415, 422, 501})
 PASSING = frozenset({408, 409, 425, 498, 499})  # broken off, or no room just now: tried again
 _TRANSPORTS = {"aiohttp", "httpx2", "httpcore2", "httpx", "httpcore", "h11", "anyio", "ssl"}
 # what stands among the causes, or their classes, where no connection was made
@@ -218,7 +219,7 @@ def _judge(status: int, error: ErrorBody, wait: float | None) -> tuple[Action, E
         return "retry", "timeout" if status == 408 else "server"
     if status in (400, 403, 451) and is_filtered(error):
         return "fail_row", "content_filter"
-    if status == 413 or is_too_long(error):
+    if (status == 413 and not names_schema(error)) or is_too_long(error):
         return "fail_row", "context_length"
     if 400 <= status < 500 and is_throttled(error):
         return "refused", "rate_limit"

@@ -58,6 +58,7 @@ _CONTEXT_WORDS = re.compile(
     r"|exceed.{0,40}(token|length)|(prompt|输入|文本|内容|上下文).{0,6}(超长|过长|超出)",
     re.I,
 )
+_SCHEMA = re.compile(r"\benums?\b|schema|response_?format|\bgrammar\b", re.I)
 _FILTER_WORDS = re.compile(
     r"content.?(filter|policy|management|exists risk|violat)|moderation|flagged|inappropriate"
     r"|usage guidelines|data.?inspection|敏感|违规",
@@ -155,8 +156,15 @@ def is_filtered(error: ErrorBody) -> bool:
     return not _FILTER.isdisjoint(error.codes) or _FILTER_WORDS.search(error.text) is not None
 
 
+def names_schema(error: ErrorBody) -> bool:
+    """Whether the error is about the schema that comes with the row."""
+    return _SCHEMA.search(f"{error.param or ''} {error.text}") is not None
+
+
 def is_too_long(error: ErrorBody) -> bool:
-    """Whether the text is longer than the model's context."""
+    """Whether the text is longer than the model's context; a schema that is too long is not."""
     if not _CONTEXT.isdisjoint(error.codes):
         return True
+    if names_schema(error):
+        return False
     return _CONTEXT_WORDS.search(error.text) is not None and not is_throttled(error)

@@ -12,6 +12,7 @@ from llmframe.calls import estimate as estimates
 from llmframe.calls import files as files_calls
 from llmframe.calls import review as reviews
 from llmframe.calls import tag as api
+from llmframe.calls import trust
 from llmframe.errors import MisuseError, PlanError, warn
 from llmframe.options.settings import Options
 from llmframe.options.short_tracebacks import short_tracebacks
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from llmframe.notebook.estimate_view import Estimate
     from llmframe.quality.review import Review
     from llmframe.quality.reviewed import Order
+    from llmframe.quality.scoring.compare import Comparison
+    from llmframe.quality.scoring.score import Score
+    from llmframe.quality.scoring.shares import Shares
+    from llmframe.quality.scoring.threshold import Threshold
     from llmframe.runs.run import Run
 
 P = ParamSpec("P")
@@ -198,6 +203,87 @@ class LLMAccessor(_Accessor):
             keys=keys,
             seed=seed,
         )
+
+    def score(
+        self, field: object, truth: object = None, by: object = None, level: float = 0.95
+    ) -> Score:
+        """How often a column is right, with an interval.
+
+        >>> out.llm.score("intent", truth="gold")
+
+        field: a column of answers. truth: a column that holds what is right; None takes the
+            labels of ``df.llm.review(field)``.
+        by: a column; the accuracy is given for each of its groups, too. level: of the intervals.
+
+        Returns a Score: accuracy and accuracy_interval, table (precision, recall and F1 of each
+        label), confusion, kappa, ac1, coverage, reliability by confidence, groups, method.
+        Only rows with a label count; coverage is their share. Labels are compared by their text,
+        so that ``1`` and ``"1"`` are the same. Where only some rows have a truth and nothing says
+        that they were drawn by chance, method is "not a sample" and accuracy is NaN.
+
+        Raises PlanError for a column that is not there or holds no labels, for a truth that has
+        no label in common with it, and where no row has both.
+        """
+        return trust.score(self._df, field, truth, by, level)
+
+    def shares(self, field: object, by: object = None, level: float = 0.95) -> Shares:
+        """How many rows truly have each label, with an interval.
+
+        >>> out.llm.shares("intent")
+
+        The model's labels of all rows are corrected by those that a person gave to a sample
+        (``df.llm.review(field)``), which says more than the sample alone. by: a column; the
+        shares are given for each of its groups. level: of the intervals.
+
+        Returns Shares: table with a row per label: said (the model's own share), share, low,
+        high, reviewed. Raises PlanError as score does.
+        """
+        return trust.shares(self._df, field, by, level)
+
+    def compare(self, a: object, b: object, truth: object = None) -> Comparison:
+        """Where two columns differ, and which is right more often.
+
+        >>> out.llm.compare("intent_v1", "intent_v2", truth="gold")
+
+        a, b: columns of answers, of two prompts or models. truth: a column that holds what is
+            right; only rows that differ need one.
+
+        Returns a Comparison: changed (the rows that differ), churn (from which label to which),
+        agreement, kappa, alpha, ac1, and with a truth difference, interval and p. Its
+        review(n=50) has a person judge a sample of the changed rows, which says most per row.
+        Raises PlanError as score does.
+        """
+        return trust.compare(self._df, a, b, truth, reviewer=self.review)
+
+    def threshold(self, field: object, accuracy: float = 0.95, sure: float = 0.95) -> Threshold:
+        """The confidence from which on labels are right often enough.
+
+        >>> found = out.llm.threshold("intent", accuracy=0.95)
+        >>> out.llm.tag("text", fields, model="a-stronger-one", where=found.rows)
+
+        It needs a confidence (``confidence="logprob"`` or ``votes=3``) and a reviewed sample
+        (``df.llm.review(field)``). accuracy: the share that shall be right; sure: how certain
+        that has to be.
+
+        Returns a Threshold: value (None if the sample shows none), rows (the mask of the rows
+        that are not so sure, for ``where=``), kept (the share that is), table, and needed, about
+        how many more rows to review. Raises PlanError as score does, and without a confidence.
+        """
+        return trust.threshold(self._df, field, accuracy, sure)
+
+    def suspects(self, field: object) -> pd.DataFrame:
+        """The rows whose answer most likely is wrong, with the reason, the worst first.
+
+        >>> out.iloc[out.llm.suspects("intent")["position"].head(20)]
+
+        They are rows whose nearly equal texts have another label, with little confidence or
+        agreement between votes, with a rare label, or with an answer for which no quote was
+        found in the text. They are for a look, not for a score: ``score`` needs a sample.
+
+        Returns a DataFrame: position (of the row in the frame), reason, score (0 to 1).
+        Raises PlanError for a column that is not there or holds no labels.
+        """
+        return trust.suspects(self._df, field)
 
     @_export
     def to_parquet(

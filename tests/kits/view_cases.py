@@ -24,6 +24,7 @@ from llmframe.notebook.review.widget import ReviewWidget
 from llmframe.notebook.view import Ending, ShownRow
 from llmframe.quality.drawing import Wish
 from llmframe.quality.review_session import Manner, ReviewSession
+from tests.kits import trust_cases as trust_cases  # the cells take it from here
 from tests.kits.notebook_cases import FINISHED, REPORT, RUNNING, Rows
 from tests.kits.notebook_screen import Clicks
 from tests.kits.reviews import judge, tagged
@@ -286,6 +287,11 @@ CELLS = {
     "review-typed": "review(many=True)",
     "review-end": "review(done=20, n=20)",
     "estimate": "estimate()",
+    "score": "trust_cases.score()",
+    "score-no-sample": "trust_cases.no_sample()",
+    "shares": "trust_cases.shares()",
+    "compare": "trust_cases.compare()",
+    "threshold": "trust_cases.threshold()",
 }
 """name -> the code of the cell that shows it, after BEGIN."""
 BEGIN = "from tests.kits.view_cases import *"

@@ -41,7 +41,7 @@ _TABLE = (
     "table-layout:fixed;width:100%;min-width:560px;border-collapse:collapse;border:none;margin:0;"
     "font-size:13px;line-height:1.5;color:inherit"
 )
-_SCROLLED = "overflow-x:auto;width:0;min-width:100%"  # as wide as there is room, never wider
+SCROLLED = "overflow-x:auto;width:0;min-width:100%"  # as wide as there is room, never wider
 _SOFT = 0.8  # at 0.7 grey text, as some themes have it, is too pale to read
 _CELL = f"text-align:left;padding:3px 8px 3px 0;border:none;background:transparent;{_CUT}"
 _RULE = f"border-top:1px solid {_LINE}"
@@ -161,7 +161,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, shares: Sequenc
     body = "".join(f"<tr>{''.join(f'{cell}{text}</td>' for text in row)}</tr>" for row in rows)
     table = f'<table style="{_TABLE}"><tr>{names}</tr>{body}</table>'
     # what scrolls takes the focus, so that the arrow keys scroll it
-    return f'<div tabindex="0" role="group" aria-label="table" style="{_SCROLLED}">{table}</div>'
+    return f'<div tabindex="0" role="group" aria-label="table" style="{SCROLLED}">{table}</div>'
 
 
 def record(label: str, parts: Iterable[str]) -> str:

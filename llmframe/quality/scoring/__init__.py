@@ -1,0 +1,1 @@
+"""How right a column is: score, shares, compare, threshold."""

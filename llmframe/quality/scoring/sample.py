@@ -1,0 +1,339 @@
+"""Which rows have a known truth, and how they were chosen: what every number here rests on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pandas as pd
+
+from llmframe.errors import PlanError
+from llmframe.frame.cells import cell_text
+from llmframe.frame.column_lookup import ColumnLookup
+from llmframe.frame.existing import ATTRS_KEY, written_columns
+from llmframe.notebook.drawing.format import plural
+from llmframe.quality.scoring.labels import Labelled, aligned, matched, read_labels
+from llmframe.quality.statistics.samples import Estimates, stratified, widened
+from llmframe.quality.stored_reviews import find_reviewed
+from llmframe.quality.tagged import ERROR, STATUS
+from llmframe.task.text import listing
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    import numpy.typing as npt
+
+    from llmframe.quality.reviewed import Judgement, Reviewed
+
+    Codes = npt.NDArray[np.intp]
+    Numbers = npt.NDArray[np.float64]
+
+Method = Literal["whole frame", "random", "design", "not a sample"]
+
+TRUTH, FINAL = "_truth", "_final"  # behind the field's name, in the frame of a review
+_STATUSES = (STATUS, ERROR)  # behind a prefix
+_VERDICTS = ("right", "wrong")
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A column of answers. lookup: of its frame. column: as the frame names it."""
+
+    lookup: ColumnLookup
+    column: Hashable
+    said: Labelled
+
+    @cached_property
+    def given(self) -> npt.NDArray[np.bool_]:
+        """The rows that have a label: the population of every number."""
+        return self.said.codes >= 0
+
+    @property
+    def name(self) -> str:
+        """The column's name as text."""
+        return self.said.name
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Rows with a known truth.
+
+    at: their positions in the frame. said, truth: positions of their labels, said -1 where the
+    row has none now. stratum: of each its stratum, an index into sizes, the strata's rows.
+    finite: they are some of the rows that are meant. unseen: the share of the rows in strata of
+    which none is known. is_verdict: a person said only whether each answer is right.
+    notes: sentences for the person.
+    """
+
+    method: Method
+    labels: tuple[Hashable, ...]
+    at: Codes
+    said: Codes
+    truth: Codes
+    stratum: Codes
+    sizes: Numbers
+    finite: bool = True
+    unseen: float = 0.0
+    is_verdict: bool = False
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether anything can be said about rows that were not looked at."""
+        return self.method != "not a sample"
+
+    @property
+    def drawn(self) -> Numbers:
+        """How many rows are known in each stratum."""
+        return np.bincount(self.stratum, minlength=len(self.sizes)).astype(float)
+
+    @property
+    def weights(self) -> Numbers:
+        """How many rows of the frame each known row stands for."""
+        weights: Numbers = (self.sizes / self.drawn)[self.stratum]
+        return weights if self.finite else np.ones(len(self.at))
+
+    def counted(self, rows: npt.NDArray[np.bool_], part: Codes, parts: int) -> Numbers:
+        """The chosen known rows by stratum and part. part: the part that each row lies in."""
+        cells = np.bincount(
+            self.stratum[rows] * parts + part[rows], minlength=len(self.sizes) * parts
+        )
+        return cells.reshape(len(self.sizes), parts).astype(float)
+
+    def estimates(
+        self, inside: Numbers, right: Numbers, *, level: float, totals: Numbers | None = None
+    ) -> Estimates:
+        """How many of the rows in each part are right. inside, right: as ``counted``."""
+        found = stratified(
+            self.sizes, self.drawn, inside, right, level=level, finite=self.finite, totals=totals
+        )
+        return widened(found, self.unseen)
+
+
+def read_judged(df: pd.DataFrame, field: object, truth: object = None) -> tuple[Answers, Sample]:
+    """A column of answers, and its rows whose truth is known: by a column, or by the review.
+
+    truth: a column; None takes the review's. The column that ``review.frame()`` adds stands for
+    the review, which knows how its rows were drawn. Raises PlanError where there is neither.
+    """
+    is_reviews = truth is None or truth == f"{field}{TRUTH}"
+    found = find_reviewed(df, field) if is_reviews else None
+    if found is not None and found.is_verdict:
+        answers = _verdicts_of(df, field)
+        return answers, from_review(answers, found)
+    answers = read_answers(df, field)
+    if found is not None:
+        return answers, from_review(answers, found)
+    if truth is not None:
+        return answers, from_truth(answers, truth)
+    raise PlanError(
+        f"nothing says what is right for {answers.name!r}: give truth=, a column of the frame "
+        f"that holds it, or judge a sample with df.llm.review({answers.name!r})"
+    )
+
+
+def read_answers(df: pd.DataFrame, field: object, *, option: str = "field") -> Answers:
+    """The answers in a column. Raises PlanError where it cannot hold any."""
+    lookup = ColumnLookup(df)
+    column = lookup.resolve(field, option=option)
+    name = lookup.text_name(column)
+    if not len(df):
+        raise PlanError("the frame has no rows")
+    _refuse_others(df, lookup, column, option)
+    said = read_labels(name, lookup.series(column))
+    return Answers(lookup, column, _only_ok(said, lookup, df))
+
+
+def _verdicts_of(df: pd.DataFrame, field: object) -> Answers:
+    """A column of which a person says whether each answer is right, whatever it holds."""
+    lookup = ColumnLookup(df)
+    column = lookup.resolve(field, option="field")
+    there = lookup.series(column).notna().to_numpy(dtype=bool)
+    said = Labelled(lookup.text_name(column), _VERDICTS, np.where(there, 0, -1))
+    return Answers(lookup, column, _only_ok(said, lookup, df))
+
+
+def _refuse_others(df: pd.DataFrame, lookup: ColumnLookup, column: Hashable, option: str) -> None:
+    """Raise PlanError for a status, and for what the model was shown."""
+    name, written, note = lookup.text_name(column), written_columns(df), df.attrs.get(ATTRS_KEY)
+    inputs = note.get("inputs") if isinstance(note, dict) else None
+    is_input = name not in written and isinstance(inputs, list) and name in inputs
+    if not is_input and not name.endswith(_STATUSES):
+        return
+    asked = [known for known, one in written.items() if one.of is None and lookup.has(known)]
+    answers = [known for known in asked if not known.endswith(_STATUSES)]
+    known = f"; answers are in {', '.join(map(repr, answers))}" if answers else ""
+    raise PlanError(f"{option}: {column!r} holds no answers of a model{known}")
+
+
+def _only_ok(said: Labelled, lookup: ColumnLookup, df: pd.DataFrame) -> Labelled:
+    """The labels in rows that are ok, where the frame still has the status of that call."""
+    written = written_columns(df)
+    task = written[said.name].task if said.name in written else None
+    for name, one in written.items():
+        if task is not None and one.task == task and name.endswith(STATUS) and lookup.has(name):
+            status = lookup.series(lookup.resolve(name, option="column"))
+            ok = (status == "ok").to_numpy(dtype=bool)
+            return replace(said, codes=np.where(ok, said.codes, -1))
+    return said
+
+
+def from_truth(answers: Answers, truth: object) -> Sample:
+    """The rows whose truth stands in a column of the frame.
+
+    They are the whole frame, or no sample: nothing says how the rows with a truth were chosen.
+    Raises PlanError where no labelled row has one.
+    """
+    lookup = answers.lookup
+    column = lookup.resolve(truth, option="truth")
+    if column == answers.column:
+        raise PlanError(f"truth: {column!r} is the field itself, which would always be right")
+    known = read_labels(lookup.text_name(column), lookup.series(column))
+    if known.name == f"{answers.name}{FINAL}":
+        raise PlanError(
+            f"truth: {column!r} has the model's own labels where nobody judged; leave truth= out, "
+            "and the review's sample is used"
+        )
+    labels, codes = aligned(answers.said, known)
+    at = np.flatnonzero(answers.given & (codes >= 0))
+    rows = int(answers.given.sum())
+    if not len(at):
+        found = int((codes >= 0).sum())
+        raise PlanError(
+            f"no row has both a label in {answers.name!r} ({rows:,} have one) and a truth in "
+            f"{known.name!r} ({found:,} have one)"
+        )
+    whole = len(at) == rows
+    return Sample(
+        method="whole frame" if whole else "not a sample",
+        labels=labels,
+        at=at,
+        said=answers.said.codes[at],
+        truth=codes[at],
+        stratum=np.zeros(len(at), dtype=np.intp),
+        sizes=np.array([float(rows)]),
+        finite=False,
+        notes=(
+            _other_labels(answers, labels, codes[at], known.name)
+            if whole
+            else (_partial(answers, known.name, len(at), rows),)
+        ),
+    )
+
+
+def _partial(answers: Answers, truth: str, known: int, rows: int) -> str:
+    return (
+        f"not a sample: {known:,} of {plural(rows, 'row')} have a truth in {truth!r}, and nothing "
+        "says that they were drawn by chance, so they say nothing about the others. To score "
+        f"them alone: df[df[{truth!r}].notna()].llm.score({answers.name!r}, truth={truth!r})"
+    )
+
+
+def _other_labels(
+    answers: Answers, labels: tuple[Hashable, ...], truth: Codes, name: str
+) -> tuple[str, ...]:
+    """That the truth has labels which the model never gives, so that their rows are wrong."""
+    never = int((truth >= len(answers.said.labels)).sum())
+    if not never:
+        return ()
+    others = labels[len(answers.said.labels) :]
+    return (
+        f"in {plural(never, 'row')} {name!r} has a label that {answers.name!r} never has, which "
+        f"counts as wrong: {listing(tuple(map(cell_text, others)))}",
+    )
+
+
+def from_review(answers: Answers, reviewed: Reviewed) -> Sample:
+    """The rows that a person judged in a review, for a number about all rows.
+
+    Judgements of ``learn`` rows, repeats and second opinions never count. Where the rows are no
+    sample, all of them are returned, and nothing follows from them. Raises PlanError where none
+    is left.
+    """
+    is_sample = reviewed.method != "not a sample"
+    first = [one for one in reviewed.judgements if one.first]
+    counted = [one for one in first if not is_sample or _counts(one, reviewed)]
+    if not counted:
+        raise PlanError(
+            f"no row of {answers.name!r} that was drawn to measure has been judged yet; go on "
+            f"with df.llm.review({answers.name!r})"
+        )
+    positions, labels = matched(answers.said.labels, [one.truth for one in counted])
+    at = np.array([one.position for one in counted], dtype=np.intp)
+    said = answers.said.codes[at]
+    if reviewed.is_verdict:
+        labels, said = _VERDICTS, np.zeros(len(counted), dtype=np.intp)
+        positions = [_VERDICTS.index(str(one.truth)) for one in counted]
+    sample = Sample(
+        method=reviewed.method,
+        labels=labels,
+        at=at,
+        said=said,
+        truth=np.array(positions, dtype=np.intp),
+        stratum=np.array([one.stratum for one in counted], dtype=np.intp),
+        sizes=_sizes(reviewed),
+        is_verdict=reviewed.is_verdict,
+        notes=tuple(_review_notes(answers, reviewed)),
+    )
+    return _without_unseen(sample) if is_sample else sample
+
+
+def _counts(one: Judgement, reviewed: Reviewed) -> bool:
+    """Whether a first judgement may count in a score.
+
+    The rows that ``order="both"`` takes whole are to learn from, so a later prompt, which may
+    have learnt from them, is scored without them.
+    """
+    if one.role == "measure":
+        return True
+    return reviewed.stratum_of is not None and reviewed.strata[one.stratum].complete
+
+
+def _sizes(reviewed: Reviewed) -> Numbers:
+    """The rows in each stratum: now, if rows were only taken away, else when it was drawn."""
+    drawn = np.array([stratum.size for stratum in reviewed.strata], dtype=float)
+    if reviewed.stratum_of is None or reviewed.added:
+        return drawn
+    inside = reviewed.stratum_of[reviewed.stratum_of >= 0]
+    return np.bincount(inside, minlength=len(drawn)).astype(float)
+
+
+def _without_unseen(sample: Sample) -> Sample:
+    """The sample without the strata of which nothing is known; their share is kept."""
+    seen = sample.drawn > 0
+    positions = np.cumsum(seen) - 1
+    unseen = float(sample.sizes[~seen].sum() / sample.sizes.sum())
+    # a stratum cannot hold fewer rows than were drawn from it
+    sizes = np.maximum(sample.sizes[seen], sample.drawn[seen])
+    return replace(sample, sizes=sizes, stratum=positions[sample.stratum], unseen=unseen)
+
+
+_NO_SAMPLE = {
+    "confidence": "the reviewed rows are those of which the model was least sure",
+    "disagreement": "the reviewed rows are those about which two columns disagree",
+    "changed": "the reviewed rows are those in which two columns differ",
+    "suspects": "the reviewed rows are those that look wrong",
+}
+
+
+def _review_notes(answers: Answers, reviewed: Reviewed) -> list[str]:
+    notes = []
+    if reviewed.method == "not a sample":
+        reason = _NO_SAMPLE.get(reviewed.order, "the reviewed rows were not drawn by chance")
+        notes.append(
+            f"not a sample: {reason}, so they say nothing about the others. "
+            f"df.llm.review({answers.name!r}) draws a sample"
+        )
+    if reviewed.added:
+        notes.append(
+            f"{plural(reviewed.added, 'row')} added since the rows were drawn: the numbers are "
+            "not about them"
+        )
+    if reviewed.undecided:
+        notes.append(
+            f"{plural(reviewed.undecided, 'row')} that nobody could decide are left out; such "
+            "rows are often the hard ones"
+        )
+    return notes

@@ -146,8 +146,8 @@ class RowResult(NamedTuple):  # as frozen as a dataclass, and made in half the t
     usage: summed over all legs.
     seconds: from the first request to the last reply; None if it came from the checkpoint.
     raw: the last reply's text, kept only where ``details`` asks for it.
-    confidence: field name -> probability of its label, None where it was not asked for or the
-    endpoint does not tell.
+    confidence: field name -> probability of its label, or share of the votes that agree with it;
+    None where it was not asked for or the endpoint does not tell.
     """
 
     status: RowStatus

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # what is said to a model that writes, or is about fields
 WITHOUT = (
     *("instructions", "temperature", "seed", "max_output_tokens", "api", "hedge", "confidence"),
+    "votes",
     *("adopt", "into", "runner", "service_tier", "mode", "batch_fallback"),
 )
 OF_A_MODEL = ("model", "extra_body", "prices", "rpm", "tpm")  # configured for the one that writes

@@ -23,6 +23,8 @@ def check_options(settings: Settings, prompt: Prompt, rows: RowPlan | Records) -
             'confidence="logprob" is the probability of a label, and no field is a closed choice; '
             "leave it out, or ask for one of a list of labels"
         )
+    if settings.votes != 1:
+        _check_votes(settings, prompt)
     # Without a length to cut to the option would do nothing, and nobody would notice.
     if settings.on_long == "truncate" and settings.max_input_tokens is None:
         raise PlanError(
@@ -36,6 +38,25 @@ def check_options(settings: Settings, prompt: Prompt, rows: RowPlan | Records) -
             )
         # An id that two rows share does not say to which of them a plain line belongs.
         rows.check_unique_ids()
+
+
+def _check_votes(settings: Settings, prompt: Prompt) -> None:
+    if not any(map(is_choice, prompt.fields.specs)):
+        raise PlanError(
+            f"votes={settings.votes!r} counts how many answers agree on a label, and no field is a "
+            "closed choice; leave it out, or ask for one of a list of labels"
+        )
+    if settings.confidence is not None:
+        raise PlanError(
+            f'confidence="logprob" and votes={settings.votes!r} both say how sure a label is; give '
+            "one of them (votes= needs nothing of the endpoint, and costs more)"
+        )
+    if settings.mode == "batch":
+        raise PlanError(
+            f'votes={settings.votes!r} asks again once an answer is back, which in mode="batch" '
+            'takes up to a day each time; run mode="batch" without votes= first, then the same '
+            'call with votes= and without mode="batch": it takes those answers as first votes'
+        )
 
 
 def batch_settings(destination: Destination, rows: RowPlan | Records) -> Settings:

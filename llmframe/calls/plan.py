@@ -23,6 +23,7 @@ from llmframe.calls.identity import (
 from llmframe.engine.asking.asking import Sampling
 from llmframe.engine.asking.embedding import NAME, Capacity
 from llmframe.engine.asking.outgoing import TextRules
+from llmframe.engine.asking.votes import Votes
 from llmframe.engine.job import Job
 from llmframe.engine.rows.budget import Budget
 from llmframe.errors import PlanError
@@ -231,6 +232,7 @@ def _plan(
         budget=_budget(destination),
         rules=TextRules(settings.redact, settings.max_input_tokens, settings.on_long == "truncate"),
         packed=_packed(settings, prompt.fields),
+        votes=None if settings.votes == 1 else Votes(settings.votes, asked, prompt),
     )
     target = _target(df, rows, job, only_new=only_new, selection=selection)
     earlier = earlier_question(prompt, destination, sampling, served=asked.get("served"))
@@ -302,6 +304,7 @@ def _columns(
         overwrite=settings.overwrite,
         details=settings.details,
         confidence=settings.confidence is not None,
+        agreement=settings.votes != 1,
         task=job.keys.digest.hex()[:12],
         selection=selection,
     )
@@ -349,7 +352,7 @@ def _identity(job: Job, settings: Settings) -> tuple[object, ...]:
         (endpoint.base_url.rstrip("/"), *map(Key, endpoint.secrets)),
         _wanted_file(settings.checkpoint, job.keys.digest),
         (settings.adopt, settings.reuse, settings.store_input),
-        (settings.on_error, job.rules, settings.mode, settings.batch_fallback),
+        (settings.on_error, job.rules, settings.mode, settings.batch_fallback, settings.votes),
         (budget.max_cost, budget.max_tokens, budget.prices),
     )
 

@@ -26,6 +26,7 @@ WITHOUT = (
     "adopt",
     "on_incomplete",
     "where",
+    "votes",
 )  # of frames
 
 

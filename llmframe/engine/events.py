@@ -49,13 +49,21 @@ class RowsDone:
     """Rows have their result, which the checkpoint holds, if there is one.
 
     positions: of the rows in the frame. source: where the result came from.
-    text: as it was sent; None if nothing was.
+    text: as it was sent; None if nothing was. counted: what it took was counted vote by vote.
     """
 
     positions: Sequence[int]
     result: RowResult
     source: Source
     text: str | None = field(default=None, compare=False)
+    counted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Voted:
+    """A vote of a row is in, which this run asked for and which is kept. usage: what it took."""
+
+    usage: Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +121,7 @@ Event = (
     | RequestLost
     | RowsDone
     | RowsReused
+    | Voted
     | TextCut
     | Spent
     | Unread

@@ -138,6 +138,7 @@ class Execution:
             scrub=Scrubber(*job.endpoint.secrets),
             budget=job.budget,
             halt=self.halt,
+            votes=job.votes,
         )
         self._pipeline = Pipeline(parts, settings, rules=job.rules, batching=self._batching(parts))
         noting = asyncio.ensure_future(self._note_limits())
@@ -326,7 +327,10 @@ def asker_for(job: Job) -> AnyAsker:
         return EmbeddingAsker(job.model, job.sampling, job.capacity)
     nonce = secrets.token_hex(4)  # one a run: the provider's prompt cache goes on working
     keep_raw = job.settings.details
-    return Asker(job.prompt, job.model, job.sampling, nonce=nonce, keep_raw=keep_raw)
+    later = () if job.votes is None else job.votes.later
+    return Asker(
+        job.prompt, job.model, job.sampling, nonce=nonce, keep_raw=keep_raw, later_votes=later
+    )
 
 
 async def _to_the_end(work: Coroutine[object, object, None]) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from llmframe.engine.asking.asking import Sampling
     from llmframe.engine.asking.embedding import Capacity
     from llmframe.engine.asking.outgoing import TextRules
+    from llmframe.engine.asking.votes import Votes
     from llmframe.engine.row import Rows, Source
     from llmframe.journal import Checkpoint
     from llmframe.options.settings import Settings
@@ -32,7 +33,7 @@ class Job:
     dialect: how requests are written at first. slots: requests that the server works on at
     once, where that is known; ``concurrency="auto"`` begins there. capacity: of a request for
     embeddings; None where each request is about one row. packed: functions of the person's that
-    run in processes, by their options.
+    run in processes, by their options. votes: None where each row is asked once.
     """
 
     settings: Settings
@@ -49,6 +50,7 @@ class Job:
     rules: TextRules = NO_RULES
     checkpoint: Checkpoint | None = None
     packed: Mapping[str, bytes] = field(default_factory=dict)
+    votes: Votes | None = None
 
     @property
     def model(self) -> str:

@@ -74,6 +74,9 @@ class Row:
     others: rows whose texts are in the same request, where one request is for several. All that
         is noted here of requests is noted on the first row alone.
     half_of: the request that was cut in two, of which this is one half.
+    vote: which of the row's votes this is, from 0. votes: the results of those before it. first:
+    the row as its first vote, None where it is that. bought: whether this run asked for a vote
+    before it.
     """
 
     position: int
@@ -95,6 +98,10 @@ class Row:
     doubted: int = 0
     others: list[Row] = field(default_factory=list)
     half_of: Halves | None = None
+    vote: int = 0
+    votes: tuple[RowResult, ...] = ()
+    first: Row | None = None
+    bought: bool = False
     raw: str | None = None  # the last reply's text, where details= asks for it
 
     # what the next request does otherwise than the first, each of them once

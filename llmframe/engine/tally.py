@@ -73,10 +73,12 @@ class Tally:
         match event:
             case events.RowsDone(positions, result, source):
                 self._count(result, len(positions), source)
+                if source == "request" and not event.counted:
+                    self.usage += result.usage
             case events.RowsReused(positions):
                 self.ok += len(positions)
                 self.reused += len(positions)
-            case events.Spent(usage):
+            case events.Spent(usage) | events.Voted(usage):
                 self.usage += usage
             case events.Unread(usage):
                 self.unread += 1
@@ -101,8 +103,6 @@ class Tally:
             self.reused += rows
         elif source == "shared":
             self.shared += rows
-        elif source == "request":
-            self.usage += result.usage
 
     @property
     def done(self) -> int:

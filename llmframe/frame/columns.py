@@ -95,12 +95,14 @@ def plan_columns(
     details: bool,
     task: str,
     confidence: bool = False,
+    agreement: bool = False,
     selection: Selection | None = None,
 ) -> ColumnPlan:
     """The columns that a call will write into df, with every clash of names found now.
 
     specs: the fields in their order. inputs: columns whose names no output may have.
     task: the task's hash. confidence: a column of probabilities after each choice.
+    agreement: a column of the votes' agreement after each choice.
     selection: the rows that are tagged, None for all; cells of other rows cannot be lost.
     Raises PlanError for a name that two outputs share, that an input has, or that a column
     has which no earlier call wrote (or that was changed since) unless ``overwrite``; a status
@@ -111,7 +113,10 @@ def plan_columns(
         raise PlanError(f"prefix must be text, this is a {type(prefix).__name__}: {prefix!r}")
     bare: list[Output] = []
     for spec in specs:
-        bare += [_answer(spec), *([_probability(spec)] if confidence and is_choice(spec) else [])]
+        bare.append(_answer(spec))
+        if is_choice(spec):
+            bare += [_probability(spec)] if confidence else []
+            bare += [_sureness(spec, "agreement")] if agreement else []
     bare += [*_STATUS, *(_DETAILS if details else ())]
     outputs = tuple(_named(output, prefix, df) for output in bare)
     existing = ExistingColumns(df, inputs)
@@ -385,11 +390,17 @@ def _answer(spec: FieldSpec) -> Output:
 
 
 def _probability(spec: FieldSpec) -> Output:
+    return replace(_sureness(spec, "confidence"), is_confidence=True)
+
+
+def _sureness(spec: FieldSpec, suffix: str) -> Output:
+    """How sure an answer is, from 0 to 1, in a column of its own."""
+
     def read(result: RowResult) -> Any:
         return (result.confidence or {}).get(spec.name)
 
-    output = _service(f"{spec.name}_confidence", Kind.FLOAT, read, of=spec.name)
-    return replace(output, is_field=True, is_confidence=True)
+    output = _service(f"{spec.name}_{suffix}", Kind.FLOAT, read, of=spec.name)
+    return replace(output, is_field=True)
 
 
 def _service(

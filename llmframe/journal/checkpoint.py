@@ -188,13 +188,15 @@ class Checkpoint:
         *,
         id: object = None,  # noqa: A002 - the option's name
         text: str | None = None,
+        vote: int = 0,
     ) -> None:
         """Keep one row's result; once this returns, the death of the process cannot lose it.
 
         id: the row's id, None for none. text: the row's text, for store_input=True.
+        vote: which of the row's votes it is.
         Raises CheckpointError if it cannot be written, OutputError if the values are not JSON.
         """
-        body = lines.row(result, now=int(time.time()), row_id=id, text=text)
+        body = lines.row(result, now=int(time.time()), row_id=id, text=text, vote=vote)
         self._append(key, body, row_id=id)
 
     def append_unanswered(self, usage: Usage, *, unread: bool) -> None:

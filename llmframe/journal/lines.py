@@ -8,7 +8,7 @@ without the checksum's eight digits and without the newline.
 v         an answer: ``v`` (field -> value), ``id``, ``usage`` (tokens ``in``, ``out`` and, where
           there are any, ``cached``; ``cost`` and its ``currency``; ``estimated`` replies), ``n``
           (requests), ``t`` (unix s), ``s`` (seconds that a live answer took, from its first
-          request on), ``p`` (field -> confidence)
+          request on), ``vote`` (where it is not the row's first, 0), ``p`` (field -> confidence)
 e         a failure: ``e`` (kind, status, code) instead of ``v``
 id        one more row that has the answer of this key: ``id`` only
 usage     paid for without an answer, under the task's digest: ``usage`` and ``t``; ``unread``
@@ -50,14 +50,15 @@ SORT = slice(78, 79)
 _ONLY_ID = slice(82, -1)  # the value in a line that holds nothing else
 
 # An answer's body without the row's id and text.
-ANSWERED = ("v", "usage", "n", "t", "s", "p", "adopted")
+ANSWERED = ("v", "usage", "n", "t", "s", "vote", "p", "adopted")
 
 _HEAD = re.compile(rb'\{"k":"[0-9a-f]{32}","c":"[0-9a-f]{8}","task":"[0-9a-f]{12}","[veisub]')
 # An answer with neither confidences nor text: key, checksum, task, values, and what it used.
 _ANSWER = re.compile(
     rb'\{"k":"(.{32})","c":"(.{8})","task":"(.{12})","v":(\{.*\})'
     rb'(?:,"id":(?:0|-?[1-9][0-9]*|"[ !#-[\]-~]*"))?'
-    rb',("usage":\{[^{}]*\},"n":[0-9]+),"t":[1-9][0-9]*(?:,"s":[0-9]+\.[0-9]+)?\}$',
+    rb',("usage":\{[^{}]*\},"n":[0-9]+),"t":[1-9][0-9]*(?:,"s":[0-9]+\.[0-9]+)?'
+    rb'(?:,"vote":[1-9])?\}$',
     re.MULTILINE,
 ).match
 _CODE = re.compile(r"[\w.:-]{1,64}", re.ASCII)
@@ -85,9 +86,14 @@ def encode(key: bytes, task: str, body: dict[str, Any]) -> bytes:
 
 
 def row(
-    result: RowResult, *, now: int, row_id: object = None, text: str | None = None
+    result: RowResult,
+    *,
+    now: int,
+    row_id: object = None,
+    text: str | None = None,
+    vote: int = 0,
 ) -> dict[str, Any]:
-    """The body of a finished row. now: unix seconds."""
+    """The body of a finished row, or of one of its votes. now: unix seconds."""
     body: dict[str, Any] = {"v": result.values}
     if result.error is not None:
         # Neither message nor an odd code: the provider's words may echo the row.
@@ -103,6 +109,8 @@ def row(
     body |= {"usage": _usage_body(result.usage), "n": result.attempts, "t": now}
     if result.seconds and result.error is None:
         body["s"] = round(result.seconds, 3)
+    if vote:
+        body["vote"] = vote
     if result.confidence is not None:
         body["p"] = {name: round(each, 6) for name, each in result.confidence.items()}
     if text is not None:

@@ -80,6 +80,8 @@ class Answers:
         if content is None:
             return False
         if line[lines.SORT] != lines.ID:
+            if "vote" in content:  # the row has its first vote's line
+                return True
             result = lines.to_result(content, key) or lines.to_failure(content, key)
             if result is None:
                 return False

@@ -180,6 +180,9 @@ def above_0(unit: str) -> Rule:
     return Rule(f"{unit} above 0", lambda value: _is_number(value) and value > 0)
 
 
+VOTES = Rule(
+    '1, 3 or "2+1"', lambda value: value == "2+1" or (is_int(value) and value in (1, 3)), to_whole
+)
 BOOL = Rule("True or False", lambda value: isinstance(value, bool))
 TEXT = Rule("text", lambda value: isinstance(value, str))
 NOT_NEGATIVE = Rule("a number from 0", _is_number)

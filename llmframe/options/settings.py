@@ -225,6 +225,13 @@ class Settings:
         "where the endpoint gives no probabilities. It ranks rows by doubt; how often a 0.9 is "
         "right, you must measure.")
 
+    votes: Literal[1, 3, "2+1"] = trust(1, rules.VOTES,
+        '3, or "2+1": ask several times, and say how far answers agree\n'
+        "<field>_agreement after each closed choice: the share of the votes, from 0 to 1, that "
+        "have the label that most of them have. Each vote sees the labels in another order and has "
+        'a seed of its own. "2+1" asks a third time only where the first two differ: about 2.2 '
+        "requests a row. A saved answer is the first vote, and is not paid again.")
+
     progress: Literal["auto", "widget", "tqdm", "log"] | bool = running("auto", rules.PROGRESS,
         '"auto", "widget", "tqdm", "log", or False for none at all')
     runner: Literal["auto", "thread", "nest"] = running("auto", one_of("auto", "thread", "nest"),
@@ -286,6 +293,7 @@ class Options(TypedDict, total=False):
     overwrite: bool
     details: bool
     confidence: Literal["logprob"] | None
+    votes: Literal[1, 3, "2+1"]
     progress: Literal["auto", "widget", "tqdm", "log"] | bool
     runner: Literal["auto", "thread", "nest"]
     on_error: Literal["keep", "raise"]

@@ -68,6 +68,10 @@ _CURES = {
         "headers defaultheaders extraheaders proxy proxies verify httpclient organization org "
         "project apiversion session"
     ),
+    'write votes=3 or votes="2+1"': (
+        "nvotes numvotes vote voting selfconsistency consistency agreement ensemble repeats "
+        "repeat nsamples numsamples majority majorityvote"
+    ),
     'write confidence="logprob"': (
         "logprobs toplogprobs returnconfidence probabilities probability scores returnscores "
         "certainty withconfidence"

@@ -9,14 +9,14 @@ from typing import Literal, TypeAlias
 ResponseFormat: TypeAlias = Literal["json_schema", "json_object", "plain"]
 Feature: TypeAlias = Literal[
     "json_schema", "json_object", "system", "temperature", "logprobs", "top_logprobs",
-    "max_completion_tokens", "encoding_format",
+    "max_completion_tokens", "encoding_format", "seed",
 ]  # fmt: skip
 """A part of a request that some endpoints refuse."""
 
 # the order in which they are tried again: what makes the answers better comes first
 FEATURES: tuple[Feature, ...] = (
     "json_schema", "json_object", "system", "temperature", "logprobs", "top_logprobs",
-    "max_completion_tokens", "encoding_format",
+    "max_completion_tokens", "encoding_format", "seed",
 )  # fmt: skip
 # How a message names a feature, in any language: these are the API's own words.
 _NAMES: dict[Feature, re.Pattern[str]] = {
@@ -25,6 +25,7 @@ _NAMES: dict[Feature, re.Pattern[str]] = {
     "logprobs": re.compile(r"(?<!top_)logprobs", re.I),
     "top_logprobs": re.compile(r"top_logprobs", re.I),
     "encoding_format": re.compile(r"encoding_format|base64", re.I),
+    "seed": re.compile(r"\bseed\b", re.I),
     "system": re.compile(
         r"messages\W{1,2}0\W{1,3}role|system[ _](role|message|prompt)|role\W{1,3}system\b"
         r"|\bsystem\W{1,3}(role|message)|developer (instruction|message)", re.I,

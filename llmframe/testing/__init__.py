@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 from llmframe.testing.agreement import Agreement, agreement
-from llmframe.testing.answers import expected
+from llmframe.testing.answers import expected, first_label
 from llmframe.testing.batches import BatchRules
 from llmframe.testing.embeddings.serving import embedding
 from llmframe.testing.faults import FAULTS
@@ -32,6 +32,7 @@ __all__ = [
     "agreement",
     "embedding",
     "expected",
+    "first_label",
     "records",
     "reviews",
     "serve",

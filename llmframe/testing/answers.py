@@ -268,6 +268,26 @@ def lookup_answer(known: Mapping[str, Any]) -> Answer:
     return answer
 
 
+def first_label(share: float) -> Answer:
+    """Answers that in this share of the rows depend on the labels' order.
+
+    There every closed choice gets the first label that the schema shows; elsewhere its label
+    follows from the text alone, whatever the order.
+    """
+
+    def answer(text: str, body: dict[str, Any]) -> dict[str, Any]:
+        schema = asked_schema(body) or {}
+        shown = schema.get("properties", {})
+        choices = {name: node for name, node in shown.items() if "enum" in node}
+        if zlib.crc32(text.encode()) % 1000 < 1000 * share:
+            return expected(text, schema) | {n: node["enum"][0] for n, node in choices.items()}
+        for name, node in choices.items():
+            choices[name] = {**node, "enum": sorted(node["enum"], key=str)}
+        return expected(text, {**schema, "properties": shown | choices})
+
+    return answer
+
+
 def closed_choice(schema: Mapping[str, Any], root: Mapping[str, Any]) -> list[Any] | None:
     """The labels of a closed choice, nullable or not; None for any other schema."""
     schema = resolve(schema, root)

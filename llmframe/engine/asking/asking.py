@@ -28,6 +28,8 @@ MAX_PAID = 3  # replies paid for one row, at most
 LEAST_LARGER_CAP = 1024  # tokens
 OWN_CAP = 16  # tokens; no server's own cap is smaller
 ALTERNATIVES = 5  # tokens beside each one: all endpoints that give any allow as many
+_CAP: frozenset[Feature] = frozenset({"max_completion_tokens"})
+_OWN_SEED: frozenset[Feature] = frozenset({"seed"})  # of a later vote
 CAPS = frozenset({"max_completion_tokens", "max_tokens"})  # both names of one parameter
 
 
@@ -68,23 +70,32 @@ class Asker:
     enums: of the schema, where they are so long that an endpoint may refuse them, else None.
     nonce: the run's, for the fence round the row's text. keep_raw: keep the answer's text, or the
     last reply where there is no answer. are_shares: whether all confidences so far are a label's
-    share among all labels; None before the first.
+    share among all labels; None before the first. later_votes: the prompts of a row's second and
+    further votes, which are asked with seeds of their own, too.
     """
 
     most_texts = 1  # of one request
     most_bytes = 0  # of the texts of one request with several
 
     def __init__(
-        self, prompt: Prompt, model: str, sampling: Sampling, *, nonce: str, keep_raw: bool = False
+        self,
+        prompt: Prompt,
+        model: str,
+        sampling: Sampling,
+        *,
+        nonce: str,
+        keep_raw: bool = False,
+        later_votes: Sequence[Prompt] = (),
     ) -> None:
         self._prompt = prompt
+        self._prompts = (prompt, *later_votes)
         self._nonce = nonce
         self._keep_raw = keep_raw
         self.are_shares: bool | None = None
         self._cap = sampling.max_output_tokens
         self._model = model
         self._sampling = sampling
-        self._static: dict[Dialect, dict[str, Any]] = {}
+        self._static: dict[tuple[Dialect, int], dict[str, Any]] = {}
         self._frame = len(prompt.system().encode()) + len(
             str(prompt.response_format("json_schema"))
         )
@@ -111,10 +122,11 @@ class Asker:
 
     def body(self, row: Row, dialect: Dialect) -> dict[str, Any]:
         """The request of the row's next leg, written so that the endpoint understands it."""
-        static = self._static.get(dialect)  # the same for every row: built once a dialect
+        # the same for every row: built once a dialect, and a vote
+        static = self._static.get((dialect, row.vote))
         if static is None:
-            static = self._static[dialect] = self._parameters(dialect)
-        messages = self._prompt.messages(row.text, self._nonce, self._format(dialect))
+            static = self._static[dialect, row.vote] = self._parameters(dialect, row)
+        messages = self._prompts[row.vote].messages(row.text, self._nonce, self._format(dialect))
         if not dialect.system:
             messages = as_one(messages)
         body = {**static, "messages": messages + row.correction}
@@ -125,12 +137,17 @@ class Asker:
 
     def texts(self, row: Row) -> tuple[str, ...]:
         """The texts of the row's request, which an error may quote."""
-        return (row.text, self._prompt.system("plain"))
+        return (row.text, self._prompts[row.vote].system("plain"))
 
     def features(self, row: Row) -> frozenset[Feature]:
         """What the row's request makes use of, and is not the person's own."""
         capped = self.cap(row) is not None and CAPS.isdisjoint(self._extra)
-        return self._features | {"max_completion_tokens"} if capped else self._features
+        features = self._features
+        if capped:
+            features = features | _CAP
+        if row.vote and self._sampling.seed is None and "seed" not in self._extra:
+            features = features | _OWN_SEED
+        return features
 
     def cap(self, row: Row) -> int | None:
         """The answer's token limit, None if there is none."""
@@ -140,12 +157,12 @@ class Asker:
         """UTF-8 bytes of the row's prompt, about: what its tokens are reckoned from."""
         return self._frame + len(row.text.encode())
 
-    def _parameters(self, dialect: Dialect) -> dict[str, Any]:
-        """All that is the same for every row."""
+    def _parameters(self, dialect: Dialect, row: Row) -> dict[str, Any]:
+        """All that is the same for every row of the same vote."""
         sampling = self._sampling
         given: dict[str, Any] = {"model": self._model, "temperature": sampling.temperature or 0.0}
-        if sampling.seed is not None:
-            given["seed"] = sampling.seed
+        if sampling.seed is not None or row.vote:
+            given["seed"] = (sampling.seed or 0) + row.vote
         if sampling.service_tier is not None:
             given["service_tier"] = sampling.service_tier
         if sampling.logprobs:
@@ -153,13 +170,17 @@ class Asker:
         if sampling.api == "responses":
             given["store"] = False  # a provider keeps responses unless it is asked not to
         # what another run left out stays if it is the person's own: it is refused aloud
-        dropped = dialect.dropped & self._features
+        dropped = dialect.dropped & self.features(row)
         dropped |= {"top_logprobs"} if "logprobs" in dropped else set()  # refused alone
         body: dict[str, Any] = {k: v for k, v in given.items() if k not in dropped}
-        response_format = self._prompt.response_format(dialect.response_format, enums=dialect.enums)
+        response_format = self._prompts[row.vote].response_format(
+            dialect.response_format, enums=dialect.enums
+        )
         if response_format is not None:
             body["response_format"] = response_format
         body |= self._extra  # the person's own wins, and None leaves a parameter out
+        if row.vote and isinstance(body.get("seed"), int) and "seed" in self._extra:
+            body["seed"] += row.vote
         return {k: v for k, v in body.items() if v is not None or k not in self._extra}
 
     def _format(self, dialect: Dialect) -> ResponseFormat:

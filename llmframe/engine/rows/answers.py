@@ -102,8 +102,10 @@ class StoredAnswers(Answers):
             self._checkpoint.append(
                 row.key,
                 result if is_live else result._replace(seconds=None),
-                id=self._id(row.position),
-                text=row.text if self._settings.store_input else None,
+                # the first vote has them
+                id=None if row.vote else self._id(row.position),
+                text=row.text if self._settings.store_input and not row.vote else None,
+                vote=row.vote,
             )
         except CheckpointError as error:
             self._halt.fail(error)

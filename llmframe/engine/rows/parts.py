@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from llmframe.engine.asking.embedding import AnyAsker
+    from llmframe.engine.asking.votes import Votes
     from llmframe.engine.events import Events
     from llmframe.engine.governor import Governor, Share
     from llmframe.engine.row import Rows, Source
@@ -47,6 +48,7 @@ class Parts:
     source: Source | None = None
     processes: Mapping[str, Processes] = field(default_factory=dict)
     halt: Halt = field(default_factory=Halt)
+    votes: Votes | None = None
 
     @property
     def most_rows(self) -> int:

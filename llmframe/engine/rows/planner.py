@@ -62,6 +62,8 @@ class Planner:
         # what is rendered or redacted once more may be another text, and then another key
         self._keeps_texts = rules.redact is not None or not parts.rows.is_stable
         self._kept: dict[int, str] = {}
+        self._votes = parts.votes
+        self._first_votes: dict[int, RowResult] = {}  # that the checkpoint has in another spelling
         self._stopped: float | None = None  # when a stop was first noticed
 
     async def run(self, after_slice: Callable[[], None]) -> None:
@@ -107,7 +109,9 @@ class Planner:
         else:
             text = self._rules.prepare(self._rows.text(position))
         sent = text if isinstance(text, str) else ""
-        return Row(position, self._keys.key(sent), sent)
+        row = Row(position, self._keys.key(sent), sent)
+        first = self._first_votes.pop(position, None)
+        return (self._votes and first and self._votes.following(row, first)) or row
 
     async def _plan(self, start: int, stop: int) -> None:
         """Plan a slice; a stop may end redacting before its last row."""
@@ -152,9 +156,7 @@ class Planner:
         # a key that this run asks for has a leader, whose result all its rows share
         leaders = self._store.leaders(keys)
         unasked = [key if at is None else b"" for key, at in zip(keys, leaders, strict=True)]
-        answers = self._answers.recall_all(unasked)
-        if self._keys.earlier:
-            answers = self._recall_earlier(answers, unasked, texts)
+        answers = self._stored(start, unasked, texts)
         self._store.results.put_answers(start, answers)
         reused: list[int] = []
         rows = zip(texts, keys, ids or repeat(None), answers, strict=False)
@@ -176,6 +178,22 @@ class Planner:
         finally:
             if reused:
                 self._events.emit(RowsReused(reused))
+
+    def _stored(
+        self, start: int, keys: Sequence[bytes], texts: Sequence[str | RowResult]
+    ) -> Sequence[Answer | None]:
+        """The stored answers to a slice of rows, each whole: with all its votes."""
+        answers = self._answers.recall_all(keys)
+        if self._keys.earlier:
+            answers = self._recall_earlier(answers, keys, texts)
+        if self._votes is None:
+            return answers
+        whole = self._votes.recalled(answers, texts, self._answers.recall_all)
+        # other rows recall their stored votes by today's key, one by one, when it is their turn
+        for position, (first, answer) in enumerate(zip(answers, whole, strict=True), start):
+            if self._keys.earlier and first is not None and answer is None:
+                self._first_votes[position] = first[0]._replace(values=first[1])
+        return whole
 
     def _recall_earlier(
         self,

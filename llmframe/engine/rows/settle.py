@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llmframe.engine.events import RowsDone, Spent
+from llmframe.engine.events import RowsDone, Spent, Voted
 from llmframe.engine.rows.breaker import KINDS, Breaker
 from llmframe.engine.wire.verdict import Verdict
 from llmframe.errors import CallError, OutputError, RowError
@@ -113,7 +113,7 @@ class Settler:
     def recalled(self, row: Row, result: RowResult) -> None:
         """The checkpoint had the row's answer after all; what its own replies cost is counted."""
         self._parts.events.emit(Spent(row.usage))
-        self._answers.note_ids(row.key, [row.position])
+        self._note_id(row)
         self._record(row, result, "checkpoint")
         self._claims.release(row, result)
         self._work.done()
@@ -123,7 +123,7 @@ class Settler:
         self._parts.events.emit(Spent(row.usage))
         if self._answers.recall(row.key) is None:  # that run has another checkpoint, or none
             self._answers.keep(row, result)
-        self._answers.note_ids(row.key, [row.position])
+        self._note_id(row)
         self._record(row, result, "shared")
         self._work.done()
 
@@ -139,11 +139,28 @@ class Settler:
         if self._raise_on_failure and result.error is not None:
             self._parts.halt.fail(row_error(row.position, result.error, row.failure))
 
+    def _note_id(self, row: Row) -> None:
+        if not row.vote:  # the row's id is that of its first vote
+            self._answers.note_ids(row.key, [row.position])
+
     def _record(self, row: Row, result: RowResult, source: Source) -> None:
-        """Give the result to the row and to all that ask the same."""
+        """Give the result to the row and to all that ask the same, if it needs no other vote."""
+        votes = self._parts.votes
+        if votes is not None:
+            bought = source == "request"
+            if bought:
+                self._parts.events.emit(Voted(result.usage))
+            following = votes.following(row, result)
+            if following is not None:
+                following.bought = row.bought or bought
+                self._work.follow(following)
+                return
+            source = "request" if row.bought else source
+            result, row = votes.result((*row.votes, result)), row.first or row
         # first the result, then the events: an observer may read the frame as it is now
         followers = self._parts.store.settle(row.position, result)
-        self._parts.events.emit(RowsDone((row.position,), result, source, row.text))
+        counted = votes is not None
+        self._parts.events.emit(RowsDone((row.position,), result, source, row.text, counted))
         if followers:
             if result.status == "ok":
                 self._answers.note_ids(row.key, followers)

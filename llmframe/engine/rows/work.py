@@ -116,6 +116,12 @@ class Work:
         heapq.heappush(self._waiting, (due, self._order, row))
         self._wake_one()
 
+    def follow(self, row: Row) -> None:
+        """A further vote of a row that was taken: it goes on at once."""
+        if not self.closed:
+            self._out += 1
+            self.retry(row, self._clock())
+
     def waiting_rows(self) -> list[Row]:
         """The rows that wait to be tried again."""
         waiting = [*[each[-1] for each in self._waiting], *[each[-1] for each in self._refused]]

@@ -1,0 +1,117 @@
+"""The votes of a row: each is an answer of its own, with its own key, and they are counted here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from llmframe.engine.row import Row
+from llmframe.results import NOTHING_USED, RowResult
+from llmframe.task.confidence import is_choice
+from llmframe.task.keys import KeyMaker
+from llmframe.task.votes import MOST, counted, is_decided, label_orders, reordered
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from llmframe.results import Answer
+    from llmframe.task.keys import Question
+    from llmframe.task.prompt import Prompt
+    from llmframe.task.votes import Setting
+
+
+@dataclass(frozen=True)
+class Votes:
+    """How often a run asks each row, and what the answers say together.
+
+    setting: the option ``votes``, not 1. asked: the question, as its first vote. prompt: of that.
+    """
+
+    setting: Setting
+    asked: Question
+    prompt: Prompt
+
+    @cached_property
+    def later(self) -> tuple[Prompt, ...]:
+        """The prompts of the votes after the first: each shows the labels in another order."""
+        fields = self.prompt.fields
+        return tuple(
+            replace(self.prompt, fields=reordered(fields, vote)) for vote in range(1, MOST)
+        )
+
+    @cached_property
+    def _keys(self) -> tuple[KeyMaker, ...]:
+        """Keys of the votes after the first, which has the key of a call without votes."""
+        fields = self.prompt.fields
+        return tuple(
+            KeyMaker(self.asked | {"vote": vote, "orders": label_orders(fields, vote)})
+            for vote in range(1, MOST)
+        )
+
+    @cached_property
+    def _choices(self) -> tuple[str, ...]:
+        return tuple(spec.name for spec in self.prompt.fields.specs if is_choice(spec))
+
+    def following(self, row: Row, result: RowResult) -> Row | None:
+        """The row as its next vote, with fresh patience; None if none is needed or it has failed.
+
+        result: of the vote that row is.
+        """
+        votes = (*row.votes, result)
+        if result.status != "ok" or is_decided(self.setting, self._choices, _values(votes)):
+            return None
+        key = self._keys[len(votes) - 1].key(row.text)
+        return Row(
+            row.position, key, row.text, vote=len(votes), votes=votes, first=row.first or row
+        )
+
+    def result(self, votes: Sequence[RowResult]) -> RowResult:
+        """What the row gets, from all its votes; the last of them may have failed."""
+        usage = sum((vote.usage for vote in votes), NOTHING_USED)
+        seconds = [vote.seconds for vote in votes if vote.seconds is not None]
+        shared: dict[str, Any] = {
+            "attempts": sum(vote.attempts for vote in votes),
+            "usage": usage,
+            # None, if all of them came from the checkpoint
+            "seconds": sum(seconds) if seconds else None,
+        }
+        last = votes[-1]
+        if last.error is not None and len(votes) > 1:
+            message = f"{last.error.message} (vote {len(votes)}; the votes before it are saved)"
+            return last._replace(error=last.error._replace(message=message), **shared)
+        if last.status != "ok":
+            return last
+        chosen, winners, agreement = counted(self._choices, _values(votes))
+        values = {**(votes[chosen].values or {}), **winners}
+        return votes[chosen]._replace(values=values, confidence=agreement, **shared)
+
+    def recalled(
+        self,
+        first: Sequence[Answer | None],
+        texts: Sequence[str | RowResult],
+        recall: Callable[[Sequence[bytes]], Sequence[Answer | None]],
+    ) -> list[Answer | None]:
+        """The stored answers of rows whose votes are all stored, None for the others.
+
+        first: the stored first votes. recall: the stored answers to keys.
+        """
+        votes = [None if each is None else [each] for each in first]
+        for keys in self._keys:
+            open_ = [
+                at
+                for at, stored in enumerate(votes)
+                if stored and not is_decided(self.setting, self._choices, [v for _, v in stored])
+            ]
+            asked = [keys.key(text) for at in open_ if isinstance(text := texts[at], str)]
+            for at, answer in zip(open_, recall(asked), strict=True):
+                votes[at] = None if answer is None else [*(votes[at] or ()), answer]
+        return [None if stored is None else self._answer(stored) for stored in votes]
+
+    def _answer(self, stored: Sequence[Answer]) -> Answer:
+        result = self.result([bare._replace(values=values) for bare, values in stored])
+        return result, result.values or {}
+
+
+def _values(votes: Sequence[RowResult]) -> list[dict[str, Any]]:
+    return [vote.values or {} for vote in votes]

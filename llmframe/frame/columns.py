@@ -113,10 +113,7 @@ def plan_columns(
         raise PlanError(f"prefix must be text, this is a {type(prefix).__name__}: {prefix!r}")
     bare: list[Output] = []
     for spec in specs:
-        bare.append(_answer(spec))
-        if is_choice(spec):
-            bare += [_probability(spec)] if confidence else []
-            bare += [_sureness(spec, "agreement")] if agreement else []
+        bare += [_answer(spec), *_companions(spec, confidence=confidence, agreement=agreement)]
     bare += [*_STATUS, *(_DETAILS if details else ())]
     outputs = tuple(_named(output, prefix, df) for output in bare)
     existing = ExistingColumns(df, inputs)
@@ -387,6 +384,16 @@ def _answer(spec: FieldSpec) -> Output:
     build = builder(spec)
     name = spec.column or spec.name
     return Output(name=name, read=spec.name, build=build, type=kind, is_field=True)
+
+
+def _companions(spec: FieldSpec, *, confidence: bool, agreement: bool) -> list[Output]:
+    """The columns that stand after a field's own."""
+    if not is_choice(spec):
+        return []
+    return [
+        *([_probability(spec)] if confidence else []),
+        *([_sureness(spec, "agreement")] if agreement else []),
+    ]
 
 
 def _probability(spec: FieldSpec) -> Output:

@@ -226,7 +226,7 @@ class Settings:
         "right, you must measure.")
 
     votes: Literal[1, 3, "2+1"] = trust(1, rules.VOTES,
-        '3, or "2+1": ask several times, and say how far answers agree\n'
+        '3 or "2+1": ask again, and say how far the answers agree\n'
         "<field>_agreement after each closed choice: the share of the votes, from 0 to 1, that "
         "have the label that most of them have. Each vote sees the labels in another order and has "
         'a seed of its own. "2+1" asks a third time only where the first two differ: about 2.2 '

@@ -11,7 +11,7 @@ import pytest
 import llmframe as lf
 from llmframe import testing
 from llmframe.errors import IncompleteWarning, PlanError
-from llmframe.task.votes import requests_a_row
+from llmframe.task.trust.votes import requests_a_row
 
 LABELS = ["refund", "delivery", "billing", "other"]
 FIELDS = {"intent": LABELS, "note": str}

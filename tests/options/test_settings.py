@@ -52,7 +52,7 @@ def takes(name, kind):
     for part in parts(TYPES[name]):
         if part in (typing.Any, typing.Hashable) or isinstance(part, str):
             continue
-        base = typing.get_origin(part) or part
+        base = type(part) if isinstance(part, int) else typing.get_origin(part) or part
         if isinstance(base, type) and issubclass(kind, base) and (kind, base) != (bool, int):
             return True
         if (kind, base) in ((int, float), (type(len), typing.get_origin(typing.Callable))):

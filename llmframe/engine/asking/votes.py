@@ -10,7 +10,7 @@ from llmframe.engine.row import Row
 from llmframe.results import NOTHING_USED, RowResult
 from llmframe.task.confidence import is_choice
 from llmframe.task.keys import KeyMaker
-from llmframe.task.votes import MOST, counted, is_decided, label_orders, reordered
+from llmframe.task.trust.votes import MOST, counted, is_decided, label_orders, reordered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from llmframe.results import Answer
     from llmframe.task.keys import Question
     from llmframe.task.prompt import Prompt
-    from llmframe.task.votes import Setting
+    from llmframe.task.trust.votes import Setting
 
 
 @dataclass(frozen=True)

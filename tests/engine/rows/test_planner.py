@@ -53,6 +53,7 @@ class Planning:
                 events=Events(self.events.append),
                 halt=self.halt,
                 processes={},
+                votes=None,
             ),
             work=self.work,
             answers=answers,

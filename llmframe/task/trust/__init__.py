@@ -1,0 +1,1 @@
+"""What says how far an answer can be trusted, apart from the answer."""

@@ -80,7 +80,8 @@ def test_a_server_can_prefer_the_first_label_in_a_share_of_the_rows():
 
     def label(text, order):
         schema = {"properties": {"intent": {"enum": order}}}
-        return answer(text, {"response_format": {"json_schema": {"schema": schema}}})["intent"]
+        wanted = {"json_schema": {"schema": schema}}
+        return answer(text, {"response_format": wanted, "messages": []})["intent"]
 
     texts = [f"row {i}" for i in range(500)]
     preferring = [text for text in texts if label(text, LABELS) != label(text, LABELS[::-1])]

@@ -288,7 +288,7 @@ class ReviewSession:
     def _closing(self, reviewed: Reviewed) -> tuple[str, ...]:
         """What to say at the end."""
         name = self.cases.field
-        lines = [f"All {len(self._turns):,} rows are judged. u takes the last answer back."]
+        lines = [f"All {len(self._turns):,} rows are judged."]
         if reviewed.undecided:
             lines = [
                 f"{reviewed.undecided:,} rows were put last twice and stay undecided. Hard rows "
@@ -298,4 +298,7 @@ class ReviewSession:
             lines.append("This order mends the column; it is no sample, so no accuracy follows.")
         else:
             lines.append(f"Next: df.llm.score({name!r}), df.llm.shares({name!r})")
-        return (*lines, "r.frame() adds your labels as columns.")
+        return (
+            *lines,
+            "r.frame() adds your labels as columns; r.undo() takes the last answer back.",
+        )

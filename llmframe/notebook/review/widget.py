@@ -75,14 +75,14 @@ class ReviewWidget:
 
         self.body = ipywidgets.HTML("")
         keys = self.review.keys
-        self.box = ipywidgets.Text(
-            description="keys" if keys.are_single else "label",
-            continuous_update=True,
-            layout={"width": "150px" if keys.are_single else "320px"},
-            style={"description_width": "auto"},
-        )
+        wide = {"width": "150px" if keys.are_single else "320px"}
+        shared: Any = {"layout": wide, "style": {"description_width": "auto"}}
         if keys.are_single:
+            self.box: Any = ipywidgets.Text(description="keys", continuous_update=True, **shared)
             self.box.add_class("llmframe-keys")
+        else:  # it completes what is typed
+            options = [plain(label) for label in keys.labels]
+            self.box = ipywidgets.Combobox(description="label", options=options, **shared)
         self.box.observe(self._typed, "value")
         self.box.on_msg(self._message_of)
         self.labels = [self._label(at) for at in range(len(keys.labels) if keys.are_single else 0)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 
 import pytest
@@ -24,6 +25,35 @@ settings.load_profile("llmframe")
 # inherits it never raises KeyboardInterrupt.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+SLOW = ("browser", "kernel", "battery", "slow")  # markers, in the order in which they begin
+
+
+def pytest_configure(config):
+    """Let pytest-xdist keep the order below; its own begins with the files of most tests."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """Begin with the slow files: at the end one worker would be alone with them."""
+
+    def rank(item):
+        marks = {mark.name for mark in item.iter_markers()}
+        return next((at for at, name in enumerate(SLOW) if name in marks), len(SLOW))
+
+    first: dict[object, int] = {}
+    for item in items:
+        first[item.path] = min(rank(item), first.get(item.path, len(SLOW)))
+    items.sort(key=lambda item: first[item.path])
+
+
+def pytest_collection_finish():
+    """Let the garbage collector pass over thousands of tests; some tests collect until all is."""
+    gc.collect()
+    gc.freeze()
+
 
 VARIABLES = {name for preset in PRESETS.values() for name in preset.variables}
 

@@ -150,10 +150,10 @@ def test_after_damage_only_the_damaged_rows_are_bought_again(tmp_path: Path, how
         says(caught[0].message, "damaged lines", "asked again", "whole answers: 11")
 
 
-def test_a_million_lines_are_indexed_in_half_the_time_of_reading_them_as_json(
+def test_lines_are_indexed_in_half_the_time_of_reading_them_as_json(
     tmp_path: Path, folder: Path
 ) -> None:
-    path, whole, total = tmp_path / "rows.jsonl", bytearray(), 1_000_000
+    path, whole, total = tmp_path / "rows.jsonl", bytearray(), 200_000
     body = lines.row(answer(1), now=1_800_000_000)
     for n in range(total):
         whole += lines.encode(key(n), TASK.short, body)
@@ -167,7 +167,7 @@ def test_a_million_lines_are_indexed_in_half_the_time_of_reading_them_as_json(
             indexed.append(time.process_time() - begin)
             assert checkpoint.answers == total
             assert checkpoint.damaged == 0
-            assert all(checkpoint.get(key(n)) == answer(1) for n in range(0, total, 99_999))
+            assert all(checkpoint.get(key(n)) == answer(1) for n in range(0, total, 19_999))
         begin = time.process_time()
         for line in tenth:
             json.loads(line)

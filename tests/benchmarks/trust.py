@@ -30,7 +30,7 @@ from tests.kits.trust_grid import (
 SECONDS = 0.5  # for score and for shares, of 100,000 rows
 
 
-def timing() -> Iterator[Cell]:
+def timing(_: int) -> Iterator[Cell]:
     """Seconds of score, shares and compare on 100,000 rows, by a truth and by 200 judged rows."""
     df = frame(100_000, shop=np.arange(100_000) % 50)
     df["second"] = df["intent"].to_numpy()[::-1]
@@ -58,22 +58,27 @@ def _timed(name: str, call: Callable[[], object]) -> Cell:
     return Cell(name, f"{seconds:.3f} s", seconds <= SECONDS)
 
 
+GRIDS: dict[str, tuple[str, Callable[[int], Iterator[Cell]]]] = {
+    "accuracy": ("how often the interval holds it / mean width", accuracy_grid),
+    "shares": ("mean over labels (worst) / width of the largest, rarest", shares_grid),
+    "metrics": ("how often the interval holds it", metrics_grid),
+    "threshold": ("promised too much / certified / rows kept", threshold_grid),
+    "changed": ("how often the interval holds the gain / mean width", changed_grid),
+    "time": ("seconds for 100,000 rows", timing),
+}
+
+
 def main() -> int:
     """Print the grids. Returns 1 if a bound is missed, else 0."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.trust", description=__doc__)
+    parser.add_argument("grids", nargs="*", default=[*GRIDS], help=f"of {', '.join(GRIDS)}")
     parser.add_argument("--times", type=int, default=1_000, help="reviews in each cell")
-    times = parser.parse_args().times
+    asked = parser.parse_args()
     missed = 0
-    for title, cells in (
-        ("accuracy: how often the interval holds it / mean width", accuracy_grid(times)),
-        ("shares: mean over labels (worst) / width of the largest, rarest", shares_grid(times)),
-        ("precision, recall, F1, kappa: how often held", metrics_grid(times)),
-        ("threshold: promised too much / certified / rows kept", threshold_grid(times)),
-        ("changed rows: how often the gain is held / mean width", changed_grid(times)),
-        ("100,000 rows", timing()),
-    ):
-        print(f"\n{title}")
-        for cell in cells:
+    for name in asked.grids:
+        title, cells = GRIDS[name]
+        print(f"\n{name}: {title}")
+        for cell in cells(asked.times):
             missed += not cell.met
             print(f"  {cell.name:44} {cell.value}{'' if cell.met else '   <- missed'}")
     return int(missed > 0)

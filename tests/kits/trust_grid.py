@@ -73,8 +73,9 @@ def shares_of(accuracy: float, n: int, times: int) -> tuple[np.ndarray, np.ndarr
         said = np.bincount(made.said, minlength=k)
         table = label_table(sample, said, np.ones(n, dtype=bool), LEVEL)
         true = np.bincount(made.truth, minlength=k) / len(made.truth)
-        held += (table["low"] <= true) & (true <= table["high"])
-        width += table["high"] - table["low"]
+        low, high = table["low"].to_numpy(), table["high"].to_numpy()
+        held += (low <= true) & (true <= high)
+        width += high - low
         simple = reviewed(made, n, "random", seed)
         ends = stratified(
             simple.sizes, simple.drawn, simple.drawn[:, None],

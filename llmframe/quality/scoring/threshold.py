@@ -63,7 +63,11 @@ class Threshold:
     notes: tuple[str, ...] = attribute(default=())
 
     def __repr__(self) -> str:
-        lines = [f"llmframe: {self._headline()}", self._next(), *aligned_text(_rows(self.table))]
+        lines = [
+            f"llmframe: {self._headline()}",
+            self._next(),
+            *aligned_text(_rows(self.table, self.value)),
+        ]
         lines += [plain(note, limit=SENTENCES) for note in self.notes]
         return "\n  ".join(line for line in lines if line)
 
@@ -96,7 +100,7 @@ class Threshold:
             style.line(f"{style.chip('note', 'wait')} {html(note, limit=SENTENCES)}")
             for note in self.notes
         ]
-        head, *rows = _rows(self.table)
+        head, *rows = _rows(self.table, self.value)
         return style.frame([*parts, style.table(head, rows, shares=(3, 3, 2, 2, 4))])
 
 
@@ -185,21 +189,23 @@ def _table(tried: list[CutOff]) -> pd.DataFrame:
 # -- how it is shown -------------------------------------------------------------------------
 
 
-def _rows(table: pd.DataFrame) -> list[list[str]]:
-    """Some of the cut-offs, evenly spread, as text."""
-    head = ["confidence from", "of the rows", "reviewed", "wrong", "p that it is not that right"]
+def _rows(table: pd.DataFrame, found: float | None) -> list[list[str]]:
+    """Some of the cut-offs as text: evenly spread, the one that was found and the next."""
     step = math.ceil(len(table) / LINES) or 1
-    some = table.iloc[step - 1 :: step]
-    return [
-        head,
-        *(
+    shown = {*range(step - 1, len(table), step)}
+    if found is not None:
+        place = [*table.index].index(found)
+        shown |= {place, min(place + 1, len(table) - 1)}
+    rows = [["confidence from", "of the rows", "reviewed", "wrong", "p that it is less right"]]
+    some = table.iloc[sorted(shown)]
+    for value, row in zip(some.index, some.to_dict("records"), strict=True):
+        rows.append(
             [
-                f"{value:.3f}",
+                f"{value:.3f}{' (found)' if value == found else ''}",
                 percent(row["kept"]),
                 count(int(row["reviewed"])),
                 count(int(row["wrong"])),
                 "not tested" if math.isnan(row["p"]) else f"{row['p']:.3f}",
             ]
-            for value, row in zip(some.index, some.to_dict("records"), strict=True)
-        ),
-    ]
+        )
+    return rows

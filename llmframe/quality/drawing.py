@@ -16,6 +16,7 @@ from llmframe.quality.cases import AGREEMENT
 from llmframe.quality.draw import Cell, Part
 from llmframe.quality.records import Draw, DrawnRow, read_header
 from llmframe.quality.reviewed import OUTSIDE, Order
+from llmframe.quality.suspects import suspects
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -241,7 +242,10 @@ def _suspicious(cases: Cases, wish: Wish, numbers: Hashes) -> Ints:
             return pure.least_sure(said, unknown if cases.sure is None else cases.sure, numbers)
         agreement = _needed(cases.numbers(AGREEMENT), wish)
         return pure.least_sure(np.where(agreement < 1, cases.said, OUTSIDE), agreement, numbers)
-    # the rarest labels first; df.llm.suspects knows more reasons
     frequency = np.bincount(cases.said[cases.said >= 0], minlength=len(cases.labels))
     rare = frequency[np.maximum(cases.said, 0)].astype(float)
-    return pure.least_sure(cases.said, rare if cases.sure is None else cases.sure, numbers)
+    others = pure.least_sure(cases.said, rare if cases.sure is None else cases.sure, numbers)
+    if cases.is_verdict:  # answers that are no labels cannot contradict each other
+        return others
+    found = suspects(cases.df, cases.field)["position"].to_numpy(dtype=np.int64)
+    return np.concatenate([found, others[~np.isin(others, found)]])

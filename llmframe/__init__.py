@@ -17,6 +17,7 @@ from llmframe.accessor import llm, register
 from llmframe.calls.check import check
 from llmframe.calls.estimate import estimate
 from llmframe.calls.files import read_checkpoint, read_metadata, read_parquet
+from llmframe.calls.preview import preview
 from llmframe.calls.stream import tag_stream
 from llmframe.calls.tag import atag, start, tag
 from llmframe.options.layers import configure
@@ -34,6 +35,7 @@ __all__ = [
     "estimate",
     "last_run",
     "llm",
+    "preview",
     "read_checkpoint",
     "read_metadata",
     "read_parquet",

@@ -10,6 +10,7 @@ import pandas as pd
 from llmframe.calls import embed as embeddings
 from llmframe.calls import estimate as estimates
 from llmframe.calls import files as files_calls
+from llmframe.calls import preview as previews
 from llmframe.calls import review as reviews
 from llmframe.calls import tag as api
 from llmframe.calls import trust
@@ -20,7 +21,7 @@ from llmframe.options.signature import with_options
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Hashable, Mapping
     from pathlib import Path
 
     from llmframe.notebook.estimate_view import Estimate
@@ -84,8 +85,9 @@ class LLMAccessor(_Accessor):
 
     >>> out = df.llm.tag("text", {"intent": ["refund", "delivery", "other"]})
 
-    estimate says what it will cost; tag waits in the cell, atag is awaited, start goes on in the
-    background; embed makes a vector of every text. Afterwards:
+    preview asks about a few rows first, and estimate says what all will cost; tag waits in the
+    cell, atag is awaited, start goes on in the background; embed makes a vector of every text.
+    Afterwards:
     summary and errors show what came back; review asks you about some of the rows, so that the
     answers get a number with an error bar; to_parquet, to_csv, to_jsonl, to_excel write it.
     """
@@ -111,6 +113,21 @@ class LLMAccessor(_Accessor):
     @with_options(doc=estimates.estimate)
     def estimate(self, input: object, fields: object, **options: Unpack[Options]) -> Estimate:  # noqa: A002, D102
         return estimates.estimate(self._df, input, fields, **options)
+
+    @with_options(doc=previews.preview)
+    def preview(  # type: ignore[misc] # noqa: D102
+        self,
+        input: object,  # noqa: A002
+        fields: object,
+        n: int = 10,
+        *,
+        by: Hashable | None = None,
+        seed: int = 0,
+        live: bool = False,
+        **options: Unpack[Options],
+    ) -> pd.DataFrame:
+        own: dict[str, Any] = {"by": by, "seed": seed, "live": live}
+        return previews.preview(self._df, input, fields, n, **own, **options)
 
     @with_options(doc=embeddings.embed)
     def embed(  # type: ignore[misc] # noqa: D102

@@ -11,6 +11,7 @@ from hypothesis import settings
 import llmframe as lf
 from llmframe import testing
 from llmframe.engine.governor import forget_governors
+from llmframe.engine.rows.answers import previewed
 from llmframe.journal.shared import open_stores
 from llmframe.options.presets import PRESETS
 from tests.kits.left_loops import throwing_away
@@ -65,6 +66,7 @@ def clean_place(monkeypatch, tmp_path):
     Nothing learnt: a server may get the port of an earlier one, that asked to wait an hour.
     """
     forget_governors()
+    previewed.clear()
     for name in ("OPENAI_BASE_URL", "AZURE_OPENAI_ENDPOINT", *VARIABLES):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)

@@ -20,7 +20,8 @@ ROOT = Path(__file__).parents[1]
 def test_the_public_names_are_pinned_and_sorted():
     assert lf.__all__ == [
         "Run", "RunReport", "__version__", "atag", "check", "configure", "errors",
-        "estimate", "last_run", "llm", "read_checkpoint", "read_metadata", "read_parquet", "start",
+        "estimate", "last_run", "llm", "preview", "read_checkpoint", "read_metadata",
+        "read_parquet", "start",
         "tag", "tag_stream",
     ]  # fmt: skip
     assert all(hasattr(lf, name) for name in lf.__all__)
@@ -44,7 +45,10 @@ def test_the_signature_shows_every_option_with_its_default(call):
     assert shown == DEFAULTS
 
 
-CALLS = [lf.tag, lf.atag, lf.start, lf.estimate, lf.check, lf.tag_stream, pd.Series([""]).llm.tag]
+CALLS = [
+    *(lf.tag, lf.atag, lf.start, lf.estimate, lf.check, lf.tag_stream, lf.preview),
+    *(pd.Series([""]).llm.tag, pd.DataFrame().llm.preview),
+]
 
 
 @pytest.mark.parametrize("call", CALLS)

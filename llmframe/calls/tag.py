@@ -25,10 +25,12 @@ if TYPE_CHECKING:
 
     from llmframe.calls.plan import Plan
     from llmframe.notebook.stage import OpenView
+    from llmframe.notebook.view import LiveRows
     from llmframe.options.settings import Settings
     from llmframe.runs.session import Session
 
 OWN_RUNNER = ("runner",)  # options that a call with its own runner does not take
+ATAG = "write `await df.llm.atag(...)`, which lets other tasks go on meanwhile"
 OF_FRAMES = ("overwrite", "id", "adopt")  # options that a call for one column does not take
 
 
@@ -80,7 +82,7 @@ def tag(
         some = df[df["stars"] < 3]
         df.join(some["text"].llm.tag(["refund", "delivery", "other"], into="intent"))
     """
-    _refuse_await()
+    refuse_await("tag", ATAG)
     return run_in_cell(settle(options), partial(_plan, df, input, fields))
 
 
@@ -158,7 +160,7 @@ def tag_series(series: pd.Series[Any], fields: object, **options: Unpack[Options
     """
     # The plan finds its input by the column's name, so a series without one gets one here.
     frame = series.to_frame("text" if series.name is None else series.name)
-    _refuse_await()
+    refuse_await("tag", ATAG)
     settings = settle_without(options, OF_FRAMES)
     return run_in_cell(settings, partial(_plan, frame, frame.columns[0], fields, only_new=True))
 
@@ -186,8 +188,17 @@ def _plan(
     return plan(df, input, fields, settings, only_new=only_new)
 
 
-def run_in_cell(settings: Settings, make_plan: Callable[[Settings], Plan]) -> pd.DataFrame:
-    """Run in the cell, or wait there for the run of the same plan that is alive already."""
+def run_in_cell(
+    settings: Settings,
+    make_plan: Callable[[Settings], Plan],
+    *,
+    on_open: Callable[[Session], LiveRows | None] = lambda _: None,
+) -> pd.DataFrame:
+    """Run in the cell, or wait there for the run of the same plan that is alive already.
+
+    on_open: called with the run before it begins, or with the one that is alive; returns the rows
+    of a live preview.
+    """
     thread.refuse_own_thread()
     nested = settings.runner == "nest" and here.can_nest()
     if not nested:
@@ -198,7 +209,7 @@ def run_in_cell(settings: Settings, make_plan: Callable[[Settings], Plan]) -> pd
         planned = make_plan(settings)
         # a nested run cannot wait for another: both would need this thread
         with _joined_or_opened(planned, interrupts, join=not nested) as session:
-            shown = _show(session, settings, blocking=True)
+            shown = _show(session, settings, blocking=True, live=on_open(session))
             session.warn_if_paused()
             try:
                 if nested:
@@ -215,12 +226,15 @@ def run_in_cell(settings: Settings, make_plan: Callable[[Settings], Plan]) -> pd
     return session.outcome()
 
 
-def _refuse_await() -> None:
-    """PlanError for ``await df.llm.tag(...)``, which would fail once everything is paid."""
+def refuse_await(call: str, instead: str = "") -> None:
+    """PlanError for ``await df.llm.tag(...)``, which would fail once everything is paid.
+
+    call: its name. instead: what can be awaited in its place.
+    """
     if is_awaited():
         raise PlanError(
-            "tag waits by itself and returns the frame, so that nothing is left to await: leave "
-            "`await` out, or write `await df.llm.atag(...)`, which lets other tasks go on meanwhile"
+            f"{call} waits by itself and returns the frame, so that nothing is left to await: "
+            f"leave `await` out{', or ' if instead else ''}{instead}"
         )
 
 
@@ -252,7 +266,9 @@ def _note_expected_stop(session: Session) -> None:
         logging.getLogger("llmframe").warning("%s", sentence)
 
 
-def _show(session: Session, settings: Settings, *, blocking: bool) -> OpenView:
+def _show(
+    session: Session, settings: Settings, *, blocking: bool, live: LiveRows | None = None
+) -> OpenView:
     """Show the run in this cell; all calls that share a run share its stage."""
     if session.stage is None:  # else a joined run, which another cell shows, too
         from llmframe.calls.ending import make_ending
@@ -266,7 +282,7 @@ def _show(session: Session, settings: Settings, *, blocking: bool) -> OpenView:
         labelled = [spec.name for spec in specs if spec.kind in counted]
         vectors = [spec.name for spec in specs if spec.kind is Kind.VECTOR]
         label_of = session.target.df.index.__getitem__
-        latest = LatestRows(session.target.rows, label_of, labelled, vectors=vectors)
+        latest = LatestRows(session.target.rows, label_of, labelled, vectors=vectors, live=live)
         session.execution.observe(latest)
         assigned = assigned_here()
         session.stage = Stage(

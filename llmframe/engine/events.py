@@ -31,6 +31,14 @@ class RequestSent:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerGrows:
+    """A streamed answer has grown. position: of the row in the frame. text: all so far."""
+
+    position: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class RequestRefused:
     """The provider refused a request (429, or 503 with Retry-After)."""
 
@@ -117,6 +125,7 @@ class Planned:
 
 Event = (
     RequestSent
+    | AnswerGrows
     | RequestRefused
     | RequestLost
     | RowsDone

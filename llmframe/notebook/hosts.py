@@ -67,7 +67,7 @@ def assigned_here() -> Assignment:
                     ast.Call(func=ast.Attribute(attr=call))
                     | ast.Await(value=ast.Call(func=ast.Attribute(attr=call)))
                 ),
-            ) if call in ("tag", "atag", "start", "embed"):
+            ) if call in ("tag", "atag", "start", "embed", "preview"):
                 found.append(Assignment(name, call))
     return found[0] if len(found) == 1 else Assignment()
 

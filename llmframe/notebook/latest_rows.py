@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from llmframe.engine.events import Event
     from llmframe.engine.row import Rows
+    from llmframe.notebook.view import LiveRows
 
 NEWEST = 3  # answers shown
 MORE = 20  # answers shown to whoever asks for more
@@ -34,6 +35,7 @@ class LatestRows:
 
     rows: the texts of the frame's rows, for events without one. label: the index label of a
     position. labelled: the fields whose labels are counted. vectors: the fields that hold one.
+    live: of a live preview, whose rows are shown in place of the newest answers.
     Events come on the run's loop, one at a time; views read from any thread, without a lock,
     because copying a deque or a dict's values is one step of the interpreter.
     """
@@ -45,7 +47,9 @@ class LatestRows:
         labelled: Sequence[str] = (),
         *,
         vectors: Collection[str] = (),
+        live: LiveRows | None = None,
     ) -> None:
+        self.live = live
         self._rows = rows
         self._labels = Labels(labelled)
         self._label = label
@@ -113,10 +117,15 @@ class LatestRows:
         }
 
     def _label_text(self, position: int) -> str:
-        try:
-            return str(self._label(position))
-        except Exception:  # noqa: BLE001 - the code of somebody's class, or a date of no year
-            return f"row {position}"
+        return label_text(self._label, position)
+
+
+def label_text(label: Callable[[int], object], position: int) -> str:
+    """A row's label of the frame's index as text."""
+    try:
+        return str(label(position))
+    except Exception:  # noqa: BLE001 - the code of somebody's class, or a date of no year
+        return f"row {position}"
 
 
 class Labels:

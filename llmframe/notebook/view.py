@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import KW_ONLY, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from llmframe.report import RunReport, Snapshot
+
+
+State = Literal["done", "failed", "waiting", "writing", "pending"]
 
 
 class Controls(Protocol):
@@ -77,6 +80,44 @@ class LabelCounts:
     def total(self) -> int:
         """Labels counted; of a list, each of its labels."""
         return sum(number for _, number in self.labels)
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewRow:
+    """One row as a preview shows it; all of it is foreign text.
+
+    label: of the frame's index. text: the input. alike: rows of the frame with this text.
+    values: field name -> the answer as text, None where it is missing. error: ``kind: message``.
+    """
+
+    label: str
+    _: KW_ONLY
+    text: str
+    state: State
+    alike: int = 1
+    values: Mapping[str, str | None] = field(default_factory=dict)
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The answers of a field with labels: each label's number of rows, the most frequent first.
+
+    uncovered: answered rows that got the label for all else, or none. answered: of how many.
+    """
+
+    name: str
+    _: KW_ONLY
+    labels: tuple[tuple[str, int], ...]
+    uncovered: int
+    answered: int
+
+
+class LiveRows(Protocol):
+    """The rows of a preview while their answers are written."""
+
+    def rows(self) -> list[PreviewRow]:
+        """Every row as it is now, in the frame's order."""
 
 
 class View:

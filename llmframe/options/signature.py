@@ -90,6 +90,7 @@ def _check_call(
     own = signature.parameters.values()
     names = [one.name for one in own if one.kind is one.POSITIONAL_OR_KEYWORD]
     by_name = {one.name for one in own}
+    needed = {one.name for one in own if one.default is one.empty}
 
     def check(args: tuple[Any, ...], options: Mapping[str, Any]) -> None:
         takes = ", ".join(name for name in names if name != "self")
@@ -120,7 +121,7 @@ def _check_call(
                 raise PlanError(f"there is no option {name!r}; write {own_name}=")
         if unknown := unknown_options(name for name in options if name not in by_name):
             raise PlanError(unknown)
-        missing = [name for name in names[len(args) :] if name not in options]
+        missing = [name for name in names[len(args) :] if name in needed and name not in options]
         if missing:
             raise PlanError(
                 f"the call needs {takes}, and {missing[0]} is missing: "

@@ -9,14 +9,14 @@ from typing import Literal, TypeAlias
 ResponseFormat: TypeAlias = Literal["json_schema", "json_object", "plain"]
 Feature: TypeAlias = Literal[
     "json_schema", "json_object", "system", "temperature", "logprobs", "top_logprobs",
-    "max_completion_tokens", "encoding_format", "seed",
+    "max_completion_tokens", "encoding_format", "seed", "stream_options", "stream",
 ]  # fmt: skip
 """A part of a request that some endpoints refuse."""
 
 # the order in which they are tried again: what makes the answers better comes first
 FEATURES: tuple[Feature, ...] = (
     "json_schema", "json_object", "system", "temperature", "logprobs", "top_logprobs",
-    "max_completion_tokens", "encoding_format", "seed",
+    "max_completion_tokens", "encoding_format", "seed", "stream", "stream_options",
 )  # fmt: skip
 # How a message names a feature, in any language: these are the API's own words.
 _NAMES: dict[Feature, re.Pattern[str]] = {
@@ -26,11 +26,14 @@ _NAMES: dict[Feature, re.Pattern[str]] = {
     "top_logprobs": re.compile(r"top_logprobs", re.I),
     "encoding_format": re.compile(r"encoding_format|base64", re.I),
     "seed": re.compile(r"\bseed\b", re.I),
+    "stream_options": re.compile(r"stream_options|include_usage", re.I),
+    "stream": re.compile(r"\bstream(ing|ed|s)?\b", re.I),
     "system": re.compile(
         r"messages\W{1,2}0\W{1,3}role|system[ _](role|message|prompt)|role\W{1,3}system\b"
         r"|\bsystem\W{1,3}(role|message)|developer (instruction|message)", re.I,
     ),
 }  # fmt: skip
+_STREAMED = ("stream", "stream_options")
 _FORMAT = re.compile(
     r"response_?format|text\.format|json_?schema|json_object|response_?schema|structured.?output"
     r"|json.?(mode|output)|\bschema\b|\bgrammar\b|guided.?(json|decoding)",
@@ -99,13 +102,17 @@ class Dialect:
                 simpler = simpler.without(feature)
         return simpler
 
-    def named(self, param: str | None, message: str) -> Feature | None:
+    def named(
+        self, param: str | None, message: str, features: frozenset[Feature] = frozenset()
+    ) -> Feature | None:
         """The feature in use that a refusal names; None if it names none of them.
 
-        param, message: of the error, without the row's own text.
+        param, message: of the error, without the row's own text. features: of the request.
         """
         text = f"{param or ''} {message}"
         for feature, names in _NAMES.items():
+            if feature in _STREAMED and feature not in features:
+                continue  # most requests do not ask for a stream
             if self.has(feature) and names.search(text):
                 return feature
         if self.response_format != "plain" and _FORMAT.search(text):

@@ -112,11 +112,12 @@ class DialectSearch:
             if sure and self._is_answered:
                 self._enums.forget()
             if enums is not None:
-                shorter = self._without_enums(tried, enums, tried[-1].named(param, message))
+                named = tried[-1].named(param, message, features)
+                shorter = self._without_enums(tried, enums, named)
                 if shorter is not None:
                     return shorter
             tried = _without_enums_noted(tried)
-            named = tried[-1].named(param, message)
+            named = tried[-1].named(param, message, features)
             return self._refused(tried, named, features=features, sure=sure)
 
     def broke(

@@ -40,6 +40,10 @@ class TimeOut:
         self._timer.cancel()
         await self._inner.__aexit__(kind, exc, traceback)
 
+    def restart(self) -> None:
+        """Begin anew, because something has come; noticed up to SLICE seconds later."""
+        self._left = self._seconds
+
     def _wait(self) -> None:
         seconds = min(SLICE, max(0.0, self._left))
         self._left -= seconds

@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import itertools
 import json
+import math
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -225,9 +226,13 @@ class Endpoint:
             reply = self._at_once(ask, call)
         if reply is None:
             await self._work(call)
-            if call.fault in faults.WIRE:
-                return await self._broken(request, call.fault)
+            wanted = bool(ask.body.get("stream"))
+            fault = call.fault if wanted else faults.UNSTREAMED.get(call.fault or "", call.fault)
+            if fault in faults.WIRE:
+                return await self._broken(request, fault)
             reply = self._made(ask, call)
+            if wanted and reply.billed:
+                return await self._streamed(request, ask, call, reply)
         call.answered, call.status, call.billed = time.monotonic(), reply.status, reply.billed
         return self._send(reply)
 
@@ -236,7 +241,8 @@ class Endpoint:
         if not self._may_enter(ask.authorization):
             call.fault = "401"
             return self._error("401", ask)
-        problem = STREAMING if ask.body.get("stream") else None
+        streams = self.options.stream is not None
+        problem = STREAMING if ask.body.get("stream") and not streams else None
         problem = problem or unsupported(ask.body, self.options)
         if isinstance(ask, EmbeddingAsk):
             problem = problem or ask.problem(self._embeds)
@@ -371,6 +377,29 @@ class Endpoint:
             status=reply.status,
             headers={"Content-Type": reply.content_type, **reply.headers},
         )
+
+    async def _streamed(
+        self, request: web.BaseRequest, ask: AnyAsk, call: Call, reply: Reply
+    ) -> web.StreamResponse:
+        """Send an answer token by token; it may break off or stall in its middle."""
+        response = web.StreamResponse(
+            headers={"Content-Type": "text/event-stream", **reply.headers}
+        )
+        usage = bool((ask.body.get("stream_options") or {}).get("include_usage"))
+        lines = [*wire.stream_lines(reply, usage=usage)]
+        end, tokens = faults.UNSTREAMED.get(call.fault or ""), call.tokens_out
+        call.status, call.billed, call.tokens_out = reply.status, True, 0
+        with contextlib.suppress(ConnectionError):  # the client has left
+            await response.prepare(request)
+            for line, is_text in lines:
+                if end and call.tokens_out >= tokens // 2:
+                    return await self._broken(request, end)
+                if is_text:
+                    await asyncio.sleep(1 / (self.options.stream or math.inf))
+                    call.tokens_out += 1
+                await response.write(line)
+            call.answered, call.tokens_out = time.monotonic(), tokens
+        return response
 
     async def _broken(self, request: web.BaseRequest, fault: str) -> web.StreamResponse:
         """End a request without an answer: immediately, never, or byte by byte."""

@@ -78,6 +78,8 @@ HTML = (
 )
 PAGES = ("html", "empty_choices")  # a 200 without a completion
 WIRE = ("drop", "hang", "trickle")  # no answer at all
+# of streams, after half of the answer; an answer that is not streamed gets the other fault
+UNSTREAMED = {"break": "drop", "stall": "hang"}
 
 
 def cut(content: str) -> str:
@@ -106,7 +108,7 @@ SPOILT: dict[str, Callable[[str], Completion]] = {
 }
 # of replies with embeddings: of one text's vector, or of the whole list
 VECTORS = ("nan_vector", "other_size", "no_vector", "left_out", "unordered", "unnumbered")
-FAULTS: tuple[str, ...] = (*ERRORS, *SPOILT, "off_list", *PAGES, *WIRE, *VECTORS)
+FAULTS: tuple[str, ...] = (*ERRORS, *SPOILT, "off_list", *PAGES, *WIRE, *UNSTREAMED, *VECTORS)
 """The names of all faults."""
 
 

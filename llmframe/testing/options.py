@@ -27,6 +27,8 @@ UNSUPPORTED = (
     "top_logprobs",
     "encoding_format",
     "dimensions",
+    "stream",
+    "stream_options",
 )
 
 USAGES = ("openai", "deepseek", "anthropic", "responses", "openrouter")
@@ -46,6 +48,7 @@ class Changes(TypedDict, total=False):
     claimed: float | None
     max_in_flight: int | None
     slots: int | None
+    stream: float | None
     retry_after: float | str | None
     headers: bool
     key: str | None
@@ -79,6 +82,7 @@ class Options:
     claimed: float | None = None
     max_in_flight: int | None = None
     slots: int | None = None
+    stream: float | None = None
     retry_after: float | str | None = 1.0
     headers: bool = True
     key: str | None = None
@@ -106,8 +110,9 @@ class Options:
         check_faults(self.faults, self.fault_rows)
         Rules.of(self.batches or {})
         for name in (
-            "rpm", "tpm", "max_in_flight", "slots", "most_labels", "most_label_characters"
-        ):  # fmt: skip
+            *("rpm", "tpm", "max_in_flight", "slots", "stream"),
+            *("most_labels", "most_label_characters"),
+        ):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"{name}={value!r}; it must be above 0, or None for no limit")

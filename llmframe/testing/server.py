@@ -75,7 +75,7 @@ def serve(
 ) -> Server:
     """Start an OpenAI-compatible server on 127.0.0.1 and return it, ready to answer.
 
-    It answers ``POST .../chat/completions``, ``.../responses`` (not streamed), ``.../embeddings``,
+    It answers ``POST .../chat/completions``, ``.../responses``, ``.../embeddings``,
     ``GET .../models``, and what OpenAI has under ``.../files`` and ``.../batches``.
 
     port: 0 takes a free one.
@@ -89,6 +89,8 @@ def serve(
             too; ``"gold"``: the gold labels of ``records()`` (``"gold:7"`` of seed 7); a mapping
             from row text to a dict or to the content as a string; or a callable
             ``(row text, request body) -> dict | str``, called on the server's thread.
+        stream: tokens a second of a streamed answer; None refuses ``stream``. The faults
+            ``"break"`` and ``"stall"`` come in the middle of a stream.
         models: what ``/models`` lists. Requests may name any model.
         batches: how files and batches behave, by name (see ``BatchRules``, e.g.
             ``{"working": 3600}``); None where there are none: a 404. ``server.advance(3600)``

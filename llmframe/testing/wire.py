@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from llmframe.testing.faults import ApiError, Completion
 
 JSON = "application/json"
+STREAMED = 4  # characters of a token in a stream
 REASONS = {"length": "max_output_tokens", "content_filter": "content_filter"}
 # by the name of the API
 PATHS = {"chat": "/chat/completions", "responses": "/responses", "embeddings": "/embeddings"}
@@ -203,3 +206,47 @@ def retry_headers(retry_after: float | str | None, wait: float = 1.0) -> dict[st
         return {"retry-after-ms": value} if form == "ms" else {"Retry-After": retry_after}
     whole = math.ceil(retry_after)
     return {"Retry-After": f"{whole}", "retry-after-ms": f"{math.ceil(retry_after * 1000)}"}
+
+
+def stream_lines(reply: Reply, *, usage: bool) -> Iterator[tuple[bytes, bool]]:
+    """A completion or response as server-sent events, each with whether it holds a token of text.
+
+    usage: say at the end what it took.
+    """
+    whole = json.loads(reply.body)
+    is_response = whole["object"] == "response"
+    for chunk, is_text in _events(whole) if is_response else _chunks(whole, usage=usage):
+        yield b"data: " + dump(chunk) + b"\n\n", is_text
+    if not is_response:
+        yield b"data: [DONE]\n\n", False
+
+
+def _chunks(whole: dict[str, Any], *, usage: bool) -> Iterator[tuple[dict[str, Any], bool]]:
+    """(chunk of a chat completion, whether it holds text)."""
+    head = {key: whole[key] for key in ("id", "created", "model")}
+    head["object"] = "chat.completion.chunk"
+
+    def chunk(delta: dict[str, Any], **more: Any) -> dict[str, Any]:
+        return {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None, **more}]}
+
+    for choice in whole["choices"]:
+        message, tokens = choice["message"], choice["logprobs"]
+        yield chunk({"role": "assistant", "content": "", "refusal": message["refusal"]}), False
+        for piece in _pieces(message["content"] or ""):
+            yield chunk({"content": piece}), True
+        yield chunk({}, finish_reason=choice["finish_reason"], logprobs=tokens), False
+    if usage and "usage" in whole:
+        yield {**head, "choices": [], "usage": whole["usage"]}, False
+
+
+def _events(whole: dict[str, Any]) -> Iterator[tuple[dict[str, Any], bool]]:
+    """(event of the Responses API, whether it holds text); the last one always has the usage."""
+    yield {"type": "response.created", "response": {**whole, "output": [], "usage": None}}, False
+    texts = [part.get("text", "") for item in whole["output"] for part in item["content"]]
+    for piece in _pieces("".join(texts)):
+        yield {"type": "response.output_text.delta", "delta": piece}, True
+    yield {"type": f"response.{whole['status']}", "response": whole}, False
+
+
+def _pieces(text: str) -> list[str]:
+    return [text[at : at + STREAMED] for at in range(0, len(text), STREAMED)]

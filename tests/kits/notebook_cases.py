@@ -138,6 +138,8 @@ def hostile_ending(text: str) -> Ending:
 class Rows:
     """The latest rows of a run, which hold this text in every place."""
 
+    live = None
+
     def __init__(self, text: str) -> None:
         self._answer = ShownRow(
             text, text=text, values={text: text, "topics": [text], "stars": 4, "none": None}

@@ -21,7 +21,7 @@ from llmframe.notebook.check_view import Check
 from llmframe.notebook.drawing.card import card_html
 from llmframe.notebook.estimate_view import Estimate
 from llmframe.notebook.review.widget import ReviewWidget
-from llmframe.notebook.view import Ending, ShownRow
+from llmframe.notebook.view import Ending, PreviewRow, ShownRow
 from llmframe.quality.drawing import Wish
 from llmframe.quality.review_session import Manner, ReviewSession
 from tests.kits import trust_cases as trust_cases  # the cells take it from here
@@ -116,6 +116,43 @@ def errors() -> pd.DataFrame:
     with testing.serve(fault_rows=rows) as running:
         out = lf.tag(_frame(60), "text", fields, base_url=running.url, details=True, **CALL)
     return out.llm.errors()
+
+
+def _intent(text: str, _: Any) -> dict[str, Any]:
+    n = _number(text)
+    intents = ["refund", "delivery", "other", "refund", "billing", "other", "delivery", "refund"]
+    summary = TEXTS[n % 4][:90] if n % 3 else "Wants the money back."
+    return {"intent": intents[n % 8], "类别": CHINESE[n % 5], "urgent": n % 2 > 0, "note": summary}
+
+
+def preview() -> pd.DataFrame:
+    """Answers of four scripts, repeated texts, two failures."""
+    fields = {
+        "intent": ["refund", "delivery", "billing", "other"],
+        "类别": CHINESE,
+        "urgent": bool,
+        "note": str,
+    }
+    df = pd.concat([_frame(40), _frame(8), _frame(8)], ignore_index=True)
+    faults = {f"{n} {TEXTS[n % 4]}": "content_filter" if n % 2 else "off_list" for n in (2, 9, 17)}
+    with testing.serve(answer=_intent, fault_rows=faults) as running:
+        return lf.preview(df, "text", fields, 10, seed=7, base_url=running.url, **CALL)
+
+
+class Writing:
+    """A live preview in its middle."""
+
+    def rows(self) -> list[PreviewRow]:
+        done = {"intent": "delivery", "urgent": "true", "note": TEXTS[0]}
+        return [
+            PreviewRow("3", text=TEXTS[0], state="done", values=done),
+            PreviewRow("12", text=TEXTS[1], state="writing", values={"intent": "ref▍"}),
+            PreviewRow(
+                "17", text=TEXTS[2], state="writing", values={"intent": "other", "note": "Ask▍"}
+            ),
+            PreviewRow("18", text=TEXTS[3], state="failed", error="refusal: the model refused"),
+            PreviewRow("40", text="Where is my parcel?", state="waiting"),
+        ]
 
 
 def check() -> Check:
@@ -252,8 +289,12 @@ class LongRows(Rows):
         return self._failures
 
 
-def panel(**changes: Any) -> None:
-    view = make_view("widget", controls=Clicks(), blocking=False, latest=LongRows())
+class LiveRows(LongRows):
+    live = Writing()
+
+
+def panel(latest: Any = None, **changes: Any) -> None:
+    view = make_view("widget", controls=Clicks(), blocking=False, latest=latest or LongRows())
     view.open()
     view.refresh(replace(RUNNING, **changes))
 
@@ -281,6 +322,8 @@ CELLS = {
     "summary-labels": "many_labels()",
     "summary-kinds": "every_kind()",
     "errors": "errors()",
+    "preview": "preview()",
+    "preview-live": "panel(LiveRows())",
     "check": "check()",
     "review-blind": "review(done=34)",
     "review-shown": 'review(order="confidence")',

@@ -30,6 +30,7 @@ OWN_CAP = 16  # tokens; no server's own cap is smaller
 ALTERNATIVES = 5  # tokens beside each one: all endpoints that give any allow as many
 _CAP: frozenset[Feature] = frozenset({"max_completion_tokens"})
 _OWN_SEED: frozenset[Feature] = frozenset({"seed"})  # of a later vote
+_PARTS = (("logprobs", "top_logprobs"), ("stream", "stream_options"))
 CAPS = frozenset({"max_completion_tokens", "max_tokens"})  # both names of one parameter
 
 
@@ -39,7 +40,7 @@ class Sampling:
 
     max_output_tokens: tokens. extra_body: further parameters of the request. logprobs: ask for
     the tokens' probabilities. api: whose words requests are written in; chat and responses put the
-    same question. dimensions: numbers of an embedding.
+    same question. dimensions: numbers of an embedding. stream: answers come as they are written.
     """
 
     temperature: float | None = None
@@ -50,6 +51,7 @@ class Sampling:
     api: Literal["chat", "responses", "embeddings"] = "chat"
     service_tier: str | None = None
     dimensions: int | None = None
+    stream: bool = False
 
     def asked(self) -> dict[str, Any]:
         """Its part of the key: only what was given."""
@@ -110,6 +112,11 @@ class Asker:
         return self._cap is not None
 
     @property
+    def streams(self) -> bool:
+        """Whether answers come as they are written."""
+        return self._sampling.stream
+
+    @property
     def recheck(self) -> Callable[[dict[str, Any]], bool] | None:
         """Whether stored values are valid for the model given now; None where they always are."""
         fields = self._prompt.fields
@@ -167,11 +174,16 @@ class Asker:
             given["service_tier"] = sampling.service_tier
         if sampling.logprobs:
             given |= {"logprobs": True, "top_logprobs": ALTERNATIVES}
+        if sampling.stream:
+            given["stream"] = True
+            if sampling.api == "chat":  # of a response the usage comes in any case
+                given["stream_options"] = {"include_usage": True}
         if sampling.api == "responses":
             given["store"] = False  # a provider keeps responses unless it is asked not to
         # what another run left out stays if it is the person's own: it is refused aloud
         dropped = dialect.dropped & self.features(row)
-        dropped |= {"top_logprobs"} if "logprobs" in dropped else set()  # refused alone
+        for name, part in _PARTS:  # refused alone
+            dropped |= {part} if name in dropped else set()
         body: dict[str, Any] = {k: v for k, v in given.items() if k not in dropped}
         response_format = self._prompts[row.vote].response_format(
             dialect.response_format, enums=dialect.enums
@@ -299,4 +311,6 @@ def _features(sampling: Sampling) -> frozenset[Feature]:
         features.add("temperature")
     if sampling.logprobs and "logprobs" not in extra:  # there are answers without them
         features |= {"logprobs"} if "top_logprobs" in extra else {"logprobs", "top_logprobs"}
+    streamed: tuple[Feature, ...] = ("stream", "stream_options") if sampling.stream else ()
+    features.update(each for each in streamed if each not in extra)
     return frozenset(features)

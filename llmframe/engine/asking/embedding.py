@@ -41,6 +41,7 @@ class EmbeddingAsker:
 
     is_capped = False
     enums = None  # no JSON is asked for
+    streams = False
     are_shares: bool | None = None
 
     def __init__(self, model: str, sampling: Sampling, capacity: Capacity) -> None:

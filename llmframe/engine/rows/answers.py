@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from llmframe.options.settings import Settings
     from llmframe.results import Answer, RowResult
 
+MOST_PREVIEWED = 10_000  # answers of previews without a checkpoint that are remembered
+
 
 class Answers:
     """A run without a checkpoint: nothing is recalled and nothing is kept."""
@@ -45,6 +47,32 @@ class Answers:
 
     def note_ids(self, key: bytes, positions: Iterable[int]) -> None:
         """The same for the rows at these positions."""
+
+
+previewed: dict[bytes, Answer] = {}
+"""What previews without a checkpoint were answered in this process, by key."""
+
+
+def remember(key: bytes, result: RowResult) -> None:
+    """Keep an answer that no checkpoint keeps, until the process ends or newer ones need room."""
+    if result.status == "ok" and result.values is not None:
+        previewed[key] = result._replace(values=None, seconds=None), result.values
+        if len(previewed) > MOST_PREVIEWED:
+            previewed.pop(next(iter(previewed)), None)
+
+
+class PreviewedAnswers(Answers):
+    """A run without a checkpoint: it takes what previews of this process were answered.
+
+    recheck: as in StoredAnswers.
+    """
+
+    def __init__(self, recheck: Callable[[dict[str, Any]], bool] | None = None) -> None:
+        self._recheck = recheck
+
+    def recall_all(self, keys: Sequence[bytes]) -> Sequence[Answer | None]:
+        """The remembered answers to keys, if they may be used."""
+        return _valid([previewed.get(key) for key in keys], self._recheck)
 
 
 class StoredAnswers(Answers):
@@ -85,11 +113,7 @@ class StoredAnswers(Answers):
     ) -> Sequence[Answer | None]:
         if self._settings.reuse:
             try:
-                answers = read()
-                holds = self._recheck
-                if holds is None:
-                    return answers
-                return [one if one is None or holds(one[1]) else None for one in answers]
+                return _valid(read(), self._recheck)
             except CheckpointError as error:
                 self._halt.fail(error)
         return [None] * len(keys)
@@ -129,3 +153,12 @@ class StoredAnswers(Answers):
     def _id(self, position: int) -> object:
         ids = self._rows.ids(position, position + 1)
         return None if ids is None else ids[0]
+
+
+def _valid(
+    answers: Sequence[Answer | None], holds: Callable[[dict[str, Any]], bool] | None
+) -> Sequence[Answer | None]:
+    """The answers without those that hold no longer; holds: None where all do."""
+    if holds is None:
+        return answers
+    return [one if one is None or holds(one[1]) else None for one in answers]

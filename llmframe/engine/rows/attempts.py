@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from llmframe.engine.asking.asking import MAX_PAID
 from llmframe.engine.asking.validating import Validator
-from llmframe.engine.events import RequestLost, RequestRefused, RequestSent, Spent
+from llmframe.engine.events import AnswerGrows, RequestLost, RequestRefused, RequestSent, Spent
 from llmframe.engine.rows.breaker import FIRST
 from llmframe.engine.rows.budget import Reservation, Sender
 from llmframe.engine.rows.decisions import (
@@ -32,6 +32,7 @@ from llmframe.engine.rows.decisions import (
 from llmframe.engine.rows.health_probe import HealthProbe
 from llmframe.engine.wire.verdict import BadReply, Verdict, classify
 from llmframe.providers.responses.finish_reason import ending
+from llmframe.providers.responses.streamed import GrowingText
 from llmframe.system.timeout import TimeOut
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ class Attempts:
         limit = TimeOut(timeout)
         try:
             async with limit:
-                reply = await self._call(row, reservation)
+                reply = await self._call(row, reservation, self._growing(row, limit))
         except asyncio.CancelledError:
             governor.dialects.lost(row.dialect, enums=enums)
             governor.release(lease)
@@ -187,13 +188,30 @@ class Attempts:
             hedges.overtake(row)
             self._settler.finish(row, result)
 
-    async def _call(self, row: Row, reservation: Reservation) -> Reply:
+    async def _call(self, row: Row, reservation: Reservation, growing: GrowingText | None) -> Reply:
         """Send the row's request; with hedging so that a faster answer can end it."""
-        sending = self._sender.send(row, row.dialect, reservation)
+        sending = self._sender.send(row, row.dialect, reservation, growing)
         if self._hedges is None:
             return await sending
         async with self._hedges.watch(row, sending, self._clock()) as call:
             return await call
+
+    def _growing(self, row: Row, limit: TimeOut) -> GrowingText | None:
+        """Reads the row's answer while it is written; None where answers are not streamed."""
+        if not self._parts.asker.streams:
+            return None
+
+        def on_growth(text: str) -> None:
+            if self._patience.deadline is None:  # words that keep coming are paid for: no time-out
+                limit.restart()
+            self._responded = True
+            # the others wait for the first answer no longer: it is being written
+            enums = self._parts.asker.enums
+            self._parts.governor.understood(row.dialect, row.tried, enums=enums)
+            row.tried, row.doubted = (), 0
+            self._parts.events.emit(AnswerGrows(row.position, text))
+
+        return GrowingText(on_growth)
 
     def _was_overtaken(self, row: Row) -> bool:
         return self._hedges is not None and self._hedges.was_overtaken(row)

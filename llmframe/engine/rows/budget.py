@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from llmframe.engine.wire.backend import Backend
     from llmframe.engine.wire.reply import Reply
     from llmframe.providers.dialect import Dialect
+    from llmframe.providers.responses.streamed import GrowingText
     from llmframe.results import UsageSum
 
 
@@ -254,15 +255,23 @@ class Sender:
         self._budget = budget
         self._events = events
 
-    async def send(self, row: Row, dialect: Dialect, reservation: Reservation) -> Reply:
+    async def send(
+        self,
+        row: Row,
+        dialect: Dialect,
+        reservation: Reservation,
+        growing: GrowingText | None = None,
+    ) -> Reply:
         """One request for the row's next leg; its usage comes back with estimates and price.
 
+        growing: gets a streamed answer as it is written.
         Raises what the backend raises. The reservation is settled by what was read; that of a
         request that left without being read is kept.
         """
         budget, size, cap = self._budget, self._asker.size(row), self._asker.cap(row)
+        body, more = self._asker.body(row, dialect), () if growing is None else (growing,)
         try:
-            reply = await self._backend.send(self._asker.body(row, dialect))
+            reply = await self._backend.send(body, *more)
         except BadReply as exc:
             exc.usage = budget.priced(exc.usage)
             reservation.settle(exc.usage)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from llmframe.engine.asking.grouping import Grouping
 from llmframe.engine.asking.outgoing import NO_RULES
 from llmframe.engine.events import Spent
-from llmframe.engine.rows.answers import Answers, StoredAnswers
+from llmframe.engine.rows.answers import Answers, PreviewedAnswers, StoredAnswers
 from llmframe.engine.rows.attempts import Attempts
 from llmframe.engine.rows.claims import Claims
 from llmframe.engine.rows.hedge import Hedges
@@ -117,17 +117,18 @@ class Pipeline:
         )
 
     def _open_answers(self, settings: Settings) -> Answers:
-        """The checkpoint, where there is one."""
+        """Where stored answers come from: the checkpoint, where there is one."""
         checkpoint = self._parts.checkpoint
+        recheck = self._parts.asker.recheck
         if checkpoint is None:
-            return Answers()
+            return PreviewedAnswers(recheck) if settings.reuse else Answers()
         checkpoint.on_error(self._on_checkpoint_error)  # a failed fsync, in a thread
         return StoredAnswers(
             checkpoint,
             rows=self._parts.rows,
             halt=self._halt,
             settings=settings,
-            recheck=self._parts.asker.recheck,
+            recheck=recheck,
         )
 
     @property

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from llmframe.engine.wire.prepared import Prepared, Received
     from llmframe.engine.wire.reply import Reply
+    from llmframe.providers.responses.streamed import GrowingText
 
 _log = logging.getLogger("llmframe")
 
@@ -75,14 +76,15 @@ class Backend:
         self._status_error = openai.APIStatusError
         self._options: Any = NO_REDIRECTS
 
-    async def send(self, body: dict[str, Any]) -> Reply:
+    async def send(self, body: dict[str, Any], growing: GrowingText | None = None) -> Reply:
         """Send one request; a key that comes back in the answer is hidden.
 
+        growing: gets a streamed answer as it is written, where requests are prepared.
         Raises openai.APIError when the call failed, BadReply when a response with status 200
         is no completion, ServerGone when a server that we have started has ended.
         """
         try:
-            response = await self._post(body)
+            response = await self._post(body, growing)
         except Exception as exc:
             if self._is_alive is not None and not self._is_alive():
                 raise ServerGone("its process has ended") from exc
@@ -107,7 +109,9 @@ class Backend:
         content = reply.content and hide_keys(reply.content, keys)
         return reply if content == reply.content else replace(reply, content=content)
 
-    async def _post_by_sdk(self, body: dict[str, Any]) -> Received | httpx2.Response:
+    async def _post_by_sdk(
+        self, body: dict[str, Any], _: GrowingText | None = None
+    ) -> Received | httpx2.Response:
         return await self.client.post(
             self._url, body=body, cast_to=self._response_type, options=self._options
         )

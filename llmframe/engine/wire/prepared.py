@@ -8,6 +8,7 @@ no success is given to the SDK to judge, so the exceptions are the SDK's own.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ from llmframe.engine.wire.reply_size import MOST, check_length, limit_size, limi
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from llmframe.providers.responses.streamed import GrowingText
+
+LAST_CHUNKS = 2.0  # seconds that the end of a stream is awaited, once the answer is there
 PART = 2**14  # bytes of a reply that are unpacked at once
 _TRACED = ("post", "request", "_send_request")  # what a tracer wraps, to see every request
 
@@ -142,12 +146,17 @@ class Prepared:
                 "proxy": str(proxy.url), "proxy_auth": auth, "proxy_headers": proxy.headers,
             }  # fmt: skip
 
-    async def post(self, body: dict[str, Any]) -> Received | httpx2.Response:
-        """Send one chat completion; raises what the SDK raises, and BadReply for a huge reply."""
+    async def post(
+        self, body: dict[str, Any], growing: GrowingText | None = None
+    ) -> Received | httpx2.Response:
+        """Send one chat completion; raises what the SDK raises, and BadReply for a huge reply.
+
+        growing: gets the parts of a streamed answer as they come.
+        """
         try:
             async with self._session.post(self._url, data=to_json(body), **self._options) as raw:
                 if 200 <= raw.status < 300 and "Content-Encoding" not in raw.headers:
-                    content = await _read(raw)
+                    content = await (_read(raw) if growing is None else _read_parts(raw, growing))
                     return Received(content, httpx2.Headers(raw.raw_headers))
                 response = httpx2.Response(raw.status, headers=raw.raw_headers, stream=_Body(raw))
                 await limit_size(response)
@@ -170,6 +179,23 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
         return b"".join(parts)
     check_length(response.headers["Content-Length"], MOST)
     return await response.read()
+
+
+async def _read_parts(response: aiohttp.ClientResponse, growing: GrowingText) -> bytes:
+    """The body of a streamed response; a stream that breaks or stalls after its answer has ended.
+
+    What is written is paid for, so an answer that is whole is never asked for again.
+    """
+    now = asyncio.get_running_loop().time
+    try:
+        async with asyncio.timeout(None) as limit:
+            async for part in limited(response.content.iter_any(), MOST):
+                growing.add(part)
+                limit.reschedule(now() + LAST_CHUNKS if growing.is_whole else None)
+    except (TimeoutError, aiohttp.ClientError, OSError):
+        if not growing.is_whole:
+            raise
+    return growing.finish()
 
 
 class _Body(httpx2.AsyncByteStream):

@@ -10,9 +10,10 @@ from pydantic_core import from_json
 
 from llmframe.engine.wire.responses_api import as_completion, is_response
 from llmframe.engine.wire.verdict import BadReply
-from llmframe.providers.responses.completion import content_text, join_stream, texts_elsewhere
+from llmframe.providers.responses.completion import content_text, texts_elsewhere
 from llmframe.providers.responses.error_body import read_error
 from llmframe.providers.responses.finish_reason import ending
+from llmframe.providers.responses.streamed import join_stream
 from llmframe.providers.responses.usage import read_usage
 from llmframe.providers.responses.web_page import page_title
 from llmframe.results import Usage

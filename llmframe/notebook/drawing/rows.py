@@ -85,7 +85,7 @@ def answers_html(rows: Sequence[ShownRow], title: str = "newest answers") -> str
     head = [title, *(html(name, limit=40) for name in shown)]
     shares, cells = [4], [[html(row.text, limit=_TEXT)] for row in rows]
     for name in shown:
-        texts = [_value_text((row.values or {}).get(name)) for row in rows]
+        texts = [value_text((row.values or {}).get(name)) for row in rows]
         # labels are short, summaries are not
         shares.append(3 if any(len(text) > _SHORT for text in texts) else 1)
         for line, row, text in zip(cells, rows, texts, strict=True):
@@ -95,7 +95,8 @@ def answers_html(rows: Sequence[ShownRow], title: str = "newest answers") -> str
     return style.frame((style.table(head, cells, shares=shares), more))
 
 
-def _value_text(value: Any) -> str:
+def value_text(value: Any) -> str:
+    """A JSON value as people read it: texts without quotes."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

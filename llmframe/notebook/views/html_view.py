@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from llmframe.notebook.drawing import style
 from llmframe.notebook.drawing.card import card_html, card_text
 from llmframe.notebook.drawing.escape import html
 from llmframe.notebook.drawing.live import BACKGROUND_HINT, INTERRUPT_HINT, live_html, live_text
+from llmframe.notebook.drawing.preview import rows_html
 from llmframe.notebook.drawing.rows import answers_html, shares_html
 from llmframe.notebook.hosts import bundle, show
 from llmframe.notebook.view import View
@@ -17,6 +19,13 @@ if TYPE_CHECKING:
     from llmframe.report import Snapshot
 
 STARTING = "llmframe: starting"
+
+
+def latest_html(latest: LatestRows) -> str:
+    """The rows of a live preview; of any other run the shares of labels and the newest answers."""
+    if latest.live is not None:
+        return style.frame((rows_html(latest.live.rows()),))
+    return shares_html(latest.labels()) + answers_html(latest.newest())
 
 
 class HtmlView(View):
@@ -41,7 +50,7 @@ class HtmlView(View):
         latest = self._latest
         page = live_html(snapshot, self._hint, latest.rates() if latest is not None else ())
         if latest is not None:
-            page += shares_html(latest.labels()) + answers_html(latest.newest())
+            page += latest_html(latest)
         if page != self._shown:
             self._shown = page
             self._handle.update(bundle(page, live_text(snapshot)), raw=True)

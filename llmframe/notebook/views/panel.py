@@ -14,11 +14,11 @@ from llmframe.notebook.drawing import style
 from llmframe.notebook.drawing.card import card_html, card_text
 from llmframe.notebook.drawing.escape import html
 from llmframe.notebook.drawing.live import INTERRUPT_HINT, live_html
-from llmframe.notebook.drawing.rows import answers_html, failures_html, shares_html
+from llmframe.notebook.drawing.rows import answers_html, failures_html
 from llmframe.notebook.hosts import bundle, close_widget, free_route, has_subshell, show
 from llmframe.notebook.latest_rows import NEWEST
 from llmframe.notebook.view import View
-from llmframe.notebook.views.html_view import STARTING
+from llmframe.notebook.views.html_view import STARTING, latest_html
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,7 +119,9 @@ class PanelView(View):
             self.row.children = wanted
 
     def _show_rows(self, latest: LatestRows, now: float) -> None:
-        self.answers.value = shares_html(latest.labels()) + answers_html(latest.newest())
+        self.answers.value = latest_html(latest)
+        if latest.live is not None:  # it is read while it is written
+            return
         self.failures.value = failures_html(latest.failures())
         if self.answers.value or self.failures.value:
             self._rows_due = now + ROWS_STAY

@@ -59,9 +59,9 @@ def prepared(monkeypatch):
     bodies = []
     post = Prepared.post
 
-    def note(self, body):
+    def note(self, body, growing=None):
         bodies.append(body)
-        return post(self, body)
+        return post(self, body, growing)
 
     monkeypatch.setattr(Prepared, "post", note)
     return bodies

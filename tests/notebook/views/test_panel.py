@@ -215,6 +215,8 @@ def test_the_buttons_are_never_changed_while_the_run_goes(screen, shell):
 class Seldom:
     """Rows that a test sets, and how often they are asked for."""
 
+    live = None
+
     def __init__(self):
         self.answered, self.failed, self.asked, self.counted = [], [], 0, []
 

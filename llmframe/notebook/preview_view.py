@@ -1,0 +1,149 @@
+"""The rows that ``preview`` returns: a DataFrame whose view can be judged at a glance."""
+
+from __future__ import annotations
+
+from collections import Counter
+from copy import copy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import pandas as pd
+
+from llmframe.frame.cells import cell_text, is_missing
+from llmframe.notebook.drawing import style
+from llmframe.notebook.drawing.format import count, plural
+from llmframe.notebook.drawing.preview import choice_html, head_html, preview_text, rows_html
+from llmframe.notebook.view import Choice, PreviewRow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Sequence
+
+    from llmframe.notebook.view import State
+
+UNSURE = "unsure"  # how a choice without a label is counted
+_STATES: dict[str, State] = {"ok": "done", "failed": "failed"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What a preview knows beside its frame.
+
+    texts: the rows' inputs as they were sent. alike: how many rows of the frame have each.
+    rows, distinct: rows of the frame with a text, and distinct texts. answers: the columns of
+    the fields. status, error: those of the rows' ends. others: labels for all that fits no label.
+    estimate: of the whole frame; an object with both views, or None.
+    """
+
+    texts: Sequence[str]
+    alike: Sequence[int]
+    rows: int
+    distinct: int
+    answers: Sequence[Hashable]
+    status: Hashable
+    error: Hashable
+    others: frozenset[str] = frozenset()
+    estimate: object = None
+
+
+class PreviewedRows(pd.DataFrame):
+    """The rows of a preview: their input, and beside it the answers.
+
+    Displayed it shows each text with its answers and what the whole frame will take. Otherwise
+    it is an ordinary frame, and all that pandas makes of it is one.
+    """
+
+    @property
+    def _constructor(self) -> Callable[..., pd.DataFrame]:
+        return pd.DataFrame
+
+    def __reduce__(self) -> Any:  # a pickle may be read where llmframe is not installed
+        return copy, (self.copy(),)
+
+    def transpose(self, *args: Any, **options: Any) -> pd.DataFrame:  # type: ignore[override]
+        """As pandas does; the one method that does not ask for the constructor."""
+        return self.copy().transpose(*args, **options)
+
+    def __repr__(self) -> str:
+        read = _read(self)
+        if read is None:
+            return super().__repr__()
+        facts, rows, choices = read
+        text = preview_text(rows, _of(facts), choices)
+        return text if facts.estimate is None else f"{text}\n{facts.estimate!r}"
+
+    def _repr_html_(self) -> str | None:
+        read = _read(self)
+        if read is None or not pd.get_option("display.notebook_repr_html"):
+            return cast("str | None", pd.DataFrame(self)._repr_html_())  # type: ignore[operator]
+        facts, rows, choices = read
+        parts = [head_html(rows, _of(facts)), *map(choice_html, choices), style.line("")]
+        shown = style.frame((*parts, rows_html(rows)))
+        estimate: Any = facts.estimate
+        return shown if estimate is None else shown + str(estimate._repr_html_())
+
+
+def previewed(frame: pd.DataFrame, facts: Facts) -> PreviewedRows:
+    """The frame of a preview with its view."""
+    rows = PreviewedRows(frame)
+    # past pandas, which would take it for a column
+    object.__setattr__(rows, "_llmframe_facts", facts)
+    return rows
+
+
+def _of(facts: Facts) -> str:
+    equal = f", {count(facts.distinct)} of them distinct" if facts.distinct < facts.rows else ""
+    return f"previewed of {plural(facts.rows, 'row')} with a text{equal}"
+
+
+def _read(df: pd.DataFrame) -> tuple[Facts, list[PreviewRow], list[Choice]] | None:
+    """What to show; None for a frame that is no longer as the preview made it."""
+    facts: Facts | None = getattr(df, "_llmframe_facts", None)
+    try:
+        if facts is None or len(df) != len(facts.texts):
+            return None
+        return facts, _rows(df, facts), _choices(df, facts)
+    except Exception:  # noqa: BLE001 - whatever somebody made of it, a view must not fail
+        return None
+
+
+def _rows(df: pd.DataFrame, facts: Facts) -> list[PreviewRow]:
+    cells = {str(name): list(df[name]) for name in facts.answers}
+    ends = zip(df.index, df[facts.status], df[facts.error], strict=True)
+    return [
+        PreviewRow(
+            str(label),
+            text=facts.texts[at],
+            alike=facts.alike[at],
+            state=_STATES.get(str(status), "pending"),
+            values={name: _cell(column[at]) for name, column in cells.items()}
+            if status == "ok"
+            else {},
+            error="" if is_missing(error) else str(error),
+        )
+        for at, (label, status, error) in enumerate(ends)
+    ]
+
+
+def _cell(cell: object) -> str | None:
+    try:
+        return None if is_missing(cell) else cell_text(cell)
+    except Exception:  # noqa: BLE001 - the code of the cell's own class
+        return f"<{type(cell).__name__}>"
+
+
+def _choices(df: pd.DataFrame, facts: Facts) -> list[Choice]:
+    """The labels of each field that is a closed choice, or true or false."""
+    answered = df[(df[facts.status] == "ok").to_numpy()]
+    return [
+        _choice(str(name), answered[name], facts.others)
+        for name in facts.answers
+        if isinstance(df[name].dtype, pd.CategoricalDtype | pd.BooleanDtype) and len(answered)
+    ]
+
+
+def _choice(name: str, cells: pd.Series[Any], others: frozenset[str]) -> Choice:
+    labels = Counter(UNSURE if is_missing(cell) else cell_text(cell) for cell in cells)
+    uncovered = int(cells.isna().sum())
+    uncovered += sum(number for label, number in labels.items() if label.casefold() in others)
+    ranked = tuple(labels.most_common())
+    return Choice(name, labels=ranked, uncovered=uncovered, answered=len(cells))

@@ -215,8 +215,13 @@ def test_stopping_early_says_how_precise_it_is_and_nothing_else(df):
     assert r.precision is None
     judge(r, df, 30)
     early = r.precision
+    assert "right" not in repr(r)
     judge(r, df)
     assert 0.03 < r.precision < early < 0.3
+    score = df.llm.score("intent")
+    low, high = score.accuracy_interval
+    assert (high - low) / 2 == pytest.approx(r.precision)
+    assert f"{100 * score.accuracy:.0f} % of the answers are right ({100 * low:.0f} to" in repr(r)
 
 
 # -- the frame -----------------------------------------------------------------------------------

@@ -119,7 +119,8 @@ class RunReport(Counts):
     without one. time_went_to: shares of the time by what limited the run, largest first.
     in_batches: rows that were left in batches at the provider, which go on, and how many batches.
     limits: (seconds since the start, concurrent requests allowed) at each change. hedges: second
-    requests for late rows. cut: rows whose text was too long and lost its end.
+    requests for late rows. cut: rows whose text was too long and lost its end. examples: of the ok
+    rows, those that are among examples= and were not asked.
     """
 
     pending: int
@@ -134,6 +135,7 @@ class RunReport(Counts):
     limits: tuple[tuple[float, int], ...] = ()
     hedges: int = 0
     cut: int = 0
+    examples: int = 0
     tokens_cached: int = 0
     currency: str = ""
     estimated: int = 0

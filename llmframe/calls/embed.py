@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 WITHOUT = (
     *("instructions", "temperature", "seed", "max_output_tokens", "api", "hedge", "confidence"),
     "votes",
-    *("adopt", "into", "runner", "service_tier", "mode", "batch_fallback"),
+    *("adopt", "into", "runner", "service_tier", "mode", "batch_fallback", "other", "abstain"),
+    *("explode", "flatten", "examples", "pick"),
 )
 OF_A_MODEL = ("model", "extra_body", "prices", "rpm", "tpm")  # configured for the one that writes
 

@@ -12,7 +12,7 @@ from llmframe.messages.afterwards import (
     next_lines,
     where_the_time_went,
 )
-from llmframe.messages.endings import TOKENS_ONLY, how_to_go_on, on_long_texts
+from llmframe.messages.endings import TOKENS_ONLY, how_to_go_on, on_examples, on_long_texts
 from llmframe.notebook.drawing.format import short_path
 from llmframe.notebook.view import Ending
 from llmframe.task.confidence import is_choice
@@ -46,7 +46,12 @@ def make_ending(session: Session, headline: str, assigned: Assignment) -> Ending
         model=session.execution.job.model,
         headline=headline or (OVER_BUDGET if is_over_budget else status),
         next_step=how_to_go_on(report, cured=status == "aborted"),
-        notes=(*session.notes, *on_long_texts(report), *(_on_answers(session) if ended else ())),
+        notes=(
+            *session.notes,
+            *on_examples(report),
+            *on_long_texts(report),
+            *(_on_answers(session) if ended else ()),
+        ),
         time_went_to=where_the_time_went(report.time_went_to),
         next_lines=lines if ended else (),
     )

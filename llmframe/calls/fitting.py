@@ -25,6 +25,7 @@ def check_options(settings: Settings, prompt: Prompt, rows: RowPlan | Records) -
         )
     if settings.votes != 1:
         _check_votes(settings, prompt)
+    _check_forms(settings, prompt)
     # Without a length to cut to the option would do nothing, and nobody would notice.
     if settings.on_long == "truncate" and settings.max_input_tokens is None:
         raise PlanError(
@@ -56,6 +57,26 @@ def _check_votes(settings: Settings, prompt: Prompt) -> None:
             f'votes={settings.votes!r} asks again once an answer is back, which in mode="batch" '
             'takes up to a day each time; run mode="batch" without votes= first, then the same '
             'call with votes= and without mode="batch": it takes those answers as first votes'
+        )
+
+
+def _check_forms(settings: Settings, prompt: Prompt) -> None:
+    """Raise PlanError where a field's other form is asked for, and no field has one."""
+    specs = prompt.fields.specs
+    parts = [part for spec in specs for part in spec.parts]
+    if settings.flatten and not parts:
+        raise PlanError(
+            "flatten=True gives the values of a nested model columns of their own, and no field is "
+            "a nested model; leave it out"
+        )
+    if settings.explode is None or any(spec.items for spec in specs):
+        return
+    is_inside = any(part.items for part in parts)
+    if not (is_inside and settings.flatten):
+        cure = "give flatten=True, too" if is_inside else "leave it out"
+        raise PlanError(
+            'explode="indicator" gives each label of list[Literal["a", "b"]] a column of its own, '
+            f"and no field is such a list; {cure}"
         )
 
 

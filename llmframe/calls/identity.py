@@ -63,6 +63,8 @@ def _as_given(
     }
     if sampling.api == "embeddings":  # another question than one that a chat model answers
         question |= {"api": sampling.api}
+    if prompt.examples:
+        question |= {"examples": [example.digest for example in prompt.examples]}
     # An empty entry would change the keys of all calls that give none of these options.
     return question | ({"sampling": sampling.asked()} if sampling.asked() else {})
 

@@ -114,8 +114,7 @@ def _tokens_needed(planned: Plan) -> int:
     rows, prompt = planned.job.rows, planned.job.prompt
     texts = rows.texts(0, min(rows.n, MEASURED))
     longest = max((len(text.encode()) for text in texts if isinstance(text, str)), default=0)
-    head = "" if planned.job.capacity is not None else prompt.system("json_object")
-    sent = len(head.encode()) + longest
+    sent = longest + (0 if planned.job.capacity is not None else prompt.size("json_object"))
     # Two bytes a token is more than any common text needs; a context too small fails the row.
     return sent // 2 + (planned.job.settings.max_output_tokens or 0)
 

@@ -28,6 +28,7 @@ from llmframe.engine.job import Job
 from llmframe.engine.rows.budget import Budget
 from llmframe.errors import PlanError
 from llmframe.frame.columns import plan_columns
+from llmframe.frame.examples import read_examples
 from llmframe.frame.records import Records, read_input
 from llmframe.frame.rows import RowPlan, plan_rows
 from llmframe.frame.selection import selected
@@ -35,16 +36,18 @@ from llmframe.journal.paths import DEFAULT_FOLDER, explicit_path, task_folders
 from llmframe.options.presets import EmbeddingLimits
 from llmframe.providers.local.server import NAMED
 from llmframe.providers.prices import stated_currency
+from llmframe.results import RowResult
 from llmframe.runs.session import Target
 from llmframe.secret import Key
 from llmframe.system.processes import pack
+from llmframe.task.definition import Added
 from llmframe.task.fields import FieldSet, resolve_fields, vector_field
 from llmframe.task.keys import KeyMaker
 from llmframe.task.parse import answer_or_error
 from llmframe.task.prompt import Prompt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from llmframe.frame.columns import ColumnPlan
@@ -53,6 +56,7 @@ if TYPE_CHECKING:
     from llmframe.providers.destination import Destination
     from llmframe.task.fields import FieldSet
     from llmframe.task.keys import Question
+    from llmframe.task.prompt import Example
 
 USUAL_TEXTS = 100  # of a request: more wins no time, and is lost where a kernel dies
 LEAST_BYTES = 3  # UTF-8 bytes of a token: Chinese has as few, English more
@@ -127,9 +131,9 @@ def plan(
     selection = selected(df, settings.where)
     asked = df if selection is None else selection.rows
     rows = plan_rows(asked, input, id=settings.id, quote=settings.redact is None)
-    fields = _fields(fields, settings)
+    prompt = _prompt(input, fields, settings)
     return _plan(
-        asked, rows, fields, settings, own_loop=own_loop, only_new=only_new, selection=selection
+        asked, rows, prompt, settings, own_loop=own_loop, only_new=only_new, selection=selection
     )
 
 
@@ -151,11 +155,10 @@ def plan_embedding(
     if embedding.into is None and not is_name:
         raise PlanError("into= names the new column; without it embed takes the name of one column")
     into = embedding.into or f"{column}_embedding"
-    fields = vector_field(NAME, column=into)
     return _plan(
         asked,
         rows,
-        fields,
+        Prompt(settings.instructions, vector_field(NAME, column=into)),
         settings,
         own_loop=True,
         only_new=False,
@@ -186,19 +189,35 @@ def plan_stream(
     keys, render = read_input(input)
     quote = settings.redact is None
     records = Records(keys, render, id=settings.id, buffer=buffer, quote=quote)
-    fields = _fields(fields, settings)
-    return _plan(pd.DataFrame(), records, fields, settings, own_loop=True, only_new=True)
+    prompt = _prompt(input, fields, settings)
+    return _plan(pd.DataFrame(), records, prompt, settings, own_loop=True, only_new=True)
 
 
-def _fields(fields: object, settings: Settings) -> FieldSet:
-    """The fields that a call asks for."""
-    return resolve_fields(fields, into=settings.into if "into" in settings.given else None)
+def _prompt(input: object, fields: object, settings: Settings) -> Prompt:  # noqa: A002
+    """The question that a call asks about every row."""
+    resolved = resolve_fields(
+        fields,
+        into=settings.into if "into" in settings.given else None,
+        added=Added(other=settings.other, abstain=settings.abstain),
+    )
+    examples = read_examples(settings, input, resolved, _rules(settings))
+    return Prompt(settings.instructions, resolved, examples)
+
+
+def _rules(settings: Settings, examples: Iterable[Example] = ()) -> TextRules:
+    """What is done to every text before it leaves."""
+    return TextRules(
+        settings.redact,
+        settings.max_input_tokens,
+        settings.on_long == "truncate",
+        {each.text: RowResult("ok", each.values) for each in examples},
+    )
 
 
 def _plan(
     df: pd.DataFrame,
     rows: RowPlan | Records,
-    fields: FieldSet,
+    prompt: Prompt,
     settings: Settings,
     *,
     own_loop: bool,
@@ -208,7 +227,6 @@ def _plan(
 ) -> Plan:
     import openai  # noqa: F401 - the import is slow: on the run's loop it would hold up requests
 
-    prompt = Prompt(settings.instructions, fields)
     check_options(settings, prompt, rows)
     # A nested run uses the kernel's loop, so that the person's own client may be bound to it.
     destination = find_destination(settings, own_loop=own_loop and settings.runner != "nest")
@@ -230,7 +248,7 @@ def _plan(
         slots=destination.slots,
         capacity=None if embedding is None else embedding.capacity(destination),
         budget=_budget(destination),
-        rules=TextRules(settings.redact, settings.max_input_tokens, settings.on_long == "truncate"),
+        rules=_rules(settings, prompt.examples),
         packed=_packed(settings, prompt.fields),
         votes=None if settings.votes == 1 else Votes(settings.votes, asked, prompt),
     )
@@ -305,6 +323,8 @@ def _columns(
         details=settings.details,
         confidence=settings.confidence is not None,
         agreement=settings.votes != 1,
+        explode=settings.explode is not None,
+        flatten=settings.flatten,
         task=job.keys.digest.hex()[:12],
         selection=selection,
     )

@@ -27,6 +27,8 @@ WITHOUT = (
     "on_incomplete",
     "where",
     "votes",
+    "explode",
+    "flatten",
 )  # of frames
 
 

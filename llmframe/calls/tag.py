@@ -74,6 +74,14 @@ def tag(
         df.llm.tag("{subject}: {body}", ["spam", "ham"], into="kind",
                    instructions="Spam is what nobody asked for.")
 
+        # several labels a row, each with a column True or False
+        df.llm.tag("text", {"topics": list[Literal["price", "taste"]]},
+                   explode="indicator")
+
+        # texts with their right answers, which every request shows
+        df.llm.tag("text", {"tone": ["good", "bad"]},
+                   examples=[("Never again.", "bad")])
+
         # labels with descriptions, and how sure the model is
         df.llm.tag("text", {"mood": {"good": "will come again", "bad": "will not"}},
                    confidence="logprob")

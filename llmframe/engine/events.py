@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from llmframe.engine.wire.verdict import Verdict
     from llmframe.results import RowResult, Usage
 
-Source = Literal["request", "shared", "checkpoint", "blank"]
+Source = Literal["request", "shared", "checkpoint", "blank", "example"]
 
 log = logging.getLogger("llmframe")
 

@@ -35,6 +35,7 @@ class Tally:
     skipped: int = 0
     reused: int = 0
     shared: int = 0
+    examples: int = 0
     planned: bool = False
     requests: int = 0
     retries: int = 0
@@ -103,11 +104,18 @@ class Tally:
             self.reused += rows
         elif source == "shared":
             self.shared += rows
+        elif source == "example":
+            self.examples += rows
 
     @property
     def done(self) -> int:
         """Rows that need nothing more."""
         return self.ok + self.failed + self.skipped
+
+    @property
+    def answered(self) -> int:
+        """Rows that requests of this run have brought to their end."""
+        return self.done - self.reused - self.skipped - self.examples
 
     @property
     def seconds(self) -> float:
@@ -116,7 +124,7 @@ class Tally:
 
     def rate(self) -> float:
         """Rows answered per second over the last ten seconds, without those of the checkpoint."""
-        now, answered = self.clock(), self.done - self.reused - self.skipped
+        now, answered = self.clock(), self.answered
         recent = self._recent  # ten samples a second at most: many views ask at any time
         if not recent or now - recent[-1][0] >= 0.1:  # so that frequent calls keep few entries
             recent.append((now, answered))
@@ -155,7 +163,7 @@ class Tally:
     ) -> RunReport:
         """The counts so far as a report."""
         counts = self.counts()  # once: the seconds go on
-        answered, seconds = self.done - self.reused - self.skipped, counts["seconds"]
+        answered, seconds = self.answered, counts["seconds"]
         return RunReport(
             **counts,
             pending=self.rows - self.done,
@@ -170,6 +178,7 @@ class Tally:
             limits=limits,
             hedges=self.hedges,
             cut=self.cut,
+            examples=self.examples,
             tokens_cached=self.usage.tokens_cached,
             currency=self.currency,
             table=table,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from llmframe.errors import PlanError, warn
+from llmframe.frame.example_rows import with_earlier
 from llmframe.frame.existing import (
     ATTRS_KEY,
     ExistingColumns,
@@ -19,7 +21,7 @@ from llmframe.frame.existing import (
     row_labels,
     written_columns,
 )
-from llmframe.frame.typed_columns import builder, choices
+from llmframe.frame.typed_columns import booleans, builder, choices
 from llmframe.task.confidence import is_choice
 from llmframe.task.fields import FieldSpec, Kind
 from llmframe.task.text import quoted, refuse_duplicates
@@ -31,7 +33,8 @@ if TYPE_CHECKING:
     from llmframe.frame.selection import Selection
     from llmframe.frame.typed_columns import Build
     from llmframe.results import Results, RowResult
-    from llmframe.task.value_type import ValueType
+    from llmframe.task.choices import Labels
+    from llmframe.task.value_type import Part, ValueType
 
 STATUSES = ("ok", "failed", "skipped", "pending")
 STATUS = "llm_status"  # the details belong to it
@@ -96,6 +99,8 @@ def plan_columns(
     task: str,
     confidence: bool = False,
     agreement: bool = False,
+    explode: bool = False,
+    flatten: bool = False,
     selection: Selection | None = None,
 ) -> ColumnPlan:
     """The columns that a call will write into df, with every clash of names found now.
@@ -103,6 +108,8 @@ def plan_columns(
     specs: the fields in their order. inputs: columns whose names no output may have.
     task: the task's hash. confidence: a column of probabilities after each choice.
     agreement: a column of the votes' agreement after each choice.
+    explode: a boolean column for each label of a list of labels, in place of the list.
+    flatten: a column for each value inside a nested model, in place of the dicts.
     selection: the rows that are tagged, None for all; cells of other rows cannot be lost.
     Raises PlanError for a name that two outputs share, that an input has, or that a column
     has which no earlier call wrote (or that was changed since) unless ``overwrite``; a status
@@ -113,21 +120,12 @@ def plan_columns(
         raise PlanError(f"prefix must be text, this is a {type(prefix).__name__}: {prefix!r}")
     bare: list[Output] = []
     for spec in specs:
-        bare += [_answer(spec), *_companions(spec, confidence=confidence, agreement=agreement)]
+        bare += _answers(spec, explode=explode, flatten=flatten)
+        bare += _companions(spec, confidence=confidence, agreement=agreement)
     bare += [*_STATUS, *(_DETAILS if details else ())]
     outputs = tuple(_named(output, prefix, df) for output in bare)
     existing = ExistingColumns(df, inputs)
-    # mistakes in the call first: no option can allow them
-    refuse_duplicates(
-        [output.name for output in outputs],
-        "two outputs would be named {names}; give the field another name",
-    )
-    clashing = [output.name for output in outputs if output.column in inputs]
-    if clashing:
-        raise PlanError(
-            f"an output would be named like the input column {quoted(clashing)}, whose cells "
-            "it would replace; give the field another name or the outputs a prefix="
-        )
+    _refuse_clashes(outputs, inputs)  # mistakes in the call first: no option can allow them
     if selection is not None:
         _refuse_other_kinds(outputs, selection)
     if not overwrite:
@@ -139,6 +137,20 @@ def plan_columns(
         outputs, stale = _with_emptied(outputs, stale, existing), []
     columns = tuple(in_frame(df, name) for name in stale)
     return ColumnPlan(outputs=outputs, task=task, inputs=inputs, stale=columns, prefix=prefix)
+
+
+def _refuse_clashes(outputs: Sequence[Output], inputs: tuple[Hashable, ...]) -> None:
+    """Raise PlanError where two outputs have one name, or one has that of an input."""
+    refuse_duplicates(
+        [output.name for output in outputs],
+        "two outputs would be named {names}; give the field another name",
+    )
+    clashing = [output.name for output in outputs if output.column in inputs]
+    if clashing:
+        raise PlanError(
+            f"an output would be named like the input column {quoted(clashing)}, whose cells "
+            "it would replace; give the field another name or the outputs a prefix="
+        )
 
 
 def _named(output: Output, prefix: str, df: pd.DataFrame) -> Output:
@@ -182,6 +194,9 @@ def add_columns(
     written = {
         name: one for name, one in written_columns(old).items() if in_frame(old, name) in names
     }
+    # where some rows were not asked they may keep answers of any earlier task
+    tasks = {one.task for one in written.values()} if selection is None else None
+    info = with_earlier(info, df, tasks=tasks)
     written |= _as_written(plan, new, row_labels(df, plan.inputs))
     out.attrs[ATTRS_KEY] = attrs_entry(written, task=plan.task, info=info)
     return out
@@ -326,12 +341,14 @@ def _loses_nothing(
 def _stale(outputs: Sequence[Output], existing: ExistingColumns, overwrite: bool) -> list[str]:
     """Columns that belong to one that is rewritten, are not rewritten and were not edited."""
     names = {output.name for output in outputs}
+    # a field that is written as several columns now, or was before, replaces its other form
+    fields = names | {output.of for output in outputs}
     # overwrite=True also drops the edited companions, because they describe the old answer
     kept = {State.ABSENT} if overwrite else {State.ABSENT, State.CHANGED, State.TWICE}
     return [
         name
         for name, written in existing.written.items()
-        if written.of in names
+        if (name in fields or (written.of is not None and written.of in fields))
         and name not in names
         and existing.column(name) not in existing.inputs
         and existing.state(name) not in kept
@@ -342,11 +359,17 @@ def _with_emptied(
     outputs: Sequence[Output], stale: Sequence[str], existing: ExistingColumns
 ) -> tuple[Output, ...]:
     """The outputs, each followed by the stale columns that belong to it, which become empty."""
-    emptied = [_emptied(existing, name) for name in stale]
+    emptied: dict[int, list[Output]] = {}
+    for one in (_emptied(existing, name) for name in stale):
+        owners = (one.of, one.name)
+        near = [
+            at
+            for at, each in enumerate(outputs)
+            if each.name == one.of or (each.of is not None and each.of in owners)
+        ]
+        emptied.setdefault(near[-1], []).append(one)
     return tuple(
-        each
-        for output in outputs
-        for each in (output, *(one for one in emptied if one.of == output.name))
+        each for at, output in enumerate(outputs) for each in (output, *emptied.get(at, ()))
     )
 
 
@@ -377,6 +400,66 @@ def _warn_of_other_task(
             + (f", {quoted(gone)} will go" if gone else "")
             + "; to keep both give one of the calls a prefix= of its own",
         )
+
+
+def _answers(spec: FieldSpec, *, explode: bool, flatten: bool) -> list[Output]:
+    """The columns of one field: one, unless its parts or its labels have columns of their own."""
+    whole = _answer(spec)
+    if not (flatten and spec.parts):
+        return _indicators(whole, (), spec.items, spec) if explode and spec.items else [whole]
+    outputs = []
+    for part in spec.parts:
+        output = _part(whole, part)
+        exploded = explode and part.items
+        outputs += _indicators(output, part.path, part.items, spec) if exploded else [output]
+    return outputs
+
+
+def _part(whole: Output, part: Part) -> Output:
+    """The column of one value inside the nested objects of a field."""
+    build = builder(FieldSpec(whole.name, kind=part.kind, labels=part.labels))
+    return replace(
+        whole,
+        name=".".join((whole.name, *part.path)),
+        build=_after(partial(_inside, path=part.path), build),
+        type=part.kind.value if part.value_type is None else part.value_type,
+        of=whole.name,
+    )
+
+
+def _indicators(
+    listed: Output, path: tuple[str, ...], labels: Labels | None, spec: FieldSpec
+) -> list[Output]:
+    """A column for each label of a list: whether it holds the label, missing where there is none.
+
+    path: to the list, inside the nested objects of the field.
+    """
+    return [
+        replace(
+            listed,
+            name=f"{listed.name}_{label}",
+            build=_after(partial(_holds, path=path, label=label), booleans),
+            type=Kind.BOOLEAN.value,
+            of=spec.name,
+        )
+        for label in labels or ()
+    ]
+
+
+def _after(take: Callable[[Any], Any], build: Build) -> Build:
+    return lambda values: build([*map(take, values)])
+
+
+def _inside(value: Any, path: tuple[str, ...]) -> Any:
+    """What these names lead to, None where one of them leads nowhere."""
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _holds(value: Any, path: tuple[str, ...], label: str | int) -> bool | None:
+    held = _inside(value, path)
+    return label in held if isinstance(held, list) else None
 
 
 def _answer(spec: FieldSpec) -> Output:

@@ -181,6 +181,14 @@ def row_labels(df: pd.DataFrame, inputs: Container[Hashable] = ()) -> Hashes:
     return labels
 
 
+def hashes_of_rows(df: pd.DataFrame, columns: Iterable[int]) -> list[str]:
+    """A hash per row of its cells in the columns at these positions, wherever the row is moved."""
+    hashes = np.zeros(len(df), np.uint64)
+    for at in columns:
+        hashes = _scattered(hashes + _row_hashes(df.iloc[:, at]))
+    return [f"{number:0{HALF}x}" for number in hashes.tolist()]
+
+
 def content_hash(cells: pd.Series[Any], labels: Hashes | None) -> str:
     """A hash of a column's cells, whatever its name, the same in every process.
 

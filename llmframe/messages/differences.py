@@ -38,6 +38,8 @@ def differences(old: Question, new: Question) -> list[str]:
     for name in sorted({*was, *now}):
         named[_WORDS.get(name, name)] = was.get(name), now.get(name)
     changed = [_change(name, *values) for name, values in named.items() if values[0] != values[1]]
+    if old.get("examples") != new.get("examples"):
+        changed.append("the examples")
     if old.get("version") != new.get("version"):
         changed.append("llmframe's own part of the prompt, which is newer")
     return changed + _field_changes(old, new)

@@ -107,6 +107,18 @@ def on_long_texts(report: RunReport) -> list[str]:
     return notes
 
 
+def on_examples(report: RunReport) -> list[str]:
+    """That rows were not asked because they are among the examples; empty if none is."""
+    if not report.examples:
+        return []
+    if report.examples == 1:
+        return ["1 row is among the examples: it has your own answer and was not asked."]
+    return [
+        f"{report.examples:,} rows are among the examples: they have your own answers and were "
+        "not asked."
+    ]
+
+
 def aborted(verdict: Verdict, report: RunReport, address: Address) -> str:
     """The message of a run that could not succeed for any row."""
     cause, cure = explain(verdict, address)

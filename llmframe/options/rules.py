@@ -196,6 +196,10 @@ MODEL = Rule(
     "a model's name",
     lambda value: isinstance(value, str) and is_whole(value) and value.strip() != "",
 )
+LABEL = Rule(
+    "one label, a text that is not blank",
+    lambda value: isinstance(value, str) and value.strip() != "" and is_whole(value),
+)
 NAME = Rule("a name", lambda value: isinstance(value, str) and value.strip() != "")
 PROVIDER = Rule("a provider's name", lambda value: isinstance(value, str))  # found later
 URL = Rule(URL_IS, is_url, cure=url_cure)
@@ -209,6 +213,15 @@ KEY = Rule(
 CLIENT = Rule("an openai.AsyncOpenAI, or a callable that returns one", lambda _: True)
 ID = Rule("a column's name", lambda _: True)
 MASK = Rule("a mask or a query string", lambda _: True)
+EXAMPLES = Rule(
+    "a DataFrame with the input's columns and the fields', or a list of (text, values)",
+    lambda value: isinstance(value, list) or hasattr(value, "columns"),
+    cure=lambda value: (
+        "it takes a list of (text, values): list(examples.items())"
+        if isinstance(value, Mapping)
+        else ""
+    ),
+)
 COLUMN = Rule("a column's name", lambda value: isinstance(value, str) and bool(value.strip()))
 PREFIX = Rule(
     "text that can be written (no lone surrogate)",

@@ -130,6 +130,15 @@ class Settings:
     allow_http: bool = endpoint(False, BOOL, "True: no warning when a key is sent over plain http")
 
     instructions: str = prompt("", rules.TEXT, "what the model should do with each row")
+    examples: list[tuple[Any, Any]] | Any | None = prompt(None, rules.EXAMPLES,
+        "texts with their right answers, shown with every request\n"
+        "A frame with the input's columns and the fields', or a list of (text, values): values is "
+        "a dict of fields, or the value of the only one. A row with the text of an example is not "
+        "asked, and has the example's values.", by_row=True)
+    pick: Literal["fixed", "balanced"] = prompt("fixed", one_of("fixed", "balanced"),
+        '"fixed": all examples; "balanced": as many of each label\n'
+        '"balanced" takes the first of each label of the first closed choice, at most four, in '
+        "turns.")
     temperature: float | None = prompt(None, rules.NOT_NEGATIVE,
         "randomness, from 0; None: 0, where the model allows it")
     seed: int | None = prompt(None, rules.WHOLE,
@@ -215,7 +224,23 @@ class Settings:
         "add columns: attempts, tokens, cost, seconds, raw answer\n"
         "They are llm_attempts, llm_tokens_in, llm_tokens_cached, llm_tokens_out, llm_cost, "
         "llm_seconds and llm_raw.")
+    explode: Literal["indicator"] | None = columns(None, one_of("indicator"),
+        '"indicator": a column True or False for each label\n'
+        "Of each list of labels, in place of the list: topics_refund, topics_delivery. Missing "
+        "where the row has no answer.")
+    flatten: bool = columns(False, BOOL,
+        "True: a column for each value of a nested model\n"
+        "Named and typed as it is: customer.name, customer.age. Lists stay lists.")
 
+    other: str | None = trust(None, rules.LABEL,
+        'a label added to every closed choice, such as "other"\n'
+        "For rows that none of the labels fits: to each closed choice of texts, and to each list "
+        "of labels, that does not have it yet. Where only some of the fields should have it, "
+        "write it among their labels instead.")
+    abstain: bool = trust(False, BOOL,
+        'True: the model may answer "unsure": a missing cell\n'
+        "In every closed choice and every list of labels. The cell is missing, its row is ok, and "
+        "scores count it as not covered. A choice of numbers is answered with null instead.")
     confidence: Literal["logprob"] | None = trust(None, one_of("logprob"),
         '"logprob": add how sure the model is of each closed choice\n'
         "<field>_confidence after each closed choice, from 0 to 1: the label's share of the "
@@ -262,6 +287,8 @@ class Options(TypedDict, total=False):
     service_tier: str | None
     allow_http: bool
     instructions: str
+    examples: list[tuple[Any, Any]] | Any | None
+    pick: Literal["fixed", "balanced"]
     temperature: float | None
     seed: int | None
     max_output_tokens: int | None
@@ -292,6 +319,10 @@ class Options(TypedDict, total=False):
     into: str
     overwrite: bool
     details: bool
+    explode: Literal["indicator"] | None
+    flatten: bool
+    other: str | None
+    abstain: bool
     confidence: Literal["logprob"] | None
     votes: Literal[1, 3, "2+1"]
     progress: Literal["auto", "widget", "tqdm", "log"] | bool

@@ -30,7 +30,9 @@ _CURES = {
         "prompt prompts systemprompt system systemmessage userprompt prompttemplate template task "
         "taskdescription guidelines guideline instruction context role message messages language"
     ),
-    "write the examples into instructions=": "examples example fewshot fewshots shots demos",
+    "write examples=, a frame or a list of (text, values)": (
+        "example fewshot fewshots fewshotexamples shots demos demonstrations gold golden"
+    ),
     "write concurrency= for how many requests at the same time": (
         "maxworkers nworkers numworkers njobs jobs threads nthreads numthreads maxthreads "
         "processes numproc nproc parallel parallelism maxparallel maxconcurrency concurrent "
@@ -72,6 +74,13 @@ _CURES = {
         "nvotes numvotes vote voting selfconsistency consistency agreement ensemble repeats "
         "repeat nsamples numsamples majority majorityvote"
     ),
+    'write other="other"': (
+        "otherlabel addother withother fallback fallbacklabel catchall default defaultlabel "
+        "unknown unknownlabel noneofthese"
+    ),
+    "write abstain=True": (
+        "abstention allowabstain unsure allowunsure allowunknown allownone notsure undecided"
+    ),
     'write confidence="logprob"': (
         "logprobs toplogprobs returnconfidence probabilities probability scores returnscores "
         "certainty withconfidence"
@@ -79,6 +88,10 @@ _CURES = {
     "write model=": (
         "modelname modelid llm engine deployment deploymentname deploymentid azuredeployment lm"
     ),
+    'write explode="indicator" for a column for each label': (
+        "onehot onehotencode dummies getdummies indicator indicators binarize multihot"
+    ),
+    "write flatten=True": "normalize jsonnormalize unnest expand unpack flat",
     "write where=, a mask or a query such as 'stars < 3'": (
         "filter rows subset mask query condition"
     ),

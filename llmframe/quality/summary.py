@@ -7,6 +7,9 @@ from collections import Counter
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
+from llmframe.frame.cells import column_cells, is_missing
 from llmframe.frame.columns import STATUSES
 from llmframe.notebook.drawing import style
 from llmframe.notebook.drawing.counts import BLANK, kinds
@@ -22,7 +25,7 @@ from llmframe.quality.tagged import read_tagged
 from llmframe.results import Usage
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from llmframe.quality.tagged import Tagged
 
 _LABEL = 120  # characters of a label
 EXAMPLE = 160  # characters of a text
@@ -116,7 +119,7 @@ def summarise(df: pd.DataFrame, prefix: str = "") -> Summary:
         counts={status: int(by_status.get(status, 0)) for status in STATUSES},
         # an error's text is "kind: message", and messages differ in every row
         errors=dict(Counter(str(error).partition(":")[0] for error in failed.dropna())),
-        fields=tuple(distribution(name, cells[ok]) for name, cells in tagged.fields.items()),
+        fields=tuple(distribution(name, cells[ok]) for name, cells in _answers(tagged).items()),
         model=note.get("model"),
         tokens_in=note.get("tokens_in"),
         tokens_out=note.get("tokens_out"),
@@ -125,6 +128,32 @@ def summarise(df: pd.DataFrame, prefix: str = "") -> Summary:
         currency=note.get("currency"),
         table=_usage(note.get("table", {})),
     )
+
+
+def _answers(tagged: Tagged) -> dict[str, pd.Series[Any]]:
+    """The fields with their cells; boolean columns of one list's labels as that list again."""
+    of = {column: field for field, each in tagged.indicators.items() for column in each.values()}
+    found: dict[str, pd.Series[Any]] = {}
+    for name, cells in tagged.fields.items():
+        field = of.get(name)
+        if field is None:
+            found[name] = cells
+        elif field not in found:
+            found[field] = _listed(tagged, field)
+    return found
+
+
+def _listed(tagged: Tagged, field: str) -> pd.Series[Any]:
+    """A list of labels for each row, missing where none of its columns has a value."""
+    columns = tagged.indicators[field]
+    cells = [tagged.fields[name] for name in columns.values()]
+    rows = [
+        None
+        if all(map(is_missing, row))
+        else [label for label, is_so in zip(columns, row, strict=True) if is_so is True]
+        for row in zip(*map(column_cells, cells), strict=True)
+    ]
+    return pd.Series(rows, index=cells[0].index, dtype=object)
 
 
 def _usage(noted: dict[str, Any]) -> Usage | None:

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from llmframe.errors import PlanError
 from llmframe.frame.column_lookup import ColumnLookup
+from llmframe.frame.example_rows import example_rows
 from llmframe.frame.existing import ATTRS_KEY, written_columns
 from llmframe.notebook.failed_rows import FailedRows
+from llmframe.task.definition import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from llmframe.frame.existing import WrittenColumn
 
 STATUS, ERROR = "llm_status", "llm_error"
 _OURS = (
@@ -34,7 +44,9 @@ class Tagged:
     """A frame that a call has tagged, read from its columns and attrs.
 
     status, error: the call's columns. fields: the answers by name, in the frame's order; empty
-    if the attrs are lost. others: positions of the columns that no call has written.
+    if the attrs are lost. indicators: of fields with a boolean column for each label, those
+    columns by label. examples: whether a row was shown to the model with its right answer, so that
+    no score may count it. others: positions of the columns that no call has written.
     note: of the call, from the attrs: model, tokens_in, tokens_cached, tokens_out, cost,
     currency, table (the same of all answers). Empty if they are lost, or are those of a frame of
     another length.
@@ -44,6 +56,8 @@ class Tagged:
     _: KW_ONLY
     error: pd.Series[Any]
     fields: dict[str, pd.Series[Any]]
+    indicators: dict[str, dict[str, str]]
+    examples: npt.NDArray[np.bool_]
     others: tuple[int, ...]
     note: dict[str, Any]
 
@@ -60,14 +74,29 @@ def read_tagged(df: pd.DataFrame, prefix: str = "") -> Tagged:
     task = written[own[0]].task if own[0] in written else None
     # a frame may hold columns of several calls; the fields are those of the call with this status
     answers = [name for name, one in written.items() if one.task == task and name not in own]
+    answers = [name for name in answers if name in columns]
     ours = set(columns.values())
     return Tagged(
         status=lookup.series(columns[own[0]]),
         error=lookup.series(columns[own[1]]),
-        fields={name: lookup.series(columns[name]) for name in answers if name in columns},
+        fields={name: lookup.series(columns[name]) for name in answers},
+        indicators=_indicators({name: written[name] for name in answers}),
+        examples=example_rows(df),
         others=tuple(at for at, column in enumerate(df.columns) if column not in ours),
         note=_note(df),
     )
+
+
+def _indicators(answers: Mapping[str, WrittenColumn]) -> dict[str, dict[str, str]]:
+    """Field -> label -> column, of the fields that explode="indicator" has taken apart."""
+    found: dict[str, dict[str, str]] = {}
+    for name, one in answers.items():
+        field = one.of
+        if field is None or field in answers or one.type != Kind.BOOLEAN:
+            continue
+        if name.startswith(f"{field}_"):
+            found.setdefault(field, {})[name.removeprefix(f"{field}_")] = name
+    return found
 
 
 def _note(df: pd.DataFrame) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from llmframe.system.loops import require_asyncio, running_loop
 if TYPE_CHECKING:
     import pandas as pd
 
+    from llmframe.engine.events import Event
     from llmframe.engine.execution import Execution
     from llmframe.frame.columns import ColumnPlan
     from llmframe.frame.records import Records
@@ -113,6 +114,9 @@ class Session:
         self._abandoning = threading.RLock()
         self._crash: Exception | None = None
         self._warned: set[str] = set()
+        self._examples: list[int] = []  # positions of the rows that are examples
+        if execution.job.prompt.examples and execution.job.source is None:
+            execution.observe(self._note_examples)
 
     # -- what it is doing ----------------------------------------------------------------
 
@@ -293,6 +297,20 @@ class Session:
             self._warned.add(str(warning))
             warn(warning, printed=printed)
 
+    def _example_rows(self) -> dict[str, Any]:
+        """By what the rows that are examples are known wherever they move: no score counts them."""
+        from llmframe.frame.example_rows import note_of
+
+        if not self._examples:
+            return {}
+        target = self.target
+        rows = target.df.iloc[[*self._examples]]
+        return {"examples": [note_of(rows, target.rows.columns, task=target.columns.task)]}
+
+    def _note_examples(self, event: Event) -> None:
+        if getattr(event, "source", "") == "example":
+            self._examples += getattr(event, "positions", ())
+
     def _metadata(self) -> dict[str, Any]:
         """What ``attrs["llmframe"]`` of the frame says about the run."""
         report, job = self.execution.report(), self.execution.job
@@ -305,6 +323,7 @@ class Session:
         return (
             redacted
             | confidence
+            | self._example_rows()
             | {
                 "model": job.model,
                 "endpoint": urlsplit(self._url).hostname,

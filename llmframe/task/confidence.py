@@ -195,7 +195,7 @@ def _folded(written: bytes) -> str:
 
 def _written(spec: FieldSpec) -> list[str]:
     """The values of a choice as ``_folded`` makes them; texts end in their quote."""
-    labels = (True, False) if spec.labels is None else spec.labels
+    labels = spec.answers or (True, False)
     values = [*labels, None] if spec.nullable else labels
     return [_folded(json.dumps(value, ensure_ascii=False).encode()) for value in values]
 
@@ -213,7 +213,7 @@ def _fitting(begun: str, spec: FieldSpec) -> list[str]:
 def _possible(prefix: bytes, spec: FieldSpec) -> int:
     """How many labels begin with prefix, a part of a value's JSON."""
     begun = prefix.decode(errors="ignore").casefold()
-    labels = (True, False) if spec.labels is None else spec.labels
+    labels = spec.answers or (True, False)
     written = [json.dumps(label, ensure_ascii=False).casefold() for label in labels]
     if spec.nullable:
         written.append("null")

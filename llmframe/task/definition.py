@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum, StrEnum
@@ -41,16 +41,52 @@ class Definition:
     """One field's definition.
 
     annotation: what pydantic validates. labels: of a closed choice, else None.
+    items: the labels of a list of closed choices, else None.
     label_descriptions: one text per label, in the labels' order; empty if there are none.
+    abstain: the answer that becomes a missing cell; it is in the annotation, not in the labels.
+    remark: what the model is to know about an answer that the call has added.
     """
 
     annotation: Any
     _: KW_ONLY
     kind: Kind
     labels: Labels | None = None
+    items: Labels | None = None
     label_descriptions: tuple[str, ...] = ()
     nullable: bool = False
+    abstain: str | None = None
     description: str | None = None
+    remark: str = ""
+
+    @property
+    def text(self) -> str | None:
+        """What the model reads about the field: its labels with their descriptions, or its own."""
+        described = zip(self.labels or (), self.label_descriptions, strict=False)
+        lines = [f"{label}: {text}" if text else str(label) for label, text in described]
+        parts = ("\n".join(lines) or self.description, self.remark)
+        return "\n".join(filter(None, parts)) or None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Added:
+    """What a call adds to each of its closed choices.
+
+    other: a label for rows that none of the others fits, None for none.
+    abstain: the model may answer that it is unsure, which becomes a missing cell.
+    """
+
+    other: str | None = None
+    abstain: bool = False
+
+    def __post_init__(self) -> None:
+        if self.abstain and self.other is not None and fold(self.other) == UNSURE:
+            raise PlanError(
+                f"other={self.other!r} is the label that abstain=True turns into a missing cell; "
+                "give other= another text"
+            )
+
+
+NOTHING_ADDED = Added()
 
 
 _SIMPLE: dict[Any, Kind] = {
@@ -70,6 +106,8 @@ _BY_JSON_TYPE = {
 }
 
 _NUMBERS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
+UNSURE = "unsure"
+_TOO_LITTLE = "the record does not say enough to decide"
 CODE = 2  # characters; a label that is no longer says little by itself
 _FIELD_IS = "a list of labels, a type such as str, int, float, bool, date, or a pydantic model"
 _NAMED_KEYS = "name the keys in a pydantic model, or ask for str"
@@ -116,9 +154,11 @@ def _is_code(member: Enum) -> bool:
     return says_more and (len(value) <= CODE or value.lstrip("+-").isdecimal())
 
 
-def read_field(name: str, field: object) -> Definition:
+def read_field(name: str, field: object, added: Added = NOTHING_ADDED) -> Definition:
     """The definition of one field; raises PlanError, naming the field, for an unusable one."""
-    definition = _definition(name, field)
+    definition = with_added(name, _definition(name, field), added)
+    if definition.abstain is not None:  # the label and "unsure" are two answers
+        return definition
     if definition.labels is not None and len(definition.labels) == 1 and not definition.nullable:
         [label] = definition.labels
         raise PlanError(
@@ -144,8 +184,14 @@ def _definition(name: str, field: object) -> Definition:
     # Only the type, its constraints and the description: our model sets the alias, and a
     # default would let a reply leave the field out.
     bare = Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation
-    about = info.description
-    return Definition(bare, kind=kind, labels=labels, nullable=nullable, description=about)
+    return Definition(
+        bare,
+        kind=kind,
+        labels=labels,
+        items=item_labels(name, annotation),
+        nullable=nullable,
+        description=info.description,
+    )
 
 
 def classify(name: str, annotation: object) -> tuple[Kind, Labels | None, bool]:
@@ -169,6 +215,87 @@ def classify(name: str, annotation: object) -> tuple[Kind, Labels | None, bool]:
     if get_origin(core) is list or _is_class(core, pydantic.BaseModel):
         return Kind.OBJECT, None, False
     return _kind_by_json_type(name, core), None, False
+
+
+def item_labels(name: str, annotation: object) -> Labels | None:
+    """The labels of a list of closed choices, perhaps "or None"; None for any other type."""
+    if get_origin(_without_none(annotation)) is not list:
+        return None
+    item = choice_in(annotation)
+    is_choice = get_origin(item) is Literal or _is_class(item, Enum)
+    return _labels(name, item) if is_choice else None
+
+
+def choice_in(annotation: Any) -> Any:
+    """The bare type of a field or, of a list, of its items."""
+    core = _without_none(annotation)
+    return _without_none(get_args(core)[0]) if get_origin(core) is list else core
+
+
+def with_added(name: str, given: Definition, added: Added) -> Definition:
+    """The definition with what the call adds; the same one if that is nothing."""
+    labels = given.labels or given.items
+    if labels is None:
+        return given
+    if not isinstance(labels[0], str):
+        # a text among numbers would be a second type, which some endpoints refuse in an enum
+        return _or_null(given) if added.abstain else given
+    texts = [label for label in labels if isinstance(label, str)]
+    wider = _with_label(texts, added.other)
+    both = _with_label(wider, UNSURE if added.abstain else None)
+    unsure = next((one for one in both if added.abstain and fold(one) == UNSURE), None)
+    kept = tuple(label for label in wider if label != unsure)
+    if (both == texts and unsure is None) or not kept:
+        return given
+    check_labels(name, both)
+    described = (*given.label_descriptions, *[""] * (len(wider) - len(texts)))
+    if both != texts:
+        given = _relabelled(given, tuple(both))
+    return replace(
+        given,
+        labels=None if given.labels is None else kept,
+        items=None if given.items is None else kept,
+        label_descriptions=described if given.label_descriptions else (),
+        abstain=unsure,
+        remark=f"{UNSURE}: {_TOO_LITTLE}" if len(both) > len(wider) else "",
+    )
+
+
+def _with_label(labels: list[str], label: str | None) -> list[str]:
+    """The labels and one more, unless it is None or among them already."""
+    is_there = label is None or fold(label) in map(fold, labels)
+    return labels if is_there or label is None else [*labels, label]
+
+
+def _or_null(given: Definition) -> Definition:
+    remark = f"null: {_TOO_LITTLE}"
+    return replace(given, annotation=given.annotation | None, nullable=True, remark=remark)
+
+
+def _relabelled(given: Definition, labels: tuple[str, ...]) -> Definition:
+    """The definition with these labels in its annotation, whose names it must then tell itself."""
+    core = choice_in(given.annotation)
+    names = named_labels(core) if _is_class(core, Enum) else ""
+    return replace(
+        given,
+        annotation=_with_labels(given.annotation, labels),
+        description="\n".join(filter(None, (given.description, names))) or None,
+    )
+
+
+def _with_labels(annotation: Any, labels: tuple[str, ...]) -> Any:
+    """The annotation with other labels in its closed choice, and all else as it is."""
+    origin, args = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return Annotated[_with_labels(args[0], labels), *args[1:]]
+    if origin in (Union, types.UnionType):
+        parts = [part if part is type(None) else _with_labels(part, labels) for part in args]
+        return Union[tuple(parts)]  # noqa: UP007 - of as many parts as there are
+    if origin is list:
+        return list[_with_labels(args[0], labels)]  # type: ignore[misc]
+    if (core := _unwrapped(annotation)) is not annotation:
+        return _with_labels(core, labels)
+    return Literal[(*labels, None)] if None in args else Literal[labels]
 
 
 def _described_choice(name: str, field: dict[Any, Any]) -> Definition:
@@ -215,6 +342,15 @@ def _unwrapped(annotation: Any) -> Any:
             annotation = annotation.__value__  # a type alias
         else:
             return annotation
+
+
+def _without_none(annotation: Any) -> Any:
+    """The annotation without Annotated, aliases and "or None"."""
+    core = _unwrapped(annotation)
+    if get_origin(core) not in (Union, types.UnionType):
+        return core
+    members = [member for member in get_args(core) if member is not type(None)]
+    return _without_none(members[0]) if len(members) == 1 else core
 
 
 def _refuse_unusable(name: str, annotation: Any, seen: set[int]) -> None:

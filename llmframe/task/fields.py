@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from copy import copy
 from dataclasses import KW_ONLY, dataclass, field, replace
+from enum import EnumMeta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +13,19 @@ import pydantic
 
 from llmframe.errors import PlanError
 from llmframe.task.choices import is_type_name, labels_in
-from llmframe.task.definition import Definition, Kind, NamingSchema, classify, read_field
+from llmframe.task.definition import (
+    NOTHING_ADDED,
+    UNSURE,
+    Added,
+    Definition,
+    Kind,
+    NamingSchema,
+    choice_in,
+    classify,
+    item_labels,
+    read_field,
+    with_added,
+)
 from llmframe.task.schema import (
     CONSTRAINTS,
     Node,
@@ -22,10 +36,12 @@ from llmframe.task.schema import (
     tidy_schema,
 )
 from llmframe.task.text import excerpt, listing, reason, refuse_duplicates, shows_nothing
-from llmframe.task.value_type import JSON, ValueType, value_type
+from llmframe.task.value_type import JSON, Part, ValueType, parts_of, value_type
 from llmframe.text import cut, is_whole
 
 if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
     from llmframe.task.choices import Labels
 
 __all__ = ["FieldSet", "FieldSpec", "Kind", "resolve_fields"]
@@ -41,9 +57,12 @@ class FieldSpec:
     """One field's column.
 
     labels: the closed choice in the order given, None for other kinds.
+    items: the labels of a list of closed choices, None for other fields.
+    abstain: the answer of a closed choice that is a missing cell, with status ok; no label.
     nullable: whether the model may answer null (a missing cell, with status ok).
     may_lack: whether the person's own model lets it be None when it is left out.
     value_type: the type of lists and dicts; None for other kinds, or when it is unknown.
+    parts: the values inside a nested model, at any depth; () for other fields.
     column: the column's name, where it is not the field's.
     """
 
@@ -51,10 +70,19 @@ class FieldSpec:
     _: KW_ONLY
     kind: Kind
     labels: Labels | None = None
+    items: Labels | None = field(default=None, compare=False)
+    abstain: str | None = None
     nullable: bool = False
     may_lack: bool = field(default=False, compare=False)
     value_type: ValueType | None = field(default=None, compare=False)
+    parts: tuple[Part, ...] = field(default=(), compare=False)
     column: str | None = field(default=None, compare=False)
+
+    @property
+    def answers(self) -> tuple[str | int, ...]:
+        """All that a reply may say where it is a closed choice; () for other kinds."""
+        unsure = () if self.abstain is None else (self.abstain,)
+        return () if self.labels is None else (*self.labels, *unsure)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -99,8 +127,13 @@ class FieldSet:
 
     def holds(self, values: dict[str, Any]) -> bool:
         """Whether the model accepts a stored answer, field name -> JSON value."""
+        unsure = {
+            spec.name: spec.abstain if spec.items is None else [spec.abstain]
+            for spec in self.specs
+            if spec.abstain is not None and not spec.nullable and values.get(spec.name) is None
+        }
         try:
-            self.model.model_validate_json(json.dumps(values), strict=True)
+            self.model.model_validate_json(json.dumps(values | unsure), strict=True)
         except pydantic.ValidationError:
             return False
         except Exception:  # noqa: BLE001 - a validator's own fault, with which a new answer fails too
@@ -108,24 +141,57 @@ class FieldSet:
         return True
 
 
-def resolve_fields(fields: object, *, into: str | None = None) -> FieldSet:
+def resolve_fields(
+    fields: object, *, into: str | None = None, added: Added = NOTHING_ADDED
+) -> FieldSet:
     """The field set that the option ``fields`` describes.
 
     fields: dict name -> field, a pydantic model class, or a single field, which gets the
         name into, or "label". Where into is given, a dict of texts is one closed choice, label
         -> description; without it the texts could as well describe fields.
+    added: what the call adds to each closed choice that is a field, or a list that is one.
     Raises PlanError, naming the field, for a field that has no JSON schema or no column type.
     """
+    found = _resolved(fields, into, added)
+    _check_added(found.specs, added)
+    return found
+
+
+def _resolved(fields: object, into: str | None, added: Added) -> FieldSet:
     if isinstance(fields, type) and issubclass(fields, pydantic.BaseModel):
-        return _from_model(fields)
+        return _from_model(fields, added)
     is_dict = isinstance(fields, dict) and not _is_single_choice(fields, into)
     named: Any = fields if is_dict else {into or COLUMN: fields}
-    definitions = {_checked_name(name): read_field(name, one) for name, one in named.items()}
-    specs = [
-        FieldSpec(name, kind=one.kind, labels=one.labels, nullable=one.nullable)
-        for name, one in definitions.items()
-    ]
+    definitions = {_checked_name(name): read_field(name, one, added) for name, one in named.items()}
+    specs = [_spec(name, one) for name, one in definitions.items()]
     return _field_set(*_built_model(definitions), specs)
+
+
+def _spec(name: str, one: Definition, *, may_lack: bool = False) -> FieldSpec:
+    return FieldSpec(
+        name,
+        kind=one.kind,
+        labels=one.labels,
+        items=one.items,
+        abstain=one.abstain,
+        nullable=one.nullable,
+        may_lack=may_lack,
+    )
+
+
+def _check_added(specs: tuple[FieldSpec, ...], added: Added) -> None:
+    """Raise PlanError for an option about closed choices where no field is one."""
+    labels = [spec.labels or spec.items for spec in specs if spec.labels or spec.items]
+    if added.other is not None and not any(isinstance(each[0], str) for each in labels if each):
+        raise PlanError(
+            f"other={added.other!r} adds a label to the closed choices of texts, and no field is "
+            "one; leave it out, or give a list of labels"
+        )
+    if added.abstain and not labels:
+        raise PlanError(
+            f'abstain=True adds "{UNSURE}" to the closed choices, and no field is one; leave it '
+            "out, or write bool | None, str | None: a null is a missing cell, too"
+        )
 
 
 def vector_field(name: str, *, column: str) -> FieldSet:
@@ -209,9 +275,7 @@ def _built_model(definitions: dict[str, Definition]) -> tuple[type[pydantic.Base
     """
     attributes: dict[str, Any] = {}
     for name, one in definitions.items():
-        labels = zip(one.labels or (), one.label_descriptions, strict=False)
-        lines = [f"{label}: {text}" if text else str(label) for label, text in labels]
-        info = pydantic.Field(alias=name, description="\n".join(lines) or one.description)
+        info = pydantic.Field(alias=name, description=one.text)
         attributes[f"f{len(attributes)}"] = (one.annotation, info)
     try:
         model = pydantic.create_model("Answer", __config__=_CONFIG, **attributes)
@@ -223,12 +287,16 @@ def _built_model(definitions: dict[str, Definition]) -> tuple[type[pydantic.Base
         raise PlanError(f"field {name!r} has no JSON schema: {reason(exc)}") from exc
 
 
-def _from_model(model: type[pydantic.BaseModel]) -> FieldSet:
+def _from_model(model: type[pydantic.BaseModel], added: Added) -> FieldSet:
     """The fields of a user's own pydantic model."""
     if issubclass(model, pydantic.RootModel):
         raise PlanError(f"{model.__name__} is a RootModel; give the type inside it as the field")
     if not model.model_fields:
         raise PlanError(f"the model {model.__name__} has no fields; give it at least one")
+    definitions = {name: _of_attribute(name, info) for name, info in model.model_fields.items()}
+    wider = {name: with_added(name, one, added) for name, one in definitions.items()}
+    changed = {name: one for name, one in wider.items() if one is not definitions[name]}
+    model = _with_attributes(model, changed) if changed else model
     specs = []
     for attribute, info in model.model_fields.items():
         name = info.validation_alias or info.alias or attribute  # as a reply must write it
@@ -237,16 +305,8 @@ def _from_model(model: type[pydantic.BaseModel]) -> FieldSet:
                 f"field {attribute!r} of the model {model.__name__} has the validation alias "
                 f"{excerpt(name)}; give it one plain alias, a text"
             )
-        kind, labels, nullable = classify(attribute, info.annotation)
-        specs.append(
-            FieldSpec(
-                _checked_name(name),
-                kind=kind,
-                labels=labels,
-                nullable=nullable,
-                may_lack=info.default is None,
-            )
-        )
+        lacks = info.default is None
+        specs.append(_spec(_checked_name(name), wider[attribute], may_lack=lacks))
     # two attributes may share one alias: a reply could not fill both
     names = [spec.name for spec in specs]
     refuse_duplicates(names, f"two fields of the model {model.__name__} have the name {{names}}")
@@ -256,6 +316,47 @@ def _from_model(model: type[pydantic.BaseModel]) -> FieldSet:
         text = f"the model {model.__name__} has no JSON schema: {reason(exc)}"
         raise PlanError(text) from exc
     return _field_set(model, raw, specs)
+
+
+def _of_attribute(name: str, info: FieldInfo) -> Definition:
+    """The definition of one attribute of a user's own model."""
+    kind, labels, nullable = classify(name, info.annotation)
+    items = item_labels(name, info.annotation)
+    return Definition(
+        info.annotation,
+        kind=kind,
+        labels=labels,
+        items=items,
+        nullable=nullable,
+        description=info.description,
+    )
+
+
+def _with_attributes(
+    model: type[pydantic.BaseModel], definitions: dict[str, Definition]
+) -> type[pydantic.BaseModel]:
+    """A subclass of a user's model, with all its rules, where these attributes are wider."""
+    attributes: dict[str, Any] = {}
+    for name, one in definitions.items():
+        info = copy(model.model_fields[name])
+        was, now = (isinstance(choice_in(each.annotation), EnumMeta) for each in (info, one))
+        if was and not now and runs_own_code(model.__pydantic_core_schema__):
+            raise PlanError(
+                f"field {name!r} of the model {model.__name__} is an Enum, and the model's own "
+                "validators would get texts instead of its members; write the further labels into "
+                "the Enum"
+            )
+        info.description = one.text
+        attributes[name] = (one.annotation, info)
+    try:
+        return pydantic.create_model(
+            model.__name__, __base__=model, __doc__=model.__doc__, **attributes
+        )
+    except Exception as exc:  # hooks of the user's own that refuse a subclass
+        raise PlanError(
+            f"the model {model.__name__} takes no further labels ({reason(exc)}); write them into "
+            "it, and leave out other= and abstain="
+        ) from exc
 
 
 def _field_set(model: type[pydantic.BaseModel], raw: Node, specs: list[FieldSpec]) -> FieldSet:
@@ -273,9 +374,7 @@ def _field_set(model: type[pydantic.BaseModel], raw: Node, specs: list[FieldSpec
             "write it anew"
         )
     typed = (
-        replace(spec, value_type=_written_type(info.annotation))
-        if spec.kind is Kind.OBJECT
-        else spec
+        _as_written(spec, info.annotation) if spec.kind is Kind.OBJECT else spec
         for spec, info in zip(specs, model.model_fields.values(), strict=True)
     )
     days = tuple(name for name, node in properties.items() if node.get("format") == "date")
@@ -292,13 +391,14 @@ def _field_set(model: type[pydantic.BaseModel], raw: Node, specs: list[FieldSpec
     )
 
 
-def _written_type(annotation: Any) -> ValueType:
-    """The type of a field's values as they are written: with computed fields, by their aliases."""
+def _as_written(spec: FieldSpec, annotation: Any) -> FieldSpec:
+    """The spec with what its values hold as they are written: computed fields, other aliases."""
     try:
         raw = pydantic.TypeAdapter(annotation).json_schema(mode="serialization")
-        return value_type(tidy_schema(raw))
+        node = tidy_schema(raw)
+        return replace(spec, value_type=value_type(node), parts=parts_of(node))
     except Exception:  # noqa: BLE001 - no fixed form, or a serializer's own code
-        return JSON
+        return replace(spec, value_type=JSON)
 
 
 def _canonical(specs: list[FieldSpec], tidy: Node) -> Any:
@@ -313,7 +413,9 @@ def _canonical(specs: list[FieldSpec], tidy: Node) -> Any:
         if spec.nullable:
             one["nullable"] = True
         if spec.labels is not None:
-            one["labels"] = list(spec.labels)
+            one["labels"] = _labels_asked(spec, node)
+        if spec.abstain is not None:  # what is stored for it is no label
+            one["abstain"] = spec.abstain
         if spec.kind is Kind.OBJECT:
             one["schema"] = node
         else:
@@ -322,3 +424,10 @@ def _canonical(specs: list[FieldSpec], tidy: Node) -> Any:
     whole: Node = {"fields": fields}
     whole |= {key: tidy[key] for key in ("description", "$defs") if key in tidy}
     return json.loads(json.dumps(whole, sort_keys=True))
+
+
+def _labels_asked(spec: FieldSpec, node: Node) -> list[str | int]:
+    """The labels in the order in which the model reads them."""
+    if spec.abstain is None:
+        return list(spec.labels or ())
+    return [label for label in node["enum"] if label is not None]

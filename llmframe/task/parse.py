@@ -69,6 +69,18 @@ def read_answer(
         raise
 
 
+def checked_answer(given: dict[str, Any], fields: FieldSet) -> tuple[dict[str, Any], str]:
+    """An answer of the person's: its values as of a reply, and the JSON that a model should write.
+
+    given: field name -> JSON value. Raises OutputError, as for a reply.
+    """
+    values = parse_reply(json.dumps(given), fields)
+    written = repair(given, fields.form, fields.form.get("$defs", {}))
+    # what has a default may be left out here, and not in a reply
+    whole = {name: written.get(name, values[name]) for name in fields.names}
+    return values, clean_text(json.dumps(whole, ensure_ascii=False))
+
+
 def answer_or_error(
     fields: FieldSet, content: str | None, elsewhere: Sequence[str]
 ) -> Answer | OutputError:
@@ -205,18 +217,27 @@ def _value(value: Any, spec: FieldSpec) -> Any:
             return None
         raise _wrong(value, spec, "a value")
     if kind is _CHOICE:
-        plain = value.value if isinstance(value, Enum) else value
-        if isinstance(plain, bool) or plain not in (spec.labels or ()):
-            raise not_a_label((spec.name,), plain, spec.labels or ())
-        return plain
+        return _label(value, spec)
     if kind is _DATE and isinstance(value, date):
         return value.isoformat()
     if kind is _TEXT or kind is _OBJECT:
         value = to_jsonable_python(value)  # a model, or a type that pydantic makes of text: Path
+        if spec.abstain is not None and isinstance(value, list) and spec.abstain in value:
+            return None  # unsure of one label is unsure of the list
     if kind is not _OBJECT and type(value) is not _TYPES.get(kind):
         raise _wrong(value, spec, _WANTED[kind])
     _check_numbers(value, spec)
     return value
+
+
+def _label(value: Any, spec: FieldSpec) -> str | int | None:
+    """One of the labels; None where the model abstains."""
+    plain: Any = value.value if isinstance(value, Enum) else value
+    if not isinstance(plain, bool) and plain in (spec.labels or ()):
+        return plain  # type: ignore[no-any-return]
+    if spec.abstain is not None and plain == spec.abstain:
+        return None
+    raise not_a_label((spec.name,), plain, spec.answers)
 
 
 def _check_numbers(value: Any, spec: FieldSpec) -> None:
@@ -251,8 +272,8 @@ def _fault_text(fault: Any, fields: FieldSet) -> str:
     path: Path = fault["loc"]
     where, shown = path_text(path), excerpt(fault["input"])
     if fault["type"] in ("literal_error", "enum"):
-        labels = next((s.labels for s in fields.specs if path == (s.name,)), None)
-        if labels is not None:
+        labels = next((s.answers for s in fields.specs if path == (s.name,)), ())
+        if labels:
             return str(not_a_label(path, fault["input"], labels))
         return f"{where}={shown} is not one of {cut(str(fault['ctx']['expected']), 300)}"
     message = cut(fault["msg"], MESSAGE)

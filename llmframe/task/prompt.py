@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from llmframe.errors import PlanError
@@ -51,16 +52,46 @@ _WORDS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A text with its right answer, which every request shows to the model.
+
+    text: as it is sent. answer: the JSON that the model should have written. values: the fields'
+    values in it.
+    """
+
+    text: str
+    _: KW_ONLY
+    answer: str
+    values: dict[str, Any] = field(compare=False)
+
+    @property
+    def digest(self) -> str:
+        """Its part of the key: a hash, because a key's settings are stored and texts are not."""
+        return _digest(_json([self.text, self.answer]), 16)
+
+    @property
+    def messages(self) -> list[Message]:
+        """The record and its answer as two messages of the conversation."""
+        # a code of its own: the same in every run, so that providers can cache the example
+        return [
+            _record(self.text, _digest(self.text, 4)),
+            {"role": "assistant", "content": self.answer},
+        ]
+
+
 @dataclass(frozen=True, eq=False)
 class Prompt:
     """The question to the model: made once a run, its ``messages`` once a row.
 
     instructions: the user's own words, "" for a general sentence.
+    examples: shown with every request, in their order.
     Raises PlanError if the instructions are no text.
     """
 
     instructions: str
     fields: FieldSet
+    examples: tuple[Example, ...] = ()
 
     def __post_init__(self) -> None:
         given: object = self.instructions
@@ -77,15 +108,26 @@ class Prompt:
     def messages(
         self, text: str, nonce: str, response_format: ResponseFormat = "json_schema"
     ) -> list[Message]:
-        """System and user message for one row.
+        """System message, examples and user message for one row.
 
         text: the row as rendered, kept as it is. nonce: the run's random code, so that no row
         can contain the line that ends its record.
         """
         return [
             {"role": "system", "content": self.system(response_format)},
-            {"role": "user", "content": f"<record {nonce}>\n{text}\n</record {nonce}>"},
+            *self._shown,
+            _record(text, nonce),
         ]
+
+    def texts(self) -> tuple[str, ...]:
+        """All that every request says beside the row's text: instructions, rules, examples."""
+        shown = [message["content"] for message in self._shown]
+        return (self.system("plain"), *shown)
+
+    def size(self, response_format: ResponseFormat = "json_schema") -> int:
+        """UTF-8 bytes of the messages beside the row's own."""
+        shown = sum(len(message["content"].encode()) for message in self._shown)
+        return len(self.system(response_format).encode()) + shown
 
     def reask(self, reply: str, error: OutputError) -> list[Message]:
         """The two messages that follow those of a row whose reply cannot be used."""
@@ -113,6 +155,10 @@ class Prompt:
         if response_format == "json_object":
             return {"type": "json_object"}
         return self._strict_format if enums else self._short_format
+
+    @cached_property
+    def _shown(self) -> list[Message]:
+        return [message for example in self.examples for message in example.messages]
 
     @cached_property
     def _head(self) -> str:
@@ -153,9 +199,17 @@ def _strict(schema: Node) -> dict[str, Any]:
 
 
 def as_one(messages: list[Message]) -> list[Message]:
-    """The two messages of a row as one, for a model that takes no system message."""
-    system, user = messages
-    return [{"role": "user", "content": f"{system['content']}\n\n{user['content']}"}]
+    """The messages of a row for a model that takes no system message: it begins the first one."""
+    system, user, *others = messages
+    return [{"role": "user", "content": f"{system['content']}\n\n{user['content']}"}, *others]
+
+
+def _record(text: str, nonce: str) -> Message:
+    return {"role": "user", "content": f"<record {nonce}>\n{text}\n</record {nonce}>"}
+
+
+def _digest(text: str, size: int) -> str:
+    return blake2b(text.encode(), digest_size=size).hexdigest()
 
 
 def sent_instructions(given: str) -> str:

@@ -31,13 +31,13 @@ def content_text(content: object) -> str:
 
 
 def row_text(messages: list[dict[str, Any]]) -> str:
-    """The row's text: what the first fenced user message holds, else the last user message.
+    """The row's text: what the last fenced user message holds, else the last user message.
 
     The fence is ``<record NONCE>``, the text and ``</record NONCE>``, each on lines of its own.
-    The first one counts because a re-ask appends messages to the conversation.
+    Before it stand the fences of examples; after it a re-ask, which has none.
     """
     users = [content_text(m.get("content")) for m in messages if m.get("role") == "user"]
-    for content in users:
+    for content in reversed(users):
         if fenced := FENCE.search(content):
             return fenced[2]
     return users[-1] if users else ""

@@ -98,9 +98,7 @@ class Asker:
         self._model = model
         self._sampling = sampling
         self._static: dict[tuple[Dialect, int], dict[str, Any]] = {}
-        self._frame = len(prompt.system().encode()) + len(
-            str(prompt.response_format("json_schema"))
-        )
+        self._frame = prompt.size() + len(str(prompt.response_format("json_schema")))
         self._extra = dict(sampling.extra_body or {})
         self._features = _features(sampling)
         own_format = "response_format" in self._extra
@@ -144,7 +142,7 @@ class Asker:
 
     def texts(self, row: Row) -> tuple[str, ...]:
         """The texts of the row's request, which an error may quote."""
-        return (row.text, self._prompts[row.vote].system("plain"))
+        return (row.text, *self._prompts[row.vote].texts())
 
     def features(self, row: Row) -> frozenset[Feature]:
         """What the row's request makes use of, and is not the person's own."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from llmframe.results import SKIPPED, Failure, RowResult
@@ -10,7 +10,7 @@ from llmframe.task.text import shows_nothing
 from llmframe.text import clean_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from llmframe.system.processes import Processes
 
@@ -23,12 +23,14 @@ class TextRules:
 
     redact: the person's function, None for none; it may take any time. max_tokens: of a
     text, reckoned as UTF-8 bytes / 4, None for no bound. truncate: a longer text loses its
-    end; otherwise its row fails.
+    end; otherwise its row fails. answered: the results of texts whose answers the person has
+    given, which are not sent.
     """
 
     redact: Callable[[str], str] | None = None
     max_tokens: int | None = None
     truncate: bool = False
+    answered: Mapping[str, RowResult] = field(default_factory=dict)
 
     def prepare(self, text: str | RowResult | None) -> str | RowResult:
         """The text to send, or the result of a row that is not sent; never raises.
@@ -36,7 +38,7 @@ class TextRules:
         text: as rendered; None for a blank row, its result for one that has no text.
         """
         redacted = self.redacted(text)
-        return self.fit(redacted) if isinstance(redacted, str) else redacted
+        return self.unless_answered(self.fit(redacted) if isinstance(redacted, str) else redacted)
 
     def redacted(self, text: str | RowResult | None) -> str | RowResult:
         """The first step alone; it calls the person's function."""
@@ -70,6 +72,10 @@ class TextRules:
             f"{self.max_tokens:,}; nothing was sent"
         )
         return RowResult("failed", error=Failure("context_length", message))
+
+    def unless_answered(self, text: str | RowResult) -> str | RowResult:
+        """The last step alone: the text to send, or the result that the person has given."""
+        return self.answered.get(text, text) if isinstance(text, str) else text
 
     def is_long(self, text: str) -> bool:
         """Whether a text has more tokens than it may."""

@@ -122,6 +122,8 @@ class Planner:
             texts = await self._redact(rendered)
         if self._rules.max_tokens is not None:
             texts = [self._fit(position, text) for position, text in enumerate(texts, start)]
+        if self._rules.answered:
+            texts = [*map(self._rules.unless_answered, texts)]
         self._place(start, texts, self._rows.ids(start, stop))
 
     async def _redact(self, texts: Sequence[str | RowResult | None]) -> list[str | RowResult]:
@@ -167,7 +169,7 @@ class Planner:
                     if row_id is not None:
                         self._answers.note_id(key, row_id)
                 elif not isinstance(text, str):
-                    self._settle_unsent(position, text, "blank")
+                    self._settle_unsent(position, text, "example" if text.values else "blank")
                 elif (leader := self._store.enter(position, key)) != position:
                     if self._follow(position, leader, key, row_id, text):
                         reused.append(position)

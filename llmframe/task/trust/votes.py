@@ -69,6 +69,7 @@ def reordered(fields: FieldSet, vote: int) -> FieldSet:
 def _with_order(node: Node, order: Sequence[Any]) -> Node:
     given = node.get("enum", ())
     labels = [label for label in given if label is not None]
+    order = [*order, *(label for label in labels if label not in order)]  # "unsure" comes last
     if len(labels) != len(order):
         return node
     null = [None] if len(labels) < len(given) else []

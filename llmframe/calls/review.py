@@ -34,11 +34,11 @@ def review(
 ) -> Review:
     """See LLMAccessor.review."""
     from llmframe.frame.column_lookup import check_frame
-    from llmframe.quality.drawing import Wish
+    from llmframe.quality.drawing import Wish, whole
     from llmframe.quality.review import open_review
     from llmframe.quality.review_session import Manner
 
     check_frame(df)
-    wish = Wish(n, order=order, against=against, learn=learn, seed=seed)
+    wish = Wish(whole(n), order=order, against=against, learn=learn, seed=whole(seed))
     manner = Manner(blind=blind, who=who, twice=twice, highlight=highlight, keys=keys)
     return open_review(df, field, wish, manner)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 import time
 from dataclasses import KW_ONLY, dataclass, replace
 from hashlib import blake2b
@@ -56,12 +57,25 @@ class Wish:
             raise PlanError('order="changed" needs against=, the column to compare with')
 
 
+def whole(number: Any) -> Any:
+    """A whole number of numpy's as one of Python's; anything else as it is."""
+    is_numpys = hasattr(number, "__index__") and not isinstance(number, int | np.bool_)
+    return operator.index(number) if is_numpys else number
+
+
 def open_draw(cases: Cases, records: Records, wish: Wish) -> Draw:
     """The draw that the wish describes, with at least n rows where there are as many.
 
     One that was begun goes on: its rows stay, and more are drawn behind them.
     """
-    named = [wish.order, wish.seed, wish.learn, str(wish.against), cases.question, cases.is_verdict]
+    named = [
+        wish.order,
+        wish.seed,
+        wish.learn,
+        str(wish.against),
+        cases.question,
+        cases.is_verdict,
+    ]
     base = blake2b(json.dumps(named, default=str).encode(), digest_size=4).hexdigest()
     begun = [one for one in records.own.draws.values() if one.header.get("base") == base]
     old = next((one for one in reversed(begun) if _is_of(one, cases)), None)

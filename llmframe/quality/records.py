@@ -159,7 +159,7 @@ class ReviewFile:
         self.path = path
         self.draws: dict[str, Draw] = {}
         self._ops = ops
-        self._offset = 0
+        self._read = b""  # all whole lines, to write them again if somebody deletes the file
         self._lock = threading.RLock()
         self.refresh()
 
@@ -183,6 +183,7 @@ class ReviewFile:
         if not self.path.exists():
             make_folder(self.path.parent.parent, self._ops)  # hidden from version control
             self._ops.mkdir(self.path.parent)
+            data = self._read + data
         fd = self._ops.open(self.path, APPEND)
         try:
             write_all(fd, b"\n" + data if self._is_torn() else data, self._ops)
@@ -217,7 +218,7 @@ class ReviewFile:
             except OSError as exc:
                 raise CheckpointError(f"{self.path} cannot be read: {exc.strerror or exc}") from exc
             whole = new[: new.rfind(b"\n") + 1]  # another process may be writing the rest
-            self._offset += len(whole)
+            self._read += whole
             for line in whole.splitlines():
                 # half a line of a killed process, or whatever else stands there, is left out
                 with contextlib.suppress(
@@ -228,7 +229,8 @@ class ReviewFile:
     def _unread(self) -> bytes:
         fd = self._ops.open(self.path, READ)
         try:
-            return self._ops.read_at(fd, max(self._ops.size(fd) - self._offset, 0), self._offset)
+            begin = len(self._read)
+            return self._ops.read_at(fd, max(self._ops.size(fd) - begin, 0), begin)
         finally:
             self._ops.close(fd)
 

@@ -128,6 +128,14 @@ def test_a_full_disk_says_so_and_the_next_line_is_whole(file, tmp_path):
     assert truths(file) == {1: ["b"]}
 
 
+def test_a_file_that_somebody_deletes_is_written_again(file):
+    file.append(line(0, "a"))
+    file.path.unlink()
+    file.append(line(1, "b"))
+    assert truths(file) == {0: ["a"], 1: ["b"]}
+    assert [one.truth for one in file.draws["d1"].judgements()] == ["a", "b"]
+
+
 WRITE = """
 import os, sys
 from pathlib import Path

@@ -256,6 +256,17 @@ def test_an_index_with_equal_labels_is_no_trouble(df, index):
     assert np.flatnonzero(out["intent_truth"].notna()).tolist() == sorted(shown)
 
 
+def test_columns_with_levels_and_names_that_no_file_can_have_are_reviewed(df):
+    df = df.rename(columns={"intent": "意图/a b:*?" * 20})
+    df.columns = pd.MultiIndex.from_tuples([(name, "") for name in df.columns])
+    field = df.columns[2][0]
+    r = df.llm.review(field, n=np.int64(10), seed=np.int64(3))
+    row = r.row
+    r.answer("other")
+    assert r.frame()[(f"{field}_truth", "")].iloc[row] == "other"
+    assert len(find_reviewed(df, field).measured) == 1
+
+
 def test_rows_without_a_label_are_not_drawn():
     df = tagged(100)
     df.loc[10:, "intent"] = None

@@ -10,13 +10,18 @@ from llmframe.notebook.drawing.escape import plain
 from llmframe.notebook.drawing.format import plural
 from llmframe.notebook.review.keys import HELP as HELP_KEY
 from llmframe.notebook.review.keys import QUIT
-from llmframe.notebook.review.question import BLIND, HELP, act
+from llmframe.notebook.review.question import BLIND, act
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from llmframe.notebook.review.question import Question, Reviewing
 
+HELP = (
+    "Type a key, or the beginning of a label, and Enter. u takes the last answer back, as often as "
+    "you like; n puts this row last; h is help; q leaves.\nEvery answer is saved at once; call it "
+    "again to go on.\n"
+)
 _TEXT, _LABEL, _MANY = 4_000, 60, 40  # characters, characters, labels
 
 
@@ -30,7 +35,7 @@ def ask_on_the_line(
     read: asks for a line, as ``input`` does. write: shows text.
     """
     write = write or sys.stdout.write
-    write(f"{HELP.replace(' n ', ' Enter after each key. n ', 1)}q leaves.\n")
+    write(HELP)
     while (question := review.question()).has_row:
         write(_asked(review, question))
         try:
@@ -46,7 +51,7 @@ def ask_on_the_line(
 
 def _do(review: Reviewing, meant: int | str | None, write: Callable[[str], object]) -> None:
     if meant == HELP_KEY:
-        write(f"{HELP}{BLIND if review.question().is_blind else ''}\n")
+        write(HELP + (f"{BLIND}\n" if review.question().is_blind else ""))
         return
     try:
         if not act(review, meant):

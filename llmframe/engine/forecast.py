@@ -46,6 +46,7 @@ AROUND_MESSAGES = 12  # tokens that a provider may add to each prompt
 JSON_BYTES = (5.0, 4.0, 2.0)  # bytes of a token in a short, usual and long answer
 THOUGHTS = 1.5  # times the answers that the model gave to other prompts
 LATENCY_DOUBT = (0.6, 1.7)  # times the latest latency of the process
+FEW = 5  # answers, of which none can be spared
 ANY_LATENCY = (0.2, 15.0)  # seconds, while no answer was seen
 TIME_DOUBT = (0.85, 1.25)  # times the time that the limits and the latency allow
 OWN = 0.003  # seconds of our own processor for a request
@@ -291,6 +292,8 @@ def forecast_cost(tokens: Tokens, prices: Prices) -> Range:
 def latency_of(answered: Sequence[Answered], learnt: Learnt | None) -> Range | None:
     """Seconds that a request takes; None while nothing has shown it."""
     seen = [one.seconds for one in answered if one.seconds is not None and one.requests == 1]
+    if len(seen) > FEW:  # the first has made the connection, too
+        seen = seen[1:]
     if seen:
         return mean_of(seen)
     if learnt is None or learnt.seconds is None:

@@ -119,7 +119,7 @@ class Estimate:
             (self.skipped, BLANK, style.SKIPPED),
             (self.unsent, "fail without being sent", style.BAD),
             (self.requests, "to ask", style.TRACK),
-            (equal, f"equal to {noun(equal, 'another row', 'other rows')}, not sent", style.TRACK),
+            (equal, f"with the text of {noun(equal, 'another', 'others')}", style.TRACK),
         )
         return [kind for kind in kinds if kind[0]] or [(0, "to ask", style.TRACK)]
 

@@ -4,8 +4,9 @@ Five tasks on the loopback server: short texts, long ones, Chinese ones, three f
 prompt in the provider's cache. Each is estimated before anything was sent, and again after a
 preview of 20 rows, when this process has forgotten all that it learnt, so that only the checkpoint
 is left. Then the whole is tagged. Goals: after the preview tokens and cost within 10 %, minutes
-within 25 %; before it the ranges hold what the whole took. ``--check`` exits with 1 where a goal is
-missed. Takes about two minutes.
+within 25 %; before it the ranges hold what the whole took. In a sixth task the run finds its own
+number of requests at a time, which depends on what else the machine does: its minutes must be in
+their range. ``--check`` exits with 1 where a goal is missed. Takes about three minutes.
 """
 
 from __future__ import annotations
@@ -30,11 +31,11 @@ if TYPE_CHECKING:
 
     from llmframe.report import RunReport
 
-ROWS, PREVIEW = 600, 20
+ROWS, PREVIEW = 500, 20
 PRICES = {"in": 1.0, "out": 2.0, "cached": 0.1, "currency": "USD"}
 INTENTS = ["refund", "delivery", "billing", "account", "praise", "other"]
 INSTRUCTIONS = "Tag this customer-service record by its main intent. "
-LATENCY = (0.35, 0.9)  # seconds, median and 99th percentile
+LATENCY = (0.7, 1.8)  # seconds, median and 99th percentile
 
 
 @dataclass(frozen=True)
@@ -48,19 +49,20 @@ class Task:
 
 
 def tasks() -> dict[str, Task]:
-    """The five tasks."""
+    """The five tasks, and one more."""
     written = [row["text"] for row in testing.records(3 * ROWS)]
     chinese = [text for text in testing.records(4 * ROWS) if not text["text"].isascii()]
     english = [text for text in written if text.isascii()]
     three = {"intent": INTENTS, "urgency": ["low", "mid", "high"], "summary": str}
     return {
         "short": Task([f"{at}: {text[:40]}" for at, text in enumerate(english[:ROWS])]),
-        "long": Task([" ".join(english[at : at + 3 + at % 40]) for at in range(ROWS)],
-                     options={"concurrency": "auto"}),
+        "long": Task([" ".join(english[at : at + 3 + at % 40]) for at in range(ROWS)]),
         "chinese": Task([row["text"] for row in chinese[:ROWS]], options={"rpm": 3000}),
         "3 fields": Task(written[:ROWS], three),
         "cached": Task(written[:ROWS], server={"cache": True},
                        options={"instructions": INSTRUCTIONS * 60}),
+        "auto": Task([f"{at}, {text}" for at, text in enumerate(english[:ROWS])],
+                     options={"concurrency": "auto"}),
     }  # fmt: skip
 
 
@@ -101,12 +103,16 @@ def compare(name: str, after: Any, report: RunReport) -> Seen:
         ("cost", after.cost, report.cost, 0.10),
         ("minutes", after.minutes, report.seconds / 60, 0.25),
     )
+    low, high = after.minutes_range
     off = [(word, said / took - 1, most) for word, said, took, most in pairs]
     words = ", ".join(f"{word} {by:+.1%}" for word, by, _ in off)
-    goals = tuple((f"{word} within {most:.0%}", abs(by) <= most) for word, by, most in off)
-    exact = ("as many requests", after.requests == report.requests)
-    inside = ("cost in its range", after.cost_range[0] <= report.cost <= after.cost_range[1])
-    return Seen(name, f"{words}; took {report.seconds:.1f} s", (*goals, exact, inside))
+    goals = [(f"{word} within {most:.0%}", abs(by) <= most) for word, by, most in off]
+    if name.startswith("auto"):
+        goals[-1] = ("minutes in their range", low <= report.seconds / 60 <= high)
+    goals.append(("as many requests", after.requests == report.requests))
+    inside = after.cost_range[0] <= report.cost <= after.cost_range[1]
+    goals.append(("cost in its range", inside))
+    return Seen(name, f"{words}; took {report.seconds:.1f} s", tuple(goals))
 
 
 def holds(name: str, before: Any, first: RunReport, report: RunReport) -> Seen:

@@ -28,7 +28,7 @@ def test_rows_are_counted_by_what_happens_to_them():
             "912 to ask",
             "60 answered already",
             "8 skipped (blank)",
-            "equal to other rows",
+            "18 with the text of others",
         ):
             assert part in words
 

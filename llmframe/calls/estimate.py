@@ -103,7 +103,7 @@ def expected_stops(job: Job) -> list[str]:
 class _Rows:
     """The rows that were looked at, by what happens to them.
 
-    requests: different texts without an answer; text_bytes: their UTF-8 bytes. sizes: bytes of
+    requests: that are left, text_bytes: UTF-8 bytes of their texts. sizes: bytes of
     the texts whose answers were measured, by key. text: the first to send, else any.
     """
 
@@ -112,8 +112,9 @@ class _Rows:
     done: int = 0
     skipped: int = 0
     unsent: int = 0
-    requests: int = 0
-    text_bytes: int = 0
+    unanswered: int = 0
+    requests: float = 0.0
+    text_bytes: float = 0.0
     sizes: dict[bytes, int] = field(default_factory=dict)
     text: str = ""
 
@@ -183,7 +184,7 @@ def _count(
     job: Job, checkpoint: Checkpoint | None, measured: Collection[bytes], most: int | None
 ) -> _Rows:
     """Count the rows. measured: keys of answers for whose texts the sizes are wanted."""
-    rows, is_done = _Rows(), dict[bytes, bool]()
+    rows, left = _Rows(), dict[bytes, float]()
     for text in _texts(job, most):
         rows.seen += 1
         if not isinstance(text, str):
@@ -191,19 +192,36 @@ def _count(
             rows.unsent += text.status == "failed"
             continue
         key = job.keys.key(text)
-        if key not in is_done:
+        if key not in left:
             size, under = len(text.encode()), _stored_under(job, checkpoint, key, text)
-            is_done[key] = under is not None and job.settings.reuse
+            left[key] = _requests_left(job, checkpoint, under, text)
             if under is not None and under in measured:
                 rows.sizes[under] = size
-            if not is_done[key]:
-                rows.text = rows.text if rows.requests else text
-                rows.requests += 1
-                rows.text_bytes += size
+            if left[key]:
+                rows.text = rows.text if rows.unanswered else text
+                rows.unanswered += 1
+                rows.requests += left[key]
+                rows.text_bytes += left[key] * size
             rows.text = rows.text or text
-        rows.done += is_done[key]
-    rows.distinct = len(is_done)
+        rows.done += not left[key]
+    rows.distinct = len(left)
     return rows
+
+
+def _requests_left(
+    job: Job, checkpoint: Checkpoint | None, under: bytes | None, text: str
+) -> float:
+    """Requests that a text needs, whose answer is stored under a key; with votes on average."""
+    if not job.settings.reuse:
+        under = None
+    if job.votes is None:
+        return float(under is None)
+    stored = _nothing_stored if checkpoint is None else checkpoint.get
+    return job.votes.left(text, None if under is None else stored(under), stored)
+
+
+def _nothing_stored(_: bytes) -> None:
+    """The answer to any key, where none is kept."""
 
 
 def _texts(job: Job, most: int | None) -> Iterator[str | RowResult]:
@@ -308,6 +326,7 @@ def _estimate(expected: _Expected, path: str | None, *, notes: tuple[str, ...]) 
         done=rows.done,
         skipped=rows.skipped,
         unsent=rows.unsent,
+        unanswered=rows.unanswered,
         requests=expected.work.requests,
         tokens_in=round(ins.likely),
         tokens_cached=round(min(cached.likely, ins.likely)),

@@ -25,8 +25,8 @@ class Estimate:
 
     rows: that the call is about. done: of them answered by the checkpoint. skipped: blank.
     unsent: rows that fail without being sent, such as texts that are too long.
-    distinct: different texts. requests: one for each different text without an answer; retries
-    come on top.
+    distinct: different texts; unanswered: of them those without an answer. requests: for these,
+    one each, with ``votes=`` more; retries come on top.
     tokens_in, tokens_out: of these requests; tokens_cached: of tokens_in, those that the provider
     will likely have in its cache.
     cost: in ``currency``; None if no price is known. minutes: None for a batch, and if no answer
@@ -46,6 +46,7 @@ class Estimate:
     done: int
     skipped: int
     unsent: int
+    unanswered: int
     requests: int
     tokens_in: int
     tokens_cached: int
@@ -113,12 +114,12 @@ class Estimate:
 
     def _kinds(self) -> list[tuple[int, str, str]]:
         """The rows by what happens to them: how many, in words, and the look in the bar."""
-        equal = self.rows - self.done - self.skipped - self.unsent - self.requests
+        equal = self.rows - self.done - self.skipped - self.unsent - self.unanswered
         kinds = (
             (self.done, "answered already", style.OK),
             (self.skipped, BLANK, style.SKIPPED),
             (self.unsent, "fail without being sent", style.BAD),
-            (self.requests, "to ask", style.TRACK),
+            (self.unanswered, "to ask", style.TRACK),
             (equal, f"with the text of {noun(equal, 'another', 'others')}", style.TRACK),
         )
         return [kind for kind in kinds if kind[0]] or [(0, "to ask", style.TRACK)]

@@ -164,6 +164,20 @@ def test_only_rows_that_where_selects_count_and_a_multiindex_is_no_matter(call):
     assert (estimate(df).done, estimate(df, reuse=False).done) == (10, 0)
 
 
+@pytest.mark.parametrize("votes", [3, "2+1"])
+def test_every_vote_is_a_request_and_stored_ones_are_none(call, votes):
+    df = frame()
+    run(df[:10])  # first votes of these
+    assert estimate(df, votes=3).requests == 30 * 3 + 10 * 2
+    assert estimate(df, votes="2+1").requests == round(30 * 2.2 + 10 * 1.2)
+    found, report = estimate(df, votes=votes), run(df, votes=votes)
+    assert (found.done, found.unanswered) == (0, 40)
+    if votes == 3:
+        assert found.requests == report.requests
+        assert found.tokens_in == pytest.approx(report.tokens_in, rel=0.03)
+    assert (estimate(df, votes=votes).requests, estimate(df, votes=votes).done) == (0, 40)
+
+
 @pytest.mark.parametrize("df", [frame([]), frame([None, ""]), frame()[:0]])
 def test_a_frame_without_a_text_costs_nothing(call, df):
     found = estimate(df)

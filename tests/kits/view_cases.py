@@ -176,6 +176,7 @@ ESTIMATE = Estimate(
     done=60,
     skipped=8,
     unsent=2,
+    unanswered=912,
     requests=912,
     tokens_in=412_000,
     tokens_cached=255_000,

@@ -10,7 +10,14 @@ from llmframe.engine.row import Row
 from llmframe.results import NOTHING_USED, RowResult
 from llmframe.task.confidence import is_choice
 from llmframe.task.keys import KeyMaker
-from llmframe.task.trust.votes import MOST, counted, is_decided, label_orders, reordered
+from llmframe.task.trust.votes import (
+    MOST,
+    counted,
+    is_decided,
+    label_orders,
+    reordered,
+    requests_a_row,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -107,6 +114,23 @@ class Votes:
             for at, answer in zip(open_, recall(asked), strict=True):
                 votes[at] = None if answer is None else [*(votes[at] or ()), answer]
         return [None if stored is None else self._answer(stored) for stored in votes]
+
+    def left(
+        self, text: str, first: RowResult | None, stored: Callable[[bytes], RowResult | None]
+    ) -> float:
+        """Requests that a text still needs, on average; 0 if its votes are all stored.
+
+        first: its stored first vote. stored: returns the stored answer to a key.
+        """
+        votes = [] if first is None else [first]
+        for keys in self._keys:
+            if votes and is_decided(self.setting, self._choices, _values(votes)):
+                return 0.0
+            answer = stored(keys.key(text)) if votes else None
+            if answer is None:
+                return max(1.0, requests_a_row(self.setting) - len(votes))
+            votes.append(answer)
+        return 0.0
 
     def _answer(self, stored: Sequence[Answer]) -> Answer:
         result = self.result([bare._replace(values=values) for bare, values in stored])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 
 from llmframe.errors import CheckpointError
 from llmframe.options.layers import settle
@@ -24,8 +24,11 @@ if TYPE_CHECKING:
     from llmframe.engine.governor import Learnt
     from llmframe.engine.job import Job
     from llmframe.journal import Checkpoint
+    from llmframe.journal.measured import Taken
     from llmframe.notebook.estimate_view import Estimate
     from llmframe.results import RowResult
+
+    Stored: TypeAlias = "Checkpoint | _Previewed"
 
 SLICE = 512  # rows whose texts are rendered together
 MOST = 20_000  # rows looked at before a run with a limit begins: that takes some 0.1 s
@@ -72,7 +75,7 @@ def estimate_plan(planned: Plan) -> Estimate:
     job, notes = planned.job, [*doubts(planned.job.prompt.fields.specs)]
     checkpoint = open_stored(planned, job.endpoint, read_only=True)
     try:
-        expected, spent = _expected(job, checkpoint), Usage()
+        expected, spent = _expected(job, checkpoint or _Previewed()), Usage()
         if checkpoint is not None:
             notes += checkpoint.notes
         if checkpoint is not None and job.budget.is_set:
@@ -94,9 +97,39 @@ def expected_stops(job: Job) -> list[str]:
     if not job.budget.is_set or not is_of_frame or job.rules.redact is not None:
         return []
     try:
-        return _expected(job, job.checkpoint, most=MOST).stops(job.budget.spent)
+        expected = _expected(job, job.checkpoint or _Previewed(), most=MOST)
+        return expected.stops(job.budget.spent)
     except CheckpointError:  # the run meets it, too, and says what is safe
         return []
+
+
+class _Previewed:
+    """The answers that a call without a checkpoint takes: those of previews in this process."""
+
+    def holds(self, key: bytes) -> bool:
+        """Whether there is an answer to a key."""
+        from llmframe.engine.rows.answers import previewed
+
+        return key in previewed
+
+    def get(self, key: bytes) -> RowResult | None:
+        """The answer to a key."""
+        from llmframe.engine.rows.answers import previewed
+
+        result, values = previewed.get(key, (None, None))
+        return None if result is None else result._replace(values=values)
+
+    def newest_answers(self) -> dict[bytes, Taken]:
+        """What they took, by key; other questions' answers are among them."""
+        from llmframe.engine.rows.answers import previewed
+        from llmframe.journal.measured import Taken
+
+        used = ((key, result) for key, (result, _) in previewed.items())
+        return {
+            key: Taken(result.usage, result.attempts, None)
+            for key, result in used
+            if result.usage.if_stated and result.usage.tokens_in
+        }
 
 
 @dataclass(slots=True)
@@ -152,15 +185,17 @@ class _Expected:
         return [sentence for sentence in found if sentence]
 
 
-def _expected(job: Job, checkpoint: Checkpoint | None, *, most: int | None = None) -> _Expected:
+def _expected(job: Job, stored: Stored, *, most: int | None = None) -> _Expected:
     """What a job will take. most: rows to look at, spread over all; None for every one."""
     from llmframe.engine import forecast
 
-    stored = {} if checkpoint is None else checkpoint.newest_answers()
-    rows = _count(job, checkpoint, stored, most)
+    newest = stored.newest_answers()
+    rows = _count(job, stored, newest, most)
+    if job.settings.checkpoint is False:
+        newest = {key: taken for key, taken in newest.items() if key in rows.sizes}
     learnt, sample = _learnt_and_sample(job, rows.text)
     work = _work(rows, sample, total=job.rows.n)
-    answered = [forecast.Answered(rows.sizes.get(key), *taken) for key, taken in stored.items()]
+    answered = [forecast.Answered(rows.sizes.get(key), *taken) for key, taken in newest.items()]
     size, cap = forecast.answer_size(job.prompt.fields.specs), job.settings.max_output_tokens
     tokens = forecast.forecast_tokens(work, answered, learnt=learnt, size=size, cap=cap)
     seconds = None
@@ -180,9 +215,7 @@ def _expected(job: Job, checkpoint: Checkpoint | None, *, most: int | None = Non
     )
 
 
-def _count(
-    job: Job, checkpoint: Checkpoint | None, measured: Collection[bytes], most: int | None
-) -> _Rows:
+def _count(job: Job, stored: Stored, measured: Collection[bytes], most: int | None) -> _Rows:
     """Count the rows. measured: keys of answers for whose texts the sizes are wanted."""
     rows, left = _Rows(), dict[bytes, float]()
     for text in _texts(job, most):
@@ -193,8 +226,8 @@ def _count(
             continue
         key = job.keys.key(text)
         if key not in left:
-            size, under = len(text.encode()), _stored_under(job, checkpoint, key, text)
-            left[key] = _requests_left(job, checkpoint, under, text)
+            size, under = len(text.encode()), _stored_under(job, stored, key, text)
+            left[key] = _requests_left(job, stored, under, text)
             if under is not None and under in measured:
                 rows.sizes[under] = size
             if left[key]:
@@ -208,20 +241,13 @@ def _count(
     return rows
 
 
-def _requests_left(
-    job: Job, checkpoint: Checkpoint | None, under: bytes | None, text: str
-) -> float:
+def _requests_left(job: Job, stored: Stored, under: bytes | None, text: str) -> float:
     """Requests that a text needs, whose answer is stored under a key; with votes on average."""
     if not job.settings.reuse:
         under = None
     if job.votes is None:
         return float(under is None)
-    stored = _nothing_stored if checkpoint is None else checkpoint.get
-    return job.votes.left(text, None if under is None else stored(under), stored)
-
-
-def _nothing_stored(_: bytes) -> None:
-    """The answer to any key, where none is kept."""
+    return job.votes.left(text, None if under is None else stored.get(under), stored.get)
 
 
 def _texts(job: Job, most: int | None) -> Iterator[str | RowResult]:
@@ -233,17 +259,15 @@ def _texts(job: Job, most: int | None) -> Iterator[str | RowResult]:
         yield from map(job.rules.prepare, job.rows.texts(start, min(start + size, n)))
 
 
-def _stored_under(job: Job, checkpoint: Checkpoint | None, key: bytes, text: str) -> bytes | None:
+def _stored_under(job: Job, stored: Stored, key: bytes, text: str) -> bytes | None:
     """The key under which the answer to a text is stored; None if there is no valid one."""
-    if checkpoint is None:
-        return None
     fields = job.prompt.fields
     for each in (key, *(keys.key(text) for keys in job.keys.earlier)):
-        if not checkpoint.holds(each):
+        if not stored.holds(each):
             continue
         if not fields.has_hidden_rules:
             return each
-        answer = checkpoint.get(each)
+        answer = stored.get(each)
         if answer is not None and fields.holds(answer.values or {}):
             return each
     return None

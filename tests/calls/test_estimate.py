@@ -164,6 +164,17 @@ def test_only_rows_that_where_selects_count_and_a_multiindex_is_no_matter(call):
     assert (estimate(df).done, estimate(df, reuse=False).done) == (10, 0)
 
 
+@pytest.mark.parametrize("checkpoint", [True, False])
+def test_after_a_preview_its_answers_are_not_counted_again(call, checkpoint):
+    df, options = frame(), {"checkpoint": checkpoint}
+    df.llm.preview("text", FIELDS, n=10, **options)
+    run(frame([f"{text}!" for text in TEXTS[:3]]), "text", {"other": ["a", "b"]}, **options)
+    found, report = estimate(df, **options), run(df, **options)
+    assert (found.done, found.requests, found.measured) == (10, report.requests, 10)
+    assert found.tokens_in == pytest.approx(report.tokens_in, rel=0.03)
+    assert found.minutes > 0
+
+
 @pytest.mark.parametrize("votes", [3, "2+1"])
 def test_every_vote_is_a_request_and_stored_ones_are_none(call, votes):
     df = frame()

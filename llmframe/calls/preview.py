@@ -166,7 +166,7 @@ class _Preview:
             answers=[each.column for each in plan.outputs if each.is_field or each.is_confidence],
             status=columns[plan.prefix + STATUS],
             error=columns[plan.prefix + ERROR],
-            others=frozenset({OTHER}),
+            others=frozenset({OTHER, self.settings.other or OTHER}),
             estimate=self._estimate(),
         )
         return previewed(out, facts)

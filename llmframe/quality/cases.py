@@ -14,6 +14,7 @@ import pandas as pd
 from llmframe.errors import PlanError
 from llmframe.frame.cells import CellError, cell_text, column_cells, is_missing
 from llmframe.frame.column_lookup import ColumnLookup
+from llmframe.frame.example_rows import example_rows
 from llmframe.frame.existing import WrittenColumn, written_columns
 from llmframe.quality.tagged import STATUS, input_columns
 
@@ -67,6 +68,7 @@ class Cases:
         is_own = status in written and written[status].task == self.task
         answered = column.notna().to_numpy(dtype=bool)
         answered = answered & self._ok(self.column(status), is_own=is_own)
+        answered = answered & ~example_rows(df)  # the model was shown their right answers
         codes = np.zeros(len(df), np.int64) if labels is None else codes_of(column, labels)
         self.said: Ints = np.where(answered, codes, -1)
         found = self.numbers(CONFIDENCE)

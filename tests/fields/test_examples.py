@@ -171,6 +171,24 @@ def test_texts_are_compared_as_they_are_sent(server):
     assert listed["l_note"].tolist()[0] == "1"
 
 
+def test_no_score_counts_them_and_no_review_draws_them(server):
+    gold = DF.assign(gold=["delivery", "refund", "refund", "delivery", "refund", "delivery"])
+    out = gold.llm.tag("text", FIELDS, **call(server))
+    score = out.llm.score("intent", truth="gold")
+    assert score.accuracy == pytest.approx(2 / 3)  # of the other three rows
+    assert "3 rows left out" in repr(score)
+    review = out.llm.review("intent", n=6)
+    drawn = set()
+    while review.row is not None:
+        drawn.add(review.row)
+        review.answer("refund")
+    assert drawn <= {1, 3, 4}
+    shown = [("hello", {"intent": "refund", "note": "n"})]
+    with pytest.warns(UserWarning, match="status of another task"):
+        again = out.llm.tag("text", FIELDS, **call(server, examples=shown, instructions="anew"))
+    assert "left out: the model was shown the right answers" in repr(again.llm.score("intent"))
+
+
 # Keys
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 from llmframe.errors import PlanError
 from llmframe.frame.cells import cell_text
 from llmframe.frame.column_lookup import ColumnLookup
+from llmframe.frame.example_rows import example_rows
 from llmframe.frame.existing import ATTRS_KEY, written_columns
 from llmframe.notebook.drawing.format import plural
 from llmframe.quality.scoring.labels import Labelled, aligned, matched, read_labels
@@ -39,11 +40,16 @@ _VERDICTS = ("right", "wrong")
 
 @dataclass(frozen=True)
 class Answers:
-    """A column of answers. lookup: of its frame. column: as the frame names it."""
+    """A column of answers. lookup: of its frame. column: as the frame names it.
+
+    said: its labels; none where the row is not ok, or is one of the examples that the model was
+    shown. examples: which rows those are.
+    """
 
     lookup: ColumnLookup
     column: Hashable
     said: Labelled
+    examples: npt.NDArray[np.bool_]
 
     @cached_property
     def given(self) -> npt.NDArray[np.bool_]:
@@ -142,8 +148,7 @@ def read_answers(df: pd.DataFrame, field: object, *, option: str = "field") -> A
     if not len(df):
         raise PlanError("the frame has no rows")
     _refuse_others(df, lookup, column, option)
-    said = read_labels(name, lookup.series(column))
-    return Answers(lookup, column, _only_ok(said, lookup, df))
+    return _answers(df, lookup, column, read_labels(name, lookup.series(column)))
 
 
 def _verdicts_of(df: pd.DataFrame, field: object) -> Answers:
@@ -152,7 +157,14 @@ def _verdicts_of(df: pd.DataFrame, field: object) -> Answers:
     column = lookup.resolve(field, option="field")
     there = lookup.series(column).notna().to_numpy(dtype=bool)
     said = Labelled(lookup.text_name(column), _VERDICTS, np.where(there, 0, -1))
-    return Answers(lookup, column, _only_ok(said, lookup, df))
+    return _answers(df, lookup, column, said)
+
+
+def _answers(df: pd.DataFrame, lookup: ColumnLookup, column: Hashable, said: Labelled) -> Answers:
+    """The answers that numbers may be about: those of rows that are ok and no examples."""
+    examples, ok = example_rows(df), _only_ok(said, lookup, df)
+    counted = replace(ok, codes=np.where(examples, -1, ok.codes))
+    return Answers(lookup, column, counted, examples & (ok.codes >= 0))
 
 
 def _refuse_others(df: pd.DataFrame, lookup: ColumnLookup, column: Hashable, option: str) -> None:
@@ -216,9 +228,12 @@ def from_truth(answers: Answers, truth: object) -> Sample:
         sizes=np.array([float(rows)]),
         finite=False,
         notes=(
-            _other_labels(answers, labels, codes[at], known.name)
-            if whole
-            else (_partial(answers, known.name, len(at), rows),)
+            *(
+                _other_labels(answers, labels, codes[at], known.name)
+                if whole
+                else (_partial(answers, known.name, len(at), rows),)
+            ),
+            *_examples_note(int((answers.examples & (codes >= 0)).sum()), reviewed=False),
         ),
     )
 
@@ -253,7 +268,8 @@ def from_review(answers: Answers, reviewed: Reviewed) -> Sample:
     is left.
     """
     is_sample = reviewed.method != "not a sample"
-    first = [one for one in reviewed.judgements if one.first]
+    opinions = [one for one in reviewed.judgements if one.first]
+    first = [one for one in opinions if not answers.examples[one.position]]
     counted = [one for one in first if not is_sample or _counts(one, reviewed)]
     if not counted:
         raise PlanError(
@@ -275,9 +291,26 @@ def from_review(answers: Answers, reviewed: Reviewed) -> Sample:
         stratum=np.array([one.stratum for one in counted], dtype=np.intp),
         sizes=_sizes(reviewed),
         is_verdict=reviewed.is_verdict,
-        notes=tuple(_review_notes(answers, reviewed)),
+        notes=(
+            *_review_notes(answers, reviewed),
+            *_examples_note(len(opinions) - len(first), reviewed=True),
+        ),
     )
     return _without_unseen(sample) if is_sample else sample
+
+
+def _examples_note(rows: int, *, reviewed: bool) -> list[str]:
+    """That rows are left out because the model was shown their right answers."""
+    if not rows:
+        return []
+    note = f"{plural(rows, 'row')} left out: the model was shown the right answers, as examples"
+    # to take away the errors that a review has found makes what is left look better than it is
+    return [
+        f"{note}. If they were chosen because they were wrong, the number is too high; "
+        "review(learn=...) keeps rows for examples"
+        if reviewed
+        else note
+    ]
 
 
 def _counts(one: Judgement, reviewed: Reviewed) -> bool:

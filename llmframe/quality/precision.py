@@ -1,4 +1,4 @@
-"""How right a column is, as far as a review knows by now, and how precisely."""
+"""What a review knows by now: how right a column is, how precisely, how far people agree."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from llmframe.quality.statistics.agreement import ac1, alpha_of_pairs
 from llmframe.quality.statistics.samples import Estimates, stratified, widened
 
 if TYPE_CHECKING:
@@ -35,3 +36,25 @@ def half_width(reviewed: Reviewed) -> float | None:
     """Half the width of the accuracy's interval; None where none can be had."""
     found = accuracy_so_far(reviewed)
     return None if found is None else float(found.high[0] - found.low[0]) / 2
+
+
+def agreement_words(reviewed: Reviewed) -> str:
+    """How far the judgements of rows that were judged twice agree; "" where none were.
+
+    Of people who each judged the same rows, or of one person with themselves. It is the ceiling:
+    no model can be shown to be right more often than people agree.
+    """
+    first = {one.position: one for one in reviewed.judgements if one.first}
+    again = [one for one in reviewed.judgements if not one.first]
+    labels = list(dict.fromkeys([*reviewed.labels, *(one.truth for one in reviewed.judgements)]))
+    if not again:
+        return ""
+    table = np.zeros((len(labels), len(labels)))
+    for one in again:
+        table[labels.index(first[one.position].truth), labels.index(one.truth)] += 1
+    people = {one.who for one in again} | {first[one.position].who for one in again}
+    between = "two people" if len(people) > 1 else "the same person"
+    return (
+        f"{len(again):,} rows were judged twice, by {between}: {np.trace(table):.0f} alike "
+        f"(alpha {alpha_of_pairs(table):.2f}, AC1 {ac1(table):.2f})."
+    )

@@ -17,7 +17,7 @@ from llmframe.quality import stored_reviews
 from llmframe.quality.cases import EVIDENCE, Cases
 from llmframe.quality.draw import random_numbers
 from llmframe.quality.drawing import BLIND, Wish, open_draw
-from llmframe.quality.precision import accuracy_so_far, half_width
+from llmframe.quality.precision import accuracy_so_far, agreement_words, half_width
 from llmframe.quality.records import SKIPS
 from llmframe.task.text import excerpt, fold
 
@@ -300,6 +300,8 @@ class ReviewSession:
             value, low, high = (round(100 * one[0]) for one in (found.value, found.low, found.high))
             lines.append(f"{value} % of the answers are right ({low} to {high}).")
             lines.append(f"Next: df.llm.score({name!r}), df.llm.shares({name!r})")
+        if agreed := agreement_words(reviewed):
+            lines.append(agreed)
         return (
             *lines,
             "r.frame() adds your labels as columns; r.undo() takes the last answer back.",

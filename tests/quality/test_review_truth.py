@@ -83,6 +83,8 @@ def test_twice_asks_again_and_only_first_answers_measure(df):
     found = find_reviewed(df, "intent")
     assert len(found.measured) == 40
     assert sum(not one.first for one in found.judgements) == len(repeated)
+    words = f"{len(repeated)} rows were judged twice, by the same person: {len(repeated)} alike"
+    assert f"{words} (alpha 1.00, AC1 1.00)" in repr(r)
 
 
 def test_somebody_else_judges_the_repeats_where_there_is_somebody_else(df):

@@ -82,10 +82,12 @@ class Reviewing(Protocol):
 
 
 def act(review: Reviewing, meant: int | str | None) -> bool:
-    """Do what a key means; False for what is no label and no command of a review."""
+    """Do what a key means; False for what is no label and no command of a review.
+
+    Raises PlanError for a label once all rows are judged, CheckpointError if it cannot be saved.
+    """
     if isinstance(meant, int):
-        if review.question().has_row:
-            review.answer_at(meant)
+        review.answer_at(meant)
     elif meant == UNDO:
         review.undo()
     elif meant == SKIP:

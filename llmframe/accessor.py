@@ -11,7 +11,7 @@ from llmframe.calls import embed as embeddings
 from llmframe.calls import estimate as estimates
 from llmframe.calls import files as files_calls
 from llmframe.calls import preview as previews
-from llmframe.calls import review as reviews
+from llmframe.calls import propose as proposals
 from llmframe.calls import tag as api
 from llmframe.calls import trust
 from llmframe.errors import MisuseError, PlanError, warn
@@ -21,10 +21,11 @@ from llmframe.options.signature import with_options
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Hashable, Mapping
+    from collections.abc import Callable, Hashable, Iterable, Mapping
     from pathlib import Path
 
     from llmframe.notebook.estimate_view import Estimate
+    from llmframe.notebook.proposed_labels import ProposedLabels
     from llmframe.quality.review import Review
     from llmframe.quality.reviewed import Order
     from llmframe.quality.scoring.compare import Comparison
@@ -85,9 +86,9 @@ class LLMAccessor(_Accessor):
 
     >>> out = df.llm.tag("text", {"intent": ["refund", "delivery", "other"]})
 
-    preview asks about a few rows first, and estimate says what all will cost; tag waits in the
-    cell, atag is awaited, start goes on in the background; embed makes a vector of every text.
-    Afterwards:
+    propose_labels finds labels for texts that have none. preview asks about a few rows first, and
+    estimate says what all will cost; tag waits in the cell, atag is awaited, start goes on in the
+    background; embed makes a vector of every text. Afterwards:
     summary and errors show what came back; review asks you about some of the rows, so that the
     answers get a number with an error bar; to_parquet, to_csv, to_jsonl, to_excel write it.
     """
@@ -141,6 +142,20 @@ class LLMAccessor(_Accessor):
     ) -> pd.DataFrame:
         own: dict[str, Any] = {"into": into, "dimensions": dimensions, "batch_size": batch_size}
         return embeddings.embed(self._df, column, **own, **options)
+
+    @with_options(doc=proposals.propose_labels)
+    def propose_labels(  # type: ignore[misc] # noqa: D102
+        self,
+        input: object,  # noqa: A002
+        n: int = 300,
+        *,
+        k: int | None = None,
+        seeds: Iterable[str] | Mapping[str, str] | None = None,
+        seed: int = 0,
+        **options: Unpack[Options],
+    ) -> ProposedLabels:
+        own: dict[str, Any] = {"k": k, "seeds": seeds, "seed": seed}
+        return proposals.propose_labels(self._df, input, n, **own, **options)
 
     def errors(self, prefix: str = "") -> pd.DataFrame:
         """The failed rows, on the frame's index: their input and ``llm_error``.
@@ -206,7 +221,7 @@ class LLMAccessor(_Accessor):
         Returns a Review. Raises PlanError if nothing can be drawn, CheckpointError if nothing can
         be saved.
         """
-        return reviews.review(
+        return trust.review(
             self._df,
             field,
             n,

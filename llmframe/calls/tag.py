@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from llmframe.notebook.stage import OpenView
     from llmframe.notebook.view import LiveRows
     from llmframe.options.settings import Settings
+    from llmframe.report import RunReport
     from llmframe.runs.session import Session
 
 OWN_RUNNER = ("runner",)  # options that a call with its own runner does not take
@@ -201,11 +202,13 @@ def run_in_cell(
     make_plan: Callable[[Settings], Plan],
     *,
     on_open: Callable[[Session], LiveRows | None] = lambda _: None,
+    in_short: Callable[[RunReport], str] | None = None,
 ) -> pd.DataFrame:
     """Run in the cell, or wait there for the run of the same plan that is alive already.
 
     on_open: called with the run before it begins, or with the one that is alive; returns the rows
-    of a live preview.
+    of a live preview. in_short: makes the sentence that stands in place of the card where every
+    row was answered.
     """
     thread.refuse_own_thread()
     nested = settings.runner == "nest" and here.can_nest()
@@ -228,10 +231,18 @@ def run_in_cell(
                 session.leave()  # whatever ends the call, no run may go on spending unseen
                 raise
             finally:
-                shown.close("interrupted" if interrupts.count else "")
+                headline = "interrupted" if interrupts.count else ""
+                shown.close(headline, sentence=_sentence(session, in_short))
                 if shown.draws_card:
                     interrupts.leave_to_card()
     return session.outcome()
+
+
+def _sentence(session: Session, in_short: Callable[[RunReport], str] | None) -> str:
+    """The sentence in place of the card; "" where the card has more to say."""
+    report = session.execution.report()
+    is_whole = session.status == "finished" and not report.failed
+    return in_short(report) if in_short is not None and is_whole else ""
 
 
 def refuse_await(call: str, instead: str = "") -> None:

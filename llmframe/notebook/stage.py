@@ -172,10 +172,10 @@ class OpenView:
         """Stop drawing, because newer cells show the run, and leave a card that says so."""
         self._retired.set()
 
-    def close(self, headline: str = "") -> None:
+    def close(self, headline: str = "", *, sentence: str = "") -> None:
         """Leave the card, or a sentence in its place. headline: the run's status if empty."""
-        if not _attempted(lambda: self._close(headline)):
-            self._view.close_without_card(NO_CARD)
+        if sentence or not _attempted(lambda: self._close(headline)):
+            self._view.close_without_card(sentence or NO_CARD)
         self.closed = True  # last: a view that is closed is no longer held
 
     def _close(self, headline: str) -> None:

@@ -30,6 +30,13 @@ _TYPE = re.compile(
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1  # what an Int64 column holds
 
 
+class DescribedLabels(dict[str, str]):
+    """Label -> description of one closed choice, wherever a field or ``fields`` is expected.
+
+    A plain dict of texts could as well be one of fields with their descriptions.
+    """
+
+
 def check_labels(name: str, values: Iterable[object], *, source: str = "") -> Labels:
     """The labels of the closed choice of field name, as plain str or int, in their order.
 

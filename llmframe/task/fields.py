@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pydantic
 
 from llmframe.errors import PlanError
-from llmframe.task.choices import is_type_name, labels_in
+from llmframe.task.choices import DescribedLabels, is_type_name, labels_in
 from llmframe.task.definition import (
     NOTHING_ADDED,
     UNSURE,
@@ -203,6 +203,8 @@ def vector_field(name: str, *, column: str) -> FieldSet:
 
 def _is_single_choice(fields: dict[Any, Any], into: str | None) -> bool:
     """Whether a dict describes the labels of one field. into: its name, None if none is given."""
+    if isinstance(fields, DescribedLabels):
+        return True
     if not fields:
         raise PlanError("fields is an empty dict; name at least one field: {'summary': str}")
     texts = {name: value for name, value in fields.items() if isinstance(value, str)}

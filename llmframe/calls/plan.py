@@ -45,6 +45,7 @@ from llmframe.task.fields import FieldSet, resolve_fields, vector_field
 from llmframe.task.keys import KeyMaker
 from llmframe.task.parse import answer_or_error
 from llmframe.task.prompt import Prompt
+from llmframe.task.trust.evidence import with_evidence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -201,6 +202,8 @@ def _prompt(input: object, fields: object, settings: Settings) -> Prompt:  # noq
         added=Added(other=settings.other, abstain=settings.abstain),
     )
     examples = read_examples(settings, input, resolved, _rules(settings))
+    if settings.evidence is not False:
+        resolved = with_evidence(resolved, settings.evidence)
     return Prompt(settings.instructions, resolved, examples)
 
 
@@ -325,6 +328,7 @@ def _columns(
         agreement=settings.votes != 1,
         explode=settings.explode is not None,
         flatten=settings.flatten,
+        own=rows if isinstance(rows, RowPlan) else None,
         task=job.keys.digest.hex()[:12],
         selection=selection,
     )

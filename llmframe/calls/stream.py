@@ -29,6 +29,7 @@ WITHOUT = (
     "votes",
     "explode",
     "flatten",
+    "evidence",
 )  # of frames
 
 

@@ -138,6 +138,8 @@ def _specs(settings: dict[str, Any]) -> list[FieldSpec]:
             name, labels = field["name"], field.get("labels")
             if not isinstance(name, str):
                 return []
+            if "evidence_of" in field:  # a quote counts only where it stands in the frame's text
+                continue
             spec = FieldSpec(
                 name,
                 kind=Kind(field["kind"]),

@@ -21,15 +21,18 @@ from llmframe.frame.existing import (
     row_labels,
     written_columns,
 )
+from llmframe.frame.quotes import find_quotes
 from llmframe.frame.typed_columns import booleans, builder, choices
 from llmframe.task.confidence import is_choice
 from llmframe.task.fields import FieldSpec, Kind
 from llmframe.task.text import quoted, refuse_duplicates
+from llmframe.task.value_type import JSON
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
 
     from llmframe.frame.existing import Hashes
+    from llmframe.frame.quotes import Found, OwnTexts
     from llmframe.frame.selection import Selection
     from llmframe.frame.typed_columns import Build
     from llmframe.results import Results, RowResult
@@ -50,6 +53,8 @@ class Output:
     from all values. type: what they hold, for attrs.
     is_field: an answer, not a status. is_confidence: the probability of another answer.
     of: the output that it belongs to and becomes stale with, an answer or the status.
+    found: what of a quote it shows, 0 for the quote as the text has it and 1 for where; None for
+    any other value.
     """
 
     name: str
@@ -61,6 +66,7 @@ class Output:
     is_field: bool = False
     is_confidence: bool = False
     of: str | None = None
+    found: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +75,7 @@ class ColumnPlan:
 
     task: the hash of the task that they answer. inputs: the columns that the prompt shows.
     stale: columns that an earlier call wrote along with an answer that is replaced now.
+    own: the person's own texts, in which quotes must stand.
     """
 
     outputs: tuple[Output, ...]
@@ -76,6 +83,7 @@ class ColumnPlan:
     inputs: tuple[Hashable, ...] = ()
     stale: tuple[Hashable, ...] = ()
     prefix: str = ""
+    own: OwnTexts | None = None
 
     @property
     def columns(self) -> list[Hashable]:
@@ -101,6 +109,7 @@ def plan_columns(
     agreement: bool = False,
     explode: bool = False,
     flatten: bool = False,
+    own: OwnTexts | None = None,
     selection: Selection | None = None,
 ) -> ColumnPlan:
     """The columns that a call will write into df, with every clash of names found now.
@@ -110,6 +119,7 @@ def plan_columns(
     agreement: a column of the votes' agreement after each choice.
     explode: a boolean column for each label of a list of labels, in place of the list.
     flatten: a column for each value inside a nested model, in place of the dicts.
+    own: the person's own texts, where quotes are asked for.
     selection: the rows that are tagged, None for all; cells of other rows cannot be lost.
     Raises PlanError for a name that two outputs share, that an input has, or that a column
     has which no earlier call wrote (or that was changed since) unless ``overwrite``; a status
@@ -120,6 +130,9 @@ def plan_columns(
         raise PlanError(f"prefix must be text, this is a {type(prefix).__name__}: {prefix!r}")
     bare: list[Output] = []
     for spec in specs:
+        if spec.evidence_of is not None and own is not None:
+            bare += _quote(spec, own)
+            continue
         bare += _answers(spec, explode=explode, flatten=flatten)
         bare += _companions(spec, confidence=confidence, agreement=agreement)
     bare += [*_STATUS, *(_DETAILS if details else ())]
@@ -136,7 +149,9 @@ def plan_columns(
     else:  # the other rows keep what they have, the status of the other task too
         outputs, stale = _with_emptied(outputs, stale, existing), []
     columns = tuple(in_frame(df, name) for name in stale)
-    return ColumnPlan(outputs=outputs, task=task, inputs=inputs, stale=columns, prefix=prefix)
+    return ColumnPlan(
+        outputs=outputs, task=task, inputs=inputs, stale=columns, prefix=prefix, own=own
+    )
 
 
 def _refuse_clashes(outputs: Sequence[Output], inputs: tuple[Hashable, ...]) -> None:
@@ -178,6 +193,7 @@ def add_columns(
     frame is returned, and the other rows keep what the written columns hold.
     """
     new = _build_columns(df.index, plan, results)
+    info = {**info, **_evidence_counts(plan, new, results)}
     if selection is not None:
         df = selection.whole
         new = _filled(selection, plan, new, df)
@@ -221,10 +237,11 @@ def new_columns(
 ) -> pd.DataFrame:
     """Only the written columns, typed, on this index; the rest as in add_columns."""
     new = _build_columns(index, plan, results)
+    info = {**(info or {}), **_evidence_counts(plan, new, results)}
     if selection is not None:
         new = _filled(selection, plan, new, selection.whole.iloc[:, :0])
     written = _as_written(plan, new, row_labels(new))
-    new.attrs[ATTRS_KEY] = attrs_entry(written, task=plan.task, info=info or {})
+    new.attrs[ATTRS_KEY] = attrs_entry(written, task=plan.task, info=info)
     return new
 
 
@@ -233,10 +250,16 @@ def _build_columns(index: pd.Index[Any], plan: ColumnPlan, results: Results) -> 
         raise ValueError(f"{len(results)} results for {len(index)} rows")
     names = [output.read for output in plan.outputs if isinstance(output.read, str)]
     rows, answers = results.columns(names)
+    own = plan.own
+    found: dict[str, list[Found | None]] = {}
     built = []
     for output in plan.outputs:
         read, pending = output.read, output.pending
-        if isinstance(read, str):
+        if isinstance(read, str) and own is not None and (part := output.found) is not None:
+            if read not in found:
+                found[read] = find_quotes(own, answers[read])
+            values = [None if each is None else each[part] for each in found[read]]
+        elif isinstance(read, str):
             values = answers[read]
         else:
             values = [pending if result is None else read(result) for result in rows]
@@ -245,6 +268,31 @@ def _build_columns(index: pd.Index[Any], plan: ColumnPlan, results: Results) -> 
     new = pd.concat(built, axis=1)  # in one step: a frame that grows by columns is fragmented
     new.columns = pd.Index(plan.columns)
     return new
+
+
+def _evidence_counts(
+    plan: ColumnPlan, new: pd.DataFrame, results: Results
+) -> dict[str, dict[str, dict[str, int]]]:
+    """Of the answered rows: quotes found, not in the text, not given; by field with evidence."""
+    quotes = {str(one.read): one for one in plan.outputs if one.found == 0}
+    if not quotes:
+        return {}
+    rows, answers = results.columns([*quotes])
+    ok = sum(row is not None and row.status == "ok" for row in rows)
+    counts = {}
+    for name, output in quotes.items():
+        found = int(_column_at(new, plan, output).notna().sum())
+        given = sum(quote is not None for quote in answers[name])
+        counts[output.of or name] = {
+            "found": found,
+            "not_in_text": given - found,
+            "not_given": ok - given,
+        }
+    return {"evidence": counts}
+
+
+def _column_at(new: pd.DataFrame, plan: ColumnPlan, output: Output) -> pd.Series[Any]:
+    return new.iloc[:, plan.outputs.index(output)]
 
 
 def _filled(
@@ -467,6 +515,27 @@ def _answer(spec: FieldSpec) -> Output:
     build = builder(spec)
     name = spec.column or spec.name
     return Output(name=name, read=spec.name, build=build, type=kind, is_field=True)
+
+
+def _quote(spec: FieldSpec, own: OwnTexts) -> list[Output]:
+    """The columns of a field's evidence: the quote, and where it stands."""
+    at: ValueType = ["integer"] if len(own.input_names) == 1 else JSON
+    named = [
+        (spec.name, Kind.TEXT, Kind.TEXT.value),
+        (f"{spec.name}_at", Kind.OBJECT, at),
+    ]
+    return [
+        Output(
+            name=name,
+            read=spec.name,
+            build=builder(FieldSpec(name, kind=kind)),
+            type=type_,
+            is_field=True,
+            of=spec.evidence_of,
+            found=found,
+        )
+        for found, (name, kind, type_) in enumerate(named)
+    ]
 
 
 def _companions(spec: FieldSpec, *, confidence: bool, agreement: bool) -> list[Output]:

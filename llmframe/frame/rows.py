@@ -38,6 +38,7 @@ class RowPlan:
     """The rows of a frame, by position.
 
     n: rows. columns: the input's columns, in the order named. id: the id column or None.
+    input_names: the columns' names as text.
     is_stable: whether a row's text is the same whenever it is rendered.
     Texts are rendered when they are read, from the frame as it was when the plan was made.
     """
@@ -56,6 +57,7 @@ class RowPlan:
         self.columns = columns
         self.id = id
         self.is_stable = all(map(lookup.is_stable, columns))
+        self.input_names = tuple(map(lookup.text_name, columns))
         self._render = render
         self._quote = quote
         # deep, which copies no Python object: somebody may hold the array behind a column
@@ -112,6 +114,11 @@ class RowPlan:
         why = f" ({error})" if self._quote else ""
         message = f"{where} cannot be turned into text{why}; put a text or a number in its place"
         return RowResult("failed", error=Failure("input", message))
+
+    def own_texts(self, start: int, stop: int) -> list[tuple[str, ...]]:
+        """The text of each named cell as the person has it; "" where it is missing or has none."""
+        columns = [column_cells(held.iloc[start:stop]) for held in self._sources]
+        return [tuple(map(_own_text, cells)) for cells in zip(*columns, strict=True)]
 
     def text(self, position: int) -> str | RowResult | None:
         """The text of one row, as in ``texts``; cheap when read in ascending order."""
@@ -181,6 +188,13 @@ def plan_rows(
     for column in (*columns, id_column) if id is not None else columns:
         lookup.check_cells(column)
     return RowPlan(df, columns=columns, render=render, lookup=lookup, id=id_column, quote=quote)
+
+
+def _own_text(cell: Any) -> str:
+    try:
+        return cell_text(cell)
+    except CellError:  # the row has failed for it
+        return ""
 
 
 def _render_cell(cells: tuple[Any, ...]) -> str:

@@ -183,6 +183,13 @@ def above_0(unit: str) -> Rule:
 VOTES = Rule(
     '1, 3 or "2+1"', lambda value: value == "2+1" or (is_int(value) and value in (1, 3)), to_whole
 )
+EVIDENCE = Rule(
+    "True, False, a field's name or a list of names",
+    lambda value: (
+        isinstance(value, bool | str)
+        or (isinstance(value, list) and all(isinstance(name, str) for name in value))
+    ),
+)
 BOOL = Rule("True or False", lambda value: isinstance(value, bool))
 TEXT = Rule("text", lambda value: isinstance(value, str))
 NOT_NEGATIVE = Rule("a number from 0", _is_number)

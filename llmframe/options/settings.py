@@ -257,6 +257,12 @@ class Settings:
         'a seed of its own. "2+1" asks a third time only where the first two differ: about 2.2 '
         "requests a row. A saved answer is the first vote, and is not paid again.")
 
+    evidence: bool | str | list[str] = trust(False, rules.EVIDENCE,
+        "True, or names of fields: quote the text that shows the answer\n"
+        "<field>_evidence is the shortest part of the text that carries the answer, as it stands "
+        "in your own cell, and <field>_evidence_at where: [begin, end]. A quote that stands "
+        "nowhere in the text does not count and is missing.")
+
     progress: Literal["auto", "widget", "tqdm", "log"] | bool = running("auto", rules.PROGRESS,
         '"auto", "widget", "tqdm", "log", or False for none at all')
     runner: Literal["auto", "thread", "nest"] = running("auto", one_of("auto", "thread", "nest"),
@@ -325,6 +331,7 @@ class Options(TypedDict, total=False):
     abstain: bool
     confidence: Literal["logprob"] | None
     votes: Literal[1, 3, "2+1"]
+    evidence: bool | str | list[str]
     progress: Literal["auto", "widget", "tqdm", "log"] | bool
     runner: Literal["auto", "thread", "nest"]
     on_error: Literal["keep", "raise"]

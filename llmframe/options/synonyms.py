@@ -70,6 +70,10 @@ _CURES = {
         "headers defaultheaders extraheaders proxy proxies verify httpclient organization org "
         "project apiversion session"
     ),
+    "write evidence=True": (
+        "quote quotes citations citation cite highlight span spans rationale justification "
+        "grounding grounded sourcequote"
+    ),
     'write votes=3 or votes="2+1"': (
         "nvotes numvotes vote voting selfconsistency consistency agreement ensemble repeats "
         "repeat nsamples numsamples majority majorityvote"

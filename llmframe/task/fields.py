@@ -64,6 +64,7 @@ class FieldSpec:
     value_type: the type of lists and dicts; None for other kinds, or when it is unknown.
     parts: the values inside a nested model, at any depth; () for other fields.
     column: the column's name, where it is not the field's.
+    evidence_of: the field for which this is the model's quote; None for a field of the person's.
     """
 
     name: str
@@ -77,6 +78,7 @@ class FieldSpec:
     value_type: ValueType | None = field(default=None, compare=False)
     parts: tuple[Part, ...] = field(default=(), compare=False)
     column: str | None = field(default=None, compare=False)
+    evidence_of: str | None = None
 
     @property
     def answers(self) -> tuple[str | int, ...]:
@@ -164,7 +166,7 @@ def _resolved(fields: object, into: str | None, added: Added) -> FieldSet:
     named: Any = fields if is_dict else {into or COLUMN: fields}
     definitions = {_checked_name(name): read_field(name, one, added) for name, one in named.items()}
     specs = [_spec(name, one) for name, one in definitions.items()]
-    return _field_set(*_built_model(definitions), specs)
+    return field_set(*_built_model(definitions), specs)
 
 
 def _spec(name: str, one: Definition, *, may_lack: bool = False) -> FieldSpec:
@@ -317,7 +319,7 @@ def _from_model(model: type[pydantic.BaseModel], added: Added) -> FieldSet:
     except Exception as exc:  # pydantic's and the model's own hooks raise anything
         text = f"the model {model.__name__} has no JSON schema: {reason(exc)}"
         raise PlanError(text) from exc
-    return _field_set(model, raw, specs)
+    return field_set(model, raw, specs)
 
 
 def _of_attribute(name: str, info: FieldInfo) -> Definition:
@@ -361,7 +363,8 @@ def _with_attributes(
         ) from exc
 
 
-def _field_set(model: type[pydantic.BaseModel], raw: Node, specs: list[FieldSpec]) -> FieldSet:
+def field_set(model: type[pydantic.BaseModel], raw: Node, specs: list[FieldSpec]) -> FieldSet:
+    """The field set of a model. raw: pydantic's schema of it. specs: in the schema's order."""
     tidy = tidy_schema(raw)
     properties = tidy.get("properties", {})
     # a model may replace its schema, and a reply by that one would not fit its fields
@@ -414,6 +417,8 @@ def _canonical(specs: list[FieldSpec], tidy: Node) -> Any:
         one: Node = {"name": spec.name, "kind": spec.kind.value}
         if spec.nullable:
             one["nullable"] = True
+        if spec.evidence_of is not None:
+            one["evidence_of"] = spec.evidence_of
         if spec.labels is not None:
             one["labels"] = _labels_asked(spec, node)
         if spec.abstain is not None:  # what is stored for it is no label

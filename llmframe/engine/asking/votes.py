@@ -89,8 +89,15 @@ class Votes:
             return last._replace(error=last.error._replace(message=message), **shared)
         if last.status != "ok":
             return last
-        chosen, winners, agreement = counted(self._choices, _values(votes))
-        values = {**(votes[chosen].values or {}), **winners}
+        answers = _values(votes)
+        chosen, taken, agreement = counted(self._choices, answers)
+        # a quote stays with its label
+        taken |= {spec.name: taken[of] for spec in self.prompt.fields.specs
+                  if (of := spec.evidence_of) in taken}  # fmt: skip
+        values = {
+            name: answers[taken.get(name, chosen)].get(name, value)
+            for name, value in answers[chosen].items()
+        }
         return votes[chosen]._replace(values=values, confidence=agreement, **shared)
 
     def recalled(

@@ -108,18 +108,19 @@ def is_decided(
 
 def counted(
     choices: Sequence[str], votes: Sequence[Mapping[str, Any]]
-) -> tuple[int, dict[str, Any], dict[str, float]]:
-    """What the votes say together: a vote's number, the winners, and the agreement by choice.
+) -> tuple[int, dict[str, int], dict[str, float]]:
+    """What the votes say together: for each choice the vote it is taken from, and the agreement.
 
-    A label wins that most votes have, among equals the one that came first. The vote is the first
-    of those with the most winners: all that is no closed choice is taken from it, as it is.
+    A label wins that most votes have, among equals the one that came first; it is taken from the
+    first vote that has it. All that is no closed choice is taken from one vote, whose number comes
+    first: of those with the most winning labels the first.
     """
-    winners, agreement = dict[str, Any](), dict[str, float]()
+    taken, agreement, fits = dict[str, int](), dict[str, float](), Counter[int]()
     for name in choices:
-        values = [vote.get(name) for vote in votes]
-        texts = [*map(repr, values)]  # what a person edited in a checkpoint may be a list
+        # as text: what a person edited in a checkpoint may be a list
+        texts = [repr(vote.get(name)) for vote in votes]
         # a Counter keeps the order of first appearance among equals
         [(most, times)] = Counter(texts).most_common(1)
-        winners[name], agreement[name] = values[texts.index(most)], times / len(votes)
-    fits = [sum(vote.get(name) == winners[name] for name in choices) for vote in votes]
-    return fits.index(max(fits)), winners, agreement
+        taken[name], agreement[name] = texts.index(most), times / len(votes)
+        fits.update(at for at, text in enumerate(texts) if text == most)
+    return max(range(len(votes)), key=lambda at: fits[at]), taken, agreement

@@ -258,7 +258,7 @@ class Settings:
         "requests a row. A saved answer is the first vote, and is not paid again.")
 
     evidence: bool | str | list[str] = trust(False, rules.EVIDENCE,
-        "True, or names of fields: quote the text that shows the answer\n"
+        "True or field names: quote the text behind each answer\n"
         "<field>_evidence is the shortest part of the text that carries the answer, as it stands "
         "in your own cell, and <field>_evidence_at where: [begin, end]. A quote that stands "
         "nowhere in the text does not count and is missing.")

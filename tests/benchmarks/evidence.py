@@ -21,14 +21,19 @@ import llmframe as lf
 from llmframe import testing
 from llmframe.task.trust.quotes import is_boundary
 
+
+def words(text: str) -> list[str]:
+    return text.split()
+
+
 WORDS = {
-    "Latin": "I want my money back naïve Cafe\u0301 oﬃce ﬁne 1½ ＡＢＣ".split(),
-    "Chinese": "我 想 退 款 订单 １２３ 谢谢 。 ， 快递".split(),
-    "Japanese": "返品 バナナ ﾊﾞﾅﾅ した い です 。".split(),
-    "Korean": "환불 \u1112\u1161\u11ab\u1100\u1173\u11af 주세요 ㅋㅋ 배송".split(),
-    "Hebrew": "אני רוצה שָׁלוֹם החזר כספי".split(),
-    "Arabic": "أُرِيدُ ﻼ استرداد المال \u200fنعم".split(),
-    "Hindi": "पैसे वापस चाहिए मुझे क्षमा".split(),
+    "Latin": words("I want my money back naïve Cafe\u0301 oﬃce ﬁne 1½ ＡＢＣ"),
+    "Chinese": words("我 想 退 款 订单 １２３ 谢谢 。 ， 快递"),
+    "Japanese": words("返品 バナナ ﾊﾞﾅﾅ した い です 。"),
+    "Korean": words("환불 \u1112\u1161\u11ab\u1100\u1173\u11af 주세요 ㅋㅋ 배송"),
+    "Hebrew": words("אני רוצה שָׁלוֹם החזר כספי"),
+    "Arabic": words("أُرِيدُ ﻼ استرداد المال \u200fنعم"),
+    "Hindi": words("पैसे वापस चाहिए मुझे क्षमा"),
     "emoji": ["\U0001f469\u200d\U0001f4bb", "\U0001f468\u200d\U0001f469\u200d\U0001f467", "ok",
               "\U0001f1e9\U0001f1ea", "\U0001f44b\U0001f3fd", "\u2764\ufe0f", "1\ufe0f\u20e3"],
 }  # fmt: skip
@@ -38,9 +43,9 @@ SECRET = "Zoe"
 
 
 def make_text(rng: random.Random, number: int) -> str:
-    words = rng.choice([*WORDS.values()])
-    glue = ["", *BLANKS] if words is WORDS["Chinese"] else BLANKS
-    parts = [rng.choice(words) + rng.choice(glue) for _ in range(rng.randrange(6, 30))]
+    script = rng.choice([*WORDS])
+    glue = ["", *BLANKS] if script == "Chinese" else BLANKS
+    parts = [rng.choice(WORDS[script]) + rng.choice(glue) for _ in range(rng.randrange(6, 30))]
     return f"{number} {''.join(parts)} {SECRET}"
 
 

@@ -50,9 +50,9 @@ def server(running):
     return running
 
 
-def tag(server, df, input="text", fields=FIELDS, **options):
+def tag(server, df, asked="text", fields=FIELDS, **options):
     given = {"model": "m", "base_url": server.url, "progress": False, "evidence": True}
-    return lf.tag(df, input, fields, **given | options)
+    return lf.tag(df, asked, fields, **given | options)
 
 
 def test_the_quote_and_its_place_stand_after_their_field(server):
@@ -83,7 +83,7 @@ def test_what_only_the_sent_text_holds_does_not_count(server):
     df = pd.DataFrame({"text": ["I am Bob", "hi"], "who": ["bob", "ann"]})
     redacted = tag(server, df, redact=lambda text: text.replace("Bob", "NAME"))
     assert redacted["intent_evidence"].isna().all()
-    templated = tag(server, df, input="From {who}: {text}", instructions="b")
+    templated = tag(server, df, asked="From {who}: {text}", instructions="b")
     assert templated["intent_evidence"].isna().all()
 
 
@@ -94,11 +94,11 @@ def test_what_truncation_left_stands_in_the_text(server):
     assert out["intent_evidence_at"][0] == [0, 5]
 
 
-@pytest.mark.parametrize("input", ["{who}: {text}", ["who", "text"]])
-def test_with_several_columns_the_place_names_its_own(server, input):
+@pytest.mark.parametrize("asked", ["{who}: {text}", ["who", "text"]])
+def test_with_several_columns_the_place_names_its_own(server, asked):
     server.model.quotes = {"line": "two\nlines", "ann": "ann two"}
     df = pd.DataFrame({"who": ["bob", "ann"], "text": ['has two\nlines, "quoted"', "two"]})
-    out = tag(server, df, input=input, evidence="intent")
+    out = tag(server, df, asked=asked, evidence="intent")
     assert out["intent_evidence_at"].to_list() == [[4, 13, "text"], None]
     begin, end, column = out["intent_evidence_at"][0]
     assert df[column][0][begin:end] == out["intent_evidence"][0] == "two\nlines"
@@ -110,8 +110,7 @@ def test_answers_without_evidence_keep_their_keys_and_those_with_it_are_kept(ser
     tag(server, df, evidence=False)
     [plain] = server.model.bodies
     assert "evidence" not in json.dumps(plain)
-    asked = resolve_fields(FIELDS).canonical
-    assert "evidence" not in json.dumps(asked)
+    assert "evidence" not in json.dumps(resolve_fields(FIELDS).canonical)
     first = tag(server, df, checkpoint=tmp_path / "c.jsonl")
     again = tag(server, df, checkpoint=tmp_path / "c.jsonl")
     assert len(server.ledger) == 2
@@ -185,8 +184,8 @@ def test_rows_that_are_not_tagged_keep_their_quotes(server):
 def test_quotes_survive_a_file(server, tmp_path):
     server.model.quotes = {"Hello": "money"}
     df = pd.DataFrame({"text": [TEXT, "b"], "who": ["a", "b"]})
-    for number, input in enumerate(("text", ["who", "text"])):
-        out = tag(server, df, input=input)
+    for number, asked in enumerate(("text", ["who", "text"])):
+        out = tag(server, df, asked=asked)
         out.llm.to_parquet(tmp_path / f"{number}.parquet")
         read = pd.read_parquet(tmp_path / f"{number}.parquet")
         assert read["intent_evidence"][0] == "money"

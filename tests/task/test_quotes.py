@@ -15,6 +15,7 @@ FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
 CODER = "\U0001f469\u200d\U0001f4bb"
 WAVE = "\U0001f44b\U0001f3fd"  # with a skin tone
 FLAGS = "\U0001f1e9\U0001f1ea\U0001f1eb\U0001f1f7"  # of Germany and France
+JAMO = "\u1112\u1161\u11ab\u1100\u1173\u11af"
 
 FOUND = {
     "as it is": ("I want my money back", "my money", "my money"),
@@ -30,7 +31,7 @@ FOUND = {
     "composed marks": ("Cafe\u0301 fermé", "Café", "Cafe\u0301"),
     "decomposed marks": ("Café fermé", "Cafe\u0301", "Café"),
     "two marks in another order": ("a\u0323\u0301b", "a\u0301\u0323b", "a\u0323\u0301b"),
-    "Hangul jamo": ("\u1112\u1161\u11ab\u1100\u1173\u11af 환불", "한글", "\u1112\u1161\u11ab\u1100\u1173\u11af"),
+    "Hangul jamo": (f"{JAMO} 환불", "한글", JAMO),
     "ligature": ("the oﬃce ﬁle", "office file", "oﬃce ﬁle"),
     "fraction": ("about 1½ hours", "11⁄2 hours", "1½ hours"),
     "Hebrew": ("אני רוצה החזר כספי", "החזר כספי", "החזר כספי"),

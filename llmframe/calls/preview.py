@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from llmframe.calls.plan import Plan
-    from llmframe.engine.events import Event
     from llmframe.frame.column_lookup import ColumnLookup
     from llmframe.frame.sample import Sample
     from llmframe.notebook.estimate_view import Estimate
@@ -118,30 +117,20 @@ class _Preview:
         few = self._narrow().iloc[self.sample.at]
         planned = plan(few, self.input, self.fields, replace(settings, where=None))
         sampling = replace(planned.job.sampling, stream=self.live)
-        self.planned = replace(planned, job=replace(planned.job, sampling=sampling))
+        job = replace(planned.job, sampling=sampling, remembers=True)
+        self.planned = replace(planned, job=job)
         return self.planned
 
     def watch(self, session: Session) -> LivePreview | None:
-        """Remember the answers of a run that keeps none; returns the rows as they are written."""
-        from llmframe.engine.events import RowsDone
-        from llmframe.engine.rows.answers import remember
+        """The rows of a live preview, as they are written."""
         from llmframe.notebook.latest_rows import label_text
         from llmframe.notebook.live_preview import LivePreview
 
-        keys = self.planned.job.keys
-
-        def on_event(event: Event) -> None:
-            if isinstance(event, RowsDone) and event.text is not None:
-                remember(keys.key(event.text), event.result)
-
-        execution = session.execution
-        if execution.job.checkpoint is None:
-            execution.observe(on_event)
         if not self.live:
             return None
-        index = self.planned.target.df.index
+        index, execution = self.planned.target.df.index, session.execution
         live = LivePreview(
-            self.planned.job.prompt.fields.names,
+            self.planned.job.prompt.fields.specs,
             labels=[label_text(index.__getitem__, at) for at in range(len(index))],
             texts=self._texts(),
             results=execution.results,

@@ -139,6 +139,7 @@ class Execution:
             budget=job.budget,
             halt=self.halt,
             votes=job.votes,
+            remembers=job.remembers,
         )
         self._pipeline = Pipeline(parts, settings, rules=job.rules, batching=self._batching(parts))
         noting = asyncio.ensure_future(self._note_limits())

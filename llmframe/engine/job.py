@@ -33,7 +33,8 @@ class Job:
     dialect: how requests are written at first. slots: requests that the server works on at
     once, where that is known; ``concurrency="auto"`` begins there. capacity: of a request for
     embeddings; None where each request is about one row. packed: functions of the person's that
-    run in processes, by their options. votes: None where each row is asked once.
+    run in processes, by their options. votes: None where each row is asked once. remembers:
+    answers that no checkpoint keeps stay in memory.
     """
 
     settings: Settings
@@ -51,6 +52,7 @@ class Job:
     checkpoint: Checkpoint | None = None
     packed: Mapping[str, bytes] = field(default_factory=dict)
     votes: Votes | None = None
+    remembers: bool = False
 
     @property
     def model(self) -> str:

@@ -9,13 +9,16 @@ from pydantic_core import from_json
 from llmframe.engine.events import AnswerGrows
 from llmframe.notebook.drawing.rows import value_text
 from llmframe.notebook.view import PreviewRow
+from llmframe.task.definition import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from llmframe.engine.events import Event
     from llmframe.results import Results
+    from llmframe.task.fields import FieldSpec
 
+BRIEF = (Kind.CHOICE, Kind.BOOLEAN, Kind.INTEGER, Kind.FLOAT)
 CURSOR = "▍"  # stands where the model writes
 MOST_BRACES = 20  # at which an object may begin; each is tried
 
@@ -23,19 +26,20 @@ MOST_BRACES = 20  # at which an object may begin; each is tried
 class LivePreview:
     """An observer of the run of a live preview, and the rows as they are now.
 
-    names: of the fields. labels, texts: of the rows. results: what rows got that are done.
+    labels, texts: of the rows. results: what rows got that are done.
     Events come on the run's loop; views read from any thread.
     """
 
     def __init__(
         self,
-        names: Sequence[str],
+        specs: Sequence[FieldSpec],
         *,
         labels: Sequence[str],
         texts: Sequence[str],
         results: Results,
     ) -> None:
-        self._names = names
+        self._names = [spec.name for spec in specs]
+        self._brief = frozenset(spec.name for spec in specs if spec.kind in BRIEF)
         self._labels = labels
         self._texts = texts
         self._results = results
@@ -54,7 +58,7 @@ class LivePreview:
         label, text, result = self._labels[at], self._texts[at], self._results[at]
         if result is not None and result.status == "ok":
             values = _texts(result.values or {})
-            return PreviewRow(label, text=text, state="done", values=values)
+            return PreviewRow(label, text=text, state="done", values=values, brief=self._brief)
         if result is not None:
             error = str(result.error or "")
             return PreviewRow(label, text=text, state="failed", error=error)
@@ -64,7 +68,7 @@ class LivePreview:
         if values:  # the model is in the middle of the last one
             name = [*values][-1]
             values[name] = f"{values[name] or ''}{CURSOR}"
-        return PreviewRow(label, text=text, state="writing", values=values)
+        return PreviewRow(label, text=text, state="writing", values=values, brief=self._brief)
 
 
 def _texts(values: Mapping[str, Any]) -> dict[str, str | None]:

@@ -108,6 +108,7 @@ def _read(df: pd.DataFrame) -> tuple[Facts, list[PreviewRow], list[Choice]] | No
 
 def _rows(df: pd.DataFrame, facts: Facts) -> list[PreviewRow]:
     cells = {str(name): list(df[name]) for name in facts.answers}
+    brief = frozenset(str(name) for name in facts.answers if _is_brief(df[name].dtype))
     ends = zip(df.index, df[facts.status], df[facts.error], strict=True)
     return [
         PreviewRow(
@@ -118,10 +119,16 @@ def _rows(df: pd.DataFrame, facts: Facts) -> list[PreviewRow]:
             values={name: _cell(column[at]) for name, column in cells.items()}
             if status == "ok"
             else {},
+            brief=brief,
             error="" if is_missing(error) else str(error),
         )
         for at, (label, status, error) in enumerate(ends)
     ]
+
+
+def _is_brief(dtype: Any) -> bool:
+    """Whether a column holds labels or numbers, which are read before texts."""
+    return isinstance(dtype, pd.CategoricalDtype) or pd.api.types.is_numeric_dtype(dtype)
 
 
 def _cell(cell: object) -> str | None:

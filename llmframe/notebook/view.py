@@ -87,7 +87,8 @@ class PreviewRow:
     """One row as a preview shows it; all of it is foreign text.
 
     label: of the frame's index. text: the input. alike: rows of the frame with this text.
-    values: field name -> the answer as text, None where it is missing. error: ``kind: message``.
+    values: field name -> the answer as text, None where it is missing. brief: fields of labels
+    and numbers, which are read first. error: ``kind: message``.
     """
 
     label: str
@@ -96,6 +97,7 @@ class PreviewRow:
     state: State
     alike: int = 1
     values: Mapping[str, str | None] = field(default_factory=dict)
+    brief: frozenset[str] = frozenset()
     error: str = ""
 
 

@@ -76,6 +76,15 @@ def test_tag_and_another_preview_pay_for_no_row_again(served, where):
     assert (lf.last_run().report.reused, lf.last_run().report.requests) == (10, 30)
 
 
+@pytest.mark.parametrize("where", KEPT)
+def test_it_ends_with_the_estimate_of_what_is_left(served, where):
+    out = frame().llm.preview("text", FIELDS, prices=(1, 2), **KEPT[where])
+    left = frame().llm.estimate("text", FIELDS, prices=(1, 2), **KEPT[where])
+    assert (left.done, left.requests, left.measured) == (10, 30, 10)
+    assert repr(out).endswith(repr(left))
+    assert out._repr_html_().count('class="llmframe ') == 2
+
+
 def test_a_file_of_your_own_takes_in_what_the_default_one_holds(served):
     frame().llm.preview("text", FIELDS)
     frame().llm.tag("text", FIELDS, checkpoint="mine.jsonl")
@@ -189,7 +198,7 @@ def test_the_view_shows_texts_answers_failures_and_what_no_label_fits(served):
             *("1 refund", "1 other", "1 of 2 other or unsure", "this text is in 2 rows"),
         ):
             assert words in shown
-    assert "<b>refund</b>" in out._repr_html_()
+    assert "<b><bdi>refund</bdi></b>" in out._repr_html_()
 
 
 def test_the_view_shows_what_was_sent_and_not_what_redact_takes_out(served):

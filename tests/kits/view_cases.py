@@ -144,7 +144,8 @@ class Writing:
 
     def rows(self) -> list[PreviewRow]:
         done = {"intent": "delivery", "urgent": "true", "note": TEXTS[0]}
-        return [
+        brief = frozenset({"intent", "urgent"})
+        rows = [
             PreviewRow("3", text=TEXTS[0], state="done", values=done),
             PreviewRow("12", text=TEXTS[1], state="writing", values={"intent": "ref▍"}),
             PreviewRow(
@@ -153,6 +154,7 @@ class Writing:
             PreviewRow("18", text=TEXTS[3], state="failed", error="refusal: the model refused"),
             PreviewRow("40", text="Where is my parcel?", state="waiting"),
         ]
+        return [replace(row, brief=brief) for row in rows]
 
 
 def check() -> Check:

@@ -53,22 +53,27 @@ previewed: dict[bytes, Answer] = {}
 """What previews without a checkpoint were answered in this process, by key."""
 
 
-def remember(key: bytes, result: RowResult) -> None:
-    """Keep an answer that no checkpoint keeps, until the process ends or newer ones need room."""
-    if result.status == "ok" and result.values is not None:
-        previewed[key] = result._replace(values=None, seconds=None), result.values
-        if len(previewed) > MOST_PREVIEWED:
-            previewed.pop(next(iter(previewed)), None)
-
-
 class PreviewedAnswers(Answers):
     """A run without a checkpoint: it takes what previews of this process were answered.
 
-    recheck: as in StoredAnswers.
+    remembers: it is a preview, whose answers stay until the process ends or newer ones need the
+    room. recheck: as in StoredAnswers.
     """
 
-    def __init__(self, recheck: Callable[[dict[str, Any]], bool] | None = None) -> None:
+    def __init__(
+        self, *, remembers: bool, recheck: Callable[[dict[str, Any]], bool] | None = None
+    ) -> None:
+        self._remembers = remembers
         self._recheck = recheck
+
+    def keep(self, row: Row, result: RowResult) -> RowResult:
+        """Remember a row's answer, if it is one of a preview."""
+        if self._remembers and result.status == "ok" and result.values is not None:
+            # without its time, as every answer that was not asked for now
+            previewed[row.key] = result._replace(values=None, seconds=None), result.values
+            if len(previewed) > MOST_PREVIEWED:
+                previewed.pop(next(iter(previewed)), None)
+        return result
 
     def recall_all(self, keys: Sequence[bytes]) -> Sequence[Answer | None]:
         """The remembered answers to keys, if they may be used."""

@@ -31,6 +31,7 @@ class Parts:
     """What a pipeline is wired from; see their own modules.
 
     processes: for functions of the person's, by option; those that are not named run in threads.
+    remembers: answers that no checkpoint keeps stay in memory.
     """
 
     rows: Rows
@@ -48,6 +49,7 @@ class Parts:
     source: Source | None = None
     processes: Mapping[str, Processes] = field(default_factory=dict)
     halt: Halt = field(default_factory=Halt)
+    remembers: bool = False
     votes: Votes | None = None
 
     @property

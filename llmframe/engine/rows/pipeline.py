@@ -121,7 +121,9 @@ class Pipeline:
         checkpoint = self._parts.checkpoint
         recheck = self._parts.asker.recheck
         if checkpoint is None:
-            return PreviewedAnswers(recheck) if settings.reuse else Answers()
+            remembers = self._parts.remembers
+            known = PreviewedAnswers(remembers=remembers, recheck=recheck)
+            return known if settings.reuse else Answers()
         checkpoint.on_error(self._on_checkpoint_error)  # a failed fsync, in a thread
         return StoredAnswers(
             checkpoint,

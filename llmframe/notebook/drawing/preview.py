@@ -18,7 +18,6 @@ SHOWN = 50  # rows with their texts; the others are in the frame
 FIELDS = 12  # answers of one row
 LABELS = 8  # labels of a field that are counted, the most frequent
 _TEXT, _VALUE, _NAME = 500, 400, 60  # characters
-_SHORT = 40  # characters of a value that is read first
 NONE = "none"
 
 _WORDS = {"waiting": "waiting", "writing": "being written", "pending": "not reached"}
@@ -71,8 +70,9 @@ def rows_html(rows: Sequence[PreviewRow]) -> str:
 
 
 def _text_html(row: PreviewRow) -> str:
-    text = html(row.text, limit=_TEXT)
-    return f"{text} {style.soft(f'({_alike(row)})')}" if row.alike > 1 else text
+    text = f'<div dir="auto">{html(row.text, limit=_TEXT)}</div>'
+    # apart from the text, whose script may be written from right to left
+    return f"{text}<div>{style.soft(_alike(row))}</div>" if row.alike > 1 else text
 
 
 def _alike(row: PreviewRow) -> str:
@@ -86,12 +86,12 @@ def _answers_html(row: PreviewRow) -> Iterator[str]:
     names = list(row.values)
     for name in names[:FIELDS]:
         value = row.values[name]
-        text = style.soft(NONE) if value is None else html(value, limit=_VALUE)
-        text = f"<b>{text}</b>" if value and len(value) <= _SHORT else text
-        yield f"<div>{style.soft(html(name, limit=_NAME))} {text}</div>"
+        text = style.soft(NONE) if value is None else f"<bdi>{html(value, limit=_VALUE)}</bdi>"
+        text = f"<b>{text}</b>" if name in row.brief else text
+        yield f'<div dir="ltr">{style.soft(html(name, limit=_NAME))} {text}</div>'
     if len(names) > FIELDS:
         yield style.soft(f"and {plural(len(names) - FIELDS, 'more field')}")
-    if row.state in _WORDS:
+    if row.state in _WORDS and not names:
         yield style.soft(_WORDS[row.state])
 
 

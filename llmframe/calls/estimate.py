@@ -223,6 +223,7 @@ def _count(job: Job, stored: Stored, measured: Collection[bytes], most: int | No
         if not isinstance(text, str):
             rows.skipped += text.status == "skipped"
             rows.unsent += text.status == "failed"
+            rows.done += text.status == "ok"  # an example of the person's
             continue
         key = job.keys.key(text)
         if key not in left:

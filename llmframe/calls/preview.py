@@ -155,7 +155,7 @@ class _Preview:
             answers=[each.column for each in plan.outputs if each.is_field or each.is_confidence],
             status=columns[plan.prefix + STATUS],
             error=columns[plan.prefix + ERROR],
-            others=frozenset({OTHER, self.settings.other or OTHER}),
+            others=frozenset({OTHER, (self.settings.other or OTHER).casefold()}),
             estimate=self._estimate(),
         )
         return previewed(out, facts)

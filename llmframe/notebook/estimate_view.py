@@ -23,7 +23,8 @@ Interval = tuple[float, float]
 class Estimate:
     """What a call would send, take and cost; displayed as a card, printed as text.
 
-    rows: that the call is about. done: of them answered by the checkpoint. skipped: blank.
+    rows: that the call is about. done: of them answered already, by the checkpoint or by
+    ``examples=``. skipped: blank.
     unsent: rows that fail without being sent, such as texts that are too long.
     distinct: different texts; unanswered: of them those without an answer. requests: for these,
     one each, with ``votes=`` more; retries come on top.

@@ -112,6 +112,9 @@ def test_other_ways_of_asking_show_them_too(server, bodies, options):
 
 
 def test_rows_with_the_text_of_an_example_are_not_asked_and_have_its_values(server):
+    expected = DF.llm.estimate("text", FIELDS, **call(server))
+    assert (expected.done, expected.unanswered, expected.requests) == (3, 2, 2)
+    assert len(expected.sample["messages"]) == 8
     out = DF.llm.tag("text", FIELDS, details=True, **call(server))
     assert {*server.ledger.rows()} == {"hello", "bye"}
     assert out["intent"].tolist() == ["delivery", *["refund"] * 4, "delivery"]

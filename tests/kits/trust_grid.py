@@ -71,7 +71,7 @@ def shares_of(accuracy: float, n: int, times: int) -> tuple[np.ndarray, np.ndarr
     for seed, made in worlds(accuracy, times):
         sample = reviewed(made, n, "design", seed)
         said = np.bincount(made.said, minlength=k)
-        table = label_table(sample, said, np.ones(n, dtype=bool), LEVEL)
+        table = label_table(sample, said[None, :], np.zeros(n, dtype=np.intp), LEVEL)
         true = np.bincount(made.truth, minlength=k) / len(made.truth)
         low, high = table["low"].to_numpy(), table["high"].to_numpy()
         held += (low <= true) & (true <= high)

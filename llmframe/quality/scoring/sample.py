@@ -124,7 +124,7 @@ def read_judged(df: pd.DataFrame, field: object, truth: object = None) -> tuple[
     truth: a column; None takes the review's. The column that ``review.frame()`` adds stands for
     the review, which knows how its rows were drawn. Raises PlanError where there is neither.
     """
-    is_reviews = truth is None or truth == f"{field}{TRUTH}"
+    is_reviews = truth is None or (isinstance(truth, str) and truth == f"{field}{TRUTH}")
     found = find_reviewed(df, field) if is_reviews else None
     if found is not None and found.is_verdict:
         answers = _verdicts_of(df, field)
@@ -208,15 +208,14 @@ def from_truth(answers: Answers, truth: object) -> Sample:
             f"truth: {column!r} has the model's own labels where nobody judged; leave truth= out, "
             "and the review's sample is used"
         )
-    labels, codes = aligned(answers.said, known)
-    at = np.flatnonzero(answers.given & (codes >= 0))
-    rows = int(answers.given.sum())
+    at, rows = np.flatnonzero(answers.given & (known.codes >= 0)), int(answers.given.sum())
     if not len(at):
-        found = int((codes >= 0).sum())
+        found = int((known.codes >= 0).sum())
         raise PlanError(
             f"no row has both a label in {answers.name!r} ({rows:,} have one) and a truth in "
             f"{known.name!r} ({found:,} have one)"
         )
+    labels, codes = aligned(answers.said, known)
     whole = len(at) == rows
     return Sample(
         method="whole frame" if whole else "not a sample",

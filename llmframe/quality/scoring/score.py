@@ -93,7 +93,7 @@ class Score:
 
     def __repr__(self) -> str:
         lines = [self._headline(), self._basis(), self._covered()]
-        if self.method != "not a sample":
+        if self._has_labels():
             lines += [self._coefficients(), *aligned_text(_class_rows(self.table))]
         for frame, title in ((self.groups, "group"), (self.reliability, "confidence")):
             if frame is not None and len(frame):
@@ -140,7 +140,7 @@ class Score:
         title += style.soft("is right")
         known = self.method != "not a sample"
         if not known:
-            title = f"<b>{html(self.name, limit=80)}</b> no accuracy can be said"
+            title = f"<b>{html(self.name, limit=80)}</b>: no accuracy can be said"
         chip = style.chip(interval(low, high), "good") if known else style.chip("no sample", "wait")
         parts = [style.head(f"{title} &nbsp; {chip}", style.soft(self._level() if known else ""))]
         parts.append(style.line(style.soft(f"{html(self._basis())}; {self._covered()}")))
@@ -148,16 +148,25 @@ class Score:
             style.line(f"{style.chip('note', 'wait')} {html(note, limit=SENTENCES)}")
             for note in self.notes
         ]
-        if known:
-            parts += [style.line(html(self._coefficients())), *self._pictures()]
-        return style.frame(parts)
+        if self._has_labels():
+            parts += [style.line(html(self._coefficients())), *self._by_label()]
+        return style.frame([*parts, *self._by_part()])
 
-    def _pictures(self) -> list[str]:
+    def _has_labels(self) -> bool:
+        """Whether there is a number for each label: not where answers were judged as a whole."""
+        return not math.isnan(self.macro_f1)
+
+    def _by_label(self) -> list[str]:
         parts = [_class_table(self.table)]
         labels = [str(label) for label in self.confusion.index]
         if len(labels) <= charts.LABELS:
             counts = self.confusion.to_numpy().tolist()
             parts.append(charts.confusions(labels, counts, rows="truth", columns="said"))
+        return parts
+
+    def _by_part(self) -> list[str]:
+        """The accuracy by group and by confidence."""
+        parts: list[str] = []
         for frame, title in ((self.groups, ""), (self.reliability, "confidence")):
             if frame is not None and len(frame):
                 parts += _bars(frame, title)

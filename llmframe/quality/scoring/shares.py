@@ -83,24 +83,18 @@ def shares(df: pd.DataFrame, field: object, *, by: object, level: float) -> Shar
             f"the answers in {answers.name!r} were judged right or wrong, and have no labels whose "
             f"shares could be given; df.llm.score({answers.name!r}) says how many are right"
         )
-    k = len(sample.labels)
-    if by is None:
-        said = np.bincount(answers.said.codes[answers.given], minlength=k)
-        table = label_table(sample, said, np.ones(len(sample.at), dtype=bool), level)
-    else:
-        codes, groups = group_codes(answers, by)
-        said = np.bincount(
-            codes[answers.given] * k + answers.said.codes[answers.given],
-            minlength=len(groups) * k,
-        ).reshape(-1, k)
-        tables = [
-            label_table(sample, said[at], codes[sample.at] == at, level)
-            for at in range(len(groups))
-        ]
-        table = pd.concat(tables, keys=groups, names=[groups.name])
+    everywhere = np.zeros(len(df), dtype=np.intp)
+    codes, groups = (everywhere, None) if by is None else group_codes(answers, by)
+    k, given = len(sample.labels), answers.given
+    n = 1 if groups is None else len(groups)
+    said = np.bincount(codes[given] * k + answers.said.codes[given], minlength=n * k)
+    table = label_table(sample, said.reshape(n, k), codes[sample.at], level)
+    labels = label_index(sample, "label")
+    if groups is not None:
+        labels = pd.MultiIndex.from_product([groups, labels])
     return Shares(
         name=answers.name,
-        table=table,
+        table=table.set_axis(labels),
         method=sample.method,
         reviewed=int((sample.said >= 0).sum()),
         rows=int(answers.given.sum()),
@@ -110,34 +104,30 @@ def shares(df: pd.DataFrame, field: object, *, by: object, level: float) -> Shar
 
 
 def label_table(
-    sample: Sample,
-    said: npt.NDArray[np.int64],
-    known: npt.NDArray[np.bool_],
-    level: float,
+    sample: Sample, said: npt.NDArray[np.int64], groups: npt.NDArray[np.intp], level: float
 ) -> pd.DataFrame:
-    """The shares in some rows of the frame.
+    """The shares in each of n groups, a row for each group and label.
 
-    said: how many of these rows have each label. known: which reviewed rows are among them.
+    said: n x k, how many rows of a group have each label. groups: of each reviewed row.
     """
-    k, total = len(sample.labels), float(max(said.sum(), 1))
-    given_to = said.astype(float)
-    known = known & (sample.said >= 0)
-    true = sample.counted(known, sample.truth, k)
+    n, k = said.shape
+    rows, known = np.repeat(said.sum(axis=1), k).astype(float), sample.said >= 0
+    given_to, total = said.ravel().astype(float), np.maximum(rows, 1.0)
+    true = sample.counted(known, groups * k + sample.truth, n * k)
     columns: dict[str, Any] = {"said": given_to / total}
     if sample.is_sample:
-        given = sample.counted(known, sample.said, k)
-        both = sample.counted(known & (sample.said == sample.truth), sample.truth, k)
-        judged = sample.counted(known, np.zeros(len(known), dtype=np.intp), 1)
+        given = sample.counted(known, groups * k + sample.said, n * k)
+        right = sample.said == sample.truth
+        both = sample.counted(known & right, groups * k + sample.truth, n * k)
+        judged = np.repeat(sample.counted(known, groups, n), k, axis=1)
         inside = sample.estimates(given, both, level=level, totals=given_to)
-        outside = sample.estimates(
-            judged - given, true - both, level=level, totals=total - given_to
-        )
+        outside = sample.estimates(judged - given, true - both, level=level, totals=rows - given_to)
         found = label_shares(given_to / total, inside, outside)
         columns |= {"share": found.value, "low": found.low, "high": found.high}
     else:
         columns |= dict.fromkeys(("share", "low", "high"), math.nan)
     columns["reviewed"] = true.sum(axis=0).astype(np.int64)
-    return pd.DataFrame(columns, index=label_index(sample, "label"))
+    return pd.DataFrame(columns)
 
 
 # -- how it is shown -------------------------------------------------------------------------

@@ -314,5 +314,6 @@ def test_answers_that_were_judged_right_or_wrong_have_an_accuracy_alone():
     found = df.llm.score("note")
     assert 0.5 < found.accuracy < 0.95
     assert math.isnan(found.kappa)
+    assert "kappa" not in repr(found) + found._repr_html_()
     with pytest.raises(PlanError, match="have no labels whose shares"):
         df.llm.shares("note")

@@ -188,6 +188,8 @@ def test_a_frame_that_lost_its_attrs_is_scored():
         (("llm_status", "gold"), "'llm_status' holds no answers"),
         (("intent", "none"), r"no row has both a label in 'intent' \(4 have one\) and a truth in"),
         (("intent", "tail"), "no label in common: 'refund', 'delivery', 'billing' against 'x'"),
+        ((["intent"], "gold"), "field: a list names no column; give a column's name"),
+        (("intent", pd.Series(["refund"] * 4, name="gold")), "a Series names no column; give its"),
         (("intent",), r"nothing says what is right for 'intent'.*df.llm.review\('intent'\)"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
@@ -55,6 +56,12 @@ class Answers:
     def given(self) -> npt.NDArray[np.bool_]:
         """The rows that have a label: the population of every number."""
         return self.said.codes >= 0
+
+    @property
+    def coverage(self) -> float:
+        """The share of the rows that have a label, examples left out; NaN if all are examples."""
+        asked = int((~self.examples).sum())
+        return int(self.given.sum()) / asked if asked else math.nan
 
     @property
     def name(self) -> str:

@@ -197,7 +197,7 @@ def score(
         ac1=agreement.ac1(table) if known else math.nan,
         macro_f1=metrics.macro_f1 if metrics else math.nan,
         weighted_f1=metrics.weighted_f1 if metrics else math.nan,
-        coverage=float(answers.given.mean()),
+        coverage=answers.coverage,
         confusion=_confusion_frame(sample, table),
         reviewed=int(labelled.sum()),
         effective=float(right.effective[0]) if right else math.nan,
@@ -380,14 +380,14 @@ def _groups(answers: Answers, sample: Sample, by: object, level: float) -> pd.Da
     hit = labelled & (sample.said == sample.truth)
     inside = sample.counted(labelled, own, n)
     value, low, high = _estimates(sample, inside, sample.counted(hit, own, n), level)
-    rows = np.bincount(codes, minlength=n)
+    rows = np.bincount(codes[~answers.examples], minlength=n)
     columns = {
         "accuracy": value,
         "low": low,
         "high": high,
         "reviewed": inside.sum(axis=0).astype(np.int64),
         "rows": rows,
-        "coverage": np.bincount(codes[answers.given], minlength=n) / rows,
+        "coverage": np.bincount(codes[answers.given], minlength=n) / np.maximum(rows, 1),
     }
     return pd.DataFrame(columns, index=groups)
 

@@ -126,12 +126,14 @@ def threshold(df: pd.DataFrame, field: object, *, accuracy: float, sure: float) 
     right = (sample.said == sample.truth)[chosen]
     found, tried = fixed_sequence(cuts, own, right, accuracy=accuracy, sure=sure)
     sure_enough = answers.given & (confidence >= (math.inf if found is None else found.value))
+    # an example has its answer by the person: no other model need be asked
+    doubtful = ~(sure_enough | answers.examples)
     return Threshold(
         name=answers.name,
         accuracy=accuracy,
         sure=sure,
         value=None if found is None else found.value,
-        rows=pd.Series(~sure_enough, index=df.index, name=f"{answers.name} is not sure"),
+        rows=pd.Series(doubtful, index=df.index, name=f"{name} is not sure"),
         kept=0.0 if found is None else found.kept,
         table=_table(tried),
         needed=0 if found else _needed(tried, sample, chosen, accuracy=accuracy, sure=sure),

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import llmframe as lf
+from llmframe import testing
 from llmframe.errors import PlanError
 from llmframe.quality.statistics.binomial import wilson
 from tests.kits import reference_metrics as reference
@@ -103,6 +104,17 @@ def test_rows_with_some_truth_are_no_sample():
     assert note.startswith("not a sample: 5 of 10 rows have a truth in 'gold'")
     assert "df[df['gold'].notna()].llm.score('intent', truth='gold')" in note
     assert df[df["gold"].notna()].llm.score("intent", truth="gold").accuracy == 1.0
+
+
+def test_rows_that_are_examples_of_the_prompt_are_not_missing_from_the_coverage():
+    df = pd.DataFrame({"text": [f"{n} wants a refund" for n in range(30)], "gold": "refund"})
+    shown = [(text, {"intent": "delivery"}) for text in df["text"].head(5)]
+    with testing.serve(answer=lambda *_: {"intent": "refund"}) as server:
+        call = {"model": "m", "base_url": server.url, "checkpoint": False, "progress": False}
+        out = df.llm.tag("text", {"intent": ["refund", "delivery"]}, examples=shown, **call)
+    found = out.llm.score("intent", truth="gold", by="gold")
+    assert (found.accuracy, found.reviewed, found.coverage) == (1.0, 25, 1.0)
+    assert found.groups.loc["refund", "coverage"] == 1.0
 
 
 def test_each_group_has_its_accuracy_and_interval():

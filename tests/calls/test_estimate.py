@@ -175,6 +175,17 @@ def test_after_a_preview_its_answers_are_not_counted_again(call, checkpoint):
     assert found.minutes > 0
 
 
+def test_rows_that_are_examples_are_not_asked_and_all_requests_carry_them(call):
+    df, examples = frame(), [(text, "refund") for text in TEXTS[:4]]
+    bare, shown = estimate(df), estimate(df, examples=examples)
+    assert (shown.done, shown.requests) == (4, 36)
+    assert shown.tokens_in > bare.tokens_in
+    low, high = shown.tokens_in_range
+    report = run(df, examples=examples)
+    assert report.requests == 36
+    assert low <= report.tokens_in <= high
+
+
 @pytest.mark.parametrize("votes", [3, "2+1"])
 def test_every_vote_is_a_request_and_stored_ones_are_none(call, votes):
     df = frame()

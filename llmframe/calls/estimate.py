@@ -136,8 +136,9 @@ class _Previewed:
 class _Rows:
     """The rows that were looked at, by what happens to them.
 
-    requests: that are left, text_bytes: UTF-8 bytes of their texts. sizes: bytes of
-    the texts whose answers were measured, by key. text: the first to send, else any.
+    left: requests that are left and UTF-8 bytes of their texts, for plain and for wide texts.
+    sizes: bytes of the texts whose answers were measured, and whether they are wide, by key. text:
+    the first to send, else any.
     """
 
     seen: int = 0
@@ -146,9 +147,10 @@ class _Rows:
     skipped: int = 0
     unsent: int = 0
     unanswered: int = 0
-    requests: float = 0.0
-    text_bytes: float = 0.0
-    sizes: dict[bytes, int] = field(default_factory=dict)
+    left: dict[bool, tuple[float, float]] = field(
+        default_factory=lambda: {False: (0.0, 0.0), True: (0.0, 0.0)}
+    )
+    sizes: dict[bytes, tuple[int, bool]] = field(default_factory=dict)
     text: str = ""
 
 
@@ -194,10 +196,12 @@ def _expected(job: Job, stored: Stored, *, most: int | None = None) -> _Expected
     if job.settings.checkpoint is False:
         newest = {key: taken for key, taken in newest.items() if key in rows.sizes}
     learnt, sample = _learnt_and_sample(job, rows.text)
-    work = _work(rows, sample, total=job.rows.n)
-    answered = [forecast.Answered(rows.sizes.get(key), *taken) for key, taken in newest.items()]
+    plain, wide = (_work(rows, sample, kind, total=job.rows.n) for kind in (False, True))
+    work = plain.plus(wide)
+    sizes = ((rows.sizes.get(key, (None, False)), taken) for key, taken in newest.items())
+    answered = [forecast.Answered(size, *taken, is_wide) for (size, is_wide), taken in sizes]
     size, cap = forecast.answer_size(job.prompt.fields.specs), job.settings.max_output_tokens
-    tokens = forecast.forecast_tokens(work, answered, learnt=learnt, size=size, cap=cap)
+    tokens = forecast.forecast_tokens(plain, wide, answered, learnt=learnt, size=size, cap=cap)
     seconds = None
     if job.settings.mode == "live":
         latency, pace = forecast.latency_of(answered, learnt), forecast.pace_of(job, learnt)
@@ -217,6 +221,8 @@ def _expected(job: Job, stored: Stored, *, most: int | None = None) -> _Expected
 
 def _count(job: Job, stored: Stored, measured: Collection[bytes], most: int | None) -> _Rows:
     """Count the rows. measured: keys of answers for whose texts the sizes are wanted."""
+    from llmframe.engine.forecast import is_wide
+
     rows, left = _Rows(), dict[bytes, float]()
     for text in _texts(job, most):
         rows.seen += 1
@@ -230,12 +236,13 @@ def _count(job: Job, stored: Stored, measured: Collection[bytes], most: int | No
             size, under = len(text.encode()), _stored_under(job, stored, key, text)
             left[key] = _requests_left(job, stored, under, text)
             if under is not None and under in measured:
-                rows.sizes[under] = size
+                rows.sizes[under] = size, is_wide(text, size)
             if left[key]:
                 rows.text = rows.text if rows.unanswered else text
                 rows.unanswered += 1
-                rows.requests += left[key]
-                rows.text_bytes += left[key] * size
+                wide = is_wide(text, size)
+                requests, text_bytes = rows.left[wide]
+                rows.left[wide] = requests + left[key], text_bytes + left[key] * size
             rows.text = rows.text or text
         rows.done += not left[key]
     rows.distinct = len(left)
@@ -287,16 +294,16 @@ def _learnt_and_sample(job: Job, text: str) -> tuple[Learnt | None, dict[str, An
     return learnt, asker_for(job).body(Row(0, b"", text), dialect) if text else {}
 
 
-def _work(rows: _Rows, sample: dict[str, Any], *, total: int) -> Work:
-    """The requests that are left. total: rows of the frame, of which only some were seen."""
+def _work(rows: _Rows, sample: dict[str, Any], wide: bool, *, total: int) -> Work:
+    """The requests that are left for texts of a kind. total: rows, of which some were seen."""
     from llmframe.engine.forecast import Work
 
     share = total / max(1, rows.seen)
     whole = sum(len(str(message["content"]).encode()) for message in _messages(sample))
     schema = sample.get("response_format") or sample.get("text", {}).get("format") or ""
     return Work(
-        requests=round(share * rows.requests),
-        text_bytes=round(share * rows.text_bytes),
+        requests=round(share * rows.left[wide][0]),
+        text_bytes=round(share * rows.left[wide][1]),
         prompt=max(0, whole - len(rows.text.encode())),
         schema=len(str(schema)),
     )
@@ -315,9 +322,9 @@ def _cost(job: Job, tokens: Tokens, answered: Sequence[Answered], requests: int)
 
     prices, currency = job.budget.prices, job.budget.currency
     charged = [
-        usage.cost
-        for _, usage, _, _ in answered
-        if usage.cost is not None and usage.currency == currency
+        one.usage.cost
+        for one in answered
+        if one.usage.cost is not None and one.usage.currency == currency
     ]
     if charged and (prices is None or stated_currency(job.endpoint.base_url)):
         return mean_of(charged).times(requests)

@@ -10,7 +10,7 @@ import json
 import math
 from itertools import dropwhile
 from statistics import fmean, stdev
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict, Unpack
 
 from llmframe.engine.governor import FIRST_LIMIT, FIRST_LIMIT_AUTO, auto_cap
 from llmframe.engine.governor.tokens import BYTES_A_TOKEN
@@ -47,6 +47,7 @@ JSON_BYTES = (5.0, 4.0, 2.0)  # bytes of a token in a short, usual and long answ
 THOUGHTS = 1.5  # times the answers that the model gave to other prompts
 LATENCY_DOUBT = (0.6, 1.7)  # times the latest latency of the process
 FEW = 5  # answers, of which none can be spared
+WIDE = 1.5  # bytes a character
 ANY_LATENCY = (0.2, 15.0)  # seconds, while no answer was seen
 TIME_DOUBT = (0.85, 1.25)  # times the time that the limits and the latency allow
 OWN = 0.003  # seconds of our own processor for a request
@@ -59,6 +60,10 @@ class Range(NamedTuple):
     low: float
     likely: float
     high: float
+
+    def plus(self, other: Range) -> Range:
+        """The range of a sum."""
+        return Range(*map(sum, zip(self, other, strict=True)))
 
     def times(self, factor: float) -> Range:
         """The range of a multiple."""
@@ -80,6 +85,11 @@ class Work(NamedTuple):
     prompt: int
     schema: int
 
+    def plus(self, other: Work) -> Work:
+        """Both together."""
+        requests, text_bytes = self.requests + other.requests, self.text_bytes + other.text_bytes
+        return self._replace(requests=requests, text_bytes=text_bytes)
+
     @property
     def total(self) -> int:
         """Bytes of all prompts, with the schema of each."""
@@ -90,13 +100,14 @@ class Answered(NamedTuple):
     """What one earlier answer took.
 
     size: UTF-8 bytes of its text; None if that is not known. usage: over all its requests.
-    requests: how many. seconds: None if not known.
+    requests: how many. seconds: None if not known. is_wide: see ``is_wide``.
     """
 
     size: int | None
     usage: Usage
     requests: int
     seconds: float | None
+    is_wide: bool = False
 
 
 class Size(NamedTuple):
@@ -105,6 +116,18 @@ class Size(NamedTuple):
     short: float
     usual: float
     long: float
+
+
+class Known(TypedDict):
+    """What is known without any answer to the question.
+
+    learnt: about the model, from any prompt. size: of an answer, by its fields. cap: tokens of an
+    answer at most.
+    """
+
+    learnt: Learnt | None
+    size: Size
+    cap: int | None
 
 
 class Tokens(NamedTuple):
@@ -122,7 +145,7 @@ class Tokens(NamedTuple):
     @property
     def together(self) -> Range:
         """In and out."""
-        return Range(*map(sum, zip(self.tokens_in, self.tokens_out, strict=True)))
+        return self.tokens_in.plus(self.tokens_out)
 
 
 class Pace(NamedTuple):
@@ -143,6 +166,11 @@ class Pace(NamedTuple):
     tpm: float | None = None
     spare_requests: float = 0.0
     spare_tokens: float = 0.0
+
+
+def is_wide(text: str, size: int) -> bool:
+    """Whether most letters of a text take several bytes, as Chinese ones do. size: its bytes."""
+    return size > WIDE * len(text)
 
 
 def pace_of(job: Job, learnt: Learnt | None) -> Pace:
@@ -195,13 +223,33 @@ def _deviations(n: int) -> float:
 
 
 def forecast_tokens(
+    plain: Work, wide: Work, answered: Sequence[Answered], **known: Unpack[Known]
+) -> Tokens:
+    """The tokens of all requests.
+
+    plain, wide: those with texts of either kind. A sample has its own mixture of languages, so
+    that each kind is forecast by itself where enough answers of it are known.
+    answered: earlier answers under the same prompt, in their order.
+    """
+    parts = [
+        (work, [one for one in answered if one.size is not None and one.is_wide == kind])
+        for work, kind in ((plain, False), (wide, True))
+        if work.requests
+    ]
+    if len(parts) < 2 or any(len(same) <= FEW for _, same in parts):
+        return _tokens(plain.plus(wide), answered, **known)
+    one, other = (_tokens(work, same, **known) for work, same in parts)
+    return Tokens(
+        one.tokens_in.plus(other.tokens_in),
+        one.tokens_cached.plus(other.tokens_cached),
+        one.tokens_out.plus(other.tokens_out),
+        one.source,
+    )
+
+
+def _tokens(
     work: Work, answered: Sequence[Answered], *, learnt: Learnt | None, size: Size, cap: int | None
 ) -> Tokens:
-    """The tokens of the work.
-
-    answered: earlier answers under the same prompt, in their order. learnt: about the model, from
-    any prompt. size: of an answer by its schema. cap: tokens of an answer at most.
-    """
     n, sized = work.requests, [each for each in answered if each.size is not None]
     if sized:
         tokens_in: Range = _in_by_answers(work, sized)

@@ -155,9 +155,7 @@ class Estimate:
             lines.append(f'mode="batch" {verb} about {saved}, with answers within 24 hours')
         if self.extend_saves:
             saved = money(self.extend_saves, self.currency)
-            lines.append(
-                f"extend=True would save about {saved}: it asks only for fields without an answer"
-            )
+            lines.append(f"extend=True, for the fields without an answer, saves about {saved}")
         return lines
 
 

@@ -31,7 +31,8 @@ def answers(sizes, *, fixed=120.0, per_byte=0.4, out=9, cached=0, seconds=1.0, r
 
 
 def tokens(work, answered, **known):
-    return forecast_tokens(work, answered, **{"learnt": None, "size": SIZE, "cap": None} | known)
+    known = {"learnt": None, "size": SIZE, "cap": None} | known
+    return forecast_tokens(work, Work(0, 0, work.prompt, work.schema), answered, **known)
 
 
 @settings(max_examples=30)
@@ -63,6 +64,17 @@ def test_a_sample_of_twenty_is_near_the_whole_and_its_range_holds_it():
         assert abs(found.likely / truth - 1) < 0.15
         off += not found.low <= truth <= found.high
     assert off <= 10
+
+
+def test_each_kind_of_text_is_forecast_by_itself_where_both_are_known():
+    plain = answers(range(100, 300, 20), out=10)
+    wide = [one._replace(is_wide=True) for one in answers(range(100, 300, 30), out=50)]
+    works = Work(100, 20_000, 300, 100), Work(300, 60_000, 300, 100)
+    known = {"learnt": None, "size": SIZE, "cap": None}
+    found = forecast_tokens(*works, [*plain, *wide], **known)
+    assert found.tokens_out.likely == pytest.approx(100 * 10 + 300 * 50)
+    few = forecast_tokens(*works, [*plain, *wide[:2]], **known)
+    assert few.tokens_out.likely == pytest.approx(400 * (10 * 10 + 2 * 50) / 12)
 
 
 def test_rows_that_were_asked_twice_count_with_what_they_took():

@@ -41,7 +41,7 @@ def test_rows_are_counted_by_what_happens_to_them():
         ({"minutes": None}, "between 2:42 and 4:48", "about 3:24"),
         ({"minutes": None, "minutes_range": None, "mode": "batch"}, "within 24 hours", "3:24"),
         ({"requests": 0, "unanswered": 0, "done": 980}, "980 answered already", "between"),
-        ({"extend_saves": 0.1}, "extend=True would save about $0.10", "no such"),
+        ({"extend_saves": 0.1}, "without an answer, saves about $0.10", "no such"),
     ],
 )
 def test_what_is_not_known_is_said_or_left_out(change, shown, hidden):

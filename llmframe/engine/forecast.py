@@ -48,6 +48,7 @@ THOUGHTS = 1.5  # times the answers that the model gave to other prompts
 LATENCY_DOUBT = (0.6, 1.7)  # times the latest latency of the process
 FEW = 5  # answers, of which none can be spared
 WIDE = 1.5  # bytes a character
+OF_A_KIND = 3  # answers to texts of a kind, from which it is forecast by itself
 ANY_LATENCY = (0.2, 15.0)  # seconds, while no answer was seen
 TIME_DOUBT = (0.85, 1.25)  # times the time that the limits and the latency allow
 OWN = 0.003  # seconds of our own processor for a request
@@ -236,7 +237,7 @@ def forecast_tokens(
         for work, kind in ((plain, False), (wide, True))
         if work.requests
     ]
-    if len(parts) < 2 or any(len(same) <= FEW for _, same in parts):
+    if len(parts) < 2 or any(len(same) < OF_A_KIND for _, same in parts):
         return _tokens(plain.plus(wide), answered, **known)
     one, other = (_tokens(work, same, **known) for work, same in parts)
     return Tokens(

@@ -156,6 +156,7 @@ class _Preview:
             status=columns[plan.prefix + STATUS],
             error=columns[plan.prefix + ERROR],
             others=frozenset({OTHER, (self.settings.other or OTHER).casefold()}),
+            unlabelled="unsure" if self.settings.abstain else "none",
             estimate=self._estimate(),
         )
         return previewed(out, facts)

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from llmframe.notebook.view import State
 
-UNSURE = "unsure"  # how a choice without a label is counted
 _STATES: dict[str, State] = {"ok": "done", "failed": "failed"}
 
 
@@ -31,7 +30,8 @@ class Facts:
     texts: the rows' inputs as they were sent. alike: how many rows of the frame have each.
     rows, distinct: rows of the frame with a text, and distinct texts. answers: the columns of
     the fields. status, error: those of the rows' ends. others: labels for all that fits no label.
-    estimate: of the whole frame; an object with both views, or None.
+    unlabelled: how an answer without a label is named. estimate: of the whole frame; an object
+    with both views, or None.
     """
 
     texts: Sequence[str]
@@ -42,6 +42,7 @@ class Facts:
     status: Hashable
     error: Hashable
     others: frozenset[str] = frozenset()
+    unlabelled: str = "none"
     estimate: object = None
 
 
@@ -142,15 +143,16 @@ def _choices(df: pd.DataFrame, facts: Facts) -> list[Choice]:
     """The labels of each field that is a closed choice, or true or false."""
     answered = df[(df[facts.status] == "ok").to_numpy()]
     return [
-        _choice(str(name), answered[name], facts.others)
+        _choice(str(name), answered[name], facts)
         for name in facts.answers
         if isinstance(df[name].dtype, pd.CategoricalDtype | pd.BooleanDtype) and len(answered)
     ]
 
 
-def _choice(name: str, cells: pd.Series[Any], others: frozenset[str]) -> Choice:
-    labels = Counter(UNSURE if is_missing(cell) else cell_text(cell) for cell in cells)
+def _choice(name: str, cells: pd.Series[Any], facts: Facts) -> Choice:
+    none = facts.unlabelled
+    labels = Counter(none if is_missing(cell) else cell_text(cell) for cell in cells)
     uncovered = int(cells.isna().sum())
-    uncovered += sum(number for label, number in labels.items() if label.casefold() in others)
+    uncovered += sum(n for label, n in labels.items() if label.casefold() in facts.others)
     ranked = tuple(labels.most_common())
-    return Choice(name, labels=ranked, uncovered=uncovered, answered=len(cells))
+    return Choice(name, labels=ranked, uncovered=uncovered, answered=len(cells), unlabelled=none)

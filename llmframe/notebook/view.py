@@ -106,6 +106,7 @@ class Choice:
     """The answers of a field with labels: each label's number of rows, the most frequent first.
 
     uncovered: answered rows that got the label for all else, or none. answered: of how many.
+    unlabelled: how none is named.
     """
 
     name: str
@@ -113,6 +114,7 @@ class Choice:
     labels: tuple[tuple[str, int], ...]
     uncovered: int
     answered: int
+    unlabelled: str
 
 
 class LiveRows(Protocol):

@@ -195,10 +195,20 @@ def test_the_view_shows_texts_answers_failures_and_what_no_label_fits(served):
     for shown in (repr(out), out._repr_html_()):
         for words in (
             *("text 7", "on text 7", "2 ok", "1 failed", "blocked by the content filter"),
-            *("1 refund", "1 other", "1 of 2 other or unsure", "this text is in 2 rows"),
+            *("1 refund", "1 other", "1 of 2 other or none", "this text is in 2 rows"),
         ):
             assert words in shown
     assert "<b><bdi>refund</bdi></b>" in out._repr_html_()
+
+
+def test_answers_that_no_label_covers_are_counted_by_the_options_that_ask_for_them(served):
+    served.update(answer=lambda text, _: {"intent": "rest" if text == "text 1" else "unsure"})
+    out = frame().llm.preview(
+        "text", {"intent": ["refund", "delivery"]}, 40, other="rest", abstain=True
+    )
+    served.update(answer=answer)
+    assert "39 unsure, 1 rest (40 of 40 other or unsure)" in repr(out)
+    assert out["intent"].isna().sum() == 39
 
 
 def test_the_view_shows_what_was_sent_and_not_what_redact_takes_out(served):

@@ -55,7 +55,7 @@ def _labels(choice: Choice) -> str:
 def _uncovered(choice: Choice) -> str:
     if not choice.uncovered:
         return ""
-    return f"{count(choice.uncovered)} of {count(choice.answered)} other or unsure"
+    return f"{count(choice.uncovered)} of {count(choice.answered)} other or {choice.unlabelled}"
 
 
 def rows_html(rows: Sequence[PreviewRow]) -> str:

@@ -52,7 +52,7 @@ class ColumnLookup:
         if not _is_hashable(name):
             raise PlanError(
                 f"{option}: a {type(name).__name__} names no column; give "
-                + ("a column's name" if option in ("id", "by") else _FORMS)
+                + (_FORMS if option == "input" else "a column's name")
             )
         column = self._in_frame(name)
         count = len(self._positions.get(column, ()))

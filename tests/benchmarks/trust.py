@@ -52,9 +52,9 @@ def timing(_: int) -> Iterator[Cell]:
 
 
 def _timed(name: str, call: Callable[[], object]) -> Cell:
-    began = time.perf_counter()
+    began = time.process_time()  # one thread: as long as it takes on an idle machine
     call()
-    seconds = time.perf_counter() - began
+    seconds = time.process_time() - began
     return Cell(name, f"{seconds:.3f} s", seconds <= SECONDS)
 
 
@@ -64,7 +64,7 @@ GRIDS: dict[str, tuple[str, Callable[[int], Iterator[Cell]]]] = {
     "metrics": ("how often the interval holds it", metrics_grid),
     "threshold": ("promised too much / certified / rows kept", threshold_grid),
     "changed": ("how often the interval holds the gain / mean width", changed_grid),
-    "time": ("seconds for 100,000 rows", timing),
+    "time": ("CPU seconds for 100,000 rows", timing),
 }
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from llmframe.messages.afterwards import kind_words
 from llmframe.notebook.drawing import style
-from llmframe.notebook.drawing.escape import SENTENCES, html, plain
+from llmframe.notebook.drawing.escape import SENTENCES, html, marked, plain
 from llmframe.notebook.drawing.format import count, plural
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ FIELDS = 12  # answers of one row
 LABELS = 8  # labels of a field that are counted, the most frequent
 _TEXT, _VALUE, _NAME = 500, 400, 60  # characters
 NONE = "none"
+EVIDENCE = "_evidence"  # the end of the name of an answer's quote, which is highlighted
 
 _WORDS = {"waiting": "waiting", "writing": "being written", "pending": "not reached"}
 
@@ -70,7 +71,8 @@ def rows_html(rows: Sequence[PreviewRow]) -> str:
 
 
 def _text_html(row: PreviewRow) -> str:
-    text = f'<div dir="auto">{html(row.text, limit=_TEXT)}</div>'
+    quotes = [value for name, value in row.values.items() if name.endswith(EVIDENCE) and value]
+    text = f'<div dir="auto">{marked(row.text, quotes, limit=_TEXT)}</div>'
     # apart from the text, whose script may be written from right to left
     return f"{text}<div>{style.soft(_alike(row))}</div>" if row.alike > 1 else text
 

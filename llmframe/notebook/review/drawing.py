@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from llmframe.notebook.drawing import style
-from llmframe.notebook.drawing.escape import html
+from llmframe.notebook.drawing.escape import MARK, html
 from llmframe.notebook.review.question import BLIND, HELP
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 SHOWN = 600  # characters of a text; the rest unfolds
 REST = 20_000  # characters that unfold, at most
 _LABEL = 80
-_QUOTE = "background:rgba(214,145,20,0.28);color:inherit;border-radius:3px"
 
 
 def question_html(question: Question, *, help_shown: bool, message: str) -> str:
@@ -65,7 +64,7 @@ def _text_html(question: Question, name: str, text: str) -> str:
 def _marked(text: str, quote: str) -> str:
     """The text in its lines, the quote in it marked."""
     before, found, after = text.partition(quote) if quote else (text, "", "")
-    marked = f'<mark style="{_QUOTE}">{_whole(found)}</mark>' if found else ""
+    marked = f'<mark style="{MARK}">{_whole(found)}</mark>' if found else ""
     return _whole(before) + marked + _whole(after)
 
 

@@ -20,6 +20,7 @@ from llmframe.notebook import make_view
 from llmframe.notebook.check_view import Check
 from llmframe.notebook.drawing.card import card_html
 from llmframe.notebook.estimate_view import Estimate
+from llmframe.notebook.proposed_labels import ProposedLabels
 from llmframe.notebook.review.widget import ReviewWidget
 from llmframe.notebook.view import Ending, PreviewRow, ShownRow
 from llmframe.quality.drawing import Wish
@@ -217,6 +218,14 @@ def estimate() -> Any:
     return HTML(ESTIMATE._repr_html_().replace("<details", "<details open"))
 
 
+def proposed() -> ProposedLabels:
+    """Labels in two scripts, one added by hand, and texts that none covers."""
+    named = [*CHINESE[:3], SIXTY[1], None]
+    labels = {label: f"What customers write about {label}." for label in named if label}
+    sample = [(f"CS-{n:05}", named[n * n % 5], f"{n} {TEXTS[n % 4]}") for n in range(60)]
+    return ProposedLabels(labels | {"warranty": ""}, rows=2_000, sample=sample, unread=30)
+
+
 KINDS = {"output": 38, "refusal": 19, "context_length": 16, "timeout": 11, "truncated": 1}
 FAILED = replace(
     FINISHED,
@@ -333,6 +342,7 @@ CELLS = {
     "review-typed": "review(many=True)",
     "review-end": "review(done=20, n=20)",
     "estimate": "estimate()",
+    "proposed-labels": "proposed()",
     "score": "trust_cases.score()",
     "score-no-sample": "trust_cases.no_sample()",
     "shares": "trust_cases.shares()",

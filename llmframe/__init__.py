@@ -16,7 +16,7 @@ from llmframe._version import __version__
 from llmframe.accessor import llm, register
 from llmframe.calls.check import check
 from llmframe.calls.estimate import estimate
-from llmframe.calls.files import read_checkpoint, read_metadata, read_parquet
+from llmframe.calls.files import history, load, read_checkpoint, read_metadata, read_parquet
 from llmframe.calls.preview import preview
 from llmframe.calls.stream import tag_stream
 from llmframe.calls.tag import atag, start, tag
@@ -33,8 +33,10 @@ __all__ = [
     "configure",
     "errors",
     "estimate",
+    "history",
     "last_run",
     "llm",
+    "load",
     "preview",
     "read_checkpoint",
     "read_metadata",

@@ -20,9 +20,8 @@ ROOT = Path(__file__).parents[1]
 def test_the_public_names_are_pinned_and_sorted():
     assert lf.__all__ == [
         "Run", "RunReport", "__version__", "atag", "check", "configure", "errors",
-        "estimate", "last_run", "llm", "preview", "read_checkpoint", "read_metadata",
-        "read_parquet", "start",
-        "tag", "tag_stream",
+        "estimate", "history", "last_run", "llm", "load", "preview", "read_checkpoint",
+        "read_metadata", "read_parquet", "start", "tag", "tag_stream",
     ]  # fmt: skip
     assert all(hasattr(lf, name) for name in lf.__all__)
 

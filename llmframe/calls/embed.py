@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # what is said to a model that writes, or is about fields
 WITHOUT = (
     *("instructions", "temperature", "seed", "max_output_tokens", "api", "hedge", "confidence"),
-    *("votes", "evidence"),
+    *("votes", "evidence", "extend"),
     *("adopt", "into", "runner", "service_tier", "mode", "batch_fallback", "other", "abstain"),
     *("explode", "flatten", "examples", "pick"),
 )

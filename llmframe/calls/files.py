@@ -9,6 +9,7 @@ from llmframe.options.short_tracebacks import short_tracebacks
 # The rest is imported by the functions: `import llmframe` loads this module, and must be quick.
 if TYPE_CHECKING:
     import os
+    from collections.abc import Hashable
 
     import pandas as pd
 
@@ -89,3 +90,61 @@ def read_checkpoint(path: str | os.PathLike[str], task: str | None = None) -> pd
     from llmframe.frame.checkpoints import read_checkpoint as read
 
     return read(path, task)
+
+
+@short_tracebacks
+def history() -> pd.DataFrame:
+    """All checkpoints of the working directory, the newest first: what was asked, and its cost.
+
+    >>> lf.history()[["date", "prompt", "fields", "model", "rows", "cost"]]
+
+    They are the files of ``.llmframe`` and those in the working directory itself that a call with
+    ``checkpoint=<path>`` has written; the files are only read.
+
+    Returns a row for each task: ``checkpoint`` (the path, for ``llmframe.load``), ``task`` (the
+    first digits of its hash), ``prompt`` (the instructions), ``fields`` (their names), ``model``,
+    ``rows`` (texts that have an answer), ``failed`` (those that have none), ``cost`` (of all that
+    was paid for, failures too; missing where prices were not known), ``currency`` and ``date``
+    (UTC, of the last answer). A task that is in two files has a row for each. Without a
+    checkpoint here it is empty.
+    """
+    from llmframe.frame.history import history as read
+
+    return read()
+
+
+@short_tracebacks
+def load(
+    checkpoint: str | os.PathLike[str],
+    df: pd.DataFrame,
+    *,
+    input: object = None,  # noqa: A002 - the contract's name
+    id: Hashable | None = None,  # noqa: A002 - the contract's name
+    task: str | None = None,
+    prefix: str = "",
+    overwrite: bool = False,
+) -> pd.DataFrame:
+    """Put the answers of an earlier call on a frame, without a request and at no cost.
+
+    >>> out = lf.load(lf.history().loc[0, "checkpoint"], df)
+
+    checkpoint: a file, or a folder of them such as ``.llmframe``.
+    df: the rows, in any order and number; they are found by their texts.
+    input: as in the call that was answered. None: as the checkpoint notes it, else the column
+        of df to whose texts it has most answers.
+    id: a column; rows are then found by its values and not by their texts. For calls that had
+        ``id=``, where a text has changed since, or ``redact=`` has changed what was sent.
+    task: the first digits of a task's hash, where a file has several; None: the newest.
+    prefix, overwrite: as in ``tag``.
+
+    Returns a new frame as ``tag`` returns it, so that ``extend=True`` and ``where=`` go on from
+    there: the old columns, the fields, ``llm_status`` and ``llm_error``. A row without an answer
+    (new, changed since, or failed) is pending, a blank one skipped.
+
+    Raises PlanError if no row has an answer there, which is then the checkpoint of another
+    table, if it is none at all, or for columns that must not be replaced; CheckpointError if it
+    cannot be read.
+    """
+    from llmframe.calls.steps.loading import load as read
+
+    return read(checkpoint, df, input=input, id=id, task=task, prefix=prefix, overwrite=overwrite)

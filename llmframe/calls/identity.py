@@ -14,7 +14,7 @@ from llmframe.messages.differences import differences, nearly_the_same
 from llmframe.providers.address import earlier_identity, endpoint_identity, is_loopback
 from llmframe.providers.discover import are_different, served_model
 from llmframe.runs.session import registry
-from llmframe.task.keys import KeyMaker, Question, normal_form
+from llmframe.task.keys import KeyMaker, Question, normal_form, prompt_hashes
 from llmframe.task.prompt import PROMPT_VERSION
 
 if TYPE_CHECKING:
@@ -54,19 +54,34 @@ def earlier_question(
 def _as_given(
     prompt: Prompt, destination: Destination, sampling: Sampling, endpoint: str
 ) -> Question:
-    question: Question = {
-        "version": PROMPT_VERSION,
-        "model": destination.settings.model,
-        "endpoint": endpoint,
-        "instructions": prompt.instructions,
-        "fields": prompt.fields.canonical,
-    }
+    question = _said(prompt) | {"model": destination.settings.model, "endpoint": endpoint}
     if sampling.api == "embeddings":  # another question than one that a chat model answers
         question |= {"api": sampling.api}
     if prompt.examples:
         question |= {"examples": [example.digest for example in prompt.examples]}
     # An empty entry would change the keys of all calls that give none of these options.
     return question | ({"sampling": sampling.asked()} if sampling.asked() else {})
+
+
+def _said(prompt: Prompt) -> Question:
+    """What the model reads, whichever model that is."""
+    return {
+        "version": PROMPT_VERSION,
+        "instructions": prompt.instructions,
+        "fields": prompt.fields.canonical,
+    }
+
+
+def prompts_of(prompt: Prompt, form: object) -> dict[str, str]:
+    """For each field the hash of its prompt, by which ``extend=True`` knows answers again.
+
+    form: the input as JSON. Model, endpoint and sampling do not count.
+    """
+    shown = {
+        name: [example.only({name}).digest for example in prompt.examples]
+        for name in prompt.fields.names
+    }
+    return prompt_hashes(normal_form(_said(prompt) | {"model": ""}), form, shown)
 
 
 def server_of(destination: Destination) -> dict[str, Any] | None:
@@ -96,7 +111,7 @@ def told_apart(
     for task in tasks:
         held = task.server.get("model")
         differ = isinstance(held, dict) and are_different(held, stated)
-        if differ and _normal(task.settings) == asked:
+        if differ and normal_of(task.settings) == asked:
             return asked | {"served": stated}
     return asked
 
@@ -174,7 +189,7 @@ class StoredQuestions:
         if most < LEAST:
             return ""
         task, _ = near[counts.index(most)]
-        different = differences(_normal(task.settings), self._asked)
+        different = differences(normal_of(task.settings), self._asked)
         return nearly_the_same(
             different,
             since=date.fromtimestamp(task.path.stat().st_mtime),
@@ -188,7 +203,7 @@ class StoredQuestions:
         return [
             keys
             for task in tasks
-            if _normal(task.settings) == self._asked and (keys := _keys_of(task)) is not None
+            if normal_of(task.settings) == self._asked and (keys := _keys_of(task)) is not None
         ]
 
     def _near(self) -> list[tuple[StoredTask, KeyMaker]]:
@@ -198,12 +213,12 @@ class StoredQuestions:
                 break
             if task.path in self._in_use:  # two questions that are asked side by side on purpose
                 continue
-            if differences(_normal(task.settings), self._asked) and (keys := _keys_of(task)):
+            if differences(normal_of(task.settings), self._asked) and (keys := _keys_of(task)):
                 found[task.path, task.digest] = task, keys
         return [*found.values()]
 
 
-def _normal(settings: dict[str, Any]) -> Question:
+def normal_of(settings: dict[str, Any]) -> Question:
     """A stored task's question in its normal form; {} if it is none."""
     try:
         endpoint = endpoint_identity(settings["endpoint"])
@@ -212,13 +227,20 @@ def _normal(settings: dict[str, Any]) -> Question:
         return {}  # forged
 
 
-def _keys_of(task: StoredTask) -> KeyMaker | None:
-    """The keys of a stored task; None where its settings are not all in its line."""
+def keys_of_settings(digest: str, settings: dict[str, Any]) -> KeyMaker | None:
+    """The keys of a stored task; None where its settings are not all in its line.
+
+    digest: of the task, 32 hex digits.
+    """
     try:
-        keys = KeyMaker(task.settings)
+        keys = KeyMaker(settings)
     except PlanError:
         return None
-    return keys if keys.digest == task.digest else None  # a password in it was hidden
+    return keys if keys.digest.hex() == digest else None  # a password in it was hidden
+
+
+def _keys_of(task: StoredTask) -> KeyMaker | None:
+    return keys_of_settings(task.digest.hex(), task.settings)
 
 
 def _sample(job: Job) -> tuple[list[str], float]:

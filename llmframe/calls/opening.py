@@ -56,7 +56,8 @@ def open_run(
         warned += checkpoint.notes if checkpoint is not None else ()
         for note in warned:
             warn(note)
-        notes = [*destination.notes, *_proxy_notes(endpoint), *warned]
+        notes = [*filter(None, [planned.note]), *destination.notes, *_proxy_notes(endpoint)]
+        notes += warned
         if checkpoint is not None and settings.adopt:
             notes.append(_adopt(checkpoint, planned))
         if checkpoint is not None:
@@ -92,7 +93,13 @@ def open_stored(planned: Plan, endpoint: Endpoint, *, read_only: bool = False) -
     stored = StoredQuestions(planned.asked, keys, planned.earlier)
     checkpoint = open_checkpoint(
         settings.checkpoint,
-        TaskInfo(keys.digest, _readable(planned.asked, endpoint), stored.same, planned.server),
+        TaskInfo(
+            keys.digest,
+            _readable(planned.asked, endpoint),
+            stored.same,
+            planned.server,
+            planned.target.rows.form,
+        ),
         ids=settings.id is not None,
         adopt=settings.adopt,
         texts=settings.store_input,

@@ -15,11 +15,13 @@ from llmframe.calls.destination import find_destination
 from llmframe.calls.fitting import batch_settings, check_options
 from llmframe.calls.identity import (
     earlier_question,
+    prompts_of,
     question_of,
     server_of,
     tasks_before,
     told_apart,
 )
+from llmframe.calls.steps.extending import left_to_ask
 from llmframe.engine.asking.asking import Sampling
 from llmframe.engine.asking.embedding import NAME, Capacity
 from llmframe.engine.asking.outgoing import TextRules
@@ -27,7 +29,7 @@ from llmframe.engine.asking.votes import Votes
 from llmframe.engine.job import Job
 from llmframe.engine.rows.budget import Budget
 from llmframe.errors import PlanError
-from llmframe.frame.columns import plan_columns
+from llmframe.frame.columns import NOTHING_KEPT, ColumnPlan, plan_columns
 from llmframe.frame.examples import read_examples
 from llmframe.frame.records import Records, read_input
 from llmframe.frame.rows import RowPlan, plan_rows
@@ -40,18 +42,19 @@ from llmframe.results import RowResult
 from llmframe.runs.session import Target
 from llmframe.secret import Key
 from llmframe.system.processes import pack
+from llmframe.task.confidence import is_choice
 from llmframe.task.definition import Added
-from llmframe.task.fields import FieldSet, resolve_fields, vector_field
+from llmframe.task.fields import FieldSet, resolve_fields, some_fields, vector_field
 from llmframe.task.keys import KeyMaker
 from llmframe.task.parse import answer_or_error
 from llmframe.task.prompt import Prompt
 from llmframe.task.trust.evidence import with_evidence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-    from llmframe.frame.columns import ColumnPlan
+    from llmframe.calls.steps.extending import Left
     from llmframe.frame.selection import Selection
     from llmframe.options.settings import Settings
     from llmframe.providers.destination import Destination
@@ -69,7 +72,7 @@ class Plan:
 
     asked: the question put to every row. earlier: the same as the call spells it.
     job: without a checkpoint; for a local model without the server, which is not started yet.
-    server: on this machine, that is asked; None for any other.
+    server: on this machine, that is asked; None for any other. note: for the card, or "".
     """
 
     destination: Destination
@@ -78,6 +81,7 @@ class Plan:
     job: Job
     target: Target
     server: dict[str, Any] | None
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +133,39 @@ def plan(
     """
     if isinstance(fields, str) and not isinstance(input, str):
         raise PlanError(f"the input comes first, fields second: df.llm.tag({fields!r}, <fields>)")
-    selection = selected(df, settings.where)
-    asked = df if selection is None else selection.rows
-    rows = plan_rows(asked, input, id=settings.id, quote=settings.redact is None)
+    selection, left = selected(df, settings.where), None
+    asked, rows = _rows(df, input, settings, selection)
     prompt = _prompt(input, fields, settings)
+    if settings.extend:
+        check_options(settings, prompt, rows)  # for all fields: those left may be of other kinds
+        specs = [spec for spec in prompt.fields.specs if not spec.evidence_of]  # it goes along
+        left = left_to_ask(df, specs, prompts_of(prompt, rows.form), settings, selection=selection)
+        if 0 < len(left.fields) < len(specs):
+            prompt, settings = _narrowed(prompt, fields, settings, left.fields)
+        if left.selection is not selection:
+            selection = left.selection
+            asked, rows = _rows(df, input, settings, selection)
     return _plan(
-        asked, rows, prompt, settings, own_loop=own_loop, only_new=only_new, selection=selection
+        asked,
+        rows,
+        prompt,
+        settings,
+        own_loop=own_loop,
+        only_new=only_new,
+        selection=selection,
+        left=left,
     )
+
+
+def _rows(
+    df: pd.DataFrame,
+    input: object,  # noqa: A002
+    settings: Settings,
+    selection: Selection | None,
+) -> tuple[pd.DataFrame, RowPlan]:
+    """The rows that a call asks about, as a frame and as texts."""
+    asked = df if selection is None else selection.rows
+    return asked, plan_rows(asked, input, id=settings.id, quote=settings.redact is None)
 
 
 def plan_embedding(
@@ -150,8 +180,7 @@ def plan_embedding(
     if settings.provider == "local" and str(settings.model).strip().casefold() in NAMED:
         raise _no_embedding_model(str(settings.model))
     selection = selected(df, settings.where)
-    asked = df if selection is None else selection.rows
-    rows = plan_rows(asked, column, id=settings.id, quote=settings.redact is None)
+    asked, rows = _rows(df, column, settings, selection)
     is_name = column in rows.columns
     if embedding.into is None and not is_name:
         raise PlanError("into= names the new column; without it embed takes the name of one column")
@@ -196,15 +225,39 @@ def plan_stream(
 
 def _prompt(input: object, fields: object, settings: Settings) -> Prompt:  # noqa: A002
     """The question that a call asks about every row."""
-    resolved = resolve_fields(
-        fields,
-        into=settings.into if "into" in settings.given else None,
-        added=Added(other=settings.other, abstain=settings.abstain),
-    )
+    resolved = _fields(fields, settings)
     examples = read_examples(settings, input, resolved, _rules(settings))
     if settings.evidence is not False:
         resolved = with_evidence(resolved, settings.evidence)
     return Prompt(settings.instructions, resolved, examples)
+
+
+def _fields(fields: object, settings: Settings) -> FieldSet:
+    """The fields that a call asks for."""
+    return resolve_fields(
+        fields,
+        into=settings.into if "into" in settings.given else None,
+        added=Added(other=settings.other, abstain=settings.abstain),
+    )
+
+
+def _narrowed(
+    prompt: Prompt, fields: object, settings: Settings, names: Sequence[str]
+) -> tuple[Prompt, Settings]:
+    """The question about some of the fields, without options that mean nothing to them."""
+    specs = [spec for spec in prompt.fields.specs if spec.name in names]
+    if not any(spec.labels or spec.items for spec in specs):
+        settings = replace(settings, other=None, abstain=False)
+    if not any(map(is_choice, specs)):
+        settings = replace(settings, confidence=None, votes=1)
+    examples = tuple(example.only(names) for example in prompt.examples)
+    asked, evidence = _fields(some_fields(fields, names), settings), settings.evidence
+    if evidence is not False:
+        quoted = [evidence] if isinstance(evidence, str) else evidence
+        quoted = [name for name in names if quoted is True or name in quoted]
+        settings = replace(settings, evidence=quoted or False)
+        asked = with_evidence(asked, quoted) if quoted else asked
+    return Prompt(settings.instructions, asked, examples), settings
 
 
 def _rules(settings: Settings, examples: Iterable[Example] = ()) -> TextRules:
@@ -227,14 +280,18 @@ def _plan(
     only_new: bool,
     embedding: Embedding | None = None,
     selection: Selection | None = None,
+    left: Left | None = None,
 ) -> Plan:
     import openai  # noqa: F401 - the import is slow: on the run's loop it would hold up requests
 
-    check_options(settings, prompt, rows)
+    if left is None:
+        check_options(settings, prompt, rows)
     # A nested run uses the kernel's loop, so that the person's own client may be bound to it.
     destination = find_destination(settings, own_loop=own_loop and settings.runner != "nest")
     if embedding is not None:
         destination = embedding.at(destination)
+    if left is not None and not left.fields:
+        destination = _unused(destination)
     # From here on with what the provider sets: the model is part of every row's key.
     settings = batch_settings(destination, rows)
     sampling = sampling_of(settings) if embedding is None else embedding.sampling(settings)
@@ -255,9 +312,15 @@ def _plan(
         packed=_packed(settings, prompt.fields),
         votes=None if settings.votes == 1 else Votes(settings.votes, asked, prompt),
     )
-    target = _target(df, rows, job, only_new=only_new, selection=selection)
+    target = _target(df, rows, job, only_new=only_new, selection=selection, left=left)
     earlier = earlier_question(prompt, destination, sampling, served=asked.get("served"))
-    return Plan(destination, asked, earlier, job, target, server)
+    return Plan(destination, asked, earlier, job, target, server, left.note if left else "")
+
+
+def _unused(destination: Destination) -> Destination:
+    """The destination of a call that sends nothing: no file is made, and no batch."""
+    live = replace(destination.settings, checkpoint=False, mode="live", batch_fallback=None)
+    return replace(destination, settings=live)
 
 
 def _target(
@@ -267,6 +330,7 @@ def _target(
     *,
     only_new: bool,
     selection: Selection | None,
+    left: Left | None,
 ) -> Target:
     """What the run is about, and where its answers go."""
     is_frame = isinstance(rows, RowPlan)
@@ -274,7 +338,7 @@ def _target(
         # the person may change the frame while the run goes on
         df=rows.as_planned(df) if isinstance(rows, RowPlan) else df,
         rows=rows,
-        columns=_columns(df, rows, job, only_new=only_new, selection=selection),
+        columns=_columns(df, rows, job, only_new=only_new, selection=selection, left=left),
         selection=selection,
         only_new=only_new,
         raise_incomplete=job.settings.on_incomplete == "raise",
@@ -313,9 +377,12 @@ def _columns(
     *,
     only_new: bool,
     selection: Selection | None,
+    left: Left | None,
 ) -> ColumnPlan:
     """The columns to add; only new ones can clash with nothing."""
-    settings = job.settings
+    settings, task = job.settings, job.keys.digest.hex()[:12]
+    if left is not None and not left.fields:
+        return ColumnPlan(outputs=(), task=task, prefix=settings.prefix)
     whole = df if selection is None else selection.whole
     return plan_columns(
         whole.iloc[:, :0] if only_new else whole,
@@ -329,8 +396,10 @@ def _columns(
         explode=settings.explode is not None,
         flatten=settings.flatten,
         own=rows if isinstance(rows, RowPlan) else None,
-        task=job.keys.digest.hex()[:12],
+        task=task,
         selection=selection,
+        prompts=prompts_of(job.prompt, rows.form) if isinstance(rows, RowPlan) else None,
+        kept=NOTHING_KEPT if left is None else left.kept,
     )
 
 

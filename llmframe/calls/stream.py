@@ -30,6 +30,7 @@ WITHOUT = (
     "explode",
     "flatten",
     "evidence",
+    "extend",
 )  # of frames
 
 

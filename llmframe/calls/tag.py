@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 OWN_RUNNER = ("runner",)  # options that a call with its own runner does not take
 ATAG = "write `await df.llm.atag(...)`, which lets other tasks go on meanwhile"
-OF_FRAMES = ("overwrite", "id", "adopt")  # options that a call for one column does not take
+# options that a call for one column does not take
+OF_FRAMES = ("overwrite", "id", "adopt", "extend")
 
 
 @with_options()
@@ -86,6 +87,10 @@ def tag(
         # labels with descriptions, and how sure the model is
         df.llm.tag("text", {"mood": {"good": "will come again", "bad": "will not"}},
                    confidence="logprob")
+
+        # one more field later, asked for alone; then the failed rows again
+        out = out.llm.tag("text", {"stars": int, "polite": bool}, extend=True)
+        out = out.llm.tag("text", {"stars": int}, where="llm_status == 'failed'")
 
         # only some rows, and their answers put beside all others
         some = df[df["stars"] < 3]

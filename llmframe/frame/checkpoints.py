@@ -13,7 +13,7 @@ import pandas as pd
 from llmframe.errors import CheckpointError, PlanError, warn
 from llmframe.frame.columns import STATUSES
 from llmframe.frame.typed_columns import builder, choices, floats, integers, texts
-from llmframe.journal.paths import DEFAULT_FOLDER, explicit_path
+from llmframe.journal.paths import DEFAULT_FOLDER, beside, explicit_path
 from llmframe.journal.reading import FoundTask, Reader
 from llmframe.options.rules import holds_file_open
 from llmframe.system.files import SYSTEM
@@ -27,9 +27,29 @@ if TYPE_CHECKING:
 
 def read_checkpoint(path: str | os.PathLike[str], task: str | None = None) -> pd.DataFrame:
     """See llmframe.read_checkpoint."""
+    found, answers = read_task(path, task)
+    if answers.hidden:
+        warn(
+            f"answers in {path} that are not shown: {answers.hidden}; their ids have a newer one "
+            "(several rows have the same id, or a row's text has changed). Tag the frame again "
+            "with the same call to have the answers of all its rows, at no cost"
+        )
+    return _frame(found, answers)
+
+
+def read_task(
+    path: str | os.PathLike[str], task: str | None, *, siblings: bool = False
+) -> tuple[FoundTask, Answers]:
+    """A task in a file or a folder, and its answers; damaged lines are warned of.
+
+    task: its first digits, None for the newest. siblings: read what other kernels wrote beside a
+    default file, too. Raises as llmframe.read_checkpoint.
+    """
     if not (task is None or isinstance(task, str)):
         raise PlanError(f"task={task!r} is not valid; it takes the first digits of a task, as text")
     paths = _files(path)
+    if siblings:
+        paths = [one for path in paths for one in beside(path)]
     reader = Reader(paths, SYSTEM)
     try:
         tasks = reader.tasks()
@@ -47,13 +67,7 @@ def read_checkpoint(path: str | os.PathLike[str], task: str | None = None) -> pd
         warn(f"{file} cannot be read and is left out, or what follows: {reason}")
     if reader.damaged:
         warn(f"Damaged lines in {path}: {reader.damaged}, skipped; all others are in the frame")
-    if answers.hidden:
-        warn(
-            f"answers in {path} that are not shown: {answers.hidden}; their ids have a newer one "
-            "(several rows have the same id, or a row's text has changed). Tag the frame again "
-            "with the same call to have the answers of all its rows, at no cost"
-        )
-    return _frame(found, answers)
+    return found, answers
 
 
 def _files(path: str | os.PathLike[str]) -> list[Path]:
@@ -99,7 +113,7 @@ def _choose(tasks: Sequence[FoundTask], wanted: str | None, path: object) -> Fou
 def _frame(task: FoundTask, answers: Answers) -> pd.DataFrame:
     rows = answers.rows
     # without the task's line the fields are known by name only: their values as they are
-    specs = _specs(task.settings) or [FieldSpec(name, kind=Kind.OBJECT) for name in answers.cells]
+    specs = specs_of(task.settings) or [FieldSpec(name, kind=Kind.OBJECT) for name in answers.cells]
     fields = {spec.name for spec in specs}
 
     def take(cells: Sequence[Any]) -> list[Any]:
@@ -115,22 +129,22 @@ def _frame(task: FoundTask, answers: Answers) -> pd.DataFrame:
     nothing = [None] * len(answers.errors)
     for spec in specs:
         columns[spec.name] = builder(spec)(take(answers.cells.get(spec.name, nothing)))
-    errors = take(answers.errors)
+    errors, usages = take(answers.errors), take(answers.usages)
     times = np.array(take(answers.times), "M8[s]")  # NumPy makes NaT of None
     service: dict[str, Any] = {
         "status": choices(STATUSES)(["failed" if error else "ok" for error in errors]),
         "error": texts(errors),
         "model": texts([task.settings.get("model")] * len(rows)),
-        "tokens_in": integers(take(answers.tokens_in)),
-        "tokens_cached": integers(take(answers.tokens_cached)),
-        "tokens_out": integers(take(answers.tokens_out)),
-        "cost": floats(take(answers.costs)),
+        "tokens_in": integers([used.tokens_in for used in usages]),
+        "tokens_cached": integers([used.tokens_cached for used in usages]),
+        "tokens_out": integers([used.tokens_out for used in usages]),
+        "cost": floats([used.cost for used in usages]),
         "time": pd.Series(times).dt.tz_localize("UTC"),
     }
     return pd.DataFrame(columns | {column(name): cells for name, cells in service.items()})
 
 
-def _specs(settings: dict[str, Any]) -> list[FieldSpec]:
+def specs_of(settings: dict[str, Any]) -> list[FieldSpec]:
     """The fields as the task's line describes them; empty if it is lost or was edited."""
     specs = []
     try:

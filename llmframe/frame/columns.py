@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +16,14 @@ from llmframe.frame.existing import (
     State,
     WrittenColumn,
     attrs_entry,
+    columns_named,
     content_hash,
     in_frame,
     row_labels,
     written_columns,
 )
 from llmframe.frame.quotes import find_quotes
+from llmframe.frame.selection import snapshot
 from llmframe.frame.typed_columns import booleans, builder, choices
 from llmframe.task.confidence import is_choice
 from llmframe.task.fields import FieldSpec, Kind
@@ -35,12 +37,13 @@ if TYPE_CHECKING:
     from llmframe.frame.quotes import Found, OwnTexts
     from llmframe.frame.selection import Selection
     from llmframe.frame.typed_columns import Build
-    from llmframe.results import Results, RowResult
+    from llmframe.results import Failure, Results, RowResult
     from llmframe.task.choices import Labels
     from llmframe.task.value_type import Part, ValueType
 
 STATUSES = ("ok", "failed", "skipped", "pending")
-STATUS = "llm_status"  # the details belong to it
+STATUS, ERROR = "llm_status", "llm_error"  # the details belong to the status
+MOST_PROMPTS = 8  # that are noted of one column, the newest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +73,29 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """The answers that a call with ``extend=True`` leaves as they are.
+
+    names: their columns. unanswered: the rows, by position among those to tag, in which one of
+    them is missing, with the error if the row failed. fills: only missing answers are written.
+    """
+
+    names: tuple[str, ...] = ()
+    unanswered: Mapping[int, Failure | None] = field(default_factory=dict)
+    fills: bool = False
+
+
+NOTHING_KEPT = Kept()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnPlan:
-    """The columns that a call writes, in their order.
+    """The columns that a call writes, in their order; none if it has nothing to ask.
 
     task: the hash of the task that they answer. inputs: the columns that the prompt shows.
     stale: columns that an earlier call wrote along with an answer that is replaced now.
     own: the person's own texts, in which quotes must stand.
+    prompts: field -> the hash of its prompt, noted in attrs.
     """
 
     outputs: tuple[Output, ...]
@@ -84,6 +104,8 @@ class ColumnPlan:
     stale: tuple[Hashable, ...] = ()
     prefix: str = ""
     own: OwnTexts | None = None
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    kept: Kept = NOTHING_KEPT
 
     @property
     def columns(self) -> list[Hashable]:
@@ -111,6 +133,8 @@ def plan_columns(
     flatten: bool = False,
     own: OwnTexts | None = None,
     selection: Selection | None = None,
+    prompts: Mapping[str, str] | None = None,
+    kept: Kept = NOTHING_KEPT,
 ) -> ColumnPlan:
     """The columns that a call will write into df, with every clash of names found now.
 
@@ -121,6 +145,7 @@ def plan_columns(
     flatten: a column for each value inside a nested model, in place of the dicts.
     own: the person's own texts, where quotes are asked for.
     selection: the rows that are tagged, None for all; cells of other rows cannot be lost.
+    prompts: field -> the hash of its prompt. kept: answers of earlier calls that stay.
     Raises PlanError for a name that two outputs share, that an input has, or that a column
     has which no earlier call wrote (or that was changed since) unless ``overwrite``; a status
     is replaced too if the frame has another number of rows by now. Warns once when the
@@ -142,16 +167,20 @@ def plan_columns(
     if selection is not None:
         _refuse_other_kinds(outputs, selection)
     if not overwrite:
-        _refuse_taken(outputs, existing, selection)
+        _refuse_taken(outputs, existing, selection, fills=kept.fills)
     stale = _stale(outputs, existing, overwrite)
     if selection is None:
-        _warn_of_other_task(outputs, stale, existing, task)
+        _warn_of_other_task(outputs, stale, existing, {task, *_kept_tasks(existing, kept)})
     else:  # the other rows keep what they have, the status of the other task too
         outputs, stale = _with_emptied(outputs, stale, existing), []
     columns = tuple(in_frame(df, name) for name in stale)
-    return ColumnPlan(
-        outputs=outputs, task=task, inputs=inputs, stale=columns, prefix=prefix, own=own
-    )
+    planned = ColumnPlan(outputs=outputs, task=task, inputs=inputs, stale=columns, prefix=prefix)
+    return replace(planned, own=own, prompts=prompts or {}, kept=kept)
+
+
+def _kept_tasks(existing: ExistingColumns, kept: Kept) -> set[str]:
+    """The tasks whose answers stay: a status goes on describing them."""
+    return {existing.written[name].task for name in kept.names}
 
 
 def _refuse_clashes(outputs: Sequence[Output], inputs: tuple[Hashable, ...]) -> None:
@@ -192,6 +221,8 @@ def add_columns(
     selection: the frame of which df is a part, where not all of its rows were tagged; then that
     frame is returned, and the other rows keep what the written columns hold.
     """
+    if not plan.outputs:
+        return snapshot(df if selection is None else selection.whole)
     new = _build_columns(df.index, plan, results)
     info = {**info, **_evidence_counts(plan, new, results)}
     if selection is not None:
@@ -206,14 +237,18 @@ def add_columns(
     if not _has_names(out, old):  # joining makes NaN of None
         named = pd.Index([*old.columns, *new.columns], dtype=object, tupleize_cols=False)
         out.columns = named.rename(df.columns.name)
-    names = set(old.columns)
-    written = {
-        name: one for name, one in written_columns(old).items() if in_frame(old, name) in names
-    }
+    names, before = set(old.columns), written_columns(df)
+    staying = {name: one for name, one in before.items() if in_frame(old, name) in names}
     # where some rows were not asked they may keep answers of any earlier task
-    tasks = {one.task for one in written.values()} if selection is None else None
+    tasks = {one.task for one in staying.values()} if selection is None else None
     info = with_earlier(info, df, tasks=tasks)
-    written |= _as_written(plan, new, row_labels(df, plan.inputs))
+    written = _as_written(plan, new, row_labels(df, plan.inputs))
+    if selection is not None or plan.kept.names:
+        written = {
+            name: _with_earlier(one, plan, before.get(name), staying)
+            for name, one in written.items()
+        }
+    written = staying | written
     out.attrs[ATTRS_KEY] = attrs_entry(written, task=plan.task, info=info)
     return out
 
@@ -250,6 +285,7 @@ def _build_columns(index: pd.Index[Any], plan: ColumnPlan, results: Results) -> 
         raise ValueError(f"{len(results)} results for {len(index)} rows")
     names = [output.read for output in plan.outputs if isinstance(output.read, str)]
     rows, answers = results.columns(names)
+    _keep_open(rows, plan.kept.unanswered)
     own = plan.own
     found: dict[str, list[Found | None]] = {}
     built = []
@@ -299,16 +335,27 @@ def _filled(
     selection: Selection, plan: ColumnPlan, new: pd.DataFrame, old: pd.DataFrame
 ) -> pd.DataFrame:
     """The new columns for all rows of the frame: the others have what the old columns hold."""
-    columns = [
-        selection.filled(new.iloc[:, at], _column(old, name))
-        for at, name in enumerate(plan.columns)
-    ]
+
+    def first(name: str) -> pd.Series[Any] | None:
+        return next(iter(columns_named(old, in_frame(old, name))), None)
+
+    columns = []
+    for at, output in enumerate(plan.outputs):
+        # a probability stays with the answer that it belongs to
+        name = output.name if isinstance(output.read, str) else output.of or output.name
+        answer = first(name) if plan.kept.fills and output.is_field else None
+        keep = None if answer is None else answer.notna().to_numpy()
+        columns.append(selection.filled(new.iloc[:, at], first(output.name), keep=keep))
     return pd.concat(columns, axis=1).set_axis(new.columns, axis=1)
 
 
-def _column(df: pd.DataFrame, name: Hashable) -> pd.Series[Any] | None:
-    """The first column of this name, None where there is none."""
-    return next((df.iloc[:, at] for at, found in enumerate(df.columns) if found == name), None)
+def _keep_open(rows: list[RowResult | None], unanswered: Mapping[int, Failure | None]) -> None:
+    """Let no row be ok in which an answer of an earlier call is missing."""
+    for position, error in unanswered.items():
+        row = rows[position]
+        if row is not None and row.status == "ok":
+            status: Any = "pending" if error is None else "failed"
+            rows[position] = row._replace(status=status, error=error)
 
 
 def _as_written(plan: ColumnPlan, new: pd.DataFrame, labels: Hashes) -> dict[str, WrittenColumn]:
@@ -321,9 +368,38 @@ def _as_written(plan: ColumnPlan, new: pd.DataFrame, labels: Hashes) -> dict[str
             type=output.type,
             rows=len(new),
             of=output.of,
+            prompts=_prompts(plan, output),
         )
         for position, output in enumerate(plan.outputs)
     }
+
+
+def _prompts(plan: ColumnPlan, output: Output) -> tuple[str, ...]:
+    """The hash of the prompt that an output answers; none of a status or a probability."""
+    answers = output.is_field and not output.is_confidence and isinstance(output.read, str)
+    prompt = plan.prompts.get(str(output.read)) if answers else None
+    return () if prompt is None else (prompt,)
+
+
+def _with_earlier(
+    written: WrittenColumn,
+    plan: ColumnPlan,
+    before: WrittenColumn | None,
+    staying: Mapping[str, WrittenColumn],
+) -> WrittenColumn:
+    """A written column with what is noted of the earlier calls whose cells stay.
+
+    before: the same column as it was. staying: the columns that are not written.
+    """
+    earlier = before or written
+    if written.prompts:  # the other rows keep answers to their own prompt
+        prompts = [one for one in earlier.prompts if one not in written.prompts]
+        return replace(written, prompts=(*prompts, *written.prompts)[-MOST_PROMPTS:])
+    if written.of is not None:
+        return written
+    answered = {one.task for one in staying.values() if one.prompts}
+    described = earlier.tasks | {staying[name].task for name in plan.kept.names}
+    return replace(written, also=tuple(sorted((described & answered) - {written.task})))
 
 
 _TAKEN = {
@@ -347,17 +423,27 @@ def _refuse_other_kinds(outputs: Sequence[Output], selection: Selection) -> None
         cells = output.build([])
         none = pd.Series(cells, name=output.name, dtype=cells.dtype)
         nowhere = replace(selection, at=selection.at[:0])
-        nowhere.filled(none, _column(selection.whole, output.column))
+        held = columns_named(selection.whole, output.column)
+        nowhere.filled(none, held[0] if held else None)
 
 
 def _refuse_taken(
-    outputs: Sequence[Output], existing: ExistingColumns, selection: Selection | None
+    outputs: Sequence[Output],
+    existing: ExistingColumns,
+    selection: Selection | None,
+    *,
+    fills: bool,
 ) -> None:
-    """Raise PlanError if a name belongs to a column that must not be replaced unasked."""
+    """Raise PlanError if a name belongs to a column that must not be replaced unasked.
+
+    fills: only missing cells are written, so that no edit can be lost.
+    """
     found: dict[State, list[str]] = {}
     for output in outputs:
         state = existing.state(output.name)  # once: it hashes a column
         # a status describes the latest call; a missing answer is no answer that could be lost
+        if fills and state in (State.CHANGED, State.MOVED):
+            continue
         if (output.is_field or state is not State.MOVED) and not (
             _loses_nothing(output, state, existing, selection)
         ):
@@ -423,7 +509,8 @@ def _with_emptied(
 
 def _emptied(existing: ExistingColumns, name: str) -> Output:
     """A column that loses its cells in the rows to tag."""
-    written, dtype = existing.written[name], existing.dtype(name)
+    written, cells = existing.written[name], existing.cells(name)
+    dtype: Any = None if cells is None else cells.dtype
     return Output(
         name=name,
         column=existing.column(name),
@@ -436,18 +523,24 @@ def _emptied(existing: ExistingColumns, name: str) -> Output:
 
 
 def _warn_of_other_task(
-    outputs: Sequence[Output], stale: Sequence[str], existing: ExistingColumns, task: str
+    outputs: Sequence[Output], stale: Sequence[str], existing: ExistingColumns, tasks: set[str]
 ) -> None:
+    """Warn of a status that will no longer describe its task. tasks: those that it may have."""
     # only the status columns: two tasks use the same names for them
     statuses = [output.name for output in outputs if not output.is_field]
-    others = [name for name in statuses if existing.is_of_another_task(name, task)]
-    gone = [name for name in stale if existing.is_of_another_task(name, task)]
+    others = [name for name in statuses if existing.is_of_another_task(name, tasks)]
+    gone = [name for name in stale if existing.is_of_another_task(name, tasks)]
     if others:
         warn(
             f"{quoted(others)} held the status of another task and will describe this call"
             + (f", {quoted(gone)} will go" if gone else "")
             + "; to keep both give one of the calls a prefix= of its own",
         )
+
+
+def answer_columns(spec: FieldSpec, prefix: str, *, explode: bool, flatten: bool) -> list[str]:
+    """The names of the columns that hold a field's answers."""
+    return [prefix + output.name for output in _answers(spec, explode=explode, flatten=flatten)]
 
 
 def _answers(spec: FieldSpec, *, explode: bool, flatten: bool) -> list[Output]:
@@ -577,7 +670,7 @@ _STATUS = (
         build=choices(STATUSES),
         type=Kind.CHOICE.value,
     ),
-    _service("llm_error", Kind.TEXT, lambda result: result.error and str(result.error)),
+    _service(ERROR, Kind.TEXT, lambda result: result.error and str(result.error)),
 )
 _DETAILS = (
     _service("llm_attempts", Kind.INTEGER, lambda result: result.attempts, of=STATUS),

@@ -37,7 +37,9 @@ class WrittenColumn:
     hash: of its content when it was written. task: the hash of the task that it answers.
     type: what it holds, a ``Kind``'s value or a ``ValueType``. rows: how many it had when it
     was written. of: the written column that it belongs to, as a probability to its answer.
-    The last three are None where attrs do not record them.
+    These three are None where attrs do not record them.
+    prompts: hashes of the prompts that its answers are to, the newest last. also: of a status,
+    earlier tasks that it describes as well, because the call left some of their answers there.
     """
 
     hash: str
@@ -46,6 +48,13 @@ class WrittenColumn:
     type: ValueType | None = None
     rows: int | None = None
     of: str | None = None
+    prompts: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+
+    @property
+    def tasks(self) -> set[str]:
+        """All tasks that it answers or describes."""
+        return {self.task, *self.also}
 
 
 def written_columns(df: pd.DataFrame) -> dict[str, WrittenColumn]:
@@ -62,8 +71,14 @@ def written_columns(df: pd.DataFrame) -> dict[str, WrittenColumn]:
                 type=one.get("type"),
                 rows=rows if isinstance(rows, int) else None,
                 of=of if isinstance(of, str) else None,
+                prompts=_texts(one.get("prompts")),
+                also=_texts(one.get("also")),
             )
     return written
+
+
+def _texts(noted: Any) -> tuple[str, ...]:
+    return tuple(map(str, noted)) if isinstance(noted, list | tuple) else ()
 
 
 def attrs_entry(
@@ -77,6 +92,7 @@ def attrs_entry(
     for name, one in written.items():
         entry: dict[str, Any] = {"hash": one.hash, "task": one.task}
         more = {"type": one.type, "rows": one.rows, "of": one.of}
+        more |= {"prompts": [*one.prompts] or None, "also": [*one.also] or None}
         # without the empty ones: attrs are copied with every step that pandas takes
         columns[name] = entry | {key: value for key, value in more.items() if value is not None}
     return {**json_value(info), "task": task, "columns": columns}
@@ -107,21 +123,27 @@ class ExistingColumns:
         """The name as the frame has it."""
         return in_frame(self._df, name)
 
+    def all_cells(self, name: str) -> list[pd.Series[Any]]:
+        """The cells of each column that has an output's name: none, one, or several."""
+        return columns_named(self._df, self.column(name))
+
+    def cells(self, name: str) -> pd.Series[Any] | None:
+        """The cells of the first column that has an output's name; None where there is none."""
+        return next(iter(self.all_cells(name)), None)
+
     def state(self, name: str) -> State:
         """The state of the column under an output's name."""
-        column, rows = self.column(name), len(self._df)
-        positions = [at for at, found in enumerate(self._df.columns) if found == column]
-        if not positions:
+        found, rows = self.all_cells(name), len(self._df)
+        if not found:
             return State.ABSENT
         if name not in self.written:
             return State.FOREIGN
-        if len(positions) > 1:
+        if len(found) > 1:
             return State.TWICE
-        written = self.written[name]
+        [cells], written = found, self.written[name]
         if written.rows != rows:
             # a frame without rows has no cell that somebody could have edited
             return State.MOVED if rows else State.UNCHANGED
-        cells = self._df.iloc[:, positions[0]]
         if self._are_those(cells, written):
             return State.UNCHANGED
         # another dtype is no edit: convert_dtypes, another backend, a float of an int
@@ -129,15 +151,10 @@ class ExistingColumns:
         kept = same is not None and self._are_those(same, written)
         return State.UNCHANGED if kept else State.CHANGED
 
-    def dtype(self, name: str) -> Any:
-        """The dtype of a column of the frame, which has it once."""
-        return self._df[self.column(name)].dtype
-
     def is_empty(self, name: str, at: npt.NDArray[np.intp] | None) -> bool:
-        """Whether a column of the frame has no cell in these rows; None: in any."""
-        column = self.column(name)
-        cells: Any = self._df.iloc[:, [found == column for found in self._df.columns]]
-        return bool((cells if at is None else cells.iloc[at]).isna().to_numpy().all())
+        """Whether the columns of this name have no cell in these rows; None: in any."""
+        found = self.all_cells(name)
+        return all(bool((one if at is None else one.iloc[at]).isna().all()) for one in found)
 
     def _are_those(self, cells: pd.Series[Any], written: WrittenColumn) -> bool:
         """Whether these cells were written, in whatever order the rows are now."""
@@ -148,10 +165,10 @@ class ExistingColumns:
         sums = (_in_any_order(hashes, self._labels), _in_any_order(hashes, None))
         return written.hash[HALF:] in sums
 
-    def is_of_another_task(self, name: str, task: str) -> bool:
-        """Whether the column is in the frame and answers another task than this."""
-        exists = self.column(name) in set(self._df.columns)
-        return exists and name in self.written and self.written[name].task != task
+    def is_of_another_task(self, name: str, tasks: set[str]) -> bool:
+        """Whether the column is in the frame and answers another task than these."""
+        is_written = name in self.written and self.cells(name) is not None
+        return is_written and self.written[name].task not in tasks
 
     @cached_property
     def _labels(self) -> Hashes:
@@ -162,6 +179,11 @@ def in_frame(df: pd.DataFrame, name: str) -> Hashable:
     """The name of a written column as the frame has it: padded where columns have levels."""
     levels = df.columns.nlevels
     return name if levels == 1 else (name, *[""] * (levels - 1))
+
+
+def columns_named(df: pd.DataFrame, column: Hashable) -> list[pd.Series[Any]]:
+    """The cells of each column of this name, as the frame has it."""
+    return [df.iloc[:, at] for at, found in enumerate(df.columns) if found == column]
 
 
 def row_labels(df: pd.DataFrame, inputs: Container[Hashable] = ()) -> Hashes:

@@ -41,6 +41,7 @@ class Records:
     """
 
     is_stable = False  # a record may be changed after it was rendered
+    form = None  # of no frame's columns
 
     def __init__(
         self,

@@ -39,6 +39,7 @@ class RowPlan:
 
     n: rows. columns: the input's columns, in the order named. id: the id column or None.
     input_names: the columns' names as text.
+    form: the input as JSON, for files and hashes: which columns and how they become a text.
     is_stable: whether a row's text is the same whenever it is rendered.
     Texts are rendered when they are read, from the frame as it was when the plan was made.
     """
@@ -49,12 +50,14 @@ class RowPlan:
         *,
         columns: tuple[Hashable, ...],
         render: Render,
+        form: dict[str, Any],
         lookup: ColumnLookup,
         id: Hashable | None,  # noqa: A002 - the contract's name
         quote: bool,
     ) -> None:
         self.n = len(df)
         self.columns = columns
+        self.form = form
         self.id = id
         self.is_stable = all(map(lookup.is_stable, columns))
         self.input_names = tuple(map(lookup.text_name, columns))
@@ -178,16 +181,21 @@ def plan_rows(
     lookup = ColumnLookup(df)
     if isinstance(input, list):
         columns, render = _read_list(lookup, input)
+        form: dict[str, Any] = {"columns": [*map(lookup.text_name, columns)]}
     # a column may have braces in its name: an exact name wins over a template
     elif isinstance(input, str) and ("{" in input or "}" in input) and not lookup.has(input):
         columns, render = _read_template(lookup, input)
+        form = {"template": input}
     else:
         columns, render = (lookup.resolve(input, option="input"),), _render_cell
+        form = {"column": lookup.text_name(columns[0])}
     id_column = None if id is None else lookup.resolve(id, option="id")
     # last, because it reads the cells: a misspelt name is reported without that cost
     for column in (*columns, id_column) if id is not None else columns:
         lookup.check_cells(column)
-    return RowPlan(df, columns=columns, render=render, lookup=lookup, id=id_column, quote=quote)
+    return RowPlan(
+        df, columns=columns, render=render, form=form, lookup=lookup, id=id_column, quote=quote
+    )
 
 
 def _own_text(cell: Any) -> str:

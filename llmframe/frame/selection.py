@@ -43,11 +43,18 @@ class Selection:
             and self.whole.equals(other.whole)
         )
 
-    def filled(self, new: pd.Series[Any], old: pd.Series[Any] | None) -> pd.Series[Any]:
+    def filled(
+        self,
+        new: pd.Series[Any],
+        old: pd.Series[Any] | None,
+        *,
+        keep: npt.NDArray[np.bool_] | None = None,
+    ) -> pd.Series[Any]:
         """A column of the whole frame: new cells in the rows to tag, old ones in all others.
 
         new: a cell for each row to tag. old: the frame's column of that name; None where it has
-        none, and the other rows' cells are missing. Raises PlanError where old cells are of
+        none, and the other rows' cells are missing. keep: for each row of the frame, True where the
+        old cell stays even in a row to tag. Raises PlanError where old cells are of
         another kind than new ones.
         """
         at = np.full(len(self.whole), -1, dtype=np.intp)
@@ -55,7 +62,8 @@ class Selection:
             old, new = _alike(old, new)
             at = np.arange(len(self.whole), dtype=np.intp)
         cells = pd.concat([new] if old is None else [old, new], ignore_index=True)
-        at[self.at] = np.arange(len(new)) + (0 if old is None else len(old))
+        fresh = np.arange(len(new)) + (0 if old is None else len(old))
+        at[self.at] = fresh if keep is None else np.where(keep[self.at], at[self.at], fresh)
         filled = cells.reindex(at)  # -1 is no label, and so a missing cell
         if filled.dtype == object:
             filled.iloc[np.flatnonzero(at < 0)] = None  # as in every column of lists and dicts

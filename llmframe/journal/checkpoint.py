@@ -38,12 +38,14 @@ class TaskInfo:
     digest: 16 bytes; names the default file. settings: readable JSON, without secrets.
     earlier: digests of the same task in other spellings, whose files are read as well.
     server: the one on this machine that answers, by address and what it states of its model.
+    form: of the input, as JSON: which columns the rows are made of.
     """
 
     digest: bytes
     settings: dict[str, Any]
     earlier: tuple[bytes, ...] = ()
     server: dict[str, Any] | None = None
+    form: dict[str, Any] | None = None
 
     @property
     def short(self) -> str:
@@ -80,7 +82,7 @@ class Checkpoint:
         self._task_line = lines.encode(
             task.digest,
             task.short,
-            lines.settings(task.settings, now=int(time.time()), server=task.server),
+            lines.settings(task.settings, now=int(time.time()), server=task.server, form=task.form),
         )
         self.written = written
         self.durable = True

@@ -17,7 +17,8 @@ batch     a batch at the provider, under the task's digest; ``batch`` is its non
           ``keys`` (hex, joined), before anything is uploaded; then, each in a line of its own,
           ``file`` (the input's id), ``id`` (the batch's), ``end`` (why it needs nothing more)
 settings  a task's readable settings, under the task's digest, before its first row; ``server``
-          (``address``, and what it states of its ``model``) of one on this machine
+          (``address``, and what it states of its ``model``) of one on this machine; ``input``:
+          the columns that its rows were made of when it began
 """
 
 from __future__ import annotations
@@ -175,10 +176,15 @@ def batch(nonce: str, *, now: int, **noted: str) -> dict[str, Any]:
 
 
 def settings(
-    readable: dict[str, Any], *, now: int, server: dict[str, Any] | None = None
+    readable: dict[str, Any],
+    *,
+    now: int,
+    server: dict[str, Any] | None = None,
+    form: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The body of a task line. server: on this machine, that answers it."""
+    """The body of a task line. server: on this machine, that answers it. form: of the input."""
     noted = {"server": server} if server else {}
+    noted |= {"input": form} if form else {}
     return {"settings": readable, "format": FORMAT, "t": now, **noted}
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 DEFAULT_FOLDER = Path(".llmframe")
+_DEFAULT_NAME = re.compile(r"([0-9a-f]{32})(\.\d+(?:-\d+)?)?\.jsonl")
 _DATABASES = {".db", ".sqlite", ".sqlite3"}
 
 
@@ -139,6 +140,23 @@ def default_files(folder: Path, stem: str) -> Iterator[Path]:
     yield folder / f"{stem}.{os.getpid()}.jsonl"
     for number in range(2, 100):
         yield folder / f"{stem}.{os.getpid()}-{number}.jsonl"
+
+
+def beside(path: Path) -> list[Path]:
+    """The files of a default file's task in its folder, or another file alone."""
+    named = _DEFAULT_NAME.fullmatch(path.name)
+    return [path] if named is None else task_files([path.parent], named[1]) or [path]
+
+
+def files_here(folder: Path) -> list[list[Path]]:
+    """The checkpoint files of a default folder and its fallback, those of one task together."""
+    found: dict[tuple[Path, str], list[Path]] = {}
+    for each in default_folders(folder):
+        with contextlib.suppress(OSError):  # not there, or not ours to read
+            for path in sorted(each.glob("*.jsonl")):
+                named = _DEFAULT_NAME.fullmatch(path.name)
+                found.setdefault((each, path.name if named is None else named[1]), []).append(path)
+    return [*found.values()]
 
 
 def task_files(folders: list[Path], stem: str) -> list[Path]:

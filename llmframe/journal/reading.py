@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from binascii import unhexlify
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from sys import intern
 from typing import TYPE_CHECKING, Any
 
 from llmframe.journal import lines
 from llmframe.journal.index import FOREIGN, Scan
-from llmframe.results import LABEL
+from llmframe.results import LABEL, RowResult
 from llmframe.system.files import READ, FileOps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from llmframe.results import RowResult
+    from llmframe.results import Usage
 
 _OF_ROWS = (lines.ANSWER, lines.FAILURE, lines.ID)
 _LATEST = 253_402_300_799  # unix s, the last second of the year 9999
@@ -27,28 +27,50 @@ class FoundTask:
     """A task in a file.
 
     digest: 32 hex digits, or the first 12 if the task's own line is lost. settings: readable,
-    empty if lost. begun: unix s, None if lost. lines: how many are about its rows.
+    empty if lost. begun: unix s, None if lost. lines: how many are about its rows. form: of the
+    input, {} where it is not noted. answered, failed: the keys of such rows, as their lines have
+    them; a key may be in both. latest: the newest line that has a time.
     """
 
     digest: str
     settings: dict[str, Any]
     begun: int | None
     lines: int = 0
+    form: dict[str, Any] = field(default_factory=dict)
+    answered: set[bytes] = field(default_factory=set)
+    failed: set[bytes] = field(default_factory=set)
+    latest: bytes = b""
+
+    @property
+    def written(self) -> int | None:
+        """When its newest line was written, unix s; None where that is not known."""
+        time = (lines.read(self.latest) or {}).get("t")
+        return time if type(time) is int and 0 <= time <= _LATEST else self.begun
+
+    def count(self, line: bytes) -> None:
+        """Note an intact line of the task."""
+        sort = line[lines.SORT]
+        self.lines += sort != lines.SETTINGS
+        if sort == lines.ANSWER:
+            self.answered.add(line[lines.KEY])
+        elif sort == lines.FAILURE:
+            self.failed.add(line[lines.KEY])
+        if sort != lines.ID:
+            self.latest = line
 
 
 class Answers:
     """One task's rows as columns; ok beats failed, else the newest line of a key counts.
 
     cells: a column for each field. errors: a failure's kind, None if ok. times: unix s.
+    confidences: field -> probability, None where there is none.
     """
 
     def __init__(self) -> None:
         self.cells: dict[str, list[Any]] = {}
         self.errors: list[str | None] = []
-        self.tokens_in: list[int] = []
-        self.tokens_cached: list[int] = []
-        self.tokens_out: list[int] = []
-        self.costs: list[float | None] = []
+        self.usages: list[Usage] = []
+        self.confidences: list[dict[str, float] | None] = []
         self.times: list[int | None] = []
         self._positions: dict[bytes, int] = {}
         self._ids: dict[str, tuple[int | str, bytes]] = {}
@@ -69,6 +91,22 @@ class Answers:
         """Answers that are under no row: their id has a newer one."""
         shown = {key for _, key in self._ids.values()}
         return len((self._named & self._positions.keys()) - shown)
+
+    def result(self, at: int | None) -> RowResult | None:
+        """The answer at a position; None for a failure, or without a position."""
+        if at is None or self.errors[at] is not None:
+            return None
+        values = {name: cells[at] for name, cells in self.cells.items()}
+        return RowResult("ok", values, None, 0, self.usages[at], confidence=self.confidences[at])
+
+    def of_key(self, key: bytes) -> int | None:
+        """The position of a key's row."""
+        return self._positions.get(key)
+
+    def of_id(self, row_id: object) -> int | None:
+        """The position of the row with this id, compared as text."""
+        _, key = self._ids.get(lines.id_text(row_id), (None, b""))
+        return self._positions.get(key)
 
     def add(self, line: bytes) -> bool:
         """Add an intact line about a row; False if it is forged."""
@@ -96,16 +134,14 @@ class Answers:
         at = self._positions.get(key)
         if at is None:
             at = self._positions[key] = len(self.errors)
-            columns: list[list[Any]] = [self.errors, self.costs, self.times, *self.cells.values()]
-            for column in (*columns, self.tokens_in, self.tokens_cached, self.tokens_out):
+            columns: list[list[Any]] = [self.errors, self.times, *self.cells.values()]
+            for column in (*columns, self.usages, self.confidences):
                 column.append(None)
         elif result.status == "failed" and self.errors[at] is None:
             # A later run failed at a row that an earlier one has answered: the answer stands.
             return
         self.errors[at] = None if result.error is None else result.error.kind
-        used = result.usage
-        self.tokens_in[at], self.tokens_cached[at] = used.tokens_in, used.tokens_cached
-        self.tokens_out[at], self.costs[at] = used.tokens_out, used.cost
+        self.usages[at], self.confidences[at] = result.usage, result.confidence
         self.times[at] = time if type(time) is int and 0 <= time <= _LATEST else None
         values = result.values or {}
         for name in values:
@@ -144,14 +180,16 @@ class Reader:
             task = found.get(short)
             if task is None:
                 task = found[short] = FoundTask(short.decode(errors="replace"), {}, None)
+            task.count(line)
             if line[lines.SORT] != lines.SETTINGS:
-                task.lines += 1
                 continue
             content = lines.read(line) or {}
             settings, begun = content.get("settings"), content.get("t")
             if isinstance(settings, dict):  # else forged: as if the line were lost
                 task.digest = line[lines.KEY].decode(errors="replace")
                 task.settings = settings
+                form = content.get("input")
+                task.form = form if isinstance(form, dict) else {}
                 task.begun = begun if type(begun) is int and 0 <= begun <= _LATEST else None
         return [found[short] for short in sorted(newest, key=newest.__getitem__)]
 

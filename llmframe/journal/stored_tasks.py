@@ -43,7 +43,7 @@ def first_tasks(folders: Iterable[Path]) -> list[StoredTask]:
     for folder in folders:
         with contextlib.suppress(OSError):  # not there, or not ours to read
             files += [(path.stat().st_mtime, path) for path in folder.glob("*.jsonl")]
-    found = (_first_task(path) for _, path in sorted(files, reverse=True)[:MOST])
+    found = (first_task(path) for _, path in sorted(files, reverse=True)[:MOST])
     return [task for task in found if task is not None]
 
 
@@ -81,7 +81,8 @@ def count_answers(path: Path, keys: Iterable[bytes]) -> int:
         close_store(store)
 
 
-def _first_task(path: Path) -> StoredTask | None:
+def first_task(path: Path) -> StoredTask | None:
+    """The task whose line is a file's first; None where there is none."""
     try:
         fd = SYSTEM.open(path, READ)
     except OSError:

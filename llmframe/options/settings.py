@@ -215,6 +215,12 @@ class Settings:
         "All other rows keep the answers and the status that they have. A mask is a boolean for "
         "each row, such as df['stars'] < 3; a query is written as for df.query.", by_row=True)
 
+    extend: bool = rows(False, BOOL,
+        "True: ask only for fields without an answer yet\n"
+        "A field that this prompt (instructions, description, input) has been answered for keeps "
+        "its column as it is, whichever model answered; where no field is new, rows without an "
+        "answer are asked for what they lack.")
+
     prefix: str = columns("", rules.PREFIX, "put before the name of every new column")
     into: str = columns("label", rules.COLUMN, "the new column, where fields is a single field")
     overwrite: bool = columns(False, BOOL,
@@ -321,6 +327,7 @@ class Options(TypedDict, total=False):
     adopt: bool
     store_input: bool
     where: Any | None
+    extend: bool
     prefix: str
     into: str
     overwrite: bool

@@ -71,9 +71,9 @@ def read_tagged(df: pd.DataFrame, prefix: str = "") -> Tagged:
     written = written_columns(df)
     there = [name for name in {**written, **dict.fromkeys(own)} if lookup.has(name)]
     columns = {name: lookup.resolve(name, option="column") for name in there}
-    task = written[own[0]].task if own[0] in written else None
-    # a frame may hold columns of several calls; the fields are those of the call with this status
-    answers = [name for name, one in written.items() if one.task == task and name not in own]
+    tasks = written[own[0]].tasks if own[0] in written else set()
+    # a frame may hold columns of several calls; the fields are those that this status describes
+    answers = [name for name, one in written.items() if one.task in tasks and name not in own]
     answers = [name for name in answers if name in columns]
     ours = set(columns.values())
     return Tagged(

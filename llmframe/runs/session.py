@@ -70,6 +70,7 @@ class Target:
             (mine.task, mine.columns, mine.stale) == (its.task, its.columns, its.stale)
             and self.rows.columns == other.rows.columns
             and (self.only_new, self.raise_incomplete) == (other.only_new, other.raise_incomplete)
+            and mine.kept == its.kept
             and self.options == other.options
             and (
                 self.selection.is_same(other.selection)

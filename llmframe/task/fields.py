@@ -40,6 +40,8 @@ from llmframe.task.value_type import JSON, Part, ValueType, parts_of, value_type
 from llmframe.text import cut, is_whole
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from pydantic.fields import FieldInfo
 
     from llmframe.task.choices import Labels
@@ -194,6 +196,30 @@ def _check_added(specs: tuple[FieldSpec, ...], added: Added) -> None:
             f'abstain=True adds "{UNSURE}" to the closed choices, and no field is one; leave it '
             "out, or write bool | None, str | None: a null is a missing cell, too"
         )
+
+
+def some_fields(fields: Any, names: Collection[str]) -> Any:
+    """The option ``fields`` with only the named ones: a dict of fields, or a pydantic model.
+
+    Raises PlanError for a model with validators, which may need the other fields.
+    """
+    if isinstance(fields, dict):
+        return {name: field for name, field in fields.items() if name in names}
+    own = fields.__pydantic_decorators__
+    if own.field_validators or own.model_validators or own.validators or own.root_validators:
+        raise PlanError(
+            f"the model {fields.__name__} has validators, so its new fields cannot be asked for "
+            "alone; give them as a dict or a model of their own, or leave extend=True out"
+        )
+    parts: Any = {
+        attribute: (info.annotation, copy(info))
+        for attribute, info in fields.model_fields.items()
+        if (info.validation_alias or info.alias or attribute) in names
+    }
+    made: Any = pydantic.create_model(
+        fields.__name__, __config__=fields.model_config, __doc__=fields.__doc__, **parts
+    )
+    return made
 
 
 def vector_field(name: str, *, column: str) -> FieldSet:

@@ -13,17 +13,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from llmframe.errors import PlanError
 from llmframe.task.prompt import sent_instructions
 
-KEY_BYTES = 16
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
+KEY_BYTES = 16
+SHORT = 12  # hex digits of a prompt's hash
 
 Question: TypeAlias = dict[str, Any]
 
 _SENT = ("temperature", "response_format", "logprobs", "max_tokens", "max_completion_tokens")
+_NOT_READ = ("model", "endpoint", "served", "sampling", "fields", "examples")
 _OWN_OPTIONS = ("temperature", "seed")  # extra_body may set these too, and then its value is sent
 
 
@@ -51,6 +55,28 @@ class KeyMaker:
         state = self._state.copy()
         state.update(text.encode())
         return state.digest()
+
+
+def prompt_hashes(
+    question: Question, form: object, shown: Mapping[str, list[str]] | None = None
+) -> dict[str, str]:
+    """For each field a hash of what the model reads about it, whichever model that is.
+
+    question: in its normal form. form: the input, as JSON. What is hashed is the instructions
+    (all of the question that is not about the endpoint), the field's description, and the input.
+    shown: field -> the digests of the examples of its answers.
+    """
+    described = question["fields"]
+    common = {name: value for name, value in question.items() if name not in _NOT_READ}
+    common |= {"about": described.get("description"), "input": form}
+    hashes = {}
+    for field in described["fields"]:
+        examples = (shown or {}).get(field["name"])
+        asked: Question = {**common, "field": field} | ({"examples": examples} if examples else {})
+        if "$ref" in json.dumps(field):  # a model within it, which may be shared
+            asked["$defs"] = described.get("$defs")
+        hashes[field["name"]] = KeyMaker(asked).digest.hex()[:SHORT]
+    return hashes
 
 
 def normal_form(question: Question) -> Question:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import cached_property
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -15,6 +15,8 @@ from llmframe.task.text import excerpt
 from llmframe.text import clean_text, cut
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from llmframe.errors import OutputError
     from llmframe.task.fields import FieldSet
 
@@ -69,6 +71,12 @@ class Example:
     def digest(self) -> str:
         """Its part of the key: a hash, because a key's settings are stored and texts are not."""
         return _digest(_json([self.text, self.answer]), 16)
+
+    def only(self, names: Collection[str]) -> Example:
+        """The same for some of the fields."""
+        answer = {name: one for name, one in json.loads(self.answer).items() if name in names}
+        values = {name: one for name, one in self.values.items() if name in names}
+        return replace(self, answer=_json(answer), values=values)
 
     @property
     def messages(self) -> list[Message]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+import warnings
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 
-from llmframe.errors import CheckpointError
+from llmframe.errors import CheckpointError, PlanError
 from llmframe.options.layers import settle
 from llmframe.options.settings import Options
 from llmframe.options.signature import with_options
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from llmframe.journal import Checkpoint
     from llmframe.journal.measured import Taken
     from llmframe.notebook.estimate_view import Estimate
+    from llmframe.options.settings import Settings
     from llmframe.results import RowResult
 
     Stored: TypeAlias = "Checkpoint | _Previewed"
@@ -64,7 +66,34 @@ def estimate(
     from llmframe.calls.plan import plan
 
     refuse_own_thread()
-    return estimate_plan(plan(df, input, fields, settle(options)))
+    settings = settle(options)
+    found = estimate_plan(plan(df, input, fields, settings))
+    return replace(found, extend_saves=_extend_saves(found, df, input, fields, settings))
+
+
+def _extend_saves(
+    found: Estimate,
+    df: pd.DataFrame,
+    input: object,  # noqa: A002
+    fields: object,
+    settings: Settings,
+) -> float | None:
+    """What ``extend=True`` costs less than asking for all fields; None where it saves nothing."""
+    from llmframe.calls.plan import plan
+    from llmframe.frame.existing import written_columns
+
+    if found.cost is None or not written_columns(df):
+        return None
+    # the same call the other way; it replaces columns that a call with extend=True would keep
+    other = replace(settings, extend=not settings.extend, overwrite=True)
+    try:
+        with warnings.catch_warnings():  # nobody makes that call
+            warnings.simplefilter("ignore")
+            cost = estimate_plan(plan(df, input, fields, other)).cost or 0.0
+    except PlanError:
+        return None
+    saved = cost - found.cost if settings.extend else found.cost - cost
+    return saved if saved > 0 else None
 
 
 def estimate_plan(planned: Plan) -> Estimate:

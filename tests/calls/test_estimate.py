@@ -285,3 +285,18 @@ def test_a_view_says_it_before_the_first_request(call, caplog):
         frame().llm.tag("text", FIELDS, max_tokens=500, progress="log", concurrency=1)
     assert "0 of 40 rows" in caplog.messages[0]
     assert "max_tokens=500 will stop this call after about" in caplog.messages[0]
+
+
+@pytest.mark.filterwarnings("ignore:'llm_status':UserWarning")  # it held another call's status
+@pytest.mark.parametrize("extend", [False, True])
+def test_it_says_what_extend_saves(call, extend):
+    out = frame().llm.tag("text", FIELDS)
+    asked = FIELDS | {"urgency": ["low", "high"], "summary": str}
+    found = out.llm.estimate("text", asked, extend=extend, overwrite=not extend)
+    alone = out.llm.estimate("text", asked, extend=True).cost
+    whole = out.llm.estimate("text", asked, overwrite=True).cost
+    assert found.extend_saves == pytest.approx(whole - alone)
+    assert "extend=True" in str(found)
+    assert out.llm.estimate("text", FIELDS, extend=True).requests == 0
+    assert frame().llm.estimate("text", asked).extend_saves is None
+    assert len(call.ledger) == 40

@@ -255,7 +255,7 @@ def test_a_mistake_shows_the_persons_line_and_the_message_only(configured):
         (pd.DataFrame().llm.tag, set()),
         (pd.DataFrame().llm.atag, {"runner"}),
         (pd.DataFrame().llm.start, {"runner"}),
-        (pd.Series([""]).llm.tag, {"overwrite", "id", "adopt"}),
+        (pd.Series([""]).llm.tag, {"overwrite", "id", "adopt", "extend"}),
     ],
 )
 def test_every_call_shows_its_options_with_their_defaults(call, missing):

@@ -28,7 +28,7 @@ DF = pd.DataFrame({"text": ["a parcel", "a bill"], "n": [1, 2]})
         (("text", FIELDS), {"id": "number"}, "number"),
         (("text", FIELDS), {"adopt": True}, "id="),
         (("text", FIELDS), {"model": None}, "no model is named"),
-        (("text", FIELDS), {"votes": 3}, "no option 'votes'"),
+        (("text", FIELDS), {"voters": 3}, "no option 'voters'"),
         (("text", FIELDS), {"checkpoint": "."}, "checkpoint"),
         (("text", FIELDS), {"checkpoint": "answers.DB"}, r"such as 'answers\.jsonl'"),
         (("text", FIELDS), {"client": object()}, "AsyncOpenAI"),

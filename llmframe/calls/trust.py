@@ -1,4 +1,4 @@
-"""Calls that say how far a tagged column can be trusted, and the review that tells."""
+"""Calls that say how far a tagged column can be trusted, and the review they rest on."""
 
 from __future__ import annotations
 

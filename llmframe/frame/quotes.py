@@ -36,7 +36,7 @@ def find_quotes(own: OwnTexts, quotes: Sequence[Any]) -> list[Found | None]:
     names = own.input_names
     for start in range(0, len(quotes), SLICE):
         some = quotes[start : start + SLICE]
-        if not any(some):
+        if not any(some):  # no quote, so no cell of the slice has to be read
             found += [None] * len(some)
             continue
         texts = own.own_texts(start, start + len(some))

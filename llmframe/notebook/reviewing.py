@@ -59,6 +59,7 @@ def wait_for(review: Reviewing, timeout: float | None = None) -> bool:
             raise PlanError(NOBODY)
         open_view(review)
         return not review.question().has_row
+    # the waiting cell holds the main shell: only in a subshell can keys be handled meanwhile
     if not hosts.has_subshell(kernel):
         raise PlanError(KEYS_WAIT)
     while review.question().has_row:

@@ -137,9 +137,11 @@ class Cases:
         if self.is_verdict:
             answers = [_text(cell) for cell in column_cells(self.answers)]
             texts = [f"{text}\0{answer}" for text, answer in zip(texts, answers, strict=True)]
+        # 8 bytes: of a million texts, two share a hash in 3 of 100 million frames
         hashed = b"".join(
             blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest() for text in texts
         )
+        # big-endian on every machine: the numbers are written into shared files
         return np.frombuffer(hashed, dtype=">u8").astype(np.uint64)
 
     @cached_property

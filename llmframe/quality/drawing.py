@@ -7,6 +7,7 @@ import operator
 import time
 from dataclasses import KW_ONLY, dataclass, replace
 from hashlib import blake2b
+from numbers import Real
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
@@ -51,10 +52,15 @@ class Wish:
             raise PlanError(f"n={self.n!r}: give the number of rows to judge, such as n=100")
         if not isinstance(self.seed, int):
             raise PlanError(f"seed={self.seed!r} is no whole number")
-        if not 0 <= self.learn < 1:
+        if not is_share(self.learn) or self.learn == 1:
             raise PlanError(f"learn={self.learn!r} is a share of the rows: from 0 to below 1")
         if self.order == "changed" and self.against is None:
             raise PlanError('order="changed" needs against=, the column to compare with')
+
+
+def is_share(value: object) -> bool:
+    """Whether this is a number from 0 to 1."""
+    return isinstance(value, Real) and 0 <= float(value) <= 1
 
 
 def whole(number: Any) -> Any:
@@ -162,18 +168,19 @@ def _drawn(
     stratum, parts = _stratified(cases, wish, said, numbers, old)
     sequence = pure.turns(parts, wish.n, wish.seed)
     begun = [] if old is None else old.rows
+    later = slice(len(begun), None)
     if begun:
         there = cases.find([(row.key, row.occurrence) for row in begun])
         stratum[[*there.values()]] = OUTSIDE
-    positions = pure.in_turn(sequence[len(begun) :], stratum, numbers)
-    roles = pure.roles(sequence, parts, wish.learn)
-    for at, (where, position) in enumerate(zip(sequence[len(begun) :], positions, strict=True)):
-        if position != OUTSIDE:
-            begun = [
-                *begun,
-                _row(cases, position, where, roles[len(sequence) - len(positions) + at]),
-            ]
-    return begun, parts
+    positions = pure.in_turn(sequence[later], stratum, numbers)
+    # of the whole sequence: what a row is for depends on those that were drawn before it
+    roles = pure.roles(sequence, parts, wish.learn)[later]
+    more = [
+        _row(cases, position, where, role)
+        for where, position, role in zip(sequence[later], positions, roles, strict=True)
+        if position != OUTSIDE
+    ]
+    return [*begun, *more], parts
 
 
 def _hashes(keys: Iterable[int]) -> Hashes:
@@ -256,6 +263,7 @@ def _suspicious(cases: Cases, wish: Wish, numbers: Hashes) -> Ints:
             return pure.least_sure(said, unknown if cases.sure is None else cases.sure, numbers)
         agreement = _needed(cases.numbers(AGREEMENT), wish)
         return pure.least_sure(np.where(agreement < 1, cases.said, OUTSIDE), agreement, numbers)
+    # "suspects": those with a reason first, then the others by confidence, else by rare labels
     frequency = np.bincount(cases.said[cases.said >= 0], minlength=len(cases.labels))
     rare = frequency[np.maximum(cases.said, 0)].astype(float)
     others = pure.least_sure(cases.said, rare if cases.sure is None else cases.sure, numbers)

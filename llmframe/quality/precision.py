@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from llmframe.notebook.drawing.format import noun, plural
 from llmframe.quality.statistics.agreement import ac1, alpha_of_pairs
 from llmframe.quality.statistics.samples import Estimates, stratified, widened
 
@@ -53,8 +54,9 @@ def agreement_words(reviewed: Reviewed) -> str:
     for one in again:
         table[labels.index(first[one.position].truth), labels.index(one.truth)] += 1
     people = {one.who for one in again} | {first[one.position].who for one in again}
-    between = "two people" if len(people) > 1 else "the same person"
+    between = {1: "the same person", 2: "two people"}.get(len(people), "several people")
+    rows = f"{plural(len(again), 'row')} {noun(len(again), 'was', 'were')}"
     return (
-        f"{len(again):,} rows were judged twice, by {between}: {np.trace(table):.0f} alike "
+        f"{rows} judged twice, by {between}: {np.trace(table):.0f} alike "
         f"(alpha {alpha_of_pairs(table):.2f}, AC1 {ac1(table):.2f})."
     )

@@ -186,6 +186,7 @@ class ReviewFile:
             data = self._read + data
         fd = self._ops.open(self.path, APPEND)
         try:
+            # a torn line is ended first, so that it does not spoil this one
             write_all(fd, b"\n" + data if self._is_torn() else data, self._ops)
         except BaseException:
             self._ops.close(fd)
@@ -279,6 +280,7 @@ class Records:
 
 def _first_writable(folders: list[Path]) -> Path:
     for folder in folders:
+        # the folder may not exist yet: then its nearest parent decides
         above = next(one for one in (folder, *folder.parents) if one.exists())
         if os.access(above, os.W_OK):
             return folder

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from llmframe.errors import PlanError
+from llmframe.notebook.drawing.format import plural
 from llmframe.notebook.review.keys import Keys
 from llmframe.notebook.review.question import Question
 from llmframe.quality import stored_reviews
 from llmframe.quality.cases import EVIDENCE, Cases
 from llmframe.quality.draw import random_numbers
-from llmframe.quality.drawing import BLIND, Wish, open_draw
+from llmframe.quality.drawing import BLIND, Wish, is_share, open_draw
 from llmframe.quality.precision import accuracy_so_far, agreement_words, half_width
 from llmframe.quality.records import SKIPS
 from llmframe.task.text import excerpt, fold
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from llmframe.quality.records import Draw, Given, Records
     from llmframe.quality.reviewed import Reviewed
 
+_NO_OCCURRENCE = 2**32  # no text stands in so many rows
 RECENT = 300.0  # seconds since the last answer of another process that still reviews
 
 
@@ -47,7 +49,7 @@ class Manner:
         """Raise PlanError for what makes no sense."""
         if self.blind not in (True, False, "auto"):
             raise PlanError(f'blind={self.blind!r} is none of True, False, "auto"')
-        if not 0 <= self.twice <= 1:
+        if not is_share(self.twice):
             raise PlanError(f"twice={self.twice!r} is a share of the rows: from 0 to 1")
         if self.who is not None and not (isinstance(self.who, str) and self.who.strip()):
             raise PlanError(f"who={self.who!r} is no name")
@@ -86,7 +88,7 @@ class ReviewSession:
 
     def _blindness(self, wish: Wish) -> bool:
         if self._manner.blind == "auto":
-            return wish.order in (*BLIND, "both") and not self.cases.is_verdict
+            return wish.order in BLIND and not self.cases.is_verdict
         if self._manner.blind and self.cases.is_verdict:
             raise PlanError(
                 f"{self.cases.field!r} is no closed choice, so the answer itself is judged as "
@@ -149,7 +151,8 @@ class ReviewSession:
         judged = {turn: given for turn, given in self.draw.judged.items() if given}
         people = {one.who for given in judged.values() for one in given}
         keys = np.array([row.key for row in self.draw.rows], dtype=np.uint64)
-        chance = random_numbers(keys, np.zeros(len(keys), np.int64), 1) / 2.0**64
+        # numbers that no draw uses: the rows of a draw are those with its lowest ones
+        chance = random_numbers(keys, np.full(len(keys), _NO_OCCURRENCE), 1) / 2.0**64
         return [
             turn
             for turn, given in sorted(judged.items())
@@ -170,12 +173,14 @@ class ReviewSession:
         # two people at once take turns, so that no row is judged by both unasked
         active = sorted({self._session, *self._others()})
         mine = [turn for turn in waiting if active[turn % len(active)] == self._session]
+        # once only the rows of others are left, from the end, which they reach last
         return mine[0] if mine else waiting[-1]
 
     def _others(self) -> set[str]:
         """Other processes that have answered a moment ago."""
         since = time.time() - RECENT
         given = self.draw.judgements()
+        # one person who restarted the kernel must not wait for the process that has ended
         return {one.session for one in given if one.when > since and one.who != self._who}
 
     def _go_to(self, turn: int | None) -> None:
@@ -291,8 +296,8 @@ class ReviewSession:
         lines = [f"All {len(self._turns):,} rows are judged."]
         if reviewed.undecided:
             lines = [
-                f"{reviewed.undecided:,} rows were put last twice and stay undecided. Hard rows "
-                "are not like the others, so a score without them may be too high."
+                f"{plural(reviewed.undecided, 'row')} stayed undecided after being put last twice. "
+                "Hard rows are not like the others, so a score without them may be too high."
             ]
         if reviewed.method == "not a sample":
             lines.append("This order mends the column; it is no sample, so no accuracy follows.")

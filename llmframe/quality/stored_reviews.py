@@ -44,7 +44,7 @@ def find_reviewed(
         of_column = against is None or draw.header.get("against") == str(against)
         one = reviewed(cases, records, draw)
         if of_order and of_column and one.judgements:
-            rank = one.order in _SAMPLES, id(draw) in own, len(one.measured)
+            rank = one.method != "not a sample", id(draw) in own, len(one.measured)
             ranked.append((rank, one))
     ranked.sort(key=lambda pair: pair[0])  # a stable sort: the newest of equals is the last
     return ranked[-1][1] if ranked else None
@@ -119,6 +119,7 @@ def reached(draw: Draw, first: dict[int, Given], limit: int | None) -> int:
     turns = [turn for turn, given in draw.judged.items() if given]
     turns += [turn for turn, times in draw.skipped.items() if times]
     end = max((turn + 1 for turn in turns if turn < len(rows)), default=0)
+    # what is known already is not asked, so the order has passed it as well
     while end < len(rows) and rows[end].key in first:
         end += 1
     return end
@@ -165,7 +166,7 @@ def _weighted(
 
 
 def _stratum(cases: Cases, part: Part) -> Stratum:
-    labels = {cell.label for cell in part.cells}
+    labels = {cell.label for cell in part.cells}  # none of a complete stratum, which has no cells
     [label] = labels if len(labels) == 1 else [OUTSIDE]
     known = 0 <= label < len(cases.labels)
     kinds = {cell.part for cell in part.cells}
@@ -184,6 +185,7 @@ def _stratum_of(
     if draw.header["order"] not in _SAMPLES or (needs_confidence and cases.sure is None):
         return None
     stratum = pure.assigned(parts, cases.said, cases.sure)
+    # a complete stratum has no rule that assigns rows: it is the rows that were drawn for it
     for row in draw.rows:
         position = there.get((row.key, row.occurrence))
         if position is not None and parts[row.stratum].complete:

@@ -28,7 +28,7 @@ FEWEST_WORDS = 3  # of a text that is compared; "ok, thanks" means many things
 KEYS = 4  # rarest words by which near-equal texts find each other
 CROWD = 30  # texts with the same rare word; more are a form letter's
 RARE = 0.005  # of the rows, that a rare label has at most
-UNSURE = 0.7  # confidence below which a row is named
+UNSURE = 0.7  # confidence below which a row is named; two of three votes are below it
 _WORD = re.compile(r"[^\W\d_]+")
 _UNSPACED = re.compile("[\\u3040-\\u30ff\\u3400-\\u9fff\\uf900-\\ufaff\\u0e00-\\u0e7f]")
 
@@ -50,6 +50,7 @@ def suspects(df: pd.DataFrame, field: object) -> pd.DataFrame:
 
 def _joined(reasons: Iterable[tuple[float, str]]) -> float:
     """A score from 0 to 1 that every further reason raises."""
+    # as if the reasons were independent; it ranks rows, and is no probability
     return float(1 - np.prod([1 - score for score, _ in reasons]))
 
 
@@ -106,7 +107,7 @@ def _contradicted(df: pd.DataFrame, answers: Answers) -> Iterator[tuple[int, flo
         if alike == total:
             continue
         label, rows = labels.most_common(1)[0]
-        share = (total - alike) / (total + 1)
+        share = (total - alike) / (total + 1)  # + 1: one text says less than ten
         if label == own:
             label, rows = next(pair for pair in labels.most_common() if pair[0] != own)
         shown = f"{rows:,} nearly equal {'text has' if rows == 1 else 'texts have'}"
@@ -142,6 +143,7 @@ def _words(text: str) -> frozenset[str]:
 
 def _near_equal(texts: dict[int, frozenset[str]]) -> Iterator[tuple[int, int]]:
     """Pairs of positions whose texts have nearly all words in common, each once."""
+    # not all pairs are compared: texts so alike nearly always share one of their rarest words
     held = Counter(word for words in texts.values() for word in words)
     buckets: dict[object, list[int]] = defaultdict(list)
     for at, words in texts.items():

@@ -70,7 +70,7 @@ def test_a_row_that_is_put_last_comes_again_and_stays_undecided_the_second_time(
     assert r.row == first
     r.skip()
     assert (r.row, r.done, r.left) == (None, 19, 0)
-    assert "1 rows were put last twice" in repr(r)
+    assert "1 row stayed undecided after being put last twice." in repr(r)
     assert find_reviewed(df, "intent").undecided == 1
     r.undo()
     assert r.row == first
@@ -348,6 +348,8 @@ def test_yes_or_no_is_a_closed_choice(df):
         ({"keys": "rd"}, "2 keys for 4 labels"),
         ({"keys": 3}, "keys=3"),
         ({"who": " "}, "no name"),
+        ({"twice": "half"}, "twice='half' is a share"),
+        ({"learn": "half"}, "learn='half' is a share"),
     ],
 )
 def test_a_wrong_option_is_refused_before_anything_is_written(df, folder, options, words):

@@ -87,6 +87,12 @@ def test_twice_asks_again_and_only_first_answers_measure(df):
     assert f"{words} (alpha 1.00, AC1 1.00)" in repr(r)
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_repeats_are_a_share_of_the_rows_whatever_the_seed(df, seed):
+    r = df.llm.review("intent", n=40, order="random", seed=seed, twice=0.3)
+    assert 4 <= len(judge(r, df)) - 40 <= 20
+
+
 def test_somebody_else_judges_the_repeats_where_there_is_somebody_else(df):
     judge(df.llm.review("intent", n=30, who="Ann"), df)
     bo = df.llm.review("intent", n=30, who="Bo", twice=1.0)

@@ -98,6 +98,7 @@ class Votes:
             name: answers[taken.get(name, chosen)].get(name, value)
             for name, value in answers[chosen].items()
         }
+        # agreements take the place of logprob confidences: no call has both
         return votes[chosen]._replace(values=values, confidence=agreement, **shared)
 
     def recalled(
@@ -135,6 +136,7 @@ class Votes:
                 return 0.0
             answer = stored(keys.key(text)) if votes else None
             if answer is None:
+                # after two votes that differ the third is certain, not 0.2 of a request
                 return max(1.0, requests_a_row(self.setting) - len(votes))
             votes.append(answer)
         return 0.0

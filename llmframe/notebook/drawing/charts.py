@@ -31,11 +31,11 @@ def interval_bar(
     compare with, drawn above the line. label, says: any text; words: HTML.
     """
     low, value, high = (min(max(end / whole, 0.0), 1.0) for end in ends)
-    width = max(high - low, 0.004)
+    width = max(high - low, 0.004)  # an interval of no width must be seen as well
     inner = 100 * (value - low) / width
     above = ""
     if mark is not None:
-        at = min(100 * mark / whole, 99.5)
+        at = min(100 * mark / whole, 99.5)  # the whole mark stays inside the track
         above = f'<div style="margin-left:{at:.1f}%;width:2px;height:5px;{_OTHER}"></div>'
     band = (
         f'<div style="margin-left:{100 * low:.1f}%;width:{100 * width:.1f}%;height:9px;'

@@ -50,8 +50,10 @@ class Keys:
             return names.index(typed)
         if len(typed) == 1 and (found := self.read(typed)) is not None:
             return found
-        if typed in ("q", *(command for command in (UNDO, SKIP, HELP, QUIT))):
-            return {"q": QUIT}.get(typed, typed)
+        if typed in ("q", QUIT):  # of 24 labels or more one has the key q, and was found above
+            return QUIT
+        if typed in (UNDO, SKIP, HELP):
+            return typed
         begin = [at for at, name in enumerate(names) if name.startswith(typed)]
         return begin[0] if len(begin) == 1 else None
 

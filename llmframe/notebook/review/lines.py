@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 HELP = (
     "Type a key, or the beginning of a label, and Enter. u takes the last answer back, as often as "
-    "you like; n puts this row last; h is help; q leaves.\nEvery answer is saved at once; call it "
-    "again to go on.\n"
+    "you like; n puts this row last; h is help; quit leaves, and so does q unless it is a label's "
+    "key.\nEvery answer is saved at once; call it again to go on.\n"
 )
 _TEXT, _LABEL, _MANY = 4_000, 60, 40  # characters, characters, labels
 

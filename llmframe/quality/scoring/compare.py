@@ -232,6 +232,7 @@ def _outcome(
     found = Outcome(int(seen.sum()), only_a, only_b)
     # rows that do not differ add nothing to the difference, so their truth need not be known
     if found.known == changed and rows:
+        # of the whole frame, not of the rows that differ: the interval is about rows like these
         difference, ends = changed_rows(only_a, only_b, rows, share=1.0)
         return replace(found, difference=difference, interval=ends, p=mcnemar(only_a, only_b)), []
     return found, [
@@ -282,7 +283,7 @@ def _changed_sample(df: pd.DataFrame, columns: tuple[Answers, Answers]) -> Sampl
 
 def _whole_sample(df: pd.DataFrame, columns: tuple[Answers, Answers]) -> Sample | None:
     """The judged rows of a sample that was drawn for one of the columns."""
-    for one in columns[::-1]:
+    for one in columns[::-1]:  # b first, which is the column that .review() judges
         found = find_reviewed(df, one.column)
         if found is not None and found.measured and not found.is_verdict:
             sample = from_review(one, found)
@@ -296,7 +297,7 @@ def _unlabelled(first: Answers, second: Answers) -> list[str]:
     alone = int((first.given != second.given).sum())
     if not alone:
         return []
-    return [f"{plural(alone, 'row')} with a label in one of the columns alone not counted"]
+    return [f"not counted: {plural(alone, 'row')} with a label in only one of the two columns"]
 
 
 def _changed(

@@ -43,10 +43,12 @@ def read_labels(name: str, column: pd.Series[Any]) -> Labelled:
     """
     values, codes = _values(name, column)
     plain = [_plain(name, value) for value in values]
-    order = range(len(plain))
+    given: list[Any] = [one for one in plain if one is not None]
     if not isinstance(column.dtype, pd.CategoricalDtype):
-        order = sorted(order, key=lambda at: (isinstance(plain[at], str), plain[at]))  # type: ignore[assignment]
-    labels = tuple(dict.fromkeys(plain[at] for at in order if plain[at] is not None))
+        # numbers before texts, because Python cannot compare the two
+        given.sort(key=lambda one: (isinstance(one, str), one))
+    labels = tuple(dict.fromkeys(given))
+    # by type as well: to a dict True and 1 are one key
     positions = {(type(label), label): at for at, label in enumerate(labels)}
     # the last entry is what -1, a missing cell, points to
     moved = np.array([positions.get((type(one), one), -1) for one in plain] + [-1], dtype=np.intp)

@@ -232,7 +232,7 @@ def from_truth(answers: Answers, truth: object) -> Sample:
         truth=codes[at],
         stratum=np.zeros(len(at), dtype=np.intp),
         sizes=np.array([float(rows)]),
-        finite=False,
+        finite=False,  # or the interval of a frame that is known as a whole would have no width
         notes=(
             *(
                 _other_labels(answers, labels, codes[at], known.name)
@@ -372,7 +372,7 @@ def _review_notes(answers: Answers, reviewed: Reviewed) -> list[str]:
         )
     if reviewed.undecided:
         notes.append(
-            f"{plural(reviewed.undecided, 'row')} that nobody could decide are left out; such "
-            "rows are often the hard ones"
+            f"left out: {plural(reviewed.undecided, 'row')} that nobody could decide; such rows "
+            "are often the hard ones"
         )
     return notes

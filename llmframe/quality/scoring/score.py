@@ -300,6 +300,7 @@ def kappa_interval(sample: Sample, table: Numbers, level: float) -> Interval:
     each = np.zeros(len(sample.at))
     each[labelled] = agreement.kappa_influence(table)[sample.truth[labelled], sample.said[labelled]]
     drawn = sample.drawn
+    # rows without a label now add 0: how many rows have one is an estimate, too
     mean = np.bincount(sample.stratum, each, minlength=len(drawn)) / drawn
     spread = np.bincount(sample.stratum, (each - mean[sample.stratum]) ** 2) / drawn
     left = 1 - drawn / sample.sizes if sample.finite else 1.0
@@ -319,6 +320,7 @@ def _reliability(
         return None, math.nan
     own = numbers[sample.at]
     rows = (sample.said >= 0) & ~np.isnan(own)
+    # the last bin holds 1.0 as well
     bins = np.minimum((np.nan_to_num(own) * BINS).astype(np.intp), BINS - 1)
     hit = rows & (sample.said == sample.truth)
     found = sample.estimates(
@@ -355,6 +357,7 @@ def confidence_of(
             column = lookup.series(lookup.resolve(f"{name}{companion}", option="column"))
             numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
             if not np.isnan(numbers).all():
+                # rounding leaves some a hair above 1; more than that is no confidence
                 return np.where((numbers >= 0) & (numbers <= 1 + 1e-9), numbers, np.nan)
     return None
 
@@ -443,6 +446,7 @@ def _bars(frame: pd.DataFrame, title: str) -> list[str]:
     for label, row in zip(*_shown(frame), strict=True):
         value = row["accuracy"]
         words = with_interval(value, row["low"], row["high"])
+        # of no sample anything is possible
         ends = (0.0, 0.5, 1.0) if math.isnan(value) else (row["low"], value, row["high"])
         parts.append(
             charts.interval_bar(

@@ -17,6 +17,7 @@ def kappa(table: Numbers) -> float:
     """Cohen's kappa of a square table of counts or weights; NaN where chance agrees always."""
     share = table / table.sum()
     chance = float(share.sum(axis=0) @ share.sum(axis=1))
+    # one label in both columns: chance explains every agreement, and nothing is left to measure
     return (float(np.trace(share)) - chance) / (1 - chance) if chance < 1 else math.nan
 
 
@@ -49,7 +50,7 @@ def ac1(table: Numbers) -> float:
 
     NaN for fewer than two labels.
     """
-    if len(table) < 2:
+    if len(table) < 2:  # nobody could have disagreed
         return math.nan
     share = table / table.sum()
     mean = (share.sum(axis=0) + share.sum(axis=1)) / 2
@@ -76,5 +77,6 @@ def alpha(counts: Numbers) -> float:
 def _alpha(alike: float, totals: Numbers) -> float:
     """alike: the diagonal of the table of coincidences. totals: its margin."""
     n = float(totals.sum())
+    # n - 1 below: no label is paired with itself, which matters in small samples
     by_chance = n**2 - float((totals**2).sum())
     return 1 - (n - 1) * (n - alike) / by_chance if by_chance else math.nan

@@ -54,6 +54,7 @@ def tail(most: int, n: int, chance: float) -> float:
         return 1.0
     if chance >= 1:
         return 0.0
+    # by logarithms, because a float cannot hold 171!
     whole, yes, no = math.lgamma(n + 1), math.log(chance), math.log1p(-chance)
     return math.fsum(
         math.exp(whole - math.lgamma(k + 1) - math.lgamma(n - k + 1) + k * yes + (n - k) * no)
@@ -63,7 +64,7 @@ def tail(most: int, n: int, chance: float) -> float:
 
 def clopper_pearson(right: int, n: int, *, level: float = 0.95) -> Interval:
     """The exact interval for right of n, never too narrow and often too wide."""
-    rest = (1 - level) / 2
+    rest = (1 - level) / 2  # the chance that is left to each side
     low, high = 0.0, 1.0
     if right > 0:  # P(X >= right) grows with the chance
         low = _crossing(lambda chance: tail(n - right, n, 1 - chance) - rest, 0.0, right / n)
@@ -86,7 +87,7 @@ def anytime_band(right: int, n: int, *, level: float = 0.95) -> Interval:
         yes = right * math.log(chance) if right else 0.0
         return yes + ((n - right) * math.log1p(-chance) if right < n else 0.0) - bound
 
-    tiny, best = 1e-300, right / n
+    tiny, best = 1e-300, right / n  # 0 and 1 themselves have no logarithm
     low = _crossing(above, tiny, best) if right else 0.0
     high = _crossing(lambda chance: -above(chance), best, 1 - 1e-16) if right < n else 1.0
     return low, high
@@ -107,6 +108,7 @@ def newcombe(first: tuple[int, int], second: tuple[int, int], *, level: float = 
     p, q = first[0] / first[1], second[0] / second[1]
     low, high = wilson(p, first[1], level=level)
     other_low, other_high = wilson(q, second[1], level=level)
+    # each end has the two errors that move the difference in its direction
     return (
         p - q - math.hypot(p - low, other_high - q),
         p - q + math.hypot(high - p, q - other_low),
@@ -119,6 +121,7 @@ def mcnemar(only_first: float, only_second: float) -> float:
     only_first, only_second: rows that one of them alone has right. 1.0 where there are none.
     """
     n, fewer = int(only_first + only_second), int(min(only_first, only_second))
+    # both sides together count the middle twice where the counts are equal, and so pass 1
     return min(1.0, 2 * tail(fewer, n, 0.5)) if n else 1.0
 
 
@@ -126,6 +129,7 @@ def bonett_price(
     only_first: float, only_second: float, n: float, *, level: float = 0.95
 ) -> Interval:
     """The second's share minus the first's, of the same n rows (Bonett and Price 2012)."""
+    # one row more of each kind: counts of 0 must not make an interval without width
     first, second = (only_first + 1) / (n + 2), (only_second + 1) / (n + 2)
     difference = second - first
     half = normal_quantile(level) * math.sqrt((first + second - difference**2) / (n + 2))

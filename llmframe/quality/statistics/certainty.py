@@ -63,6 +63,7 @@ def fixed_sequence(
         above = confidence >= value
         n = int(above.sum())
         cut = CutOff(value, kept, n, int((above & ~right).sum()))
+        # nothing is tested after a failure: only so may every test have the whole error to itself
         if n >= fewest and not failed:
             cut = CutOff(value, kept, n, cut.wrong, tail(cut.wrong, n, 1 - accuracy))
             failed = cut.p is None or cut.p > 1 - sure
@@ -74,7 +75,7 @@ def fixed_sequence(
 def rows_without_error(accuracy: float, sure: float) -> int:
     """The fewest reviewed rows, all right, that show an accuracy: 59 for 95 % and 95 % sure."""
     exact = math.log(1 - sure) / math.log(accuracy)
-    return math.ceil(exact - 1e-9)
+    return math.ceil(exact - 1e-9)  # rounding must not add a row to a whole number
 
 
 def rows_needed(accuracy: float, sure: float, *, expected: float) -> int:
@@ -84,5 +85,5 @@ def rows_needed(accuracy: float, sure: float, *, expected: float) -> int:
     """
     n = rows_without_error(accuracy, sure)
     while tail(round(n * expected), n, 1 - accuracy) > 1 - sure:
-        n += max(1, n // 50)
+        n += max(1, n // 50)  # to about 2 %: it is an estimate, and each step costs a sum
     return n

@@ -35,6 +35,7 @@ def metrics(table: Numbers) -> Metrics:
     """The metrics of a square table: its rows are the truth, its columns what was said."""
     hit = np.diag(table)
     support, said, total = table.sum(axis=1), table.sum(axis=0), float(table.sum())
+    # F1 in a form that is 0, not NaN, for a label that rows have and the model never gave
     with np.errstate(divide="ignore", invalid="ignore"):
         precision, recall, f1 = hit / said, hit / support, 2 * hit / (support + said)
     present = support + said > 0

@@ -58,12 +58,15 @@ def stratified(
     rows = sizes[:, None] * part  # how many of the stratum's rows lie in the part
     with np.errstate(divide="ignore", invalid="ignore"):
         if totals is not None:
+            # the sample then says only how the rows of a part are spread over the strata
             rows = rows * totals / rows.sum(axis=0)
         weight = rows / rows.sum(axis=0)
         value = _sum(weight * right / inside)
+        # one right and one wrong row more: the mean that rates are drawn to is never 0 or 1
         mean = (right.sum(axis=0) + 1) / (inside.sum(axis=0) + 2)
         rate = (right + 2 * mean) / (inside + 2)
         smoothed = _sum(weight * rate)
+        # finite population correction: a row that was reviewed has no error
         left = np.maximum(1 - inside / rows, 0) if finite else np.ones_like(rows)
         within = _sum(weight**2 * left * rate * (1 - rate) / inside)
         # how many of a stratum's rows lie in the part is an estimate, too
@@ -108,7 +111,7 @@ def label_shares(said: Numbers, inside: Estimates, outside: Estimates) -> Estima
 
 
 def _known(found: Estimates) -> tuple[Numbers, Numbers, Numbers]:
-    empty = np.isnan(found.value)
+    empty = np.isnan(found.value)  # nothing is known: the middle, and nothing is ruled out
     return (
         np.where(empty, 0.5, found.value),
         np.where(empty, 0.0, found.low),
@@ -134,5 +137,6 @@ def sample_size(
     spread = np.sqrt(rates * (1 - rates))
     mean_variance = float((weights * spread**2).sum())
     needed = float((weights * spread).sum()) ** 2 if allocation == "neyman" else mean_variance
+    # the second term: in a small frame much is reviewed, and that part has no error
     allowed = (half_width / normal_quantile(level)) ** 2 + mean_variance / rows
     return math.ceil(needed / allowed)

@@ -81,6 +81,7 @@ def _interleaved(fields: FieldSet) -> FieldSet:
         if name is not None
     ]
     properties = {name: fields.schema["properties"][name] for name in order}
+    # required, default or not: strict structured outputs want every property to be
     return replace(
         fields,
         specs=tuple(specs[name] for name in order),

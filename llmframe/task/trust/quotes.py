@@ -86,7 +86,7 @@ def _index(begins: list[int], at: int) -> int | None:
 
 @lru_cache(maxsize=8)
 def _bare(text: str) -> str:
-    """The text without blanks, taken apart as far as Unicode goes."""
+    """The text in NFKD without blanks: a quote that is not in this stands nowhere in the text."""
     return _BLANKS.sub("", unicodedata.normalize("NFKD", text))
 
 
@@ -102,6 +102,7 @@ def is_boundary(text: str, at: int) -> bool:
     if before.isascii() and after.isascii():
         return (before, after) != ("\r", "\n")
     code = ord(after)
+    # below: a mark behind a blank has no letter to belong to, and stands alone
     if before == ZWJ or after in (ZWJ, "\u200c") or after in _PARTS:
         return before.isspace()
     if unicodedata.category(after)[0] == "M" or code in _SKIN_TONES or code in _TAGS:

@@ -51,6 +51,7 @@ def _orders(name: str, labels: Labels) -> list[list[Any]]:
         # seeded by the field alone: keys are made from the order, so it must be the same always
         random.Random(f"{vote}:{name}:{labels!r}").shuffle(order)  # noqa: S311 - no secret
         firsts = [earlier[0] for earlier in orders]
+        # of too few labels only the last vote's first one can be avoided
         avoided = firsts if len({*firsts}) < len(labels) else firsts[-1:]
         while order[0] in avoided and len(labels) > 1:
             order.append(order.pop(0))

@@ -85,7 +85,7 @@ def test_columns_that_are_equal_differ_by_nothing():
 def test_rows_with_one_label_alone_are_named():
     found = frame((8, "a", "a", "a"), (1, "a", None, "a")).llm.compare("v1", "gold")
     assert found.rows == 8
-    assert found.notes == ("1 row with a label in one of the columns alone not counted",)
+    assert found.notes == ("not counted: 1 row with a label in only one of the two columns",)
 
 
 def test_labels_of_another_dtype_are_the_same():

@@ -43,6 +43,13 @@ def test_other_columns_are_sorted():
     assert read([Color.RED, Color.BLUE]).labels == ("blue", "red")
 
 
+@pytest.mark.parametrize(
+    ("cells", "labels"), [([2, "", 1], (1, 2)), ([True, "", False], (False, True))]
+)
+def test_blanks_among_numbers_are_no_label(cells, labels):
+    assert read_labels("gold", pd.Series(cells, dtype=object)).labels == labels
+
+
 def test_blank_text_is_no_label():
     assert read(["a", "", "  ", "\u200b"]).codes.tolist() == [0, -1, -1, -1]
 

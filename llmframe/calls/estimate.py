@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
     Stored: TypeAlias = "Checkpoint | _Previewed"
 
-SLICE = 512  # rows whose texts are rendered together
+SLICE = 512  # rows whose texts are rendered together, so that never all are in memory
 MOST = 20_000  # rows looked at before a run with a limit begins: that takes some 0.1 s
-PIECE = 50  # of them that stand together, where there are more
+PIECE = 50  # neighbouring rows of a sample: texts are rendered by the slice
 
 
 @with_options()
@@ -82,6 +82,7 @@ def _extend_saves(
     from llmframe.calls.plan import plan
     from llmframe.frame.existing import written_columns
 
+    # without earlier answers there is nothing that extend=True could keep
     if found.cost is None or not written_columns(df):
         return None
     # the same call the other way; it replaces columns that a call with extend=True would keep
@@ -90,7 +91,7 @@ def _extend_saves(
         with warnings.catch_warnings():  # nobody makes that call
             warnings.simplefilter("ignore")
             cost = estimate_plan(plan(df, input, fields, other)).cost or 0.0
-    except PlanError:
+    except PlanError:  # extend=True cannot be used here, so it saves nothing
         return None
     saved = cost - found.cost if settings.extend else found.cost - cost
     return saved if saved > 0 else None
@@ -121,6 +122,7 @@ def expected_stops(job: Job) -> list[str]:
 
     job: of a run that is about to begin, its checkpoint open and counted in its budget.
     """
+    # a stream's rows are not known yet; a request for embeddings holds many texts, not one
     is_of_frame = job.source is None and job.capacity is None
     # a function of the person's may take any time, and no run shall wait for it to begin
     if not job.budget.is_set or not is_of_frame or job.rules.redact is not None:
@@ -222,6 +224,7 @@ def _expected(job: Job, stored: Stored, *, most: int | None = None) -> _Expected
 
     newest = stored.newest_answers()
     rows = _count(job, stored, newest, most)
+    # without a file the memory of previews holds answers to other questions, too
     if job.settings.checkpoint is False:
         newest = {key: taken for key, taken in newest.items() if key in rows.sizes}
     learnt, sample = _learnt_and_sample(job, rows.text)
@@ -280,6 +283,7 @@ def _count(job: Job, stored: Stored, measured: Collection[bytes], most: int | No
 
 def _requests_left(job: Job, stored: Stored, under: bytes | None, text: str) -> float:
     """Requests that a text needs, whose answer is stored under a key; with votes on average."""
+    # reuse=False pays again, whatever is stored
     if not job.settings.reuse:
         under = None
     if job.votes is None:
@@ -291,6 +295,7 @@ def _texts(job: Job, most: int | None) -> Iterator[str | RowResult]:
     """The texts as they would be sent, or why they are not: of all rows, or of some."""
     n, size, step = job.rows.n, SLICE, SLICE
     if most is not None and n > most:
+        # pieces from the whole frame: one that is sorted has its long texts at one end
         size, step = PIECE, n * PIECE // most
     for start in range(0, n, step):
         yield from map(job.rules.prepare, job.rows.texts(start, min(start + size, n)))
@@ -302,6 +307,7 @@ def _stored_under(job: Job, stored: Stored, key: bytes, text: str) -> bytes | No
     for each in (key, *(keys.key(text) for keys in job.keys.earlier)):
         if not stored.holds(each):
             continue
+        # a validator of the person's may have changed since: its stored answers are checked again
         if not fields.has_hidden_rules:
             return each
         answer = stored.get(each)
@@ -327,8 +333,10 @@ def _work(rows: _Rows, sample: dict[str, Any], wide: bool, *, total: int) -> Wor
     """The requests that are left for texts of a kind. total: rows, of which some were seen."""
     from llmframe.engine.forecast import Work
 
+    # scale up from the sample to the whole frame
     share = total / max(1, rows.seen)
     whole = sum(len(str(message["content"]).encode()) for message in _messages(sample))
+    # Chat Completions has it under response_format, the Responses API under text.format
     schema = sample.get("response_format") or sample.get("text", {}).get("format") or ""
     return Work(
         requests=round(share * rows.left[wide][0]),
@@ -355,6 +363,7 @@ def _cost(job: Job, tokens: Tokens, answered: Sequence[Answered], requests: int)
         for one in answered
         if one.usage.cost is not None and one.usage.currency == currency
     ]
+    # what an endpoint says that it charged (OpenRouter) is truer than a price list
     if charged and (prices is None or stated_currency(job.endpoint.base_url)):
         return mean_of(charged).times(requests)
     if prices is None:
@@ -390,6 +399,7 @@ def _estimate(expected: _Expected, path: str | None, *, notes: tuple[str, ...]) 
         unanswered=rows.unanswered,
         requests=expected.work.requests,
         tokens_in=round(ins.likely),
+        # both are forecast by themselves, and more than all cannot be cached
         tokens_cached=round(min(cached.likely, ins.likely)),
         tokens_out=round(outs.likely),
         cost=None if cost is None else cost.likely,

@@ -13,6 +13,7 @@ from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict, Unpack
 
 from llmframe.engine.governor import FIRST_LIMIT, FIRST_LIMIT_AUTO, auto_cap
+from llmframe.engine.governor.gcra import PACE
 from llmframe.engine.governor.tokens import BYTES_A_TOKEN
 from llmframe.results import Usage
 from llmframe.task.definition import Kind
@@ -35,7 +36,7 @@ _SIZES = {
 }
 _TEXT = (2, 80, 800)
 _AROUND = 5  # quotes, colon, comma and blank around a field's name and value
-_BRACES = 2
+_BRACES = 2  # bytes
 LEAST_DOUBT = 0.02  # of a mean: no sample says more
 ONE_ALONE = 0.5  # of a single value, which says nothing about the others
 RATIO_DOUBT = (0.7, 1.4)  # times what a ratio learnt under another prompt says
@@ -48,11 +49,10 @@ THOUGHTS = 1.5  # times the answers that the model gave to other prompts
 LATENCY_DOUBT = (0.6, 1.7)  # times the latest latency of the process
 FEW = 5  # answers, of which none can be spared
 WIDE = 1.5  # bytes a character
-OF_A_KIND = 2  # answers to texts of a kind, from which it is forecast by itself
+OF_A_KIND = 2  # answers to texts of a kind, from which it is forecast by itself: a line needs two
 ANY_LATENCY = (0.2, 15.0)  # seconds, while no answer was seen
 TIME_DOUBT = (0.85, 1.25)  # times the time that the limits and the latency allow
 OWN = 0.003  # seconds of our own processor for a request
-BURST = 3.0  # times a rate, at which what is spare leaves
 
 
 class Range(NamedTuple):
@@ -186,10 +186,12 @@ def pace_of(job: Job, learnt: Learnt | None) -> Pace:
         return pace
     most = min(most, learnt.limit) if learnt.is_most else most
     return pace._replace(
+        # the governor keeps what it has learnt: a later run starts there, not at the first limit
         start=most if learnt.is_most else max(start, min(most, learnt.limit)),
         most=most,
         finds_own=pace.finds_own and not learnt.is_most,
         is_new=False,
+        # a limit that the person gives counts, not the one that the provider states
         rpm=settings.rpm or learnt.rpm,
         tpm=settings.tpm or learnt.tpm,
         spare_requests=0.0 if settings.rpm else learnt.spare_requests,
@@ -220,6 +222,7 @@ def mean_of(values: Sequence[float]) -> Range:
 
 def _deviations(n: int) -> float:
     """Standard errors on each side of a mean of n values that hold the truth 19 times of 20."""
+    # wider than Student's t (4.3 for n = 3, 2.3 for n = 10): tokens and seconds have long tails
     return 2.5 + 8.0 / n
 
 
@@ -237,6 +240,7 @@ def forecast_tokens(
         for work, kind in ((plain, False), (wide, True))
         if work.requests
     ]
+    # with one kind alone, or too few answers of one, all answers together say more
     if len(parts) < 2 or any(len(same) < OF_A_KIND for _, same in parts):
         return _tokens(plain.plus(wide), answered, **known)
     one, other = (_tokens(work, same, **known) for work, same in parts)
@@ -255,11 +259,13 @@ def _tokens(
     if sized:
         tokens_in: Range = _in_by_answers(work, sized)
     elif learnt is not None and learnt.ratio is not None:
+        # the ratio is of other prompts, whose share of instructions and schema differs
         low, high = RATIO_DOUBT
         likely = work.total / BYTES_A_TOKEN * learnt.ratio
         tokens_in = Range(low * likely, likely, high * likely)
     else:
         tokens_in = Range(
+            # whether a provider counts the schema is not known: the low end leaves it out
             (work.total - n * work.schema) / MOST_BYTES,
             work.total / BYTES_A_TOKEN,
             work.total / FEWEST_BYTES + n * AROUND_MESSAGES,
@@ -291,17 +297,20 @@ def _in_by_answers(work: Work, sized: Sequence[Answered]) -> Range:
     sizes = [float(one.size or 0) for one in plain]
     tokens = [float(one.usage.tokens_in) for one in plain]
     n, size, mean = len(plain), fmean(sizes), fmean(tokens)
+    # least squares: slope is tokens per byte of text; what is left of the mean is the instructions
     spread = sum((each - size) ** 2 for each in sizes)
     pairs = [*zip(sizes, tokens, strict=True)]
     slope = sum((x - size) * (y - mean) for x, y in pairs) / spread if spread else 0.0
     if not 0.0 < slope * size <= mean:  # too few texts, or all alike: in proportion to all bytes
         slope = mean / max(1.0, size + work.prompt + work.schema)
     ahead = work.text_bytes / max(1, work.requests) - size
+    # the standard error of a forecast by a line: noise, the mean's doubt, and the distance from it
     off = sum((y - mean - slope * (x - size)) ** 2 for x, y in pairs)
     parts = 1 / n + 1 / max(1, work.requests) + (ahead**2 / spread if spread else 0.0)
     likely = max(1.0, mean + slope * ahead)
     doubt = _deviations(n) * math.sqrt(off / max(1, n - 1) * parts)
     doubt = ONE_ALONE * likely if n == 1 else max(doubt, LEAST_DOUBT * likely)
+    # rows that were asked twice cost more than the line says: scale by how much
     predicted = sum(mean + slope * ((one.size or 0) - size) for one in sized)
     repeats = sum(one.usage.tokens_in for one in sized) / max(1.0, predicted)
     one_row = Range(max(0.0, likely - doubt), likely, likely + doubt)
@@ -332,6 +341,7 @@ def forecast_cost(tokens: Tokens, prices: Prices) -> Range:
 
     ins, cached, outs, _ = tokens
     return Range(
+        # cached tokens are cheaper, so many of them belong to the low end
         cost(ins.low, cached.high, outs.low),
         cost(ins.likely, cached.likely, outs.likely),
         cost(ins.high, cached.low, outs.high),
@@ -355,6 +365,7 @@ def forecast_seconds(work: Work, tokens: Tokens, *, latency: Range | None, pace:
     """Seconds until all is answered; the likely ones are not known (nan) without a latency."""
     if not work.requests:
         return NOTHING
+    # without any answer the range still holds, but a likely time would be a guess
     each = Range(ANY_LATENCY[0], math.nan, ANY_LATENCY[1]) if latency is None else latency
     counted = tokens.tokens_in.likely + tokens.tokens_out.likely
 
@@ -375,6 +386,7 @@ def _by_latency(requests: int, latency: float, pace: Pace, *, grows: bool) -> fl
         left -= pace.rounds * level
         took += pace.rounds * latency
         level = min(2 * level, most)
+    # one request takes its latency, however few are left
     took += latency * max(1.0, left / level)
     return max(took, requests * OWN)
 
@@ -386,6 +398,9 @@ def _by_rates(requests: int, tokens: float, pace: Pace) -> float:
         (tokens, pace.tpm, pace.spare_tokens),
     )
     waits = [
-        60.0 * max(units - spare, units / BURST) / rate for units, rate, spare in limits if rate
+        # what is spare leaves above the rate, but the governor paces it
+        60.0 * max(units - spare, units / PACE) / rate
+        for units, rate, spare in limits
+        if rate
     ]
     return max(waits, default=0.0)

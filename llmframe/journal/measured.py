@@ -82,6 +82,7 @@ def _read(line: bytes) -> tuple[bytes, float, Taken | None]:
     result, when, seconds = lines.to_result(content, key), content.get("t"), content.get("s")
     if result is None or result.usage.if_stated is None or not result.usage.tokens_in:
         return key, 0.0, None
+    # files may be edited: a nan or a negative number must not reach the forecast
     known = isinstance(seconds, float) and 0 < seconds < float("inf")
     taken = Taken(result.usage, result.attempts, seconds if known else None)
     return key, when if isinstance(when, int | float) else 0.0, taken

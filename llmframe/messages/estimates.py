@@ -60,6 +60,7 @@ def expected_stop(limit: Limit, needed: Range, requests: int) -> str:
     low, likely, high = map(limit.shown, needed)
     before = f", after {limit.shown(limit.spent)} of earlier calls" if limit.spent else ""
     return (
+        # "will" only where even the low end of the range is above the limit
         f"{limit.option}={limit.most:g} {'will' if needed.low > left else 'may'} stop this call "
         f"after about {max(0, int(requests * left / needed.likely)):,} of {requests:,} requests: "
         f"all of them should take about {likely} ({low} to {high}){before}. What is answered by "

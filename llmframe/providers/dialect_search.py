@@ -81,6 +81,7 @@ class DialectSearch:
             return replace(dialect, enums=self._may_list(enums, tried, may_try=may_try))
 
     def _next(self, rewritten: Dialect | None, tried: Sequence[Dialect]) -> Dialect:
+        # the best known dialect failed this row already: it goes on with its own
         if rewritten is not None and self._is_answered and self.dialect in tried:
             return replace(rewritten, enums=True)
         if not self._untried or self._is_trying:  # nearly every row
@@ -109,6 +110,7 @@ class DialectSearch:
         next has them.
         """
         with self._lock:
+            # the endpoint has changed its mind, about long enums perhaps, too
             if sure and self._is_answered:
                 self._enums.forget()
             if enums is not None:
@@ -141,6 +143,7 @@ class DialectSearch:
                 return shorter
             if self._is_answered:
                 return self.dialect if self.dialect not in tried else shorter
+            # one failure may be chance; the format is left when it breaks the server again
             self._broken.append(latest)
             if self._broken.count(latest) < BREAKS:
                 return shorter
@@ -177,6 +180,7 @@ class DialectSearch:
         if enums is not None and dialect.lists_labels:
             with self._lock:
                 self._enums.end_trial()
+        # a dialect that is not the best known was a trial: another row may make it now
         if replace(dialect, enums=True) != self.dialect:
             self._is_trying = False
 
@@ -196,6 +200,7 @@ class DialectSearch:
                 return False
             self._useless, self._untried, self.known = 0, [], True
             self.worked = self.dialect.response_format == "plain"  # then it is not the format
+            # no format helped, so none was at fault: go back to the best one
             if self.worked:
                 self.dialect = self._first
             else:
@@ -223,11 +228,12 @@ class DialectSearch:
             return self.dialect
         latest = tried[-1]
         if named is not None and named not in features:
-            return None  # the person gave it
+            return None  # the person gave it, and what is theirs is never left out
         lower = None if named is None else latest.without(named)
         if lower is not None and lower not in tried:
             if not self._is_answered and named is not None:
                 self._named.add(named)
+        # others are answered in this dialect, so it is the row, or the feature that it tried
         elif self._is_answered and not sure:
             self._lose_chance(tried)
             return None
@@ -243,6 +249,7 @@ class DialectSearch:
 
     def _may_list(self, enums: EnumSize, tried: Sequence[Dialect], *, may_try: bool) -> bool:
         """Whether a row may be sent with its long enums; if that is not known, it finds out."""
+        # this row was refused with them already
         if any(each.lists_labels for each in tried):
             return False
         if self._enums.accepts(enums):
@@ -314,6 +321,7 @@ class DialectSearch:
 
     def _learn(self, dialect: Dialect, tried: Sequence[Dialect]) -> None:
         """A row was refused in a dialect that has worked before, and answered without a feature."""
+        # one upstream of a gateway may refuse by chance, so a streak is needed
         against = _proved(dialect, tried)
         if against is None or not self.dialect.has(against):
             return

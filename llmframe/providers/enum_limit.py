@@ -38,6 +38,7 @@ class EnumLimit:
 
     def begin_trial(self, size: EnumSize) -> bool:
         """Whether this row is to find out whether such enums are accepted."""
+        # what holds at least as much as a refused one is refused, too; one trial at a time
         is_refused = any(refused.fits_in(size) for refused in self._refused)
         if is_refused or self._trial is not None:
             return False
@@ -56,6 +57,7 @@ class EnumLimit:
         """The row of the trial is refused without its long enums, too."""
         if self._trial is not None:
             self._vain += 1
+            # it was the row, not the enum; but without an end to trials each would cost a refusal
             self._conclude(self._trial, is_refused=self._vain >= VAIN)
 
     def answered(self, size: EnumSize, dialect: Dialect, tried: Sequence[Dialect]) -> None:
@@ -67,10 +69,12 @@ class EnumLimit:
                 self._accepted.append(size)
                 self._breaks = 0
                 self.end_trial()
+        # others are answered without the enum, so the server works and may break at the enum
         elif self._is_broken:
             self._breaks += 1
             self._conclude(size, is_refused=self._breaks >= BREAKS)
         elif was_refused and self.accepts(size):
+            # one upstream of a gateway may refuse by chance what the others accept
             self._streak += 1
             if self._streak >= STREAK:
                 self.forget()

@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _DONE = "[DONE]"
+MOST_CALLS = 100  # tool calls of an answer that are read
 _LINES = re.compile(r"\r\n|\n|\r")  # texts may hold what else Python takes for a line's end
 _FIELDS = ("event:", "id:", "retry:", ":")  # of server-sent events, without data
+# thoughts have two names
 _STREAMED = ("content", "reasoning_content", "reasoning", "refusal")
 # of the Responses API: a piece of the text, and the whole response at the end
 _DELTA = "response.output_text.delta"
@@ -55,6 +57,7 @@ class GrowingText:
         body, last = b"".join(self._parts), self._line.strip()
         if self._is_stream and not self._read(last) and not last.endswith(_DONE.encode()):
             body = body.removesuffix(self._line)  # the stream broke off in the middle of a chunk
+        # the JSON is closed, so only the end of the stream is missing: write one
         if self._has_ended or not self.is_whole:
             return body
         delta = {"content": self._text} if self._is_response else {}
@@ -63,6 +66,7 @@ class GrowingText:
 
     def _read(self, line: bytes) -> bool:
         """Read one line; False for one that is no chunk."""
+        # an endpoint may ignore "stream" and send one whole completion
         self._is_stream |= line.startswith(b"data:")
         try:
             chunk = from_json(line.strip().removeprefix(b"data:"))
@@ -154,10 +158,12 @@ def _joined(chunks: list[dict[str, Any]], *, ended: bool) -> dict[str, Any]:
     for chunk in chunks:
         whole |= {key: chunk[key] for key in ("usage", "error") if chunk.get(key)}
         part = _choice(chunk)
+        # one answer is asked for; whatever else a server sends is not read
         if part.get("index") not in (0, None):
             continue
         choice["finish_reason"] = part.get("finish_reason") or choice["finish_reason"]
         _add_tokens(choice, part.get("logprobs"))
+        # some servers put a whole message in their only chunk
         delta = part.get("delta") or part.get("message")
         if isinstance(delta, dict):
             _add(message, delta)
@@ -183,7 +189,9 @@ def _add(message: dict[str, Any], delta: dict[str, Any]) -> None:
         function = call.get("function") if isinstance(call, dict) else None
         if isinstance(function, dict) and isinstance(function.get("arguments"), str):
             joined = message.setdefault("tool_calls", [])
-            at = call.get("index") if isinstance(call.get("index"), int) else 0
-            while len(joined) <= min(at, 99):
+            index = call.get("index")
+            # a forged index must neither fill the memory nor fail the row
+            at = min(max(index, 0), MOST_CALLS - 1) if isinstance(index, int) else 0
+            while len(joined) <= at:
                 joined.append({"function": {"arguments": ""}})
-            joined[min(at, 99)]["function"]["arguments"] += function["arguments"]
+            joined[at]["function"]["arguments"] += function["arguments"]

@@ -46,6 +46,7 @@ def without_long_enums(schema: Node) -> Node:
     the instructions.
     """
     kept, total = set[int](), EnumSize()
+    # the shortest first: so most fields keep the guarantee of their enum
     for node in sorted(_enums(schema), key=lambda node: _size(node).characters):
         total += _size(node)
         if total.fits_in(SHORT):
@@ -54,7 +55,7 @@ def without_long_enums(schema: Node) -> Node:
 
 
 def _size(node: Node) -> EnumSize:
-    labels = [str(label) for label in node["enum"] if label is not None]
+    labels = [str(label) for label in node["enum"] if label is not None]  # null is no label
     return EnumSize(len(labels), sum(map(len, labels)))
 
 

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 TEXTS = 30  # of one request: more, and small models lose some of them
-CHARACTERS = 15_000  # of one request's entries
+CHARACTERS = 15_000  # of one request's entries; some 4,000 tokens, which small contexts hold
 LONGEST = 1000  # characters of a text: its matter is known by then
 MOST_THEMES = 120  # that are grouped by one request
-MOST_LABELS = 20  # where the person gives no number
+MOST_LABELS = 20  # where the person gives no number: as many can be read and edited at once
 ROUNDS = 3  # in which themes are grouped; a model that groups none has no end
 LABEL, DESCRIPTION = 60, 300  # characters
 OTHER = "other"  # is what no label covers, and so no label
@@ -154,6 +154,7 @@ def themes_in(groups: Iterable[Mapping[str, Any]], entries: Sequence[Entry]) -> 
         label = _clean(group["label"], LABEL)
         if shows_nothing(label) or fold(label) == OTHER:
             continue
+        # models invent numbers and repeat them: such ones are ignored
         named = [left.pop(number) for number in group["entries"] if number in left]
         texts = tuple(text for entry in named for text in entry.texts)
         yield Theme(label, _clean(group["description"], DESCRIPTION), texts)
@@ -180,6 +181,7 @@ def with_forgotten(grouped: Sequence[Theme], before: Sequence[Theme], total: int
     """
     placed = {text for theme in grouped for text in theme.texts}
     names = {fold(theme.label) for theme in grouped}
+    # a theme with one text is no theme; one that took a kept name adds its texts there
     least = max(2, FORGOTTEN * total)
     left = [theme for theme in before if placed.isdisjoint(theme.texts)]
     return [*grouped, *(t for t in left if len(t.texts) >= least or fold(t.label) in names)]
@@ -188,6 +190,7 @@ def with_forgotten(grouped: Sequence[Theme], before: Sequence[Theme], total: int
 def chosen(themes: Sequence[Theme], wanted: Wanted) -> list[Theme]:
     """The labels of the result: those that are kept, in their order, then the largest others."""
     kept = {fold(label): Theme(label, text) for label, text in wanted.seeds.items()}
+    # the kept ones first: their spelling and description win over the model's
     everything = united([*kept.values(), *themes])
     by_name = {fold(theme.label): theme for theme in everything}
     others = [theme for theme in everything if fold(theme.label) not in kept and theme.texts]

@@ -94,3 +94,11 @@ def test_an_answer_that_is_not_streamed_after_all_stays_as_it_is(indent):
 def test_no_bytes_are_an_error_of_the_reader(body):
     _, growing = read(b"data: " + body)
     growing.finish()
+
+
+@pytest.mark.parametrize("index", [-1, -(10**9), 10**9, None])
+def test_a_forged_index_of_a_tool_call_is_no_error(index):
+    call = {"index": index, "function": {"arguments": ANSWER}}
+    body = stream({"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]})
+    calls = join_stream(body)["choices"][0]["message"]["tool_calls"]
+    assert calls[-1]["function"]["arguments"] == ANSWER

@@ -57,6 +57,7 @@ class Cases:
         self.field = self._lookup.text_name(name)
         written = written_columns(df)
         self.task = written[self.field].task if self.field in written else ""
+        # without it the answers of tag(prefix="v2_") are to the same question, and share a review
         prefix = _prefix(self.field, written)
         self.question = self.field.removeprefix(prefix)
         column = self._lookup.series(name)
@@ -216,7 +217,7 @@ def _labels(column: pd.Series[Any], written: WrittenColumn | None) -> tuple[Hash
     if isinstance(column.dtype, pd.CategoricalDtype):
         return tuple(column.cat.categories.tolist())
     if pd.api.types.is_bool_dtype(column.dtype):
-        return (True, False)
+        return (True, False)  # "yes" has the first key
     kind = None if written is None else written.type
     cells = [cell for cell in column_cells(column) if not is_missing(cell)]
     if kind not in (None, "text") or not all(isinstance(cell, str) for cell in cells):

@@ -19,7 +19,10 @@ def accuracy_so_far(reviewed: Reviewed) -> Estimates | None:
     counted = [
         one
         for one in reviewed.judgements
-        if one.first and (one.role == "measure" or reviewed.strata[one.stratum].complete)
+        # a row that has no answer now is neither right nor wrong, as in a score
+        if one.said is not None
+        and one.first
+        and (one.role == "measure" or reviewed.strata[one.stratum].complete)
     ]
     if reviewed.method == "not a sample" or not counted:
         return None

@@ -256,6 +256,7 @@ class Records:
     def __init__(self, question: str, name: str, *, folder: Path = DEFAULT_FOLDER) -> None:
         folders = [one / FOLDER for one in default_folders(folder)]
         paths = [path for one in folders if one.is_dir() for path in sorted(one.glob("*.jsonl"))]
+        # a review that was begun goes on in its file, wherever that is
         there = [path for path in paths if path.name == name]
         self._question = question
         self.own = ReviewFile(there[0] if there else _first_writable(folders) / name)

@@ -104,6 +104,7 @@ class Review:
         return review_columns(session)
 
     def _ipython_display_(self) -> None:
+        # a cell that ends in `r` must not show its widget a second time
         if self._view is None or not self._view.show_again():
             from IPython.display import display
 

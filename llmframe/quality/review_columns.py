@@ -36,7 +36,7 @@ def review_columns(session: ReviewSession) -> pd.DataFrame:
         "role": pd.Series(pd.Categorical(_by_text(cases, drawn), categories=ROLES)),
     }
     for name, cells in columns.items():
-        cells.index = out.index
+        cells.index = out.index  # by position: the index may hold a label twice
         out[_named(out, f"{cases.field}_{name}")] = cells
     return out
 

@@ -131,6 +131,7 @@ def _judgements(
     """The first judgement of a row's text, then those that repeat it."""
     row, own = draw.rows[turn], draw.judged.get(turn, [])
     is_own = any(one is known for one in own)
+    # in either review: a text that may have become an example must not measure
     learns = "learn" in (row.role, known.role)
     one = Judgement(
         position,

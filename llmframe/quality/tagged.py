@@ -72,7 +72,7 @@ def read_tagged(df: pd.DataFrame, prefix: str = "") -> Tagged:
     there = [name for name in {**written, **dict.fromkeys(own)} if lookup.has(name)]
     columns = {name: lookup.resolve(name, option="column") for name in there}
     tasks = written[own[0]].tasks if own[0] in written else set()
-    # a frame may hold columns of several calls; the fields are those that this status describes
+    # a frame may hold columns of several calls: the fields are those that this status describes
     answers = [name for name, one in written.items() if one.task in tasks and name not in own]
     answers = [name for name in answers if name in columns]
     ours = set(columns.values())
@@ -134,6 +134,7 @@ def failed_rows(df: pd.DataFrame, prefix: str = "") -> pd.DataFrame:
     tagged = read_tagged(df, prefix)
     rows = (tagged.status == "failed").to_numpy(dtype=bool).nonzero()[0]
     note = df.attrs.get(ATTRS_KEY)
+    # what was redacted for the model must not come back in a table of errors
     redacted = isinstance(note, dict) and note.get("redacted") is True
     asked = df.iloc[rows, [] if redacted else list(_asked(df) or tagged.others)]
     shown = [asked, tagged.error.iloc[rows]]

@@ -58,6 +58,15 @@ def test_a_text_that_occurs_again_is_not_shown_again_and_has_the_same_label():
     assert out["intent_weight"].notna().sum() == 60
 
 
+def test_a_reviewed_row_that_has_no_answer_any_more_is_not_wrong(df):
+    shown = judge(df.llm.review("intent", n=40, order="random"), df)
+    later = df.copy()
+    later.loc[later.index[shown[:8]], "llm_status"] = "failed"
+    accuracy = later.llm.score("intent").accuracy
+    again = later.llm.review("intent", n=40, order="random")
+    assert f"{100 * accuracy:.0f} % of the answers are right" in repr(again)
+
+
 # -- several people ------------------------------------------------------------------------------
 
 

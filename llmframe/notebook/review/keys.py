@@ -54,6 +54,7 @@ class Keys:
             return QUIT
         if typed in (UNDO, SKIP, HELP):
             return typed
+        # only a beginning that fits one label: a guess would be a wrong judgement
         begin = [at for at, name in enumerate(names) if name.startswith(typed)]
         return begin[0] if len(begin) == 1 else None
 

@@ -63,7 +63,7 @@ class ReviewWidget:
         self._seen = ""
         self._help = False
         self._message = ""
-        self._drawn = -GUARD
+        self._drawn = -GUARD  # nothing is drawn yet, so nothing is guarded
         self._lock = threading.RLock()
         self._cells: set[str] = set()
         self._handles: list[Any] = []

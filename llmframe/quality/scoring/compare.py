@@ -258,6 +258,7 @@ def _by_review(
         return Outcome(0, 0, 0), []
     at = sample.at[inside]
     positions, _ = matched(pair.labels, sample.labels)
+    # the sample has its own list of labels, in which the other column's may be missing
     true = np.array(positions)[sample.truth[inside]]
     is_a, is_b = true == pair.first[at], true == pair.second[at]
     weight = (sample.sizes / np.maximum(sample.drawn, 1.0))[sample.stratum[inside]]
@@ -267,6 +268,7 @@ def _by_review(
     share = float(pair.differ.sum() / pair.both.sum())
     difference, ends = changed_rows(n * weight[is_a].sum(), n * weight[is_b].sum(), n, share=share)
     only_a, only_b = int(is_a.sum()), int(is_b.sum())
+    # McNemar's test counts rows, so each must have had the same chance of being drawn
     p = mcnemar(only_a, only_b) if np.ptp(weight) < _EQUAL else math.nan
     found = Outcome(len(at), only_a, only_b, difference=difference, interval=ends, p=p)
     return found, list(sample.notes) if sample.is_sample else []

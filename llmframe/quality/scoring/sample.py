@@ -169,6 +169,7 @@ def _verdicts_of(df: pd.DataFrame, field: object) -> Answers:
 
 def _answers(df: pd.DataFrame, lookup: ColumnLookup, column: Hashable, said: Labelled) -> Answers:
     """The answers that numbers may be about: those of rows that are ok and no examples."""
+    # an example has its answer from the prompt, so it says nothing about the model
     examples, ok = example_rows(df), _only_ok(said, lookup, df)
     counted = replace(ok, codes=np.where(examples, -1, ok.codes))
     return Answers(lookup, column, counted, examples & (ok.codes >= 0))
@@ -178,6 +179,7 @@ def _refuse_others(df: pd.DataFrame, lookup: ColumnLookup, column: Hashable, opt
     """Raise PlanError for a status, and for what the model was shown."""
     name, written, note = lookup.text_name(column), written_columns(df), df.attrs.get(ATTRS_KEY)
     inputs = note.get("inputs") if isinstance(note, dict) else None
+    # a column that was tagged before may be the input of another call, and still holds answers
     is_input = name not in written and isinstance(inputs, list) and name in inputs
     if not is_input and not name.endswith(_STATUSES):
         return
@@ -286,6 +288,7 @@ def from_review(answers: Answers, reviewed: Reviewed) -> Sample:
     at = np.array([one.position for one in counted], dtype=np.intp)
     said = answers.said.codes[at]
     if reviewed.is_verdict:
+        # what was said is "right" in each row: the person says whether it was
         labels, said = _VERDICTS, np.zeros(len(counted), dtype=np.intp)
         positions = [_VERDICTS.index(str(one.truth)) for one in counted]
     sample = Sample(

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 Interval = tuple[float, float]
 
 BINS = 10  # of the confidence
-MOST_GROUPS = 1_000
+MOST_GROUPS = 1_000  # of more groups hardly any has a reviewed row
 LINES = 20  # labels or groups shown
 _FROM = {
     "whole frame": "every labelled row has a truth",
@@ -368,7 +368,7 @@ def group_codes(answers: Answers, by: object) -> tuple[npt.NDArray[np.intp], pd.
     cells = answers.lookup.series(column)
     try:
         codes, groups = pd.factorize(cells, sort=True, use_na_sentinel=False)
-    except TypeError:
+    except TypeError:  # values of several types have no order
         codes, groups = pd.factorize(cells.astype(str), use_na_sentinel=False)
     if len(groups) > MOST_GROUPS:
         raise PlanError(f"by={by!r} makes {len(groups):,} groups; at most {MOST_GROUPS:,} can be")
@@ -427,6 +427,7 @@ def _class_table(table: pd.DataFrame) -> str:
 
 def _accuracy_rows(frame: pd.DataFrame, title: str) -> list[list[str]]:
     """Accuracies by group, or by confidence, as text."""
+    # of many groups those with the most reviewed rows, whose numbers are the surest
     shown = _most(frame, "reviewed")
     rows = [[title, "right", "reviewed"]]
     for name, row in zip(shown.index, shown.to_dict("records"), strict=True):

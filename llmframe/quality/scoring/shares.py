@@ -121,6 +121,7 @@ def label_table(
         right = sample.said == sample.truth
         both = sample.counted(known & right, groups * k + sample.truth, n * k)
         judged = np.repeat(sample.counted(known, groups, n), k, axis=1)
+        # how often the model gave each label is counted, not estimated: hence totals
         inside = sample.estimates(given, both, level=level, totals=given_to)
         outside = sample.estimates(judged - given, true - both, level=level, totals=rows - given_to)
         found = label_shares(given_to / total, inside, outside)

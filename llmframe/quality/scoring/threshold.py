@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
 LINES = 12  # cut-offs shown
 _HOPELESS = 0.05  # so unlikely are the errors seen, if the accuracy were kept
-_SEED = 0  # of the choice among the reviewed rows of a stratum
+# of the choice among the reviewed rows of a stratum; fixed, so that each call finds the same
+_SEED = 0
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -197,6 +198,7 @@ def _rows(table: pd.DataFrame, found: float | None) -> list[list[str]]:
     shown = {*range(step - 1, len(table), step)}
     if found is not None:
         place = [*table.index].index(found)
+        # the next one as well: it shows why the sequence ended there
         shown |= {place, min(place + 1, len(table) - 1)}
     rows = [["confidence from", "of the rows", "reviewed", "wrong", "p that it is less right"]]
     some = table.iloc[sorted(shown)]

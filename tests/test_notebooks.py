@@ -23,6 +23,7 @@ ROWS = {
     "02_ten_thousand": ("10_000", "1_000"),
     "03_real_reviews": ("300", "12"),
     "04_streams_and_batches": ("600", "60"),
+    "05_from_no_labels": ("600", "60"),
 }
 """By notebook: in how many rows it is stored, and in how many it is run here."""
 CELL_TIMEOUT = 3600  # seconds: a notebook that hangs must not hold up the tests for ever
@@ -86,6 +87,20 @@ CHECKS = {
         assert process.returncode == -9
         assert overnight["llm_status"].tolist() == ["ok"] * ROWS
         assert report.ok == ROWS
+    """,
+    "05_from_no_labels": """
+        assert list(labels) and set(labels) <= {*truth.values()} - {"other"}
+        asked = [call.row for call in server.ledger.calls if call.row in truth]
+        doubted = df.loc[doubtful, "text"].nunique()  # the preview's rows were asked once, too
+        assert len(asked) == df["text"].nunique() + doubted
+        assert {row for row in asked if asked.count(row) > 1} == {*df.loc[doubtful, "text"]}
+        assert df.llm.estimate("text", {"intent": labels}, **how).requests == 0
+        assert 0 < doubtful.sum() < ROWS / 2
+        assert better["intent"].notna().all()
+        assert list(better["intent"].cat.categories) == [*labels, "other"]
+        pd.testing.assert_frame_equal(better[~doubtful], tagged[~doubtful])
+        good = [(made["intent"] == right).sum() for made in (tagged, better)]
+        assert good[0] < good[1]
     """,
 }
 """What each notebook relies on: run in its kernel, after its own cells."""

@@ -177,6 +177,8 @@ class StoredQuestions:
         "" where there is none, or where this question is answered already.
         """
         near = [(task, keys) for task, keys in self._near() if keys.digest not in self.same]
+        if job.settings.where is not None:  # another model for chosen rows is what the person wants
+            near = [one for one in near if not _differ_in_model(one[0], self._asked)]
         # a function of the person's may take any time, and without it no key can be made
         if not near or not job.settings.reuse or job.rules.redact is not None:
             return ""
@@ -225,6 +227,12 @@ def normal_of(settings: dict[str, Any]) -> Question:
         return normal_form({**settings, "endpoint": endpoint})
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError, PlanError):
         return {}  # forged
+
+
+def _differ_in_model(task: StoredTask, asked: Question) -> bool:
+    """Whether a stored task asks the same of another model, at this endpoint or another."""
+    different = dict.fromkeys(("model", "endpoint", "served"))
+    return {**normal_of(task.settings), **different} == {**asked, **different}
 
 
 def keys_of_settings(digest: str, settings: dict[str, Any]) -> KeyMaker | None:

@@ -1,6 +1,6 @@
 """``python -m tests.benchmarks.propose``: labels proposed for records with six hidden intents.
 
-The model is tests/kits/theme_model.py on the loopback server: it sees the requests alone.
+The model is llmframe/testing/themes.py on the loopback server: it sees the requests alone.
 With ``--local`` the small real model of this machine is asked instead.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from llmframe import testing
-from tests.kits import theme_model
+from llmframe.testing import themes
 
 
 def intents_matched(labels: dict[str, str], gold: pd.Series) -> dict[str, str]:
@@ -34,7 +34,7 @@ def intents_matched(labels: dict[str, str], gold: pd.Series) -> dict[str, str]:
 
 def propose(df: pd.DataFrame, **options: object) -> tuple[dict[str, str], int]:
     """The labels, and how many requests they took."""
-    with testing.serve(answer=theme_model.answer) as server:
+    with testing.serve(answer=themes.answer) as server:
         labels = df.llm.propose_labels(
             "text", model="themes", base_url=server.url, progress=False, **options
         )

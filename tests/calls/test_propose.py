@@ -12,8 +12,8 @@ import pytest
 import llmframe as lf
 from llmframe import testing
 from llmframe.errors import IncompleteWarning, LLMFrameError, PlanError
+from llmframe.testing import themes
 from tests.benchmarks.propose import intents_matched
-from tests.kits import theme_model
 
 RECORDS = pd.DataFrame(testing.records(300, blanks=0.05, duplicates=0.05))
 SMALL = RECORDS.head(40)
@@ -22,7 +22,7 @@ SMALL = RECORDS.head(40)
 @pytest.fixture
 def models():
     """A server whose model names themes, configured."""
-    with testing.serve(answer=theme_model.answer) as server:
+    with testing.serve(answer=themes.answer) as server:
         lf.configure(model="themes", base_url=server.url, progress=False)
         yield server
 
@@ -182,7 +182,7 @@ def test_a_mistake_costs_nothing(models, options, words):
 @pytest.mark.parametrize("lacks", [("json_schema",), ("json_schema", "json_object", "temperature")])
 def test_it_works_where_no_schema_is_taken_and_behind_thoughts_and_fences(lacks):
     def answer(text, body):
-        groups = json.dumps(theme_model.answer(text, body), ensure_ascii=False)
+        groups = json.dumps(themes.answer(text, body), ensure_ascii=False)
         return f"<think>Let me see. {{}}</think>\n```json\n{groups}\n```"
 
     with testing.serve(answer=answer, unsupported=lacks) as server:

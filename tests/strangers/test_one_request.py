@@ -127,6 +127,14 @@ def test_a_call_that_is_nearly_the_same_says_what_differs_before_it_pays(
     ask(df, server, **changed)  # it is answered now: no word
 
 
+def test_another_model_for_chosen_rows_is_wanted_and_gets_no_warning(df, server):
+    ask(df, server)
+    ask(df, server, where=[True] * 24, model="test-model-2")
+    assert len(server.ledger) == 48
+    with pytest.warns(UserWarning, match="instructions"):
+        ask(df, server, where=[True] * 24, model="test-model-2", instructions="Tag it well.")
+
+
 @pytest.mark.parametrize("where", [True, "all.jsonl"], ids=["default", "own"])
 @pytest.mark.parametrize(
     "changed",

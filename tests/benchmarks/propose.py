@@ -1,6 +1,6 @@
 """``python -m tests.benchmarks.propose``: labels proposed for records with six hidden intents.
 
-The model is llmframe/testing/themes.py on the loopback server: it sees the requests alone.
+The model is llmframe/testing/texts/themes.py on the loopback server: it sees the requests alone.
 With ``--local`` the small real model of this machine is asked instead.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from llmframe import testing
-from llmframe.testing import themes
+from llmframe.testing.texts import themes
 
 
 def intents_matched(labels: dict[str, str], gold: pd.Series) -> dict[str, str]:

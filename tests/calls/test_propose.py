@@ -12,7 +12,7 @@ import pytest
 import llmframe as lf
 from llmframe import testing
 from llmframe.errors import IncompleteWarning, LLMFrameError, PlanError
-from llmframe.testing import themes
+from llmframe.testing.texts import themes
 from tests.benchmarks.propose import intents_matched
 
 RECORDS = pd.DataFrame(testing.records(300, blanks=0.05, duplicates=0.05))

@@ -1,6 +1,7 @@
 """A model for the test server that groups texts by their words, as a small language model might.
 
-    from llmframe.testing import serve, themes
+    from llmframe.testing import serve
+    from llmframe.testing.texts import themes
 
     with serve(answer=themes.answer) as server:
         ...                      # df.llm.propose_labels, or a tag by the labels it named

@@ -246,6 +246,7 @@ def _narrowed(
 ) -> tuple[Prompt, Settings]:
     """The question about some of the fields, without options that mean nothing to them."""
     specs = [spec for spec in prompt.fields.specs if spec.name in names]
+    # the options are right for all fields together; those that are left may take none
     if not any(spec.labels or spec.items for spec in specs):
         settings = replace(settings, other=None, abstain=False)
     if not any(map(is_choice, specs)):
@@ -291,7 +292,7 @@ def _plan(
     if embedding is not None:
         destination = embedding.at(destination)
     if left is not None and not left.fields:
-        destination = _unused(destination)
+        destination = _unused(destination)  # so no checkpoint is made
     # From here on with what the provider sets: the model is part of every row's key.
     settings = batch_settings(destination, rows)
     sampling = sampling_of(settings) if embedding is None else embedding.sampling(settings)
@@ -385,6 +386,7 @@ def _columns(
         return ColumnPlan(outputs=(), task=task, prefix=settings.prefix)
     whole = df if selection is None else selection.whole
     return plan_columns(
+        # a frame of answers alone has no columns that could be replaced
         whole.iloc[:, :0] if only_new else whole,
         job.prompt.fields.specs,
         inputs=() if only_new else rows.reserved,

@@ -116,6 +116,7 @@ class _Preview:
         self.read = rows.columns if rows.id is None else (rows.id, *rows.columns)
         few = self._narrow().iloc[self.sample.at]
         planned = plan(few, self.input, self.fields, replace(settings, where=None))
+        # only a live preview streams: an answer of a run counts when it is whole
         sampling = replace(planned.job.sampling, stream=self.live)
         job = replace(planned.job, sampling=sampling, remembers=True)
         self.planned = replace(planned, job=job)
@@ -176,6 +177,7 @@ class _Preview:
         from llmframe.calls.plan import plan
 
         rules, rows = self.planned.job.rules, len(self.asked)
+        # the answers are here; nobody shall wait for an estimate beside them
         if rules.redact is not None and rows > MOST_REDACTED:
             return None
         settings = replace(self.settings, where=None)
@@ -188,6 +190,7 @@ class _Preview:
         """The rows of the call with the columns that it reads; without those of earlier calls."""
         columns = dict.fromkeys(map(self.lookup.position, self.read))
         narrow = self.asked.iloc[:, list(columns)]
+        # attrs describe columns that are left out, and extend=True would go by them
         narrow.attrs = {}
         return narrow
 

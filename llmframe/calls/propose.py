@@ -114,6 +114,7 @@ def _wanted(k: object, seeds: object, instructions: str) -> Wanted:
         if not isinstance(label, str) or not isinstance(description, str):
             raise PlanError(f"seeds= has {label!r}: {description!r}; both must be texts")
     kept = check_labels("seeds", given) if given else ()
+    # k counts the kept labels, too
     if many is not None and len(kept) > many:
         raise PlanError(f"k={many} is less than the {len(kept)} labels of seeds=; raise it")
     named = dict(zip(map(str, kept), given.values(), strict=True))
@@ -156,6 +157,7 @@ def _draw(
     for position in np.random.default_rng(seed).permutation(positions).tolist():
         text = rules.prepare(rows.text(position))
         if isinstance(text, str):
+            # redacting may make two texts equal: such a text is read once
             found.setdefault(text, position)
     if not found:
         raise PlanError(f"there is no text to read: {input!r} has none that can be sent")
@@ -186,6 +188,7 @@ def _read_and_group(
         if len(themes) < 2 or (is_one_list and len(themes) <= wanted.most):
             break
         is_one_list = len(themes) <= task.MOST_THEMES
+        # the same task again, now over labels: one budget and one file serve both steps
         entries, done = task.theme_entries(themes), f"{plural(len(themes), 'theme')} grouped"
         named, _, settings = _group(entries, task.MOST_THEMES, settings, done)
         themes = task.united(task.with_forgotten(named, themes, len(texts)))

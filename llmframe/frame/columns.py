@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 STATUSES = ("ok", "failed", "skipped", "pending")
 STATUS, ERROR = "llm_status", "llm_error"  # the details belong to the status
-MOST_PROMPTS = 8  # that are noted of one column, the newest
+MOST_PROMPTS = 8  # that are noted of one column, the newest: attrs must stay small
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -354,6 +354,7 @@ def _keep_open(rows: list[RowResult | None], unanswered: Mapping[int, Failure | 
     for position, error in unanswered.items():
         row = rows[position]
         if row is not None and row.status == "ok":
+            # an ok row has all its answers; here an older one is still missing
             status: Any = "pending" if error is None else "failed"
             rows[position] = row._replace(status=status, error=error)
 
@@ -501,6 +502,7 @@ def _with_emptied(
             for at, each in enumerate(outputs)
             if each.name == one.of or (each.of is not None and each.of in owners)
         ]
+        # beside the columns of the same field, so that both of its forms stand together
         emptied.setdefault(near[-1], []).append(one)
     return tuple(
         each for at, output in enumerate(outputs) for each in (output, *emptied.get(at, ()))
@@ -600,6 +602,7 @@ def _inside(value: Any, path: tuple[str, ...]) -> Any:
 
 def _holds(value: Any, path: tuple[str, ...], label: str | int) -> bool | None:
     held = _inside(value, path)
+    # without a list the row has no answer: missing, not False
     return label in held if isinstance(held, list) else None
 
 

@@ -53,6 +53,7 @@ def example_rows(df: pd.DataFrame) -> npt.NDArray[np.bool_]:
     at = {text_name(column): position for position, column in enumerate(df.columns)}
     for one in _noted(df):
         if all(name in at for name in one["inputs"]):
+            # by content: rows may have been sorted or filtered since
             hashes = hashes_of_rows(df, [at[name] for name in one["inputs"]])
             found |= np.isin(hashes, one["rows"])
     return found

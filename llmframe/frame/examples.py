@@ -147,6 +147,7 @@ def _by_field(values: object, fields: FieldSet) -> dict[str, Any]:
     names = fields.names
     if isinstance(values, BaseModel):
         values = values.model_dump(mode="json", by_alias=True)
+    # a single field may itself be an object: its dict is then the value, not fields by name
     is_whole = isinstance(values, Mapping) and (len(names) > 1 or names[0] in values)
     if not is_whole and len(names) > 1:
         raise OutputError(f"its values are {excerpt(values)}; give a dict: {quoted(names)}")
@@ -170,6 +171,7 @@ def _as_sent(value: Any, spec: FieldSpec, rules: Rules) -> Any:
             return None
         return spec.abstain if spec.items is None else [spec.abstain]
     plain = to_jsonable_python(value, fallback=json_value)
+    # labels are the person's own words, and a redacted one would be no label
     is_free = spec.kind is Kind.TEXT or (spec.kind is Kind.OBJECT and spec.items is None)
     return _redacted(plain, rules) if is_free else plain
 
@@ -211,6 +213,7 @@ def _balanced(examples: Sequence[Example], fields: FieldSet) -> list[Example]:
     groups: dict[Any, list[Example]] = {}
     for example in examples:
         groups.setdefault(example.values[choice], []).append(example)
+    # as many as the rarest label has; with over MOST labels one of each, up to MOST
     most = min(OF_A_LABEL, *map(len, groups.values()), MOST // len(groups) or 1)
     return [*_in_turns([group[:most] for group in groups.values()])][:MOST]
 

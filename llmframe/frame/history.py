@@ -43,6 +43,7 @@ def history() -> pd.DataFrame:
 
 def _files() -> list[list[Path]]:
     """The files of the default folders, and a person's own in the working directory."""
+    # any program may write .jsonl files: only those with a task's line are ours
     own = sorted(path for path in Path().glob("*.jsonl") if first_task(path) is not None)
     return [*files_here(DEFAULT_FOLDER), *([path] for path in own)]
 
@@ -64,6 +65,7 @@ def _rows_of(files: Sequence[Path]) -> Iterator[dict[str, Any]]:
             "fields": ", ".join(_names(task)) or None,
             "model": _text(task.settings.get("model")),
             "rows": len(task.answered),
+            # a row that failed and was answered later has not failed
             "failed": len(task.failed - task.answered),
             "cost": usage.cost,
             "currency": usage.currency or None,

@@ -44,12 +44,14 @@ def draw(rows: RowPlan, n: int, *, seed: int, groups: pd.Series[Any] | None = No
     can be made of.
     """
     marks, is_blank = _marks(rows)
+    # rows, not texts, are shuffled: a text that is in many rows is more likely to be drawn
     shuffled = np.random.default_rng(seed).permutation(np.flatnonzero(~is_blank))
     # the first row of each text, in the shuffled order
     _, first, counts = np.unique(marks[shuffled], return_index=True, return_counts=True)
     by_order = np.argsort(first)
     distinct, counts = shuffled[first[by_order]], counts[by_order]
     chosen = _by_turns(distinct, groups)[:n]
+    # back into the frame's order, in which a person finds the rows
     chosen = chosen[np.argsort(distinct[chosen])]
     return Sample(
         distinct[chosen],

@@ -91,6 +91,7 @@ class Estimate:
             style.fact(count(number), words, look, wide=True) for number, words, look in kinds
         ]
         words = ", ".join(f"{count(number)} {words}" for number, words, _ in kinds)
+        # the bar's empty part stands for rows that are still to ask
         parts = [(number, look) for number, _, look in kinds if look != style.TRACK]
         bar = style.bar(parts, self.rows, label="rows by what happens to them", words=words)
         lines = [f"{style.soft(name)} {html(words)}" for name, words in self._facts() if words]
@@ -115,6 +116,7 @@ class Estimate:
 
     def _kinds(self) -> list[tuple[int, str, str]]:
         """The rows by what happens to them: how many, in words, and the look in the bar."""
+        # what is left has the text of a row that is asked, and gets its answer
         equal = self.rows - self.done - self.skipped - self.unsent - self.unanswered
         kinds = (
             (self.done, "answered already", style.OK),

@@ -100,6 +100,7 @@ def _read(df: pd.DataFrame) -> tuple[Facts, list[PreviewRow], list[Choice]] | No
     """What to show; None for a frame that is no longer as the preview made it."""
     facts: Facts | None = getattr(df, "_llmframe_facts", None)
     try:
+        # somebody has added or dropped rows: the facts no longer fit them
         if facts is None or len(df) != len(facts.texts):
             return None
         return facts, _rows(df, facts), _choices(df, facts)

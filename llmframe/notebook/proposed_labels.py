@@ -54,6 +54,7 @@ class ProposedLabels(DescribedLabels):
     @property
     def sample(self) -> pd.DataFrame:
         """The texts as they were sent, with columns ``text`` and ``label`` (missing: none)."""
+        # rows of a MultiIndex are tuples: this makes one again
         index = pd.Index([row for row, _, _ in self._sample], tupleize_cols=True)
         return pd.DataFrame(
             {
@@ -141,6 +142,7 @@ class ProposedLabels(DescribedLabels):
         return [
             (str(row), text)
             for row, held, text in self._sample
+            # no label covers the texts of one that was deleted since
             if (held == label if label is not None else held not in self)
         ]
 

@@ -131,6 +131,7 @@ class FieldSet:
 
     def holds(self, values: dict[str, Any]) -> bool:
         """Whether the model accepts a stored answer, field name -> JSON value."""
+        # what is stored is the missing cell, and the model knows "unsure" alone
         unsure = {
             spec.name: spec.abstain if spec.items is None else [spec.abstain]
             for spec in self.specs
@@ -250,6 +251,7 @@ def _is_single_choice(fields: dict[Any, Any], into: str | None) -> bool:
             f"field {excerpt(name)} is the text {value!r}; write the type itself, without quotes: "
             f"{{{excerpt(name)}: str}}, list[str], float, date, a list of labels"
         )
+    # "refund, other" is a list that somebody wrote as one text
     listed = {name: labels for name, text in texts.items() if len(labels := labels_in(text)) > 1}
     if listed and not (into and len(texts) == len(fields)):
         shown = ", ".join(f"{excerpt(name)}: {labels!r}" for name, labels in listed.items())
@@ -335,6 +337,7 @@ def _from_model(model: type[pydantic.BaseModel], added: Added) -> FieldSet:
                 f"field {attribute!r} of the model {model.__name__} has the validation alias "
                 f"{excerpt(name)}; give it one plain alias, a text"
             )
+        # None by default: an example may then leave the field out
         lacks = info.default is None
         specs.append(_spec(_checked_name(name), wider[attribute], may_lack=lacks))
     # two attributes may share one alias: a reply could not fill both
@@ -370,6 +373,7 @@ def _with_attributes(
     for name, one in definitions.items():
         info = copy(model.model_fields[name])
         was, now = (isinstance(choice_in(each.annotation), EnumMeta) for each in (info, one))
+        # further labels make a choice of texts of it: nobody can add members to an Enum
         if was and not now and runs_own_code(model.__pydantic_core_schema__):
             raise PlanError(
                 f"field {name!r} of the model {model.__name__} is an Enum, and the model's own "

@@ -70,14 +70,17 @@ def left_to_ask(
     lacking = np.zeros(len(df), dtype=bool)
     for mask in open_rows.values():
         lacking |= mask
+    # of the rows of where= alone
     at = rows[lacking[rows]]
     if asked:
         names = tuple(name for spec in kept for name in columns[spec])
         open_at = np.flatnonzero(lacking[rows])
         unanswered = {int(one): _failure(existing, prefix, rows[one]) for one in open_at}
         note = _about_new(existing, names, new, len(open_at))
+        # one call asks one question, so rows without an old answer wait for the next call
         fields = tuple(spec.name for spec in asked)
         return Left(fields, selection, Kept(names=names, unanswered=unanswered), note)
+    # a field that all these rows have is not asked, and not paid, again
     missing = tuple(spec.name for spec, mask in open_rows.items() if mask[at].any())
     rest = Selection(snapshot(df) if selection is None else selection.whole, at)
     return Left(missing, rest, Kept(fills=True), _about_rest(len(at)))
@@ -127,6 +130,7 @@ def _open_rows(
     found = {}
     for spec, names in columns.items():
         cells = [cell for cell in map(existing.cells, names) if cell is not None]
+        # a field in several columns lacks its answer only where all of them are missing
         missing = np.logical_and.reduce([cell.isna().to_numpy(bool) for cell in cells])
         # the parts of a model may all be null; "unsure" is an answer whose cell is missing
         may_be_null = spec.nullable or spec.abstain is not None or len(names) > 1

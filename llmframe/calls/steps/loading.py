@@ -99,6 +99,7 @@ def _by_text(df: pd.DataFrame, given: object, found: FoundTask, answers: Answers
     best: Matched | None = None
     for rows in _candidates(df, given, found):
         made = Matched(rows, [*_positions(rows, keys, answers)], rows.form)
+        # several columns may share some texts; the input is the one with most answers
         if best is None or made.hits > best.hits:
             best = made
         if made.hits and rows.form == found.form:  # noted: no other column is tried

@@ -168,8 +168,8 @@ class _Rows:
     """The rows that were looked at, by what happens to them.
 
     left: requests that are left and UTF-8 bytes of their texts, for plain and for wide texts.
-    sizes: bytes of the texts whose answers were measured, and whether they are wide, by key. text:
-    the first to send, else any.
+    sizes: bytes of the texts whose answers were measured, and whether they are wide, by key.
+    text: the first to send, else any.
     """
 
     seen: int = 0

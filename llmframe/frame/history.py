@@ -74,7 +74,7 @@ def _rows_of(files: Sequence[Path]) -> Iterator[dict[str, Any]]:
 
 
 def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None  # lost, or forged
+    return value if isinstance(value, str) else None  # a lost or an edited line
 
 
 def _names(task: FoundTask) -> list[str]:

@@ -1,4 +1,4 @@
-"""How long the enums may be that an endpoint's schemas hold: one row at a time finds it out."""
+"""How long the enums in a schema may be at an endpoint: one row at a time finds it out."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ def join_stream(body: bytes) -> dict[str, Any] | None:
 
 
 def _payloads(text: str) -> list[str]:
-    """The data of each line; a line that is none makes one text of them all."""
+    """The data of each line; of all lines together where one of them is no JSON object."""
     lines = [line for line in _LINES.split(text) if line.strip() and not line.startswith(_FIELDS)]
     datas = [line.strip().removeprefix("data:").strip() for line in lines]
     datas = [data for data in datas if data]  # an empty one keeps the connection alive

@@ -24,6 +24,7 @@ ROWS = {
     "03_real_reviews": ("300", "12"),
     "04_streams_and_batches": ("600", "60"),
     "05_from_no_labels": ("600", "60"),
+    "06_trust": ("1_000", "400"),
 }
 """By notebook: in how many rows it is stored, and in how many it is run here."""
 CELL_TIMEOUT = 3600  # seconds: a notebook that hangs must not hold up the tests for ever
@@ -101,6 +102,20 @@ CHECKS = {
         pd.testing.assert_frame_equal(better[~doubtful], tagged[~doubtful])
         good = [(made["intent"] == right).sum() for made in (tagged, better)]
         assert good[0] < good[1]
+    """,
+    "06_trust": """
+        assert len(final) == len(df) == ROWS
+        assert set(final["llm_status"]) == set(final["new_llm_status"]) == {"ok"}
+        assert reviewed["intent_truth"].count() == before.reviewed == 200
+        assert before.method == after.method == last.method == "design"
+        assert before.accuracy < after.accuracy < last.accuracy
+        assert (abs(summary["right"] - summary["in truth"]) < 0.08).all()
+        assert 0 < verdict.interval[0] <= verdict.difference
+        assert len(verdict.changed) >= verdict.outcome.known >= min(50, len(verdict.changed))
+        assert 0 < threshold.rows.sum() < ROWS / 3
+        kept = ~threshold.rows
+        assert final.loc[kept, "new_intent"].equals(tagged.loc[kept, "new_intent"])
+        assert final["intent"].equals(tagged["intent"])
     """,
 }
 """What each notebook relies on: run in its kernel, after its own cells."""

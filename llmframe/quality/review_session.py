@@ -299,7 +299,9 @@ class ReviewSession:
                 f"{plural(reviewed.undecided, 'row')} stayed undecided after being put last twice. "
                 "Hard rows are not like the others, so a score without them may be too high."
             ]
-        if reviewed.method == "not a sample":
+        if reviewed.order == "changed":
+            lines.append(f"Next: df.llm.compare({self.draw.header.get('against')!r}, {name!r})")
+        elif reviewed.method == "not a sample":
             lines.append("This order mends the column; it is no sample, so no accuracy follows.")
         elif found := accuracy_so_far(reviewed):
             value, low, high = (round(100 * one[0]) for one in (found.value, found.low, found.high))

@@ -182,7 +182,9 @@ def test_confidence_shows_the_least_sure_rows_first(df):
 
 def test_changed_rows_are_a_sample_of_those_that_differ(df):
     df["intent_v2"] = pd.Categorical(df["truth"], categories=df["intent"].cat.categories)
-    judge(df.llm.review("intent", n=10, order="changed", against="intent_v2"), df)
+    r = df.llm.review("intent", n=10, order="changed", against="intent_v2")
+    judge(r, df)
+    assert "Next: df.llm.compare('intent_v2', 'intent')" in repr(r)
     found = find_reviewed(df, "intent", order="changed", against="intent_v2")
     differ = (df["intent"].astype(str) != df["truth"]).sum()
     assert sum(one.weight for one in found.measured) == pytest.approx(differ)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from llmframe.notebook.live_preview import LivePreview
     from llmframe.notebook.preview_view import PreviewedRows
     from llmframe.options.settings import Settings
+    from llmframe.report import RunReport
     from llmframe.runs.session import Session
 
 ERROR = "llm_error"
@@ -73,7 +74,9 @@ def preview(  # type: ignore[misc] # its seed= draws the sample
     wanted = _Preview(df, input, fields, settle(options), by=by, live=bool(live), **whole)
     # hours of waiting for a few rows are no preview; the answers are the same
     settings = replace(wanted.settings, mode="live", batch_fallback=None)
-    return wanted.framed(run_in_cell(settings, wanted.plan, on_open=wanted.watch))
+    # the frame shows how its rows ended, and a card would say it twice
+    out = run_in_cell(settings, wanted.plan, on_open=wanted.watch, in_short=wanted.in_short)
+    return wanted.framed(out)
 
 
 @dataclass(slots=True)
@@ -139,6 +142,13 @@ class _Preview:
         execution.observe(live)
         return live
 
+    def in_short(self, report: RunReport) -> str:
+        """What the preview took, in a sentence."""
+        from llmframe.notebook.drawing.format import plural
+        from llmframe.notebook.proposed_labels import step_words
+
+        return step_words(f"{plural(report.rows, 'row')} previewed", report)
+
     def framed(self, out: pd.DataFrame) -> PreviewedRows:
         """The returned frame, with what its view shows beside it."""
         from llmframe.frame.columns import STATUS
@@ -153,7 +163,12 @@ class _Preview:
             alike=sample.alike,
             rows=sample.rows,
             distinct=sample.distinct,
-            answers=[each.column for each in plan.outputs if each.is_field or each.is_confidence],
+            answers=[
+                each.column
+                for each in plan.outputs
+                # where a quote begins and ends is for programs: the view highlights it
+                if (each.is_field or each.is_confidence) and not each.name.endswith("_evidence_at")
+            ],
             status=columns[plan.prefix + STATUS],
             error=columns[plan.prefix + ERROR],
             others=frozenset({OTHER, (self.settings.other or OTHER).casefold()}),

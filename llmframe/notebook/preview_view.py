@@ -12,7 +12,13 @@ import pandas as pd
 from llmframe.frame.cells import cell_text, is_missing
 from llmframe.notebook.drawing import style
 from llmframe.notebook.drawing.format import count, plural
-from llmframe.notebook.drawing.preview import choice_html, head_html, preview_text, rows_html
+from llmframe.notebook.drawing.preview import (
+    NONE,
+    choice_html,
+    head_html,
+    preview_text,
+    rows_html,
+)
 from llmframe.notebook.view import Choice, PreviewRow
 
 if TYPE_CHECKING:
@@ -42,7 +48,7 @@ class Facts:
     status: Hashable
     error: Hashable
     others: frozenset[str] = frozenset()
-    unlabelled: str = "none"
+    unlabelled: str = NONE
     estimate: object = None
 
 
@@ -111,6 +117,11 @@ def _read(df: pd.DataFrame) -> tuple[Facts, list[PreviewRow], list[Choice]] | No
 def _rows(df: pd.DataFrame, facts: Facts) -> list[PreviewRow]:
     cells = {str(name): list(df[name]) for name in facts.answers}
     brief = frozenset(str(name) for name in facts.answers if _is_brief(df[name].dtype))
+    unsure = {
+        str(name): facts.unlabelled
+        for name in facts.answers
+        if facts.unlabelled != NONE and isinstance(df[name].dtype, pd.CategoricalDtype)
+    }
     ends = zip(df.index, df[facts.status], df[facts.error], strict=True)
     return [
         PreviewRow(
@@ -118,7 +129,7 @@ def _rows(df: pd.DataFrame, facts: Facts) -> list[PreviewRow]:
             text=facts.texts[at],
             alike=facts.alike[at],
             state=_STATES.get(str(status), "pending"),
-            values={name: _cell(column[at]) for name, column in cells.items()}
+            values={name: _cell(column[at]) or unsure.get(name) for name, column in cells.items()}
             if status == "ok"
             else {},
             brief=brief,
@@ -151,7 +162,8 @@ def _choices(df: pd.DataFrame, facts: Facts) -> list[Choice]:
 
 
 def _choice(name: str, cells: pd.Series[Any], facts: Facts) -> Choice:
-    none = facts.unlabelled
+    # only a closed choice can be answered with "unsure"; a missing boolean is null
+    none = facts.unlabelled if isinstance(cells.dtype, pd.CategoricalDtype) else NONE
     labels = Counter(none if is_missing(cell) else cell_text(cell) for cell in cells)
     uncovered = int(cells.isna().sum())
     uncovered += sum(n for label, n in labels.items() if label.casefold() in facts.others)

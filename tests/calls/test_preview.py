@@ -208,6 +208,7 @@ def test_answers_that_no_label_covers_are_counted_by_the_options_that_ask_for_th
     )
     served.update(answer=answer)
     assert "39 unsure, 1 rest (40 of 40 other or unsure)" in repr(out)
+    assert repr(out).count("intent: unsure") == 39  # beside each text, as in the line above
     assert out["intent"].isna().sum() == 39
 
 

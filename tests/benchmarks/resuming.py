@@ -101,6 +101,7 @@ async def _plan_all(job: Any) -> None:
         events=Events(),
         halt=Halt(),
         processes={},
+        votes=None,
     )
     settler = SimpleNamespace(fail_unsent=lambda position, result: None)
     work = Work(time.monotonic, lambda: 1)

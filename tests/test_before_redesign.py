@@ -53,6 +53,8 @@ def test_a_checkpoint_resumes_without_a_request(server, checkpoint, stored):
 def test_the_columns_of_a_resumed_frame_are_recorded_as_before(server, checkpoint, stored):
     out = lf.tag(MADE["frame"](), "text", FIELDS, **options(server.url, checkpoint), **TASK)
     columns = {k: v for k, v in out.attrs["llmframe"]["columns"].items() if k not in NEW}
+    # extend= notes the prompts of an answer beside what was noted before
+    assert [name for name in columns if columns[name].pop("prompts", None)] == list(FIELDS)
     assert columns == stored.attrs["llmframe"]["columns"]
 
 

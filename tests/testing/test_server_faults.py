@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from llmframe.testing import FAULTS, expected, serve
-from llmframe.testing.faults import VECTORS
+from llmframe.testing.faults import UNSTREAMED, VECTORS
 from tests.kits.http_client import SCHEMA, ask, ask_all, body
 from tests.kits.until import until
 
@@ -95,8 +95,9 @@ def test_a_spoilt_answer_has_status_200_and_its_flaw(name):
 
 
 def test_every_fault_is_tested_here():
-    # VECTORS: in test_embeddings.py
-    assert set(FAULTS) == {*STATUS, *SPOILT, "drop", "hang", "trickle", *VECTORS}
+    # VECTORS: in test_embeddings.py, UNSTREAMED: in test_streaming.py
+    here = {*STATUS, *SPOILT, "drop", "hang", "trickle"}
+    assert set(FAULTS) == {*here, *VECTORS, *UNSTREAMED}
 
 
 def test_a_drop_closes_the_connection_without_an_answer():

@@ -145,7 +145,7 @@ class _Preview:
     def in_short(self, report: RunReport) -> str:
         """What the preview took, in a sentence."""
         from llmframe.notebook.drawing.format import plural
-        from llmframe.notebook.proposed_labels import step_words
+        from llmframe.notebook.drawing.spending import step_words
 
         return step_words(f"{plural(report.rows, 'row')} previewed", report)
 

@@ -212,7 +212,7 @@ def _group(
     """
     import pandas as pd
 
-    from llmframe.notebook.proposed_labels import step_words
+    from llmframe.notebook.drawing.spending import step_words
     from llmframe.task.labels import themes as task
 
     records = [*task.in_records(entries, most)]

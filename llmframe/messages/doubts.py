@@ -30,7 +30,7 @@ def doubts(specs: Sequence[FieldSpec]) -> list[str]:
     found = []
     for spec in specs:
         labels = [label for label in spec.labels or () if isinstance(label, str)]
-        # among several fields a list was plainly meant as labels
+        # among several fields a list was clearly meant as labels
         if len(specs) == 1 and (names := _columns_in(labels)):
             more = ", ..." if len(labels) > 2 else ""
             found.append(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from copy import copy
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -14,9 +13,10 @@ from llmframe.notebook.drawing import style
 from llmframe.notebook.drawing.counts import kinds
 from llmframe.notebook.drawing.escape import SENTENCES, html, plain
 from llmframe.notebook.drawing.format import count, plural
+from llmframe.notebook.shown_frame import ShownFrame
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 SHOWN = 5  # rows of one kind; a kind that fails often fails alike
 KINDS = 8  # kinds with rows of their own
@@ -24,33 +24,20 @@ _TEXT, _REPLY, _LABEL = 300, 300, 60  # characters
 _ERROR, _RAW = "llm_error", "llm_raw"  # behind the prefix of the call
 
 
-class FailedRows(pd.DataFrame):
+class FailedRows(ShownFrame):
     """The failed rows: their input, ``llm_error``, and ``llm_raw`` where replies were kept.
 
     Displayed it counts the kinds, shows the reasons whole, and says what a re-run may mend.
     Otherwise it is an ordinary frame, and all that pandas makes of it is one.
     """
 
-    @property
-    def _constructor(self) -> Callable[..., pd.DataFrame]:
-        return pd.DataFrame
-
-    def __reduce__(self) -> Any:  # a pickle may be read where llmframe is not installed
-        return copy, (self.copy(),)
-
-    def transpose(self, *args: Any, **options: Any) -> pd.DataFrame:  # type: ignore[override]
-        """As pandas does; the one method that does not ask for the constructor."""
-        return self.copy().transpose(*args, **options)
-
-    def __repr__(self) -> str:
+    def _text_view(self) -> str | None:
         read = _read(self)
-        return super().__repr__() if read is None else _text(read)
+        return None if read is None else _text(read)
 
-    def _repr_html_(self) -> str | None:
+    def _html_view(self) -> str | None:
         read = _read(self)
-        if read is None or not pd.get_option("display.notebook_repr_html"):
-            return cast("str | None", pd.DataFrame(self)._repr_html_())  # type: ignore[operator]
-        return _html(read)
+        return None if read is None else _html(read)
 
 
 class _Row:

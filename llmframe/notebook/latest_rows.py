@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 NEWEST = 3  # answers shown
 MORE = 20  # answers shown to whoever asks for more
 UNCOUNTED = 5_000  # answers whose labels wait to be counted, at most
-DISTINCT = 500  # labels of one field that are told apart
+DISTINCT = 500  # labels of one field that are counted one by one
 FAILED = 3  # failures shown of one kind
 KINDS = 4  # kinds of failures shown
 FIRST = 2  # numbers shown of a vector

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from copy import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -19,10 +18,11 @@ from llmframe.notebook.drawing.preview import (
     preview_text,
     rows_html,
 )
+from llmframe.notebook.shown_frame import ShownFrame
 from llmframe.notebook.view import Choice, PreviewRow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Sequence
+    from collections.abc import Hashable, Sequence
 
     from llmframe.notebook.view import State
 
@@ -52,36 +52,25 @@ class Facts:
     estimate: object = None
 
 
-class PreviewedRows(pd.DataFrame):
+class PreviewedRows(ShownFrame):
     """The rows of a preview: their input, and beside it the answers.
 
     Displayed it shows each text with its answers and what the whole frame will take. Otherwise
     it is an ordinary frame, and all that pandas makes of it is one.
     """
 
-    @property
-    def _constructor(self) -> Callable[..., pd.DataFrame]:
-        return pd.DataFrame
-
-    def __reduce__(self) -> Any:  # a pickle may be read where llmframe is not installed
-        return copy, (self.copy(),)
-
-    def transpose(self, *args: Any, **options: Any) -> pd.DataFrame:  # type: ignore[override]
-        """As pandas does; the one method that does not ask for the constructor."""
-        return self.copy().transpose(*args, **options)
-
-    def __repr__(self) -> str:
+    def _text_view(self) -> str | None:
         read = _read(self)
         if read is None:
-            return super().__repr__()
+            return None
         facts, rows, choices = read
         text = preview_text(rows, _of(facts), choices)
         return text if facts.estimate is None else f"{text}\n{facts.estimate!r}"
 
-    def _repr_html_(self) -> str | None:
+    def _html_view(self) -> str | None:
         read = _read(self)
-        if read is None or not pd.get_option("display.notebook_repr_html"):
-            return cast("str | None", pd.DataFrame(self)._repr_html_())  # type: ignore[operator]
+        if read is None:
+            return None
         facts, rows, choices = read
         parts = [head_html(rows, _of(facts)), *map(choice_html, choices), style.line("")]
         shown = style.frame((*parts, rows_html(rows)))

@@ -11,15 +11,13 @@ import pandas as pd
 from llmframe.notebook import hosts
 from llmframe.notebook.drawing import style
 from llmframe.notebook.drawing.escape import SENTENCES, attribute, html, plain
-from llmframe.notebook.drawing.format import count, plural, span
-from llmframe.notebook.drawing.spending import call_cost, tokens_words
+from llmframe.notebook.drawing.format import count, plural
 from llmframe.task.choices import DescribedLabels
 from llmframe.task.text import excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
 
-    from llmframe.report import RunReport
 
 EXAMPLES = 2  # of a label
 _LABEL, _TEXT, _ROW = 80, 160, 40  # characters
@@ -159,14 +157,6 @@ class ProposedLabels(DescribedLabels):
         if self._unread:
             words += f" ({plural(self._unread, 'text')} of the sample could not be read)"
         return words
-
-
-def step_words(done: str, report: RunReport) -> str:
-    """What one step took: ``300 texts read: 10 requests, 22.5 k tokens in, 1,478 out, $0.0043``."""
-    if not report.requests:
-        return f"llmframe: {done}: the answers were saved, and nothing was sent"
-    took = (plural(report.requests, "request"), tokens_words(report.usage), call_cost(report))
-    return f"llmframe: {done}: {', '.join([*filter(None, took), span(report.seconds)])}"
 
 
 def _examples(texts: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:

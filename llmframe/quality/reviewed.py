@@ -24,6 +24,7 @@ Role: TypeAlias = Literal["measure", "learn"]
 Method: TypeAlias = Literal["random", "design", "not a sample"]
 
 _METHODS: dict[str, Method] = {"design": "design", "both": "design", "random": "random"}
+SAMPLES = tuple(_METHODS)  # the orders that draw a sample
 OUTSIDE = -1  # the stratum of a row that is not in the population
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from llmframe.quality import draw as pure
 from llmframe.quality.cases import Cases, file_name
 from llmframe.quality.records import SKIPS, Draw, Records
-from llmframe.quality.reviewed import OUTSIDE, Judgement, Reviewed, Stratum
+from llmframe.quality.reviewed import OUTSIDE, SAMPLES, Judgement, Reviewed, Stratum
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from llmframe.quality.draw import Ints, Part
     from llmframe.quality.records import Given
     from llmframe.quality.reviewed import Order
-
-_SAMPLES = ("design", "random", "both")
 
 
 def find_reviewed(
@@ -157,7 +155,7 @@ def _weighted(
 
     def counts(one: Judgement) -> bool:
         drawn = one.role == "measure" or parts[one.stratum].complete
-        return one.first and drawn and order in (*_SAMPLES, "changed")
+        return one.first and drawn and order in (*SAMPLES, "changed")
 
     number = Counter(one.stratum for one in judged if counts(one))
     return tuple(
@@ -183,7 +181,7 @@ def _stratum_of(
     cases: Cases, draw: Draw, parts: Sequence[Part], there: dict[Any, int]
 ) -> Ints | None:
     needs_confidence = any(cell.part for part in parts for cell in part.cells)
-    if draw.header["order"] not in _SAMPLES or (needs_confidence and cases.sure is None):
+    if draw.header["order"] not in SAMPLES or (needs_confidence and cases.sure is None):
         return None
     stratum = pure.assigned(parts, cases.said, cases.sure)
     # a complete stratum has no rule that assigns rows: it is the rows that were drawn for it

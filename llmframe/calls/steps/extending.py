@@ -124,7 +124,7 @@ def _open_rows(
 ) -> dict[FieldSpec, Mask]:
     """For each field the rows without an answer. columns: field -> those with its answers."""
     status = existing.cells(prefix + STATUS)
-    # without a status a null cannot be told from a missing answer, and counts as an answer
+    # without a status a null looks like a missing answer, and counts as an answer
     is_ok = np.ones(rows, dtype=bool) if status is None else _equal(status, "ok")
     is_blank = np.zeros(rows, dtype=bool) if status is None else _equal(status, "skipped")
     found = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llmframe.notebook.drawing.format import amount, money, noun, plural
+from llmframe.notebook.drawing.format import amount, money, noun, plural, span
 
 if TYPE_CHECKING:
     from llmframe.report import RunReport, Snapshot, TaskBudget
@@ -158,3 +158,11 @@ def unread_words(report: RunReport) -> str:
         f"provider charges for {noun(report.unread, 'it', 'them')}, that is about "
         f"{amount(report.unread_tokens)} tokens{worth} more, which max_tokens and max_cost count"
     )
+
+
+def step_words(done: str, report: RunReport) -> str:
+    """What one step took: ``300 texts read: 10 requests, 22.5 k tokens in, 1,478 out, $0.0043``."""
+    if not report.requests:
+        return f"llmframe: {done}: the answers were saved, and nothing was sent"
+    took = (plural(report.requests, "request"), tokens_words(report.usage), call_cost(report))
+    return f"llmframe: {done}: {', '.join([*filter(None, took), span(report.seconds)])}"

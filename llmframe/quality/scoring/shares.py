@@ -65,7 +65,7 @@ class Shares:
         ]
         parts.append(style.line(style.soft("the mark above a bar is the model's own share")))
         shown = self.table.head(LINES)
-        # bars end at the highest interval, so that small shares can be told apart
+        # bars end at the highest interval, so that small shares differ visibly
         whole = float(np.nanmax([*shown["high"].fillna(0), *shown["said"], 0.01]))
         for key, row in zip(shown.index, shown.to_dict("records"), strict=True):
             parts.append(_bar(_named(key), row, whole))

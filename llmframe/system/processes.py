@@ -124,7 +124,7 @@ class Processes:
             try:
                 outcomes = await run_in_daemon_thread(partial(process.ask, calls))
             except BaseException:
-                process.kill()  # nobody waits for it any more, or it is dead
+                process.end()  # nobody waits for it any more, or it is dead
                 raise
             self._idle.append(process)
             return outcomes
@@ -144,24 +144,33 @@ async def open_processes(packed: Mapping[str, bytes]) -> AsyncIterator[Mapping[s
 
 
 class _Process:
-    """One process, from its first call to its end."""
+    """One process, from its first call to its end. ``ask`` and ``end`` may overlap."""
 
     def __init__(self, packed: bytes) -> None:
         self._packed = packed
         self._lock = threading.Lock()
         self._popen: subprocess.Popen[bytes] | None = None
-        self._killed = False
+        self._busy = False
+        self._ended = False
 
     def ask(self, calls: Sequence[Sequence[Any]]) -> list[Outcome]:
         """Call the function with each; blocks. DeadProcessError if the process dies of it."""
+        with self._lock:
+            if self._ended:
+                raise DeadProcessError(DIED)
+            self._busy = True
         try:
             return self._exchange(calls)
-        except BaseException as exc:
-            self.kill()
-            self.end()
-            if isinstance(exc, EOFError | OSError | pickle.UnpicklingError):
-                raise DeadProcessError(DIED) from exc
-            raise
+        except (EOFError, OSError, pickle.UnpicklingError) as exc:
+            raise DeadProcessError(DIED) from exc
+        finally:
+            self._release()
+
+    def _release(self) -> None:
+        with self._lock:
+            self._busy = False
+            if self._ended:  # ``end`` left this to the thread that asked
+                self._clear()
 
     def _exchange(self, calls: Sequence[Sequence[Any]]) -> list[Outcome]:
         if self._popen is None and (failure := self._start()):
@@ -174,7 +183,7 @@ class _Process:
     def _start(self) -> str:
         """Start it; why it cannot load the function, "" if it can."""
         with self._lock:
-            if self._killed:
+            if self._ended:
                 raise DeadProcessError(DIED)
             # -P: it must not find modules beside its own file
             command = [sys.executable, "-P", str(WORKER)]
@@ -196,16 +205,17 @@ class _Process:
         stdin.flush()
         return pickle.load(stdout)  # noqa: S301 - as above
 
-    def kill(self) -> None:
-        """End it at once; ``ask``, if it waits for a reply, does the rest."""
+    def end(self) -> None:
+        """Kill it and leave no trace of it; where ``ask`` is busy it clears up as it returns."""
         with self._lock:
-            self._killed = True
+            self._ended = True
             if self._popen is not None:
                 self._popen.kill()
+            if not self._busy:
+                self._clear()
 
-    def end(self) -> None:
-        """End a process that is not busy, and leave no trace of it."""
-        self.kill()
+    def _clear(self) -> None:
+        """Close the pipes and reap the process, which is dead or dying."""
         if self._popen is None:
             return
         for pipe in (self._popen.stdin, self._popen.stdout):

@@ -155,6 +155,30 @@ def test_a_cancel_kills_what_is_busy():
     until(lambda: children() == before)
 
 
+def test_a_process_that_answered_just_before_a_cancel_is_ended_too():
+    def answer(begun, asked_for):
+        Path(begun).touch()
+        while not Path(asked_for).exists():
+            pass
+
+    def answered():  # while the loop stands still: it has not heard of the answer
+        Path("asked for").touch()
+        return all(thread.name != "llmframe-call" for thread in threading.enumerate())
+
+    async def main():
+        async with open_processes({"redact=": pack(answer, "redact=")}) as opened:
+            waiting = asyncio.create_task(opened["redact="].map([("begun", "asked for")]))
+            await until_true(Path("begun").exists)
+            until(answered)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+
+    before = children()
+    asyncio.run(main())
+    assert children() == before
+
+
 PARENT = """
 import asyncio, os, sys, threading
 from llmframe.system.processes import open_processes, pack

@@ -139,7 +139,8 @@ def load(
 
     Returns a new frame as ``tag`` returns it, so that ``extend=True`` and ``where=`` go on from
     there: the old columns, the fields, ``llm_status`` and ``llm_error``. A row without an answer
-    (new, changed since, or failed) is pending, a blank one skipped.
+    (new, changed since, or failed) is pending, a blank one skipped. Rows that were asked several
+    times (``votes=``) get what all their saved votes say together.
 
     Raises PlanError if no row has an answer there, which is then the checkpoint of another
     table, if it is none at all, or for columns that must not be replaced; CheckpointError if it

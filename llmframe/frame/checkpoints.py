@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from llmframe.journal.reading import FoundTask, Reader
 from llmframe.options.rules import holds_file_open
 from llmframe.system.files import SYSTEM
 from llmframe.task.fields import FieldSpec, Kind
+from llmframe.task.trust.votes import together
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,6 +57,7 @@ def read_task(
         tasks = reader.tasks()
         found = _choose(tasks, task, path)
         answers = reader.answers(found)
+        answers.count_votes(partial(together, specs_of(found.settings)))
     except OSError as exc:
         raise CheckpointError(f"cannot read {path}: {exc.strerror or exc}") from exc
     if not tasks and (reader.foreign or reader.damaged):

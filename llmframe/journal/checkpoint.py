@@ -191,14 +191,15 @@ class Checkpoint:
         id: object = None,  # noqa: A002 - the option's name
         text: str | None = None,
         vote: int = 0,
+        of: bytes | None = None,
     ) -> None:
         """Keep one row's result; once this returns, the death of the process cannot lose it.
 
         id: the row's id, None for none. text: the row's text, for store_input=True.
-        vote: which of the row's votes it is.
+        vote: which of the row's votes it is; of: the key of the first, None for that itself.
         Raises CheckpointError if it cannot be written, OutputError if the values are not JSON.
         """
-        body = lines.row(result, now=int(time.time()), row_id=id, text=text, vote=vote)
+        body = lines.row(result, now=int(time.time()), row_id=id, text=text, vote=vote, of=of)
         self._append(key, body, row_id=id)
 
     def append_unanswered(self, usage: Usage, *, unread: bool) -> None:

@@ -8,7 +8,8 @@ without the checksum's eight digits and without the newline.
 v         an answer: ``v`` (field -> value), ``id``, ``usage`` (tokens ``in``, ``out`` and, where
           there are any, ``cached``; ``cost`` and its ``currency``; ``estimated`` replies), ``n``
           (requests), ``t`` (unix s), ``s`` (seconds that a live answer took, from its first
-          request on), ``vote`` (where it is not the row's first, 0), ``p`` (field -> confidence)
+          request on), ``vote`` (where it is not the row's first, 0) ``of`` (the first's key),
+          ``p`` (field -> confidence)
 e         a failure: ``e`` (kind, status, code) instead of ``v``
 id        one more row that has the answer of this key: ``id`` only
 usage     paid for without an answer, under the task's digest: ``usage`` and ``t``; ``unread``
@@ -51,7 +52,7 @@ SORT = slice(78, 79)
 _ONLY_ID = slice(82, -1)  # the value in a line that holds nothing else
 
 # An answer's body without the row's id and text.
-ANSWERED = ("v", "usage", "n", "t", "s", "vote", "p", "adopted")
+ANSWERED = ("v", "usage", "n", "t", "s", "vote", "of", "p", "adopted")
 
 _HEAD = re.compile(rb'\{"k":"[0-9a-f]{32}","c":"[0-9a-f]{8}","task":"[0-9a-f]{12}","[veisub]')
 # An answer with neither confidences nor text: key, checksum, task, values, and what it used.
@@ -59,7 +60,7 @@ _ANSWER = re.compile(
     rb'\{"k":"(.{32})","c":"(.{8})","task":"(.{12})","v":(\{.*\})'
     rb'(?:,"id":(?:0|-?[1-9][0-9]*|"[ !#-[\]-~]*"))?'
     rb',("usage":\{[^{}]*\},"n":[0-9]+),"t":[1-9][0-9]*(?:,"s":[0-9]+\.[0-9]+)?'
-    rb'(?:,"vote":[1-9])?\}$',
+    rb'(?:,"vote":[1-9](?:,"of":"[0-9a-f]{32}")?)?\}$',
     re.MULTILINE,
 ).match
 _CODE = re.compile(r"[\w.:-]{1,64}", re.ASCII)
@@ -93,8 +94,9 @@ def row(
     row_id: object = None,
     text: str | None = None,
     vote: int = 0,
+    of: bytes | None = None,
 ) -> dict[str, Any]:
-    """The body of a finished row, or of one of its votes. now: unix seconds."""
+    """The body of a finished row, or of its vote number vote. now: unix s. of: the first's key."""
     body: dict[str, Any] = {"v": result.values}
     if result.error is not None:
         # Neither message nor an odd code: the provider's words may echo the row.
@@ -112,11 +114,18 @@ def row(
         body["s"] = round(result.seconds, 3)
     if vote:
         body["vote"] = vote
+    if of is not None:
+        body["of"] = of.hex()
     if result.confidence is not None:
         body["p"] = {name: round(each, 6) for name, each in result.confidence.items()}
     if text is not None:
         body["text"] = text
     return body
+
+
+def is_later_vote(line: bytes) -> bool:
+    """Whether an answer is a row's second vote, or its third."""
+    return b',"vote":' in line and "vote" in (read(line) or {})  # a field may be named so, too
 
 
 def _usage_body(usage: Usage) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from binascii import unhexlify
 from dataclasses import dataclass, field
 from sys import intern
@@ -13,7 +14,7 @@ from llmframe.results import LABEL, RowResult
 from llmframe.system.files import READ, FileOps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from llmframe.results import Usage
@@ -51,7 +52,7 @@ class FoundTask:
         """Note an intact line of the task."""
         sort = line[lines.SORT]
         self.lines += sort != lines.SETTINGS
-        if sort == lines.ANSWER:
+        if sort == lines.ANSWER and not lines.is_later_vote(line):
             self.answered.add(line[lines.KEY])
         elif sort == lines.FAILURE:
             self.failed.add(line[lines.KEY])
@@ -63,7 +64,8 @@ class Answers:
     """One task's rows as columns; ok beats failed, else the newest line of a key counts.
 
     cells: a column for each field. errors: a failure's kind, None if ok. times: unix s.
-    confidences: field -> probability, None where there is none.
+    confidences: field -> probability, None where there is none; of rows with several votes the
+    share of the votes that agree.
     """
 
     def __init__(self) -> None:
@@ -75,6 +77,7 @@ class Answers:
         self._positions: dict[bytes, int] = {}
         self._ids: dict[str, tuple[int | str, bytes]] = {}
         self._named: set[bytes] = set()
+        self._later_votes: dict[bytes, dict[int, RowResult]] = {}
 
     @property
     def rows(self) -> list[tuple[int | str | None, int]]:
@@ -85,6 +88,11 @@ class Answers:
             (row_id, positions[key]) for row_id, key in self._ids.values() if key in positions
         ]
         return rows + [(None, at) for key, at in positions.items() if key not in self._named]
+
+    @property
+    def has_votes(self) -> bool:
+        """Whether some rows were asked several times."""
+        return bool(self._later_votes)
 
     @property
     def hidden(self) -> int:
@@ -118,17 +126,34 @@ class Answers:
         if content is None:
             return False
         if line[lines.SORT] != lines.ID:
-            if "vote" in content:  # the row has its first vote's line
-                return True
             result = lines.to_result(content, key) or lines.to_failure(content, key)
             if result is None:
                 return False
+            if "vote" in content:
+                self._keep_vote(content, result)
+                return True
             self._keep(key, result, content.get("t"))
         row_id = content.get("id")
         if isinstance(row_id, (int, str)):
             self._ids[lines.id_text(row_id)] = (row_id, key)
             self._named.add(key)
         return True
+
+    def count_votes(self, together: Callable[[Sequence[RowResult]], RowResult]) -> None:
+        """Give every row that was asked several times what its votes say together."""
+        for key, later in self._later_votes.items():
+            at = self._positions.get(key)
+            first = self.result(at)
+            if first is not None:
+                result = together([first, *(later[vote] for vote in sorted(later))])
+                self._keep(key, result, self.times[at or 0])
+
+    def _keep_vote(self, content: dict[str, Any], result: RowResult) -> None:
+        """Keep a vote after the first; what failed, or is forged, is no vote."""
+        vote, of = content["vote"], content.get("of")
+        if result.status == "ok" and isinstance(vote, int) and isinstance(of, str):
+            with contextlib.suppress(ValueError):  # no key
+                self._later_votes.setdefault(unhexlify(of), {})[vote] = result
 
     def _keep(self, key: bytes, result: RowResult, time: Any) -> None:
         at = self._positions.get(key)

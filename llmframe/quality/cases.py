@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 RIGHT, WRONG = "right", "wrong"
 FEW = 60  # different texts that still are labels, in a column of unknown type
-CONFIDENCE, AGREEMENT, EVIDENCE = "_confidence", "_agreement", "_evidence"
+CONFIDENCE, AGREEMENT = "_confidence", "_agreement"
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,8 @@ class Distribution:
     answered: rows with a value. missing: rows that were answered without a value.
     bars: labels with their counts; labels are foreign text.
     bins: counts of a histogram, whose ends low and high are texts to show; empty if there are bars.
-    examples: some texts, short to long; foreign text. note: anything else to show.
+    examples: some texts, short to long; foreign text. contexts: of examples that are quotes, the
+    text around each, "" where that is not known; else empty. note: anything else to show.
     warning: that nearly all rows have one label, and what to check.
     """
 
@@ -45,6 +46,7 @@ class Distribution:
     low: str = ""
     high: str = ""
     examples: tuple[str, ...] = ()
+    contexts: tuple[str, ...] = ()
     note: str = ""
     warning: str = ""
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from llmframe.frame.cells import column_cells, is_missing
+from llmframe.frame.existing import in_frame
 from llmframe.quality.cases import RIGHT
 
 if TYPE_CHECKING:
@@ -37,14 +38,8 @@ def review_columns(session: ReviewSession) -> pd.DataFrame:
     }
     for name, cells in columns.items():
         cells.index = out.index  # by position: the index may hold a label twice
-        out[_named(out, f"{cases.field}_{name}")] = cells
+        out[in_frame(out, f"{cases.field}_{name}")] = cells
     return out
-
-
-def _named(df: pd.DataFrame, name: str) -> Hashable:
-    """The name as a column of this frame: padded where its columns have levels."""
-    levels = df.columns.nlevels
-    return name if levels == 1 else (name, *[""] * (levels - 1))
 
 
 def _by_text(cases: Cases, values: dict[int, Any]) -> list[Any]:

@@ -15,7 +15,7 @@ from llmframe.notebook.drawing.format import plural
 from llmframe.notebook.review.keys import Keys
 from llmframe.notebook.review.question import Question
 from llmframe.quality import stored_reviews
-from llmframe.quality.cases import EVIDENCE, Cases
+from llmframe.quality.cases import Cases
 from llmframe.quality.draw import random_numbers
 from llmframe.quality.drawing import BLIND, Wish, is_share, open_draw
 from llmframe.quality.precision import accuracy_so_far, agreement_words, half_width
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from llmframe.quality.records import Draw, Given, Records
     from llmframe.quality.reviewed import Reviewed
+from llmframe.quality.tagged import EVIDENCE
 
 _NO_OCCURRENCE = 2**32  # no text stands in so many rows
 RECENT = 300.0  # seconds since the last answer of another process that still reviews

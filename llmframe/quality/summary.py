@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -13,7 +14,7 @@ from llmframe.frame.cells import column_cells, is_missing
 from llmframe.frame.columns import STATUSES
 from llmframe.notebook.drawing import style
 from llmframe.notebook.drawing.counts import BLANK, kinds
-from llmframe.notebook.drawing.escape import attribute, html, plain
+from llmframe.notebook.drawing.escape import attribute, html, marked, plain
 from llmframe.notebook.drawing.format import amount, count, money, noun
 from llmframe.notebook.drawing.spending import (
     answers_words,
@@ -21,10 +22,14 @@ from llmframe.notebook.drawing.spending import (
     tokens_in_words,
 )
 from llmframe.quality.distribution import OTHER, Distribution, distribution
+from llmframe.quality.quotes import AROUND, contexts, refused_quotes
 from llmframe.quality.tagged import read_tagged
 from llmframe.results import Usage
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from llmframe.quality.draw import Bools
     from llmframe.quality.tagged import Tagged
 
 _LABEL = 120  # characters of a label
@@ -119,7 +124,7 @@ def summarise(df: pd.DataFrame, prefix: str = "") -> Summary:
         counts={status: int(by_status.get(status, 0)) for status in STATUSES},
         # an error's text is "kind: message", and messages differ in every row
         errors=dict(Counter(str(error).partition(":")[0] for error in failed.dropna())),
-        fields=tuple(distribution(name, cells[ok]) for name, cells in _answers(tagged).items()),
+        fields=tuple(_fields(df, tagged, ok)),
         model=note.get("model"),
         tokens_in=note.get("tokens_in"),
         tokens_out=note.get("tokens_out"),
@@ -128,6 +133,19 @@ def summarise(df: pd.DataFrame, prefix: str = "") -> Summary:
         currency=note.get("currency"),
         table=_usage(note.get("table", {})),
     )
+
+
+def _fields(df: pd.DataFrame, tagged: Tagged, ok: Bools) -> Iterator[Distribution]:
+    positions = {*tagged.quotes.values()}  # where a quote stands in its text: nothing to count
+    for name, cells in _answers(tagged).items():
+        if name in positions:
+            continue
+        field = distribution(name, cells[ok])
+        if name in tagged.quotes:
+            found = contexts(df, tagged, cells, field.examples)
+            note = "; ".join(filter(None, [field.note, refused_quotes(tagged, name)]))
+            field = replace(field, contexts=found, note=note)
+        yield field
 
 
 def _answers(tagged: Tagged) -> dict[str, pd.Series[Any]]:
@@ -178,8 +196,17 @@ def _field_html(field: Distribution) -> str:
         says = attribute(f"histogram of {field.name} from {ends}, {field.note}")
         parts.append(style.histogram(field.bins, says=says))
         parts.append(style.head(style.soft(html(field.low)), style.soft(html(field.high))))
-    parts += [style.quote(html(text, limit=EXAMPLE)) for text in field.examples]
+    parts += [style.quote(text) for text in _examples_html(field)]
     return style.box(parts, wide=wide)
+
+
+def _examples_html(field: Distribution) -> Iterator[str]:
+    """Some texts; quotes with what stands around them."""
+    for text, context in zip_longest(field.examples, field.contexts, fillvalue=""):
+        if context:
+            yield marked(context, [text], limit=EXAMPLE + 2 * AROUND)
+        else:
+            yield html(text, limit=EXAMPLE)
 
 
 def _bars(field: Distribution, *, wide: bool) -> list[str]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from llmframe.frame.existing import WrittenColumn
 
 STATUS, ERROR = "llm_status", "llm_error"
+EVIDENCE = "_evidence"  # the end of the name of a field's quotes
 _OURS = (
     *(STATUS, ERROR, "llm_attempts", "llm_tokens_in", "llm_tokens_cached", "llm_tokens_out"),
     *("llm_cost", "llm_seconds", "llm_raw"),
@@ -36,6 +37,7 @@ _NOTED = {
     "cost": float | int,
     "currency": str,
     "table": dict,
+    "evidence": dict,
 }
 
 
@@ -45,11 +47,13 @@ class Tagged:
 
     status, error: the call's columns. fields: the answers by name, in the frame's order; empty
     if the attrs are lost. indicators: of fields with a boolean column for each label, those
-    columns by label. examples: whether a row was shown to the model with its right answer, so that
-    no score may count it. others: positions of the columns that no call has written.
+    columns by label. quotes: by the name of evidence='s column, the one that says where they stand.
+    examples: whether a row was shown to the model with its right answer, so that no score may
+    count it. inputs: positions of the columns that the model was shown; if the attrs do not name
+    them, of all that no call has written; none after redact=, whose texts shall not be shown.
     note: of the call, from the attrs: model, tokens_in, tokens_cached, tokens_out, cost,
-    currency, table (the same of all answers). Empty if they are lost, or are those of a frame of
-    another length.
+    currency, table (the same of all answers), evidence (quotes by field). Empty if they are lost,
+    or are those of a frame of another length.
     """
 
     status: pd.Series[Any]
@@ -57,8 +61,9 @@ class Tagged:
     error: pd.Series[Any]
     fields: dict[str, pd.Series[Any]]
     indicators: dict[str, dict[str, str]]
+    quotes: dict[str, str]
     examples: npt.NDArray[np.bool_]
-    others: tuple[int, ...]
+    inputs: tuple[int, ...]
     note: dict[str, Any]
 
 
@@ -76,13 +81,15 @@ def read_tagged(df: pd.DataFrame, prefix: str = "") -> Tagged:
     answers = [name for name, one in written.items() if one.task in tasks and name not in own]
     answers = [name for name in answers if name in columns]
     ours = set(columns.values())
+    others = [at for at, column in enumerate(df.columns) if column not in ours]
     return Tagged(
         status=lookup.series(columns[own[0]]),
         error=lookup.series(columns[own[1]]),
         fields={name: lookup.series(columns[name]) for name in answers},
         indicators=_indicators({name: written[name] for name in answers}),
+        quotes=_quotes({name: written[name] for name in answers}),
         examples=example_rows(df),
-        others=tuple(at for at, column in enumerate(df.columns) if column not in ours),
+        inputs=() if _is_redacted(df) else tuple(_asked(df) or others),
         note=_note(df),
     )
 
@@ -97,6 +104,12 @@ def _indicators(answers: Mapping[str, WrittenColumn]) -> dict[str, dict[str, str
         if name.startswith(f"{field}_"):
             found.setdefault(field, {})[name.removeprefix(f"{field}_")] = name
     return found
+
+
+def _quotes(answers: Mapping[str, WrittenColumn]) -> dict[str, str]:
+    """The quotes' column -> the column of their positions."""
+    pairs = ((name, f"{name}_at") for name, one in answers.items() if name == f"{one.of}{EVIDENCE}")
+    return {quotes: at for quotes, at in pairs if at in answers}
 
 
 def _note(df: pd.DataFrame) -> dict[str, Any]:
@@ -133,15 +146,17 @@ def failed_rows(df: pd.DataFrame, prefix: str = "") -> pd.DataFrame:
     """
     tagged = read_tagged(df, prefix)
     rows = (tagged.status == "failed").to_numpy(dtype=bool).nonzero()[0]
-    note = df.attrs.get(ATTRS_KEY)
-    # what was redacted for the model must not come back in a table of errors
-    redacted = isinstance(note, dict) and note.get("redacted") is True
-    asked = df.iloc[rows, [] if redacted else list(_asked(df) or tagged.others)]
-    shown = [asked, tagged.error.iloc[rows]]
+    shown = [df.iloc[rows, list(tagged.inputs)], tagged.error.iloc[rows]]
     lookup, raw = ColumnLookup(df), f"{prefix}llm_raw"
-    if not redacted and lookup.has(raw):
+    # what was redacted for the model must not come back in a table of errors
+    if not _is_redacted(df) and lookup.has(raw):
         shown.append(lookup.series(lookup.resolve(raw, option="column")).iloc[rows])
     return FailedRows(pd.concat(shown, axis=1))
+
+
+def _is_redacted(df: pd.DataFrame) -> bool:
+    note = df.attrs.get(ATTRS_KEY)
+    return isinstance(note, dict) and note.get("redacted") is True
 
 
 def input_columns(df: pd.DataFrame, *, without: str) -> list[int]:

@@ -24,6 +24,7 @@ class Model:
     def __init__(self):
         self.bodies = []
         self.bad = ()
+        self.hasty = ()  # rows whose first vote is wrong
 
     def __call__(self, text, body):
         self.bodies.append(body)
@@ -33,6 +34,8 @@ class Model:
         if (number, body.get("seed")) in self.bad:
             return {"intent": "none of these", "note": ""}
         label = shown[0] if number % 5 == 0 else LABELS[number % 4]
+        if number in self.hasty and body.get("seed") is None:
+            label = "other"
         return testing.expected(text, schema) | {"intent": label, "note": f"{label}!"}
 
 
@@ -213,8 +216,25 @@ def test_earlier_votes_count_against_the_limit_of_the_task(tag):
 def test_a_checkpoint_shows_each_row_once(tag, tmp_path):
     tag(votes=3, checkpoint=tmp_path / "c.jsonl", store_input=True)
     shown = lf.read_checkpoint(tmp_path / "c.jsonl")
-    assert len(shown) == N
+    assert len(shown) == N == lf.history().loc[0, "rows"]
     assert (tmp_path / "c.jsonl").read_text().count('"text":"row 7"') == 1
+
+
+@pytest.mark.parametrize("votes", ["2+1", 3])
+def test_what_the_votes_say_together_is_read_from_the_checkpoint(tag, votes, server, model):
+    model.hasty = (1, 2, 4)
+    out = tag(votes=votes, id="text")
+    first = tag(id="text")["intent"]
+    assert [*(first != out["intent"]).to_numpy().nonzero()[0]] == [1, 2, 4]
+    sent = len(server.ledger)
+    path = lf.history().loc[0, "checkpoint"]
+    shown = ["text", "intent", "intent_agreement", "note"]
+    for by in ({}, {"id": "text"}):
+        loaded = lf.load(path, out[["text"]], **by)
+        pd.testing.assert_frame_equal(loaded[shown], out[shown])
+    read = lf.read_checkpoint(path).set_index("id").loc[out["text"], "intent"]
+    assert read.tolist() == out["intent"].tolist()
+    assert len(server.ledger) == sent
 
 
 def test_two_calls_at_the_same_time_share_their_votes(server):

@@ -204,3 +204,53 @@ def test_hostile_text_is_only_text(hostile, tagged):
     assert not seen.odd
     assert all(line.isprintable() for line in repr(found).split("\n"))
     assert len(found._repr_html_().encode()) < 20_000
+
+
+LONG = " word" * 40
+QUOTED = [f"So{LONG} I want <b>my money</b>{LONG}", "My money, please", "It never came", "not said"]
+QUOTES = ["want <b>my money</b>", "My money", "It never came", "never said"]
+
+
+def quoted(**options):
+    """Four answered rows, three of them with a quote; the last one's is not in the text."""
+
+    def answer(text, body):
+        asked = QUOTES[QUOTED.index(text.strip())] if text.strip() in QUOTED else None
+        return {"intent": "refund", "intent_evidence": asked}
+
+    df = pd.DataFrame({"text": QUOTED}, index=[7, 7, 8, 9])
+    with testing.serve(answer=answer) as server:
+        return lf.tag(
+            df, "text", {"intent": ["refund", "other"]}, evidence=True, model="m",
+            base_url=server.url, checkpoint=False, progress=False, **options,
+        )  # fmt: skip
+
+
+def test_quotes_are_highlighted_in_the_text_around_them():
+    found = summarise(quoted())
+    assert [field.name for field in found.fields] == ["intent", "intent_evidence"]
+    field = found.fields[1]
+    assert (field.answered, field.missing) == (3, 1)
+    assert field.note.endswith("1 quote not found in the text")
+    page = found._repr_html_()
+    assert page.count("<mark") == 3
+    assert ">My money</mark>, please" in page
+    assert ">want &lt;b&gt;my money&lt;/b&gt;</mark> word" in page
+    assert "…" in page
+    assert not Seen(page).odd
+    assert "\n    It never came" in repr(found)
+
+
+def test_quotes_of_redacted_texts_are_shown_without_the_texts():
+    found = summarise(quoted(redact=lambda text: text))
+    assert found.fields[1].examples
+    assert "please" not in found._repr_html_()
+    assert "<mark" not in found._repr_html_()
+
+
+def test_quotes_whose_text_has_changed_since_are_shown_alone():
+    out = quoted()
+    out["text"] = "something else"
+    page = summarise(out)._repr_html_()
+    assert "<mark" not in page
+    assert "It never came" in page

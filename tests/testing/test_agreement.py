@@ -12,7 +12,8 @@ import pytest
 
 from llmframe.testing import agreement, reviews
 
-ARCHIVE, FILE = "hutto_ICWSM_2014.tar.gz", "/amazonReviewSnippets_GroundTruth.txt"
+ARCHIVE = "hutto_ICWSM_2014.tar.gz"
+TEXTS, VOTES = "/amazonReviewSnippets_GroundTruth.txt", "/amazonReviewSnippets_anonDataRatings.txt"
 
 
 def test_the_sentence_names_the_count_the_interval_and_what_no_model_would_reach():
@@ -67,7 +68,8 @@ def packed(files):
 
 def test_the_reviews_are_read_out_of_the_archive_in_the_package(monkeypatch):
     lines = b'1_1\t2.5\tgood "thing"\nbroken line\n2_1\t-3\tbad\n'
-    outer = packed({f"v/{ARCHIVE}": packed({f"x{FILE}": lines})})
+    votes = b"\xef\xbb\xbf1_1\t2.5\t0.5\t[2, 3]\r\n2_1\t-3\t0\t[-3, -3]\r\nbroken line\r\n"
+    outer = packed({f"v/{ARCHIVE}": packed({f"x{TEXTS}": lines, f"x{VOTES}": votes})})
 
     def download(command, **_):
         (Path(command[command.index("-d") + 1]) / "v.tar.gz").write_bytes(outer)
@@ -75,8 +77,8 @@ def test_the_reviews_are_read_out_of_the_archive_in_the_package(monkeypatch):
 
     monkeypatch.setattr(subprocess, "run", download)
     assert reviews() == [
-        {"id": "1_1", "rating": 2.5, "text": 'good "thing"'},
-        {"id": "2_1", "rating": -3.0, "text": "bad"},
+        {"id": "1_1", "rating": 2.5, "votes": [2, 3], "text": 'good "thing"'},
+        {"id": "2_1", "rating": -3.0, "votes": [-3, -3], "text": "bad"},
     ]
 
 

@@ -62,7 +62,8 @@ def load(
         prefix=prefix,
         overwrite=overwrite,
         details=False,
-        confidence=any(answers.confidences),
+        confidence=any(answers.confidences) and not answers.has_votes,
+        agreement=answers.has_votes,
         task=found.digest[:12],
         prompts=_prompts(question, by.form),
     )

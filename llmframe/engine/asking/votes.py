@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from llmframe.engine.row import Row
-from llmframe.results import NOTHING_USED, RowResult
-from llmframe.task.confidence import is_choice
 from llmframe.task.keys import KeyMaker
 from llmframe.task.trust.votes import (
     MOST,
-    counted,
+    choices_of,
     is_decided,
     label_orders,
     reordered,
     requests_a_row,
+    together,
+    values_of,
+    with_sums,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from llmframe.results import Answer
+    from llmframe.results import Answer, RowResult
     from llmframe.task.keys import Question
     from llmframe.task.prompt import Prompt
     from llmframe.task.trust.votes import Setting
@@ -58,7 +59,7 @@ class Votes:
 
     @cached_property
     def _choices(self) -> tuple[str, ...]:
-        return tuple(spec.name for spec in self.prompt.fields.specs if is_choice(spec))
+        return choices_of(self.prompt.fields.specs)
 
     def following(self, row: Row, result: RowResult) -> Row | None:
         """The row as its next vote, with fresh patience; None if none is needed or it has failed.
@@ -66,7 +67,7 @@ class Votes:
         result: of the vote that row is.
         """
         votes = (*row.votes, result)
-        if result.status != "ok" or is_decided(self.setting, self._choices, _values(votes)):
+        if result.status != "ok" or is_decided(self.setting, self._choices, values_of(votes)):
             return None
         key = self._keys[len(votes) - 1].key(row.text)
         return Row(
@@ -75,31 +76,13 @@ class Votes:
 
     def result(self, votes: Sequence[RowResult]) -> RowResult:
         """What the row gets, from all its votes; the last of them may have failed."""
-        usage = sum((vote.usage for vote in votes), NOTHING_USED)
-        seconds = [vote.seconds for vote in votes if vote.seconds is not None]
-        shared: dict[str, Any] = {
-            "attempts": sum(vote.attempts for vote in votes),
-            "usage": usage,
-            # None, if all of them came from the checkpoint
-            "seconds": sum(seconds) if seconds else None,
-        }
         last = votes[-1]
-        if last.error is not None and len(votes) > 1:
-            message = f"{last.error.message} (vote {len(votes)}; the votes before it are saved)"
-            return last._replace(error=last.error._replace(message=message), **shared)
-        if last.status != "ok":
+        if last.status == "ok":
+            return together(self.prompt.fields.specs, votes)
+        if last.error is None or len(votes) == 1:
             return last
-        answers = _values(votes)
-        chosen, taken, agreement = counted(self._choices, answers)
-        # a quote stays with its label
-        taken |= {spec.name: taken[of] for spec in self.prompt.fields.specs
-                  if (of := spec.evidence_of) in taken}  # fmt: skip
-        values = {
-            name: answers[taken.get(name, chosen)].get(name, value)
-            for name, value in answers[chosen].items()
-        }
-        # agreements take the place of logprob confidences: no call has both
-        return votes[chosen]._replace(values=values, confidence=agreement, **shared)
+        message = f"{last.error.message} (vote {len(votes)}; the votes before it are saved)"
+        return with_sums(last._replace(error=last.error._replace(message=message)), votes)
 
     def recalled(
         self,
@@ -132,7 +115,7 @@ class Votes:
         """
         votes = [] if first is None else [first]
         for keys in self._keys:
-            if votes and is_decided(self.setting, self._choices, _values(votes)):
+            if votes and is_decided(self.setting, self._choices, values_of(votes)):
                 return 0.0
             answer = stored(keys.key(text)) if votes else None
             if answer is None:
@@ -144,7 +127,3 @@ class Votes:
     def _answer(self, stored: Sequence[Answer]) -> Answer:
         result = self.result([bare._replace(values=values) for bare, values in stored])
         return result, result.values or {}
-
-
-def _values(votes: Sequence[RowResult]) -> list[dict[str, Any]]:
-    return [vote.values or {} for vote in votes]

@@ -135,6 +135,7 @@ class StoredAnswers(Answers):
                 id=None if row.vote else self._id(row.position),
                 text=row.text if self._settings.store_input and not row.vote else None,
                 vote=row.vote,
+                of=None if row.first is None else row.first.key,
             )
         except CheckpointError as error:
             self._halt.fail(error)

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from llmframe.errors import PlanError
+from llmframe.frame.existing import in_frame
 from llmframe.notebook.drawing import charts, style
 from llmframe.notebook.drawing.escape import SENTENCES, html, plain
 from llmframe.notebook.drawing.format import count, plural
@@ -62,7 +63,8 @@ class Comparison:
     """Two columns beside each other; displayed as a table, printed as text.
 
     rows: rows that have a label in both. changed: those in which the labels differ, with the
-    text, both labels and the truth if there is one. agreement: the share that does not differ.
+    text, both labels and the truth if there is one: the column that was given, or ``<b>_truth``
+    by the review. agreement: the share that does not differ.
     kappa, ac1, alpha (Krippendorff's): agreement beyond chance.
     churn: rows by a's label (its rows) and b's (its columns).
     difference: how much more often b is right than a, as a share of the rows, with its
@@ -184,7 +186,8 @@ def compare(
     pair = _Pair(labels, first.said.codes, codes)
     rows, changed = int(pair.both.sum()), int(pair.differ.sum())
     table = table_of(pair.first[pair.both], pair.second[pair.both], len(labels))
-    outcome, notes = _outcome(df, (first, second), pair, truth)
+    sample = _judged(df, (first, second)) if truth is None and changed else None
+    outcome, notes = _outcome((first, second), pair, truth, sample)
     index, columns = (
         pd.Index(list(labels), name=one.name, tupleize_cols=False) for one in (first, second)
     )
@@ -192,7 +195,7 @@ def compare(
         a=first.name,
         b=second.name,
         rows=rows,
-        changed=_changed(df, (first, second), truth, pair.differ),
+        changed=_changed(df, (first, second), truth, pair.differ, sample),
         agreement=1 - changed / rows if rows else math.nan,
         kappa=agreement.kappa(table) if rows else math.nan,
         alpha=agreement.alpha_of_pairs(table) if rows else math.nan,
@@ -217,7 +220,7 @@ class _Pair:
 
 
 def _outcome(
-    df: pd.DataFrame, columns: tuple[Answers, Answers], pair: _Pair, truth: object
+    columns: tuple[Answers, Answers], pair: _Pair, truth: object, sample: Sample | None
 ) -> tuple[Outcome, list[str]]:
     """Which column is right more often, as far as a truth says so, and what to say about it."""
     changed, rows = int(pair.differ.sum()), int(pair.both.sum())
@@ -225,7 +228,7 @@ def _outcome(
     if truth is not None:
         true = _truth_codes(columns[0], pair, truth)
     elif changed:
-        return _by_review(df, columns, pair)
+        return _by_review(sample, pair)
     seen = pair.differ & (true >= 0)
     only_a = int((seen & (true == pair.first)).sum())
     only_b = int((seen & (true == pair.second)).sum())
@@ -248,11 +251,13 @@ def _truth_codes(first: Answers, pair: _Pair, truth: object) -> Codes:
     return aligned(Labelled(first.name, pair.labels, pair.first), known)[1]
 
 
-def _by_review(
-    df: pd.DataFrame, columns: tuple[Answers, Answers], pair: _Pair
-) -> tuple[Outcome, list[str]]:
-    """The same by the rows that a person judged: of those that differ, else of a whole sample."""
-    sample = _changed_sample(df, columns) or _whole_sample(df, columns)
+def _judged(df: pd.DataFrame, columns: tuple[Answers, Answers]) -> Sample | None:
+    """The rows that a person judged: of those that differ, else of a whole sample."""
+    return _changed_sample(df, columns) or _whole_sample(df, columns)
+
+
+def _by_review(sample: Sample | None, pair: _Pair) -> tuple[Outcome, list[str]]:
+    """The same by the rows that a person judged."""
     inside = None if sample is None else pair.differ[sample.at]
     if sample is None or inside is None or not inside.any():
         return Outcome(0, 0, 0), []
@@ -303,11 +308,22 @@ def _unlabelled(first: Answers, second: Answers) -> list[str]:
 
 
 def _changed(
-    df: pd.DataFrame, pair: tuple[Answers, Answers], truth: object, differ: Mask
+    df: pd.DataFrame,
+    pair: tuple[Answers, Answers],
+    truth: object,
+    differ: Mask,
+    sample: Sample | None,
 ) -> pd.DataFrame:
     """The rows that differ: what the model was shown, both labels, and the truth."""
     lookup = pair[0].lookup
     own = [one.column for one in pair] + ([] if truth is None else [truth])
     last = [lookup.position(lookup.resolve(one, option="truth")) for one in own]
     shown = [at for at in input_columns(df, without=pair[0].name) if at not in last]
-    return df.iloc[np.flatnonzero(differ), [*shown, *last]]
+    rows = np.flatnonzero(differ)
+    changed = df.iloc[rows, [*shown, *last]].copy()
+    if sample is not None:
+        judged = np.full(len(df), None, dtype=object)
+        judged[sample.at] = [sample.labels[code] for code in sample.truth]
+        name = in_frame(df, f"{pair[1].name}_truth")
+        changed[name] = pd.Categorical(judged[rows], categories=[*sample.labels])
+    return changed

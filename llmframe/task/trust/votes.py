@@ -7,13 +7,15 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from llmframe.results import NOTHING_USED
 from llmframe.task.confidence import is_choice
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from llmframe.results import RowResult
     from llmframe.task.choices import Labels
-    from llmframe.task.fields import FieldSet
+    from llmframe.task.fields import FieldSet, FieldSpec
     from llmframe.task.schema import Node
 
 Setting: TypeAlias = Literal[1, 3, "2+1"]
@@ -125,3 +127,38 @@ def counted(
         taken[name], agreement[name] = texts.index(most), times / len(votes)
         fits.update(at for at, text in enumerate(texts) if text == most)
     return max(range(len(votes)), key=lambda at: fits[at]), taken, agreement
+
+
+def choices_of(specs: Iterable[FieldSpec]) -> tuple[str, ...]:
+    """The names of the fields whose votes are counted."""
+    return tuple(spec.name for spec in specs if is_choice(spec))
+
+
+def values_of(votes: Iterable[RowResult]) -> list[dict[str, Any]]:
+    """The answers of votes, field name -> value."""
+    return [vote.values or {} for vote in votes]
+
+
+def together(specs: Sequence[FieldSpec], votes: Sequence[RowResult]) -> RowResult:
+    """The one result of several votes, all of them answered; see ``counted``."""
+    answers = values_of(votes)
+    chosen, taken, agreement = counted(choices_of(specs), answers)
+    # a quote stays with its label
+    taken |= {spec.name: taken[of] for spec in specs if (of := spec.evidence_of) in taken}
+    values = {
+        name: answers[taken.get(name, chosen)].get(name, value)
+        for name, value in answers[chosen].items()
+    }
+    # agreements take the place of logprob confidences: no call has both
+    return with_sums(votes[chosen]._replace(values=values, confidence=agreement), votes)
+
+
+def with_sums(result: RowResult, votes: Sequence[RowResult]) -> RowResult:
+    """The result with what all the votes took."""
+    seconds = [vote.seconds for vote in votes if vote.seconds is not None]
+    return result._replace(
+        attempts=sum(vote.attempts for vote in votes),
+        usage=sum((vote.usage for vote in votes), NOTHING_USED),
+        # None, if all of them came from the checkpoint
+        seconds=sum(seconds) if seconds else None,
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tarfile
@@ -12,18 +13,29 @@ from typing import IO, Any
 SOURCE = "vaderSentiment==3.3.2"
 """Its source code holds them, under the MIT licence as it states; its wheel does not. They are
 other people's texts: downloaded when asked for, and never copied into this project."""
-ARCHIVE, FILE = "hutto_ICWSM_2014.tar.gz", "/amazonReviewSnippets_GroundTruth.txt"
+ARCHIVE = "hutto_ICWSM_2014.tar.gz"
+TEXTS, VOTES = "/amazonReviewSnippets_GroundTruth.txt", "/amazonReviewSnippets_anonDataRatings.txt"
 
 
 def reviews() -> list[dict[str, Any]]:
-    """3,708 sentences: ``id``, ``rating`` (the mean, from -4 to 4) and ``text``.
+    """3,708 sentences: ``id``, ``rating``, ``votes`` and ``text``.
 
+    votes: what each of twenty people said, from -4 (very bad) to 4; rating: their mean.
     pip downloads them, 2.5 MB. Raises RuntimeError where it cannot.
     """
     with tempfile.TemporaryDirectory() as folder:
-        lines = _unpack(_download(Path(folder))).splitlines()
-    rows = (line.split("\t", 2) for line in lines if line.count("\t") >= 2)
-    return [{"id": name, "rating": float(rating), "text": text} for name, rating, text in rows]
+        texts, rated = _unpack(_download(Path(folder)))
+    votes = {name: json.loads(last) for name, _, _, last in _cells(rated, 4)}
+    return [
+        {"id": name, "rating": float(rating), "votes": votes[name], "text": text}
+        for name, rating, text in _cells(texts, 3)
+    ]
+
+
+def _cells(table: str, columns: int) -> list[list[str]]:
+    """The cells of each line; a line that has not enough of them is left out."""
+    rows = [line.split("\t", columns - 1) for line in table.splitlines()]
+    return [row for row in rows if len(row) == columns]
 
 
 def _download(folder: Path) -> Path:
@@ -36,10 +48,13 @@ def _download(folder: Path) -> Path:
     return found
 
 
-def _unpack(package: Path) -> str:
-    """The text of the file of sentences, in an archive inside the package."""
+def _unpack(package: Path) -> list[str]:
+    """The texts of the two files, which are in an archive inside the package."""
     with tarfile.open(package) as outer, tarfile.open(fileobj=_member(outer, ARCHIVE)) as inner:
-        return _member(inner, FILE).read().decode("utf-8", "replace")
+        # one of them begins with a byte order mark
+        return [
+            _member(inner, name).read().decode("utf-8-sig", "replace") for name in (TEXTS, VOTES)
+        ]
 
 
 def _member(archive: tarfile.TarFile, ending: str) -> IO[bytes]:

@@ -303,6 +303,11 @@ def test_the_changed_rows_alone_say_more():
     assert low < gain(df) < high
     assert high - low < 0.1
     assert found.p < 0.05
+    judged = found.changed["second_truth"]
+    assert judged.notna().sum() == 50
+    assert (judged.dropna().astype(str) == df.loc[judged.dropna().index, "gold"]).all()
+    assert [*comparison.changed.columns] == ["text", "intent", "second"]
+    assert [*found.changed.columns] == ["text", "intent", "second", "second_truth"]
 
 
 def test_answers_that_were_judged_right_or_wrong_have_an_accuracy_alone():

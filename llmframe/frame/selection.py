@@ -88,6 +88,11 @@ def selected(df: pd.DataFrame, where: object) -> Selection | None:
             "where= is a mask or a query string, such as df['stars'] < 3 or "
             f"'stars < 3'; this is a {type(where).__name__}"
         )
+    elif getattr(mask, "ndim", 1) != 1:
+        raise PlanError(
+            f"where= has the shape {mask.shape}, and a mask has one boolean for each row; "
+            "take one column of it: mask[:, 0]"
+        )
     else:
         mask = pd.Series(mask if hasattr(mask, "dtype") else [*mask])
     if len(mask) != len(df):
@@ -101,9 +106,13 @@ def _queried(df: pd.DataFrame, query: str) -> Any:
     try:
         found = df.eval(query)
     except Exception as exc:
+        cure = "write it as for df.query"
+        # df.query would find the variable where it is called; this is called from elsewhere
+        if isinstance(exc, pd.errors.UndefinedVariableError) and "@" in query:
+            cure = "a variable is not seen here: write its value, f'stars < {most}'"
         raise PlanError(
             f"where={query!r} cannot be evaluated ({type(exc).__name__}: {cut(str(exc), _SHOWN)}); "
-            "write it as for df.query, or give a mask such as df['stars'] < 3"
+            f"{cure}, or give a mask such as df['stars'] < 3"
         ) from exc
     if not isinstance(found, pd.Series):
         raise PlanError(f"where={query!r} is not true or false for each row; compare a column")

@@ -169,6 +169,14 @@ def test_what_is_no_mask_is_a_mistake_found_before_anything_is_sent(server, call
     assert len(server.ledger) == 0
 
 
+def test_an_array_of_several_columns_and_a_variable_in_a_query_are_told_what_to_write(server, call):
+    with pytest.raises(PlanError, match=r"one boolean for each row.*mask\[:, 0\]"):
+        frame().llm.tag("text", FIELDS, where=frame()[["n"]].to_numpy() > 1, **call)
+    with pytest.raises(PlanError, match=r"write its value, f'stars < \{most\}', or give a mask"):
+        frame().llm.tag("text", FIELDS, where="n < @m", **call)
+    assert len(server.ledger) == 0
+
+
 @given(st.lists(st.sampled_from([True, False, None]), min_size=ROWS, max_size=ROWS))
 def test_any_mask_puts_new_cells_there_and_nowhere_else(mask):
     df = frame()

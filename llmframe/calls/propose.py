@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from llmframe.calls.tag import refuse_await, run_in_cell
 from llmframe.errors import LLMFrameError, PlanError
 from llmframe.options.layers import settle
-from llmframe.options.rules import COUNT
+from llmframe.options.rules import is_int, to_whole
 from llmframe.options.settings import OPTIONS, Options
 from llmframe.options.signature import with_options
 
@@ -85,17 +85,17 @@ def propose_labels(  # type: ignore[misc] # its seed= is the sample's
     refuse_await("propose_labels")
     settings = settle(options, without=WITHOUT)
     wanted = _wanted(k, seeds, settings.instructions)
-    drawn, index = _draw(df, input, settings, n=_number("n", n, least=1), seed=seed)
+    numbers = {"n": _number("n", n, least=1), "seed": _number("seed", seed, least=0)}
+    drawn, index = _draw(df, input, settings, **numbers)
     themes, read = _read_and_group([*drawn], wanted, settings)
     label_of = {text: theme.label for theme in themes for text in theme.texts}
-    sample = [
-        (index[position], label_of.get(at), text)
-        for at, (text, position) in enumerate(drawn.items())
-        if at in read
-    ]
+    sample = [(label_of.get(at), text) for at, text in enumerate(drawn) if at in read]
+    rows = index.take([position for at, position in enumerate(drawn.values()) if at in read])
     described = {theme.label: theme.description for theme in themes}
     unread = len(drawn) - len(read)
-    labels = ProposedLabels(described, rows=len(index), sample=sample, unread=unread, input=input)
+    labels = ProposedLabels(
+        described, sample=sample, index=rows, rows=len(index), unread=unread, input=input
+    )
     if settings.progress is not False:
         labels.show()
     return labels
@@ -105,14 +105,22 @@ def _wanted(k: object, seeds: object, instructions: str) -> Wanted:
     """What is asked of the labels; PlanError where it cannot be."""
     from llmframe.task.choices import check_labels
     from llmframe.task.labels.themes import Wanted
+    from llmframe.task.text import excerpt
 
     many = None if k is None else _number("k", k, least=2)
     if isinstance(seeds, str) or not isinstance(seeds, Iterable | None):
         raise PlanError(f"seeds={seeds!r} is not valid; it takes a list of labels, or a dict")
-    given = seeds if isinstance(seeds, Mapping) else dict.fromkeys(seeds or (), "")
-    for label, description in given.items():
-        if not isinstance(label, str) or not isinstance(description, str):
-            raise PlanError(f"seeds= has {label!r}: {description!r}; both must be texts")
+    # a column of labels has no truth value, and a list may hold what no dict takes
+    labels = () if seeds is None else seeds
+    pairs = [*(labels.items() if isinstance(labels, Mapping) else ((one, "") for one in labels))]
+    for label, description in pairs:
+        if not isinstance(label, str):
+            raise PlanError(f"seeds= has the label {excerpt(label)}; its labels must be texts")
+        if not isinstance(description, str):
+            raise PlanError(
+                f"seeds= describes {excerpt(label)} by {excerpt(description)}; give a text"
+            )
+    given = dict(pairs)
     kept = check_labels("seeds", given) if given else ()
     # k counts the kept labels, too
     if many is not None and len(kept) > many:
@@ -122,8 +130,8 @@ def _wanted(k: object, seeds: object, instructions: str) -> Wanted:
 
 
 def _number(name: str, value: object, *, least: int) -> int:
-    whole = COUNT.convert(value)
-    if not COUNT.accepts(whole) or whole < least:
+    whole = to_whole(value)
+    if not is_int(whole, least):
         raise PlanError(f"{name}={value!r} is not valid; it takes a number from {least}")
     return int(whole)
 

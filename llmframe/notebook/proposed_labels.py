@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from copy import copy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from llmframe.notebook import hosts
 from llmframe.notebook.drawing import style
 from llmframe.notebook.drawing.escape import SENTENCES, attribute, html, plain
-from llmframe.notebook.drawing.format import count, plural
+from llmframe.notebook.drawing.format import count, noun, plural
 from llmframe.task.choices import DescribedLabels
 from llmframe.task.text import excerpt
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping, Sequence
-
+    from collections.abc import Mapping, Sequence
 
 EXAMPLES = 2  # of a label
 _LABEL, _TEXT, _ROW = 80, 160, 40  # characters
@@ -33,12 +32,15 @@ class ProposedLabels(DescribedLabels):
     you delete belong there.
     """
 
+    # sample: a label or None, and the text, for each label of index; out of rows
+
     def __init__(
         self,
         labels: Mapping[str, str],
         *,
+        sample: Sequence[tuple[str | None, str]],
+        index: pd.Index[Any],
         rows: int,
-        sample: Sequence[tuple[Hashable, str | None, str]],
         unread: int = 0,
         input: object = "text",  # noqa: A002 - as tag calls it
     ) -> None:
@@ -46,26 +48,25 @@ class ProposedLabels(DescribedLabels):
         self._next = f'df.llm.tag({excerpt(input)}, {{"label": labels}}, other="other")'
         self._rows = rows
         self._sample = tuple(sample)
+        self._index = index
         self._unread = unread
         self._shown: object = None  # by the call: in which cell, and with which labels
 
     @property
     def sample(self) -> pd.DataFrame:
         """The texts as they were sent, with columns ``text`` and ``label`` (missing: none)."""
-        # rows of a MultiIndex are tuples: this makes one again
-        index = pd.Index([row for row, _, _ in self._sample], tupleize_cols=True)
         return pd.DataFrame(
             {
-                "text": [text for _, _, text in self._sample],
-                "label": [label if label in self else None for _, label, _ in self._sample],
+                "text": [text for _, text in self._sample],
+                "label": [label if label in self else None for label, _ in self._sample],
             },
-            index=index,
+            index=self._index,
         )
 
     @property
     def shares(self) -> dict[str, float]:
         """Each label's share of the sample, from 0 to 1."""
-        counted = Counter(label for _, label, _ in self._sample)
+        counted = Counter(label for label, _ in self._sample)
         return {label: counted[label] / max(len(self._sample), 1) for label in self}
 
     @property
@@ -84,7 +85,7 @@ class ProposedLabels(DescribedLabels):
 
     def __str__(self) -> str:
         lines = [f"llmframe: {self._head()}"]
-        for label, description in self.items():
+        for label, description in self._described():
             of = self._of(label)
             lines.append(f"  {plain(label, limit=_LABEL)}: {self._counted(of)}")
             lines += [f"    {plain(description, limit=SENTENCES)}"] if description.strip() else []
@@ -98,7 +99,7 @@ class ProposedLabels(DescribedLabels):
         title = f"{style.big(count(len(self)))} {style.soft(html(self._head(number=False)))}"
         parts = [f"<div>{title}</div>"]
         longest = max(len(self._of(label)) for label in (*self, None))
-        for label, description in self.items():
+        for label, description in self._described():
             parts += self._label_html(label, description, longest)
         if left := self._of(None):
             says = attribute(f"{_TO_OTHER}: {self._counted(left)}")
@@ -123,6 +124,13 @@ class ProposedLabels(DescribedLabels):
     def _here(self) -> object:
         return hosts.running_cell(), tuple(self.items())
 
+    def _described(self) -> list[tuple[str, str]]:
+        """Labels and descriptions as texts, whatever an edit has put there: ``tag`` refuses it."""
+        return [
+            (str(label), description if isinstance(description, str) else "")
+            for label, description in self.items()
+        ]
+
     def _label_html(self, label: str, description: str, longest: int) -> list[str]:
         of = self._of(label)
         name = f"<b>{html(label, limit=_LABEL)}</b>"
@@ -139,7 +147,7 @@ class ProposedLabels(DescribedLabels):
         """Rows and texts with a label; None: those that no label covers."""
         return [
             (str(row), text)
-            for row, held, text in self._sample
+            for row, (held, text) in zip(self._index, self._sample, strict=True)
             # no label covers the texts of one that was deleted since
             if (held == label if label is not None else held not in self)
         ]
@@ -151,7 +159,8 @@ class ProposedLabels(DescribedLabels):
         return f"{count(len(texts))} ({'under 1' if percent < 1 else round(percent)} %)"
 
     def _head(self, *, number: bool = True) -> str:
-        words = f"{count(len(self))} labels" if number else "labels"
+        named = noun(len(self), "label")
+        words = f"{count(len(self))} {named}" if number else named
         read, rows = plural(len(self._sample), "text"), plural(self._rows, "row")
         words += f", proposed from {read} of {rows}"
         if self._unread:

@@ -51,6 +51,28 @@ def test_the_sample_holds_different_texts_that_are_not_blank_on_the_frame_s_inde
     assert sum(json.dumps(text, ensure_ascii=False) in texts for text in sample["text"]) == 100
 
 
+@pytest.mark.parametrize(
+    "index",
+    [
+        pd.MultiIndex.from_product([["a", "b"], range(20)], names=["shop", "day"]),
+        pd.CategoricalIndex(["x", "y"] * 20, name="kind"),
+        pd.Index([(at, "x") for at in range(40)], tupleize_cols=False, name="pair"),
+    ],
+    ids=["levels", "labels", "tuples"],
+)
+def test_the_sample_keeps_the_kind_and_the_names_of_the_index(models, index):
+    sample = SMALL.set_axis(index).llm.propose_labels("text", n=5).sample
+    assert sample.index.names == index.names
+    assert type(sample.index) is type(index)
+    assert sample.index.isin(index).all()
+
+
+def test_labels_that_are_kept_may_be_a_column(models):
+    column = pd.Series(["refund", "zz"])
+    for seeds in (column, pd.Index(column), column.to_numpy(dtype=object)):
+        assert list(SMALL.llm.propose_labels("text", seeds=seeds))[:2] == ["refund", "zz"]
+
+
 def test_the_dict_is_a_field_as_it_stands(models):
     labels = SMALL.llm.propose_labels("text")
     with testing.serve() as server:
@@ -165,6 +187,10 @@ def test_one_theme_alone_gets_other_beside_it_so_that_it_is_a_field(models):
         ({"seeds": "refund"}, "seeds"),
         ({"seeds": ["a", "A"]}, "differ only"),
         ({"seeds": [1, 2]}, "texts"),
+        ({"seeds": [["a"], ["b"]]}, "texts"),
+        ({"seeds": {"a": None}}, "describes 'a' by None"),
+        ({"seed": -1}, "seed=-1"),
+        ({"seed": "a"}, "seed='a'"),
         ({"n": 0}, "n=0"),
         ({"into": "x"}, "into="),
         ({"mode": "batch"}, "mode="),

@@ -17,7 +17,20 @@ def proposed(labels=None, sample=None, **more):
     if sample is None:
         sample = [(7, "refund", "give it back"), (9, "refund", "again"), (3, "refund", "third")]
         sample += [(4, "delivery", "where is it"), (5, None, "hello")]
-    return ProposedLabels(labels, rows=1000, sample=sample, **more)
+    index = pd.Index([row for row, *_ in sample], dtype=object)
+    pairs = [(label, text) for _, label, text in sample]
+    return ProposedLabels(labels, sample=pairs, index=index, rows=1000, **more)
+
+
+def test_an_edit_that_is_no_label_is_shown_too():
+    labels = proposed()
+    del labels["delivery"], labels["refund"]
+    assert str(labels).startswith("llmframe: 0 labels, proposed from 5 texts")
+    labels[7] = None
+    assert str(labels).startswith("llmframe: 1 label, proposed")
+    assert "  7: none in the sample" in str(labels)
+    labels["both", "words"] = 5
+    assert "both" in labels._repr_html_()
 
 
 def test_the_text_names_every_label_with_its_share_and_examples():
@@ -59,6 +72,4 @@ def test_the_sample_is_a_frame_on_the_rows_index():
     sample = proposed().sample
     assert list(sample.index) == [7, 9, 3, 4, 5]
     assert list(sample["label"].dropna()) == ["refund"] * 3 + ["delivery"]
-    pairs = [(("a", 1), "refund", "x"), (("b", 2), None, "y")]
-    assert isinstance(proposed(sample=pairs).sample.index, pd.MultiIndex)
     assert proposed(sample=[]).other == 0

@@ -152,7 +152,7 @@ def specs_of(settings: dict[str, Any]) -> list[FieldSpec]:
     specs = []
     try:
         for field in settings["fields"]["fields"]:
-            name, labels = field["name"], field.get("labels")
+            name, labels, unsure = field["name"], field.get("labels"), field.get("abstain")
             if not isinstance(name, str):
                 return []
             if "evidence_of" in field:  # a quote counts only where it stands in the frame's text
@@ -160,7 +160,9 @@ def specs_of(settings: dict[str, Any]) -> list[FieldSpec]:
             spec = FieldSpec(
                 name,
                 kind=Kind(field["kind"]),
-                labels=None if labels is None else tuple(labels),
+                # what is stored for "unsure" is the missing cell, so that it is no category
+                labels=None if labels is None else tuple(one for one in labels if one != unsure),
+                abstain=unsure if isinstance(unsure, str) else None,
                 nullable=bool(field.get("nullable")),
             )
             builder(spec)  # raises for labels that make no categories

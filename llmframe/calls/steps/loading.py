@@ -10,13 +10,13 @@ from urllib.parse import urlsplit
 from llmframe.calls.identity import keys_of_settings, normal_of
 from llmframe.errors import PlanError
 from llmframe.frame.checkpoints import read_task, specs_of
-from llmframe.frame.column_lookup import ColumnLookup
+from llmframe.frame.column_lookup import ColumnLookup, check_frame
 from llmframe.frame.columns import add_columns, plan_columns
 from llmframe.frame.rows import RowPlan, plan_rows
 from llmframe.results import SKIPPED, SPENT, Results, RowResult, UsageSum
 from llmframe.task.fields import FieldSpec, Kind
 from llmframe.task.keys import prompt_hashes
-from llmframe.task.text import quoted
+from llmframe.task.text import excerpt, quoted
 
 if TYPE_CHECKING:
     import os
@@ -41,6 +41,7 @@ def load(
     overwrite: bool,
 ) -> pd.DataFrame:
     """See llmframe.load."""
+    check_frame(df)
     found, answers = read_task(checkpoint, task, siblings=True)
     specs = specs_of(found.settings)
     if not specs:
@@ -115,12 +116,17 @@ def _candidates(df: pd.DataFrame, given: object, found: FoundTask) -> Iterator[R
     if given is not None:
         yield plan_rows(df, given)
         return
-    noted = next(iter(found.form.values()), None)
+    noted = _noted(found)
     for input in (*filter(None, [noted]), *df.columns):  # noqa: A001
         try:
             yield plan_rows(df, input)
         except PlanError:  # no such column, several of the name, or cells that have no text
             continue
+
+
+def _noted(found: FoundTask) -> Any:
+    """The input of the call as the checkpoint notes it; None where it does not."""
+    return next(iter(found.form.values()), None)
 
 
 def _positions(rows: RowPlan, keys: KeyMaker, answers: Answers) -> Iterator[int | None]:
@@ -149,14 +155,27 @@ def _no_row(df: pd.DataFrame, found: FoundTask, checkpoint: object, *, by_id: bo
     cure = (
         "give the column of ids that the call had, or leave id= out to find answers by text"
         if by_id
-        else "if the call took a template or several columns, give the same input=; if it had id= "
-        "or redact=, give id=<column>"
+        else "if the call took a template or several columns, give the same input=; if redact= or "
+        "on_long= changed its texts, give id=<column> if it had one, or make the same call again: "
+        "saved answers cost nothing"
     )
     return PlanError(
         f"{checkpoint} has no answer to any of the {len(df):,} rows (its task asked "
-        f"{found.settings.get('model')} for {fields}): it may be of another table, and "
-        f"lf.history() lists all. Else {cure}"
+        f"{found.settings.get('model')} for {fields}{_read_from(df, found)}): it may be of "
+        f"another table, and lf.history() lists all. Else {cure}"
     )
+
+
+def _read_from(df: pd.DataFrame, found: FoundTask) -> str:
+    """What the call read, and why this frame does not have it, as the end of a sentence."""
+    if (noted := _noted(found)) is None:
+        return ""
+    try:
+        plan_rows(df, noted)
+    except PlanError as exc:
+        why = str(exc).removeprefix("input: ").removesuffix(".")
+        return f"; its call read {excerpt(noted)}, and here {why}"
+    return f"; its call read {excerpt(noted)}"
 
 
 def _prompts(question: Question, form: dict[str, Any]) -> dict[str, str] | None:

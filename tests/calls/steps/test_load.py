@@ -118,6 +118,26 @@ def test_a_file_with_several_tasks(asked, call):
         lf.load("own.jsonl", df, task="ffff")
 
 
+@pytest.mark.parametrize("labels", [["refund", "other"], ["Unsure", "refund"]])
+def test_what_the_model_may_abstain_by_is_no_category(served, call, labels):
+    wanted = [label for label in labels if label != "Unsure"]
+    tagged = frame(["row 0"]).llm.tag("text", {"intent": labels}, abstain=True, **call)
+    path = lf.last_run().report.checkpoint
+    pd.testing.assert_series_equal(lf.load(path, frame(["row 0"]))["intent"], tagged["intent"])
+    assert lf.read_checkpoint(path)["intent"].cat.categories.tolist() == wanted
+
+
+def test_what_is_no_frame_or_has_the_input_twice_is_told_so(tagged):
+    for given in (frame()["text"], None, [1]):
+        with pytest.raises(PlanError, match="a pandas DataFrame is needed"):
+            lf.load(only_file(), given)
+    twice = frame().assign(more="").rename(columns={"more": "text"})
+    with pytest.raises(PlanError, match="2 columns are named 'text'"):
+        lf.load(only_file(), twice)
+    with pytest.raises(PlanError, match=r"its call read 'text'.*no column 'text'"):
+        lf.load(only_file(), frame()[["n"]])
+
+
 def test_what_another_kernel_wrote_beside_it_is_read_too(tagged):
     path = only_file()
     lines = path.read_bytes().splitlines(keepends=True)

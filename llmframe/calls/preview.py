@@ -160,6 +160,7 @@ class _Preview:
         columns = {output.name: output.column for output in plan.outputs}
         facts = Facts(
             texts=self._texts(),
+            given=self.planned.target.df,
             alike=sample.alike,
             rows=sample.rows,
             distinct=sample.distinct,

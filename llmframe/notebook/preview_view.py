@@ -33,7 +33,8 @@ _STATES: dict[str, State] = {"ok": "done", "failed": "failed"}
 class Facts:
     """What a preview knows beside its frame.
 
-    texts: the rows' inputs as they were sent. alike: how many rows of the frame have each.
+    texts: the rows' inputs as they were sent. given: the columns that they were made from.
+    alike: how many rows of the frame have each.
     rows, distinct: rows of the frame with a text, and distinct texts. answers: the columns of
     the fields. status, error: those of the rows' ends. others: labels for all that fits no label.
     unlabelled: how an answer without a label is named. estimate: of the whole frame; an object
@@ -41,6 +42,7 @@ class Facts:
     """
 
     texts: Sequence[str]
+    given: pd.DataFrame
     alike: Sequence[int]
     rows: int
     distinct: int
@@ -95,12 +97,17 @@ def _read(df: pd.DataFrame) -> tuple[Facts, list[PreviewRow], list[Choice]] | No
     """What to show; None for a frame that is no longer as the preview made it."""
     facts: Facts | None = getattr(df, "_llmframe_facts", None)
     try:
-        # somebody has added or dropped rows: the facts no longer fit them
-        if facts is None or len(df) != len(facts.texts):
+        # somebody has added, dropped or sorted rows: the facts no longer fit them
+        if facts is None or not _cells(facts.given).equals(_cells(df[[*facts.given.columns]])):
             return None
         return facts, _rows(df, facts), _choices(df, facts)
     except Exception:  # noqa: BLE001 - whatever somebody made of it, a view must not fail
         return None
+
+
+def _cells(df: pd.DataFrame) -> pd.DataFrame:
+    """The cells alone: another index, or another dtype for the same cells, moves no row."""
+    return df.reset_index(drop=True).astype(object)
 
 
 def _rows(df: pd.DataFrame, facts: Facts) -> list[PreviewRow]:

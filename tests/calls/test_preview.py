@@ -234,6 +234,26 @@ def test_what_pandas_makes_of_a_preview_is_an_ordinary_frame(served):
     assert "previewed" not in repr(out)
 
 
+def test_rows_that_were_moved_in_place_are_not_shown_beside_the_texts_of_others(served):
+    out = frame().llm.preview("text", FIELDS, 3)
+    out.index = ["a", "b", "c"]
+    assert "previewed" in repr(out)
+    cells = out.iloc[::-1].reset_index(drop=True)
+    for name in out.columns:
+        out[name] = cells[name].array
+    assert "previewed" not in repr(out)
+    assert "previewed" not in out._repr_html_()
+
+
+@pytest.mark.parametrize("dtype", [object, "category", "list"])
+def test_cells_of_any_kind_have_the_view(served, dtype):
+    cells = pd.Series([[1, 2], None, {"a": [float("nan")]}, ["x"]], dtype=object)
+    if dtype != "list":
+        cells = pd.Series(["a", None, "b", "c"], dtype=dtype)
+    out = pd.DataFrame({"text": cells}).llm.preview("text", FIELDS, 3)
+    assert "3 previewed of 3 rows" in repr(out)
+
+
 def test_the_signature_names_its_own_seed_once():
     parameters = inspect.signature(lf.preview).parameters
     assert [*parameters][:6] == ["df", "input", "fields", "n", "by", "seed"]

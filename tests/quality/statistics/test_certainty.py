@@ -33,6 +33,14 @@ def test_cut_offs_are_the_surest_parts_of_the_rows():
     assert cuts[-1] == (0.001, 1.0)
 
 
+@pytest.mark.parametrize("rows", [*range(1, 130), 199, 1_000, 3_998])
+def test_cut_offs_of_any_number_of_rows_are_its_fortieths(rows):
+    surest_first = np.arange(rows, 0, -1)
+    ends = [-(-rows * step // 40) for step in range(1, 41)]  # rounded up, in whole numbers
+    wanted = dict.fromkeys((float(surest_first[end - 1]), end / rows) for end in ends)
+    assert cut_offs(surest_first.astype(float)) == [*wanted]
+
+
 def test_rows_of_one_confidence_are_kept_together():
     assert cut_offs(np.array([1.0] * 3 + [0.5] * 7)) == [(1.0, 0.3), (0.5, 1.0)]
     assert cut_offs(np.array([])) == []

@@ -16,6 +16,7 @@ from llmframe.frame.cells import CellError, cell_text, column_cells, is_missing
 from llmframe.frame.column_lookup import ColumnLookup
 from llmframe.frame.example_rows import example_rows
 from llmframe.frame.existing import WrittenColumn, written_columns
+from llmframe.quality.scoring.labels import matched, read_labels
 from llmframe.quality.tagged import STATUS, input_columns
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ class Cases:
     is_verdict: the field is no closed choice, so a person says whether the answer is right.
     labels: those to choose from. keys: hashes of the texts. occurrence: 0 for the first row with
     a text, 1 for the second. said: codes of the labels, -1 for rows outside the population.
-    sure: confidences, or agreements between votes, None without such a column.
+    sure: confidences, or agreements between votes, None without such a column. against: the name
+    of the column that is compared with, None without one.
     """
 
     def __init__(self, df: pd.DataFrame, field: object) -> None:
@@ -65,6 +67,7 @@ class Cases:
         self.is_verdict = labels is None
         self.labels: tuple[Hashable, ...] = (RIGHT, WRONG) if labels is None else labels
         self.answers = column
+        self.against: str | None = None
         status = prefix + STATUS
         is_own = status in written and written[status].task == self.task
         answered = column.notna().to_numpy(dtype=bool)
@@ -74,6 +77,26 @@ class Cases:
         self.said: Ints = np.where(answered, codes, -1)
         found = self.numbers(CONFIDENCE)
         self.sure = self.numbers(AGREEMENT) if found is None else found
+
+    def read_as(self, labels: tuple[Hashable, ...]) -> bool:
+        """Read the answers as a closed choice of these labels, if they hold nothing else.
+
+        A parquet or CSV file keeps the numbers of a choice from numbers, but not that it was one.
+        Before keys are used.
+        """
+        try:
+            known = read_labels(self.field, self.answers)
+        except PlanError:  # lists, fractions, free text: no labels at all
+            return False
+        positions, both = matched(labels, known.labels)
+        if len(both) > len(labels):
+            return False
+        codes = np.array([*positions, -1], dtype=np.int64)[known.codes]
+        self.is_verdict, self.labels = False, labels
+        self.said = np.where(self.said >= 0, codes, -1)
+        cells = pd.Categorical.from_codes(codes, pd.Index([*labels]))
+        self.answers = pd.Series(cells, index=self.answers.index)
+        return True
 
     def column(self, name: str) -> pd.Series[Any] | None:
         """A column of the frame by its name as text; None if there is none."""
@@ -177,12 +200,26 @@ class Cases:
 
     def compare_with(self, against: object) -> None:
         """Add the labels of another column to those to choose from. PlanError if it has none."""
-        column = self._lookup.series(self._lookup.resolve(against, option="against"))
-        labels = None if self.is_verdict else _labels(column, None)
-        if labels is None:
-            raise PlanError(f"{self.field!r} and {against!r} must both be closed choices")
-        self.labels += tuple(label for label in labels if label not in self.labels)
-        self.other: Ints = codes_of(column, self.labels)
+        name = self._lookup.resolve(against, option="against")
+        column, self.against = self._lookup.series(name), self._lookup.text_name(name)
+        labels = _labels(column, None)
+        if self.is_verdict and labels is not None:
+            self.read_as(labels)
+        if self.is_verdict:
+            raise self._no_choices()
+        # labels are the same as in compare: by their text, and whatever their case
+        known = read_labels(self.against, column)
+        positions, both = matched(self.labels, known.labels)
+        if labels is None and len(both) > len(self.labels):
+            raise self._no_choices()
+        self.labels = both
+        self.other: Ints = np.array([*positions, -1], dtype=np.int64)[known.codes]
+
+    def _no_choices(self) -> PlanError:
+        return PlanError(
+            f"{self.field!r} and {self.against!r} must both be closed choices; numbers that are "
+            f"labels become one by df[{self.field!r}].astype('category')"
+        )
 
 
 def codes_of(column: pd.Series[Any], labels: Sequence[Hashable]) -> Ints:

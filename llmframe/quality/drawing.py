@@ -78,7 +78,7 @@ def open_draw(cases: Cases, records: Records, wish: Wish) -> Draw:
         wish.order,
         wish.seed,
         wish.learn,
-        str(wish.against),
+        str(cases.against),
         cases.question,
         cases.is_verdict,
     ]
@@ -128,7 +128,7 @@ def _described(cases: Cases, wish: Wish) -> dict[str, Any]:
         "seed": wish.seed,
         "planned": wish.n,
         "learn": wish.learn,
-        "against": None if wish.against is None else str(wish.against),
+        "against": cases.against,
         "population": int((cases.said >= 0).sum()),
         "inputs": cases.input_names,
         "labels": list(cases.labels),

@@ -67,9 +67,9 @@ class ReviewSession:
         wish.check()
         manner.check()
         self.cases = Cases(df, field)
+        self.records: Records = stored_reviews.records_of(self.cases)
         if wish.against is not None:
             self.cases.compare_with(wish.against)
-        self.records: Records = stored_reviews.records_of(self.cases)
         self._manner, self._who = manner, manner.who or ""
         self.is_blind = self._blindness(wish)
         self.keys = Keys([str(label) for label in self.cases.labels], manner.keys)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def find_reviewed(
-    df: pd.DataFrame, field: object, *, order: Order | None = None, against: object = None
+    df: pd.DataFrame, field: object, *, order: Order | None = None, against: str | None = None
 ) -> Reviewed | None:
     """What people judged of a field, as the statistics need it; None if nobody judged any of it.
 
@@ -39,7 +39,7 @@ def find_reviewed(
     ranked = []
     for draw in records.draws():
         of_order = order is None or draw.header.get("order") == order
-        of_column = against is None or draw.header.get("against") == str(against)
+        of_column = against is None or draw.header.get("against") == against
         one = reviewed(cases, records, draw)
         if of_order and of_column and one.judgements:
             rank = one.method != "not a sample", id(draw) in own, len(one.measured)
@@ -51,8 +51,11 @@ def find_reviewed(
 def records_of(cases: Cases) -> Records:
     """All that is recorded about the question that a column answers."""
     records = Records(cases.question, file_name(cases.question, cases.task))
+    draws = records.draws()
     if not cases.task:  # attrs are lost by many operations of pandas
-        any(cases.read_inputs(draw.header.get("inputs")) for draw in reversed(records.draws()))
+        any(cases.read_inputs(draw.header.get("inputs")) for draw in reversed(draws))
+    if cases.is_verdict and draws and not draws[-1].header.get("verdict"):
+        cases.read_as(draws[-1].labels)
     return records
 
 

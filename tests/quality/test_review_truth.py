@@ -34,6 +34,21 @@ def test_a_frame_whose_attrs_are_lost_finds_its_review(df, tmp_path):
     assert len(find_reviewed(read, "intent").measured) == 20
 
 
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+@pytest.mark.parametrize("labels", [(1, 2, 3), ("1", "2", "3")], ids=["numbers", "digits"])
+def test_labels_that_a_file_keeps_as_numbers_find_their_review(labels, kind, tmp_path):
+    df = tagged(labels=labels)
+    judge(df.llm.review("intent", n=20), df)
+    out, path = df.llm.review("intent", n=20).frame(), tmp_path / f"tagged.{kind}"
+    getattr(out.llm, f"to_{kind}")(path)
+    read = getattr(pd, f"read_{kind}")(path)
+    assert read.llm.score("intent").accuracy == df.llm.score("intent").accuracy
+    again = read.llm.review("intent", n=20)
+    assert (again.done, again.labels) == (20, labels)
+    for name in ("intent_truth", "intent_final"):
+        assert again.frame()[name].astype(str).equals(out[name].astype(str))
+
+
 def test_the_same_field_under_a_prefix_is_the_same_question(df):
     judge(df.llm.review("intent", n=20), df)
     other = tagged(task="b2" * 16, prefix="v2_")

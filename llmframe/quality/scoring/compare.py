@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from dataclasses import field as attribute
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -99,7 +100,7 @@ class Comparison:
             raise PlanError(
                 f"no row differs in {self.a!r} and {self.b!r}, so there is none to judge"
             )
-        return self.reviewer(self.b, n, order="changed", against=self.a, **options)
+        return self.reviewer(n=n, order="changed", **options)
 
     def __repr__(self) -> str:
         lines = [f"llmframe: {self._headline()}", self._verdict(), self._coefficients()]
@@ -205,7 +206,8 @@ def compare(
         interval=outcome.interval,
         p=outcome.p,
         outcome=outcome,
-        reviewer=reviewer,
+        # by the columns themselves: their names need not be text
+        reviewer=reviewer and partial(reviewer, second.column, against=first.column),
         notes=(*_unlabelled(first, second), *notes),
     )
 
@@ -282,7 +284,7 @@ def _by_review(sample: Sample | None, pair: _Pair) -> tuple[Outcome, list[str]]:
 def _changed_sample(df: pd.DataFrame, columns: tuple[Answers, Answers]) -> Sample | None:
     """The judged rows of a review of the rows in which these columns differ."""
     for one, other in (columns, columns[::-1]):
-        found = find_reviewed(df, one.column, order="changed", against=other.column)
+        found = find_reviewed(df, one.column, order="changed", against=other.name)
         if found is not None and found.measured and not found.is_verdict:
             return from_review(one, found)
     return None

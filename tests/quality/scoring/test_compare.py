@@ -145,3 +145,38 @@ def test_of_many_labels_the_most_frequent_changes_are_named():
     found = df.llm.compare("v1", "v2")
     assert "and 290 other changes in .churn" in repr(found)
     assert len(found._repr_html_()) < 20_000
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_review_of_the_changes_asks_about_the_rows_that_compare_counts(two):
+    two["v2"] = two["v2"].astype(str).str.upper()  # another case is the same label
+    found = two.llm.compare("v1", "v2")
+    r = found.review(50)
+    assert (len(found.changed), r.left) == (16, 16)
+    assert r.labels == ("A", "B", "c")
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("names", [(1, 2), (("v1", ""), ("v2", ""))], ids=["numbers", "levels"])
+def test_columns_whose_names_are_no_text_can_be_reviewed(two, names):
+    two = two.rename(columns=dict(zip(("v1", "v2"), names, strict=True)))
+    if names[0] != 1:
+        two.columns = pd.MultiIndex.from_tuples(
+            [name if isinstance(name, tuple) else (name, "") for name in two.columns]
+        )
+    gold = two["gold"]
+    r = two.llm.compare(*names).review(20)
+    while r.row is not None:
+        r.answer(gold.iloc[r.row])
+    found = two.llm.compare(*names)
+    assert found.outcome.known == 16
+    assert found.difference == pytest.approx(0.08)
+
+
+@pytest.mark.usefixtures("folder")
+def test_labels_that_are_numbers_in_one_column_alone_can_be_reviewed(two):
+    codes = {"a": 1, "b": 2, "c": 3}
+    for name in ("v1", "v2"):
+        two[name] = two[name].cat.rename_categories(codes)
+    two["v2"] = two["v2"].astype("Int64")  # as a parquet file keeps it
+    assert two.llm.compare("v1", "v2").review(5).labels == (1, 2, 3)

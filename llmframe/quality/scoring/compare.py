@@ -17,7 +17,7 @@ from llmframe.notebook.drawing import charts, style
 from llmframe.notebook.drawing.escape import SENTENCES, html, plain
 from llmframe.notebook.drawing.format import count, plural
 from llmframe.quality.scoring.labels import Labelled, aligned, matched, read_labels
-from llmframe.quality.scoring.sample import Answers, Sample, from_review, read_answers
+from llmframe.quality.scoring.sample import TRUTH, Answers, Sample, from_review, read_answers
 from llmframe.quality.scoring.words import aligned_text, number, percent, points
 from llmframe.quality.statistics import agreement
 from llmframe.quality.statistics.binomial import changed_rows, mcnemar
@@ -41,6 +41,10 @@ LINES = 10  # kinds of change named
 _SMALL = 0.001
 _EQUAL = 1e-9  # weights that differ by less are equal
 _NAN = (math.nan, math.nan)
+_NO_P = (
+    "no p: the reviewed rows were drawn at different rates, and its test counts each row once; "
+    "the interval takes the rates into account. .review() draws rows at one rate"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,8 @@ class Comparison:
     churn: rows by a's label (its rows) and b's (its columns).
     difference: how much more often b is right than a, as a share of the rows, with its
     interval; p: how likely so uneven a count is if both are right equally often (McNemar,
-    exact). All NaN where no truth is known, or only that of rows that were not drawn by chance.
+    exact). All NaN where no truth is known, or only that of rows that were not drawn by chance;
+    p alone where rows were drawn at different rates, as by ``review(order="design")``.
     """
 
     a: str
@@ -187,7 +192,10 @@ def compare(
     pair = _Pair(labels, first.said.codes, codes)
     rows, changed = int(pair.both.sum()), int(pair.differ.sum())
     table = table_of(pair.first[pair.both], pair.second[pair.both], len(labels))
-    sample = _judged(df, (first, second)) if truth is None and changed else None
+    # the column that review.frame() adds stands for the review, which knows how rows were drawn
+    is_reviews = truth is None or truth in [f"{one.name}{TRUTH}" for one in (first, second)]
+    sample = _judged(df, (first, second)) if is_reviews and changed else None
+    truth = truth if sample is None else None
     outcome, notes = _outcome((first, second), pair, truth, sample)
     index, columns = (
         pd.Index(list(labels), name=one.name, tupleize_cols=False) for one in (first, second)
@@ -278,7 +286,8 @@ def _by_review(sample: Sample | None, pair: _Pair) -> tuple[Outcome, list[str]]:
     # McNemar's test counts rows, so each must have had the same chance of being drawn
     p = mcnemar(only_a, only_b) if np.ptp(weight) < _EQUAL else math.nan
     found = Outcome(len(at), only_a, only_b, difference=difference, interval=ends, p=p)
-    return found, list(sample.notes) if sample.is_sample else []
+    notes = list(sample.notes) if sample.is_sample else []
+    return found, [*notes, _NO_P] if math.isnan(p) else notes
 
 
 def _changed_sample(df: pd.DataFrame, columns: tuple[Answers, Answers]) -> Sample | None:
@@ -326,6 +335,6 @@ def _changed(
     if sample is not None:
         judged = np.full(len(df), None, dtype=object)
         judged[sample.at] = [sample.labels[code] for code in sample.truth]
-        name = in_frame(df, f"{pair[1].name}_truth")
+        name = in_frame(df, f"{pair[1].name}{TRUTH}")
         changed[name] = pd.Categorical(judged[rows], categories=[*sample.labels])
     return changed

@@ -58,7 +58,8 @@ class Score:
     method: "whole frame" (each labelled row has a truth; the intervals are then about other rows
     like these), "random" or "design" (a review's sample; about all rows of the frame).
     reviewed: rows with a known truth. effective: the size of a simple random sample that would
-    say as much. coverage: the share of all rows that has a label.
+    say as much; infinite where every row was reviewed. coverage: the share of all rows that has
+    a label.
     table: a row per label: support (rows that truly have it; estimated by a sample), precision,
     recall, f1, each with its ends as ``_low`` and ``_high``, and reviewed.
     confusion: rows of the frame by truth (its rows) and label given (its columns); estimated by
@@ -117,7 +118,9 @@ class Score:
         if self.method == "whole frame":
             return f"{plural(self.reviewed, 'row')}: {_FROM[self.method]}"
         rows = f"{plural(self.reviewed, 'reviewed row')} of {count(self.rows)}"
-        worth = f", worth {self.effective:,.0f} drawn at random" if self.method == "design" else ""
+        # rows that are all reviewed have no error: no random sample says as much
+        is_worth = self.method == "design" and math.isfinite(self.effective)
+        worth = f", worth {self.effective:,.0f} drawn at random" if is_worth else ""
         return f"{rows}, {_FROM[self.method]}{worth}"
 
     def _covered(self) -> str:

@@ -322,3 +322,32 @@ def test_answers_that_were_judged_right_or_wrong_have_an_accuracy_alone():
     assert "kappa" not in repr(found) + found._repr_html_()
     with pytest.raises(PlanError, match="have no labels whose shares"):
         df.llm.shares("note")
+
+
+def test_the_column_that_frame_adds_stands_for_the_review_in_a_comparison():
+    df = frame()
+    df["second"] = df["gold"].astype("category")
+    out = judge(df, n=60).frame()
+    wanted = out.llm.compare("intent", "second")
+    found = out.llm.compare("intent", "second", truth="intent_truth")
+    assert (found.difference, found.interval) == (wanted.difference, wanted.interval)
+    assert found.outcome.known > 0
+
+
+def test_a_comparison_without_p_says_why():
+    df = frame()
+    df["second"] = df["gold"].astype("category")
+    judge(df, n=60)
+    found = df.llm.compare("intent", "second")
+    assert math.isnan(found.p)
+    assert "no p: the reviewed rows were drawn at different rates" in repr(found)
+
+
+def test_a_frame_that_is_reviewed_whole_is_not_worth_infinitely_many_rows():
+    df = frame().head(3)
+    judge(df, n=10)
+    found = df.llm.score("intent")
+    assert found.effective == math.inf
+    assert "inf" not in repr(found)
+    assert "3 reviewed rows of 3" in repr(found)
+    assert df.llm.threshold("intent").value is None

@@ -17,7 +17,7 @@ from llmframe.frame.column_lookup import ColumnLookup
 from llmframe.frame.example_rows import example_rows
 from llmframe.frame.existing import WrittenColumn, written_columns
 from llmframe.quality.scoring.labels import matched, read_labels
-from llmframe.quality.tagged import STATUS, input_columns
+from llmframe.quality.tagged import EVIDENCE, STATUS, input_columns
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 RIGHT, WRONG = "right", "wrong"
 FEW = 60  # different texts that still are labels, in a column of unknown type
+ROLES = ("measure", "learn")
+_ADDED = ("_final", "_truth", "_weight", "_role")  # by ``Review.frame``
 CONFIDENCE, AGREEMENT = "_confidence", "_agreement"
 
 
@@ -103,6 +105,27 @@ class Cases:
         if not self._lookup.has(name):
             return None
         return self._lookup.series(self._lookup.resolve(name, option="field"))
+
+    def check_added(self) -> None:
+        """Raise PlanError if ``Review.frame`` would replace columns that no review has written."""
+        there = [self.field + end for end in _ADDED if self.column(self.field + end) is not None]
+        role = self.column(f"{self.field}_role")
+        # attrs may be lost; but all four come together, and nobody else's roles are these
+        if there and (role is None or not role.dropna().isin(ROLES).all()):
+            raise PlanError(
+                f"the frame has a column {there[0]!r}, which a review's frame() would replace; "
+                f"rename it first: df.rename(columns={{{there[0]!r}: 'my_{there[0]}'}}). If it is "
+                "from an earlier review, drop it: the answers are in its file, and frame() adds "
+                "them again"
+            )
+
+    def quotes(self, highlight: object) -> pd.Series[Any] | None:
+        """The column with the quotes to mark; see ``df.llm.review``. PlanError for no column."""
+        if highlight is False:
+            return None
+        if highlight in (None, True):
+            return self.column(f"{self.field}{EVIDENCE}")
+        return self._lookup.series(self._lookup.resolve(highlight, option="highlight"))
 
     def _ok(self, status: pd.Series[Any] | None, *, is_own: bool) -> Bools:
         # the status columns may be another call's, which says nothing about this field

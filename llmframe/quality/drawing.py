@@ -261,7 +261,13 @@ def _suspicious(cases: Cases, wish: Wish, numbers: Hashes) -> Ints:
             said = _population(cases, replace(wish, order="changed"))
             unknown = np.full(len(said), np.nan)
             return pure.least_sure(said, unknown if cases.sure is None else cases.sure, numbers)
-        agreement = _needed(cases.numbers(AGREEMENT), wish)
+        agreement = cases.numbers(AGREEMENT)
+        if agreement is None:
+            raise PlanError(
+                f'order="disagreement" needs votes, and the frame has no column '
+                f"{cases.field + AGREEMENT!r}: tag with votes=3, or give against=, a column to "
+                "compare with"
+            )
         return pure.least_sure(np.where(agreement < 1, cases.said, OUTSIDE), agreement, numbers)
     # "suspects": those with a reason first, then the others by confidence, else by rare labels
     frequency = np.bincount(cases.said[cases.said >= 0], minlength=len(cases.labels))

@@ -9,15 +9,13 @@ import pandas as pd
 
 from llmframe.frame.cells import column_cells, is_missing
 from llmframe.frame.existing import in_frame
-from llmframe.quality.cases import RIGHT
+from llmframe.quality.cases import RIGHT, ROLES
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from llmframe.quality.cases import Cases
     from llmframe.quality.review_session import ReviewSession
-
-ROLES = ("measure", "learn")
 
 
 def review_columns(session: ReviewSession) -> pd.DataFrame:

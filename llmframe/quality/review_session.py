@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from llmframe.quality.records import Draw, Given, Records
     from llmframe.quality.reviewed import Reviewed
-from llmframe.quality.tagged import EVIDENCE
 
 _NO_OCCURRENCE = 2**32  # no text stands in so many rows
 RECENT = 300.0  # seconds since the last answer of another process that still reviews
@@ -67,10 +66,12 @@ class ReviewSession:
         wish.check()
         manner.check()
         self.cases = Cases(df, field)
+        self.cases.check_added()
         self.records: Records = stored_reviews.records_of(self.cases)
         if wish.against is not None:
             self.cases.compare_with(wish.against)
         self._manner, self._who = manner, manner.who or ""
+        self._quotes = self.cases.quotes(manner.highlight)
         self.is_blind = self._blindness(wish)
         self.keys = Keys([str(label) for label in self.cases.labels], manner.keys)
         drawn, own = open_draw(self.cases, self.records, wish), self.records.own
@@ -281,10 +282,7 @@ class ReviewSession:
 
     def _said(self, position: int) -> dict[str, Any]:
         sure = None if self.cases.sure is None else float(self.cases.sure[position])
-        named = self._manner.highlight
-        name = f"{self.cases.field}{EVIDENCE}" if named in (None, True) else str(named)
-        quotes = None if named is False else self.cases.column(name)
-        quote = None if quotes is None else quotes.iloc[position]
+        quote = None if self._quotes is None else self._quotes.iloc[position]
         return {
             "said": self.cases.said_text(position),
             "sure": None if sure is None or np.isnan(sure) else sure,

@@ -344,6 +344,8 @@ def test_yes_or_no_is_a_closed_choice(df):
         ({"blind": "yes"}, "blind"),
         ({"order": "changed"}, "against"),
         ({"order": "changed", "against": "intent_v3"}, "no column 'intent_v3'"),
+        ({"order": "disagreement"}, "no column 'intent_agreement'"),
+        ({"highlight": "quotes"}, "highlight: no column 'quotes'"),
         ({"keys": {"refund": "u"}}, "u, n and h"),
         ({"keys": {"refnd": "r"}}, "no label"),
         ({"keys": {"refund": "r", "other": "r"}}, "two labels"),

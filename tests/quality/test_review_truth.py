@@ -5,6 +5,7 @@ from collections import Counter
 import pandas as pd
 import pytest
 
+from llmframe.errors import PlanError
 from llmframe.quality.stored_reviews import find_reviewed
 from tests.kits.reviews import judge, tagged
 
@@ -126,3 +127,24 @@ def test_somebody_else_judges_the_repeats_where_there_is_somebody_else(df):
     assert Counter((one.who, one.first) for one in found.judgements) == {
         ("Ann", True): 30, ("Bo", False): 30,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["intent_truth", "intent_final", "intent_role"])
+def test_a_column_of_your_own_is_not_replaced(df, name, folder):
+    own = df.assign(**{name: df["truth"]})
+    with pytest.raises(PlanError, match=rf"{name}.*rename it first"):
+        own.llm.review("intent", n=5)
+    assert not folder.exists()
+    assert own.rename(columns={name: "mine"}).llm.review("intent", n=5).left == 5
+
+
+def test_the_columns_of_an_earlier_review_are_brought_up_to_date(df, tmp_path):
+    r = df.llm.review("intent", n=20)
+    judge(r, df)
+    r.frame().to_csv(tmp_path / "reviewed.csv", index=False)
+    read = pd.read_csv(tmp_path / "reviewed.csv")
+    later = read.llm.review("intent", n=40)
+    judge(later, df)
+    out = later.frame()
+    assert out.columns.equals(r.frame().columns)
+    assert out["intent_truth"].notna().sum() == 40

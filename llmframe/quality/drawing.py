@@ -114,7 +114,11 @@ def _nothing(cases: Cases, wish: Wish) -> str:
         return f"no row of {cases.field!r} has a label yet; tag the frame first"
     if wish.order == "changed":
         return f"no row has different labels in {cases.field!r} and {wish.against!r}"
-    return f'no row is left for order="{wish.order}": all of them were judged, or are drawn already'
+    left = f'no row is left for order="{wish.order}"'
+    if wish.order == "disagreement":
+        against = "all votes" if wish.against is None else f"{cases.field!r} and {wish.against!r}"
+        return f"{left}: {against} agree, but for rows that were judged, or are drawn already"
+    return f"{left}: all of them were judged, or are drawn already"
 
 
 def _described(cases: Cases, wish: Wish) -> dict[str, Any]:

@@ -368,6 +368,12 @@ def test_without_a_confidence_there_is_no_order_by_it(df):
             df.drop(columns="intent_confidence").llm.review("intent", order=order)
 
 
+def test_where_all_votes_agree_that_is_said(df):
+    df = df.rename(columns={"intent_confidence": "intent_agreement"}).assign(intent_agreement=1.0)
+    with pytest.raises(PlanError, match="all votes agree"):
+        df.llm.review("intent", order="disagreement")
+
+
 def test_a_frame_without_labels_is_not_reviewed():
     df = pd.DataFrame({"text": ["a"], "intent": [None]})
     with pytest.raises(PlanError, match="tag the frame first"):

@@ -140,14 +140,13 @@ class Estimate:
         if self.cost is None or self.cost_range is None:
             return "" if self.is_free else PRICE_UNKNOWN
         low, high = (money(end, self.currency) for end in self.cost_range)
-        return f"about {money(self.cost, self.currency)}, between {low} and {high}"
+        return _about(money(self.cost, self.currency), low, high)
 
     def _time_words(self) -> str:
         if self.minutes_range is None:
             return "within 24 hours, as batches are"
         low, high = (span(60 * end) for end in self.minutes_range)
-        between = f"between {low} and {high}"
-        return between if self.minutes is None else f"about {span(60 * self.minutes)}, {between}"
+        return _about("" if self.minutes is None else span(60 * self.minutes), low, high)
 
     def _lines(self) -> list[str]:
         lines = [self.based_on] if self.requests else []
@@ -173,3 +172,11 @@ def _sample_html(sample: dict[str, Any]) -> str:
 def _in_lines(text: str) -> str:
     lines = cut(text, _TEXT).splitlines()
     return "<br>".join(html(line, limit=_TEXT) for line in lines)
+
+
+def _about(middle: str, low: str, high: str) -> str:
+    """A figure with its range, which goes where its ends read the same."""
+    if low == high:
+        return f"about {low}"
+    between = f"between {low} and {high}"
+    return f"about {middle}, {between}" if middle else between

@@ -22,6 +22,12 @@ def test_cost_time_and_tokens_come_with_their_ranges():
         assert "measured on 20 answers of this task" in words
 
 
+def test_a_range_whose_ends_read_the_same_is_one_figure():
+    for words in words_of(replace(ESTIMATE, minutes=0.002, minutes_range=(0.0019, 0.0021))):
+        assert "about 0.1 s" in words
+        assert "0.1 s and 0.1 s" not in words
+
+
 def test_rows_are_counted_by_what_happens_to_them():
     for words in words_of(ESTIMATE):
         for part in (

@@ -11,6 +11,7 @@ from llmframe import testing
 from llmframe.errors import RunAborted
 from tests.kits.batch_lives import hurry, sent_again_without_need, tag_batch
 from tests.kits.battery import answered, frame, statuses
+from tests.kits.soak import times
 
 pytestmark = [
     pytest.mark.battery,
@@ -72,7 +73,7 @@ def test_a_drawn_provider_gets_nothing_paid_twice(tmp_path, monkeypatch, seed):
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("seed", range(100, 300))
-def test_two_hundred_drawn_providers_get_nothing_paid_twice(tmp_path, monkeypatch, seed):
+@pytest.mark.parametrize("seed", range(100, 100 + times(200)))
+def test_many_drawn_providers_get_nothing_paid_twice(tmp_path, monkeypatch, seed):
     hurry(20, setting=monkeypatch.setattr)
     hold(seed, tmp_path)

@@ -1,6 +1,6 @@
 """Any history of runs, stops, kills, damage and changed frames: resumed is as uninterrupted.
 
-``LLMFRAME_EXAMPLES`` says how many histories are tried; else 200, and 5,000 with ``-m soak``.
+200 histories are tried, and 5,000 with ``-m soak``, or the share of them that it goes.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from tests.kits.engine import PROMPT, Provider, Texts, reply
 from tests.kits.engine import wire as wired
 from tests.kits.histories import KEYS, NAMES, TASKS, TEXTS, Ledger, right
 from tests.kits.journal import QuickOps
+from tests.kits.soak import times
 
 if TYPE_CHECKING:
     from llmframe.results import RowResult
 
 pytestmark = pytest.mark.battery
-ASKED = os.environ.get("LLMFRAME_EXAMPLES")
-EXAMPLES, MANY = int(ASKED or 200), int(ASKED or 5000)
+EXAMPLES, MANY = 200, times(5000)
 STEPS = 8  # rules in one history
 COLUMNS = plan_columns(
     pd.DataFrame(),

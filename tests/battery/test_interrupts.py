@@ -16,6 +16,7 @@ from llmframe.runs import thread as runner
 from tests.benchmarks import interrupts
 from tests.kits import battery as kit
 from tests.kits.left_loops import leaves_a_loop
+from tests.kits.soak import times
 
 pytestmark = pytest.mark.battery
 CONCURRENCY = 4
@@ -164,7 +165,7 @@ def test_an_interrupt_at_an_await_loses_nothing_and_the_next_call_works(
 @pytest.mark.soak
 @pytest.mark.parametrize("after", [close_at_once, leave_standing])
 def test_an_interrupt_at_every_await_loses_nothing(tmp_path, moments, after):
-    interrupt_all(tmp_path, moments, after, 1)
+    interrupt_all(tmp_path, moments, after, moments // times(moments, least=moments // 4))
 
 
 @pytest.mark.kernel
@@ -180,7 +181,8 @@ def test_interrupts_at_random_moments_of_a_kernel_are_clean(which):
 @pytest.mark.kernel
 @pytest.mark.parametrize("which", ["7", "6"])
 def test_fifty_interrupts_at_random_moments_of_a_kernel_are_clean(which):
-    figures = interrupts.measure(which, "thread", times=50)
+    fifty = times(50, least=5)
+    figures = interrupts.measure(which, "thread", times=fifty)
     print("\n" + figures.line("thread"))
-    assert figures.clean == 50
+    assert figures.clean == fifty
     assert (figures.late, figures.lost, figures.twice, figures.last) == (0, 0, 0, "ok")

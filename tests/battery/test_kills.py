@@ -11,6 +11,7 @@ import pytest
 from llmframe import testing
 from tests.kits.children import numbered
 from tests.kits.kills import assert_survived, cut, kill_until_done, size, tear
+from tests.kits.soak import times
 
 pytestmark = pytest.mark.battery
 
@@ -68,4 +69,4 @@ def test_killed_with_ids_nothing_that_was_kept_is_asked_again(nursery, tmp_path,
 @pytest.mark.soak
 @pytest.mark.parametrize("concurrency", [20, 50])
 def test_killed_thirty_times_it_loses_nothing(nursery, tmp_path, server, concurrency):
-    killed(nursery, tmp_path, server, concurrency=concurrency, kills=30)
+    killed(nursery, tmp_path, server, concurrency=concurrency, kills=times(30, least=5))

@@ -13,8 +13,6 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from playwright.sync_api import sync_playwright
-
 from llmframe import testing
 from tests.browser.lab import Lab, launch, until
 from tests.kits.kernels import search_path
@@ -71,6 +69,8 @@ def write(lab: Lab, name: str, url: str, call: str, kernel: str = "ipykernel7") 
 
 def main() -> None:
     """Print what was found, case by case, and the sum."""
+    from playwright.sync_api import sync_playwright
+
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=5, help="each of the cases")
     times = parser.parse_args().times

@@ -45,13 +45,13 @@ def test_a_new_field_alone_is_asked_for(asked, call, index, prefix):
 
 
 def test_many_rows_cost_one_request_each_for_the_new_field(served, asked, call):
-    before = frame(["row 0"] * 200).llm.tag("text", INTENT, **call)
-    before["text"] = [f"row {n}" for n in range(200)]
+    before = frame(["row 0"] * 1_000).llm.tag("text", INTENT, **call)
+    before["text"] = [f"row {n}" for n in range(1_000)]
     held = before.copy(deep=True)
     served[0].ledger.clear()
     asked.requests.clear()
     after = before.llm.tag("text", MORE, extend=True, **call)
-    assert len(served[0].ledger) == len(asked.requests) == 200
+    assert len(served[0].ledger) == len(asked.requests) == 1_000
     assert asked.fields == ['["urgency"]']
     assert_kept(before, after)
     pd.testing.assert_frame_equal(before, held)

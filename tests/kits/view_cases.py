@@ -222,8 +222,10 @@ def proposed() -> ProposedLabels:
     """Labels in two scripts, one added by hand, and texts that none covers."""
     named = [*CHINESE[:3], SIXTY[1], None]
     labels = {label: f"What customers write about {label}." for label in named if label}
-    sample = [(f"CS-{n:05}", named[n * n % 5], f"{n} {TEXTS[n % 4]}") for n in range(60)]
-    return ProposedLabels(labels | {"warranty": ""}, rows=2_000, sample=sample, unread=30)
+    sample = [(named[n * n % 5], f"{n} {TEXTS[n % 4]}") for n in range(60)]
+    index = pd.Index([f"CS-{n:05}" for n in range(60)])
+    all_labels = labels | {"warranty": ""}
+    return ProposedLabels(all_labels, sample=sample, index=index, rows=2_000, unread=30)
 
 
 KINDS = {"output": 38, "refusal": 19, "context_length": 16, "timeout": 11, "truncated": 1}

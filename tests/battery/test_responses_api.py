@@ -16,19 +16,24 @@ ENDS = ("quota", "401", "402", "403", "404_model")  # the run, and not a row
 FAULTS = [*(name for name in (*ERRORS, *SPOILT, *PAGES) if name not in ENDS), "off_list", "drop"]
 
 
-def run(api, **options):
+def run(api, details=False, **options):
+    asked = {"api": api, "details": details, "confidence": "logprob", "max_output_tokens": 99}
     with testing.serve(latency=0.005, seed=3, retry_after=0.05, **options) as server:
-        out = tag(frame(60), server, None, api=api, confidence="logprob", max_output_tokens=99)
-        return out, lf.last_run().report
+        return tag(frame(60), server, None, **asked), lf.last_run().report
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_every_fault_means_the_same_in_both_apis(fault):
     faults = {fault: 0.2}
-    (chat, before), (responses, after) = run("chat", faults=faults), run("responses", faults=faults)
-    assert responses.equals(chat)
+    (chat, before), (responses, after) = (
+        run(api, details=True, faults=faults) for api in ("chat", "responses")
+    )
+    # of the rows, not of the run: several faults at a time are an outage, whose probes cost, too
+    alike = [name for name in chat if name not in ("llm_attempts", "llm_seconds", "llm_raw")]
+    assert responses[alike].equals(chat[alike])
     assert statuses(chat).get("ok", 0) > 0
-    assert (after.errors_by_kind, after.tokens_out) == (before.errors_by_kind, before.tokens_out)
+    assert chat["llm_tokens_out"].sum() > 0
+    assert after.errors_by_kind == before.errors_by_kind
 
 
 @pytest.mark.parametrize("fault", ENDS)

@@ -8,6 +8,7 @@ A loop that nothing can wake any more raises Stuck: a lost wake-up is a failed t
 from __future__ import annotations
 
 import asyncio
+import random
 import selectors
 from typing import TYPE_CHECKING, TypeVar
 
@@ -57,6 +58,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 def run(main: Coroutine[object, object, T]) -> T:
     """Run a coroutine to its end on a loop of virtual time."""
+    random.seed(0)  # pauses are drawn: the same ones in every run
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(main)
 

@@ -17,7 +17,8 @@ from llmframe.frame.column_lookup import ColumnLookup
 from llmframe.frame.example_rows import example_rows
 from llmframe.frame.existing import WrittenColumn, written_columns
 from llmframe.quality.scoring.labels import matched, read_labels
-from llmframe.quality.tagged import EVIDENCE, STATUS, input_columns
+from llmframe.quality.tagged import STATUS, input_columns
+from llmframe.task.trust.evidence import SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -124,7 +125,7 @@ class Cases:
         if highlight is False:
             return None
         if highlight in (None, True):
-            return self.column(f"{self.field}{EVIDENCE}")
+            return self.column(f"{self.field}{SUFFIX}")
         return self._lookup.series(self._lookup.resolve(highlight, option="highlight"))
 
     def _ok(self, status: pd.Series[Any] | None, *, is_own: bool) -> Bools:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmframe.frame.cells import column_cells
 from llmframe.notebook.drawing.format import plural
-from llmframe.quality.tagged import EVIDENCE
+from llmframe.task.trust.evidence import SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,7 @@ def contexts(
 
 def refused_quotes(tagged: Tagged, name: str) -> str:
     """How many quotes a column leaves out as its texts do not hold them; "" if not known."""
-    counts = tagged.note.get("evidence", {}).get(name.removesuffix(EVIDENCE))
+    counts = tagged.note.get("evidence", {}).get(name.removesuffix(SUFFIX))
     number = counts.get("not_in_text") if isinstance(counts, dict) else None
     if not isinstance(number, int) or not number:
         return ""

@@ -12,8 +12,9 @@ import pandas as pd
 from llmframe.frame.cells import CellError, cell_text, column_cells, is_missing
 from llmframe.quality.scoring.sample import Answers, read_answers
 from llmframe.quality.scoring.score import confidence_of
-from llmframe.quality.tagged import EVIDENCE, input_columns
+from llmframe.quality.tagged import input_columns
 from llmframe.task.text import fold
+from llmframe.task.trust.evidence import SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -86,7 +87,7 @@ def _rare(answers: Answers) -> Iterator[tuple[int, float, str]]:
 
 
 def _without_evidence(answers: Answers) -> Iterator[tuple[int, float, str]]:
-    name = f"{answers.name}{EVIDENCE}"
+    name = f"{answers.name}{SUFFIX}"
     if not answers.lookup.has(name):
         return
     column = answers.lookup.series(answers.lookup.resolve(name, option="column"))

@@ -13,6 +13,7 @@ from llmframe.frame.example_rows import example_rows
 from llmframe.frame.existing import ATTRS_KEY, written_columns
 from llmframe.notebook.failed_rows import FailedRows
 from llmframe.task.definition import Kind
+from llmframe.task.trust.evidence import SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from llmframe.frame.existing import WrittenColumn
 
 STATUS, ERROR = "llm_status", "llm_error"
-EVIDENCE = "_evidence"  # the end of the name of a field's quotes
 _OURS = (
     *(STATUS, ERROR, "llm_attempts", "llm_tokens_in", "llm_tokens_cached", "llm_tokens_out"),
     *("llm_cost", "llm_seconds", "llm_raw"),
@@ -79,15 +79,15 @@ def read_tagged(df: pd.DataFrame, prefix: str = "") -> Tagged:
     tasks = written[own[0]].tasks if own[0] in written else set()
     # a frame may hold columns of several calls: the fields are those that this status describes
     answers = [name for name, one in written.items() if one.task in tasks and name not in own]
-    answers = [name for name in answers if name in columns]
+    fields = {name: written[name] for name in answers if name in columns}
     ours = set(columns.values())
     others = [at for at, column in enumerate(df.columns) if column not in ours]
     return Tagged(
         status=lookup.series(columns[own[0]]),
         error=lookup.series(columns[own[1]]),
-        fields={name: lookup.series(columns[name]) for name in answers},
-        indicators=_indicators({name: written[name] for name in answers}),
-        quotes=_quotes({name: written[name] for name in answers}),
+        fields={name: lookup.series(columns[name]) for name in fields},
+        indicators=_indicators(fields),
+        quotes=_quotes(fields),
         examples=example_rows(df),
         inputs=() if _is_redacted(df) else tuple(_asked(df) or others),
         note=_note(df),
@@ -108,7 +108,7 @@ def _indicators(answers: Mapping[str, WrittenColumn]) -> dict[str, dict[str, str
 
 def _quotes(answers: Mapping[str, WrittenColumn]) -> dict[str, str]:
     """The quotes' column -> the column of their positions."""
-    pairs = ((name, f"{name}_at") for name, one in answers.items() if name == f"{one.of}{EVIDENCE}")
+    pairs = ((name, f"{name}_at") for name, one in answers.items() if name == f"{one.of}{SUFFIX}")
     return {quotes: at for quotes, at in pairs if at in answers}
 
 

@@ -386,8 +386,9 @@ def _by_latency(requests: int, latency: float, pace: Pace, *, grows: bool) -> fl
         left -= pace.rounds * level
         took += pace.rounds * latency
         level = min(2 * level, most)
-    # one request takes its latency, however few are left
-    took += latency * max(1.0, left / level)
+    # one request takes its latency, however few are left; at the end, places stay empty until the
+    # slowest is answered, which takes about one latency more (Graham's bound for list scheduling)
+    took += latency * (1.0 + (left - 1.0) / level)
     return max(took, requests * OWN)
 
 

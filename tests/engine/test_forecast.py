@@ -1,7 +1,9 @@
 """What is forecast from a sample holds for the whole, whatever the texts and limits are."""
 
+import heapq
 import math
 import random
+from statistics import fmean
 
 import pytest
 from hypothesis import given, settings
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from llmframe.engine.forecast import (
     Answered,
     Pace,
+    Range,
     Size,
     Work,
     answer_size,
@@ -123,7 +126,7 @@ def seconds(pace, latency=None, work=WORK):
     [
         (Pace(20, 20), 51),
         (Pace(1, 1), 1001),
-        (Pace(50, 400, rounds=1), 1 + 3 + 650 / 400),
+        (Pace(50, 400, rounds=1), 1 + 3 + 1 + 650 / 400),
         (Pace(20, 20, rpm=300), 200),
         (Pace(20, 20, rpm=300, spare_requests=300), 140),
         (Pace(20, 20, tpm=10_000), None),
@@ -135,6 +138,23 @@ def test_what_binds_most_sets_the_time(pace, took):
     found = seconds(pace)
     assert found.likely == pytest.approx(took, rel=0.02)
     assert found.low < found.likely < found.high
+
+
+def simulated(requests, places, drawn):
+    """Seconds of a run whose latencies are as uneven as a provider's; their mean is 1."""
+    free = [0.0] * places  # when each place is free again
+    for _ in range(requests):
+        heapq.heappush(free, heapq.heappop(free) + drawn.lognormvariate(-0.08, 0.4))
+    return max(free)
+
+
+@pytest.mark.parametrize("requests", [1, 40, 100, 500, 2000])
+def test_the_slowest_of_the_last_requests_is_counted(requests):
+    work = Work(requests, 100 * requests, 300, 100)
+    found = seconds(Pace(20, 20, is_new=False), Range(1.0, 1.0, 1.0), work)
+    drawn = random.Random(0)
+    took = fmean(simulated(requests, 20, drawn) for _ in range(50))
+    assert found.likely == pytest.approx(took, rel=0.1)
 
 
 def test_a_limit_that_a_run_may_find_bounds_only_the_quick_end():

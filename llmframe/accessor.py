@@ -9,11 +9,9 @@ import pandas as pd
 
 from llmframe.calls import embed as embeddings
 from llmframe.calls import estimate as estimates
-from llmframe.calls import files as files_calls
 from llmframe.calls import preview as previews
 from llmframe.calls import propose as proposals
 from llmframe.calls import tag as api
-from llmframe.calls import trust
 from llmframe.errors import MisuseError, PlanError, warn
 from llmframe.options.settings import Options
 from llmframe.options.short_tracebacks import short_tracebacks
@@ -163,7 +161,9 @@ class LLMAccessor(_Accessor):
         After a call with ``redact=`` without their input, which may hold what it takes out.
         prefix: the prefix of the call. Raises PlanError if the frame was never tagged.
         """
-        return files_calls.errors(self._df, prefix)
+        from llmframe.quality.tagged import failed_rows
+
+        return failed_rows(self._df, prefix)
 
     def summary(self, prefix: str = "") -> Any:
         """What the new columns hold: rows by status, and the answers of each field.
@@ -171,8 +171,11 @@ class LLMAccessor(_Accessor):
         Charts in a notebook, text when printed. prefix: the prefix of the call.
         Raises PlanError if the frame was never tagged.
         """
-        return files_calls.summary(self._df, prefix)
+        from llmframe.quality.summary import summarise
 
+        return summarise(self._df, prefix)
+
+    @short_tracebacks
     def review(
         self,
         field: object,
@@ -221,21 +224,17 @@ class LLMAccessor(_Accessor):
         Returns a Review. Raises PlanError if nothing can be drawn, CheckpointError if nothing can
         be saved.
         """
-        return trust.review(
-            self._df,
-            field,
-            n,
-            order,
-            against=against,
-            blind=blind,
-            who=who,
-            twice=twice,
-            learn=learn,
-            highlight=highlight,
-            keys=keys,
-            seed=seed,
-        )
+        from llmframe.frame.column_lookup import check_frame
+        from llmframe.quality.drawing import Wish, whole
+        from llmframe.quality.review import open_review
+        from llmframe.quality.review_session import Manner
 
+        check_frame(self._df)
+        wish = Wish(whole(n), order=order, against=against, learn=learn, seed=whole(seed))
+        manner = Manner(blind=blind, who=who, twice=twice, highlight=highlight, keys=keys)
+        return open_review(self._df, field, wish, manner)
+
+    @short_tracebacks
     def score(
         self, field: object, truth: object = None, by: object = None, level: float = 0.95
     ) -> Score:
@@ -256,8 +255,11 @@ class LLMAccessor(_Accessor):
         Raises PlanError for a column that is not there or holds no labels, for a truth that has
         no label in common with it, and where no row has both.
         """
-        return trust.score(self._df, field, truth, by, level)
+        from llmframe.quality.scoring.score import score
 
+        return score(self._df, field, truth, by=by, level=level)
+
+    @short_tracebacks
     def shares(self, field: object, by: object = None, level: float = 0.95) -> Shares:
         """How many rows truly have each label, with an interval.
 
@@ -270,8 +272,11 @@ class LLMAccessor(_Accessor):
         Returns Shares: table with a row per label: said (the model's own share), share, low,
         high, reviewed. Raises PlanError as score does.
         """
-        return trust.shares(self._df, field, by, level)
+        from llmframe.quality.scoring.shares import shares
 
+        return shares(self._df, field, by=by, level=level)
+
+    @short_tracebacks
     def compare(self, a: object, b: object, truth: object = None) -> Comparison:
         """Where two columns differ, and which is right more often.
 
@@ -285,8 +290,11 @@ class LLMAccessor(_Accessor):
         review(n=50) has a person judge a sample of the changed rows, which says most per row.
         Raises PlanError as score does.
         """
-        return trust.compare(self._df, a, b, truth, reviewer=self.review)
+        from llmframe.quality.scoring.compare import compare
 
+        return compare(self._df, a, b, truth=truth, reviewer=self.review)
+
+    @short_tracebacks
     def threshold(self, field: object, accuracy: float = 0.95, sure: float = 0.95) -> Threshold:
         """The confidence from which on labels are right often enough.
 
@@ -301,8 +309,11 @@ class LLMAccessor(_Accessor):
         that are not so sure, for ``where=``), kept (the share that is), table, and needed, about
         how many more rows to review. Raises PlanError as score does, and without a confidence.
         """
-        return trust.threshold(self._df, field, accuracy, sure)
+        from llmframe.quality.scoring.threshold import threshold
 
+        return threshold(self._df, field, accuracy=accuracy, sure=sure)
+
+    @short_tracebacks
     def suspects(self, field: object) -> pd.DataFrame:
         """The rows whose answer most likely is wrong, with the reason, the worst first.
 
@@ -315,7 +326,9 @@ class LLMAccessor(_Accessor):
         Returns a DataFrame: position (of the row in the frame), reason, score (0 to 1).
         Raises PlanError for a column that is not there or holds no labels.
         """
-        return trust.suspects(self._df, field)
+        from llmframe.quality.suspects import suspects
+
+        return suspects(self._df, field)
 
     @_export
     def to_parquet(

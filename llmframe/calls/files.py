@@ -13,22 +13,6 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from llmframe.quality.summary import Summary
-
-
-def errors(df: pd.DataFrame, prefix: str = "") -> pd.DataFrame:
-    """See LLMAccessor.errors."""
-    from llmframe.quality.tagged import failed_rows
-
-    return failed_rows(df, prefix)
-
-
-def summary(df: pd.DataFrame, prefix: str = "") -> Summary:
-    """See LLMAccessor.summary."""
-    from llmframe.quality.summary import summarise
-
-    return summarise(df, prefix)
-
 
 @short_tracebacks
 def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -108,7 +108,6 @@ async def _probe(destination: Destination, timeout: float) -> Finding:  # noqa: 
 
 
 def _asker(settings: Settings) -> Asker:
-    from llmframe.calls.plan import sampling_of
     from llmframe.engine.asking.asking import Asker
     from llmframe.messages.check_lines import CAP
     from llmframe.task.fields import resolve_fields
@@ -116,5 +115,5 @@ def _asker(settings: Settings) -> Asker:
 
     prompt = Prompt(settings.instructions or INSTRUCTIONS, resolve_fields(FIELDS, into="tone"))
     cap = settings.max_output_tokens or CAP
-    sampling = replace(sampling_of(settings), max_output_tokens=cap, logprobs=True)
-    return Asker(prompt, str(settings.model), sampling, nonce=secrets.token_hex(4))
+    settings = replace(settings, max_output_tokens=cap, confidence="logprob")
+    return Asker(prompt, settings, nonce=secrets.token_hex(4))

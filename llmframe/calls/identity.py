@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from llmframe.engine.asking.asking import Sampling
     from llmframe.engine.job import Job
     from llmframe.journal import Checkpoint
+    from llmframe.options.settings import Settings
     from llmframe.providers.destination import Destination
     from llmframe.task.prompt import Prompt
 
@@ -33,13 +33,16 @@ LEAST = 20  # rows; fewer are no loss worth a warning
 MOST_NEAR = 3  # nearly equal tasks whose files are read, the newest
 
 
-def question_of(prompt: Prompt, destination: Destination, sampling: Sampling) -> Question:
-    """The question put to every row, in its normal form: keys are made from it."""
-    return normal_form(_as_given(prompt, destination, sampling, destination.identity))
+def question_of(prompt: Prompt, destination: Destination, dimensions: int | None) -> Question:
+    """The question put to every row, in its normal form: keys are made from it.
+
+    dimensions: numbers of an embedding, where they are asked for.
+    """
+    return normal_form(_as_given(prompt, destination, dimensions, destination.identity))
 
 
 def earlier_question(
-    prompt: Prompt, destination: Destination, sampling: Sampling, *, served: object = None
+    prompt: Prompt, destination: Destination, dimensions: int | None, *, served: object = None
 ) -> Question:
     """The question as version 0.1 made keys from it: spelled as the call spells it.
 
@@ -47,20 +50,36 @@ def earlier_question(
     """
     url = destination.endpoint.base_url
     identity = earlier_identity(url) if destination.file is None else destination.identity
-    question = _as_given(prompt, destination, sampling, identity)
+    question = _as_given(prompt, destination, dimensions, identity)
     return question | ({} if served is None else {"served": served})
 
 
 def _as_given(
-    prompt: Prompt, destination: Destination, sampling: Sampling, endpoint: str
+    prompt: Prompt, destination: Destination, dimensions: int | None, endpoint: str
 ) -> Question:
-    question = _said(prompt) | {"model": destination.settings.model, "endpoint": endpoint}
-    if sampling.api == "embeddings":  # another question than one that a chat model answers
-        question |= {"api": sampling.api}
+    settings = destination.settings
+    question = _said(prompt) | {"model": settings.model, "endpoint": endpoint}
+    sampling = sampling_of(settings)
+    if destination.endpoint.api == "embeddings":  # another question than a chat model answers
+        question |= {"api": "embeddings"}
+        extra = {name: value for name, value in sampling.items() if name == "extra_body"}
+        sampling = extra if dimensions is None else extra | {"dimensions": dimensions}
     if prompt.examples:
         question |= {"examples": [example.digest for example in prompt.examples]}
     # An empty entry would change the keys of all calls that give none of these options.
-    return question | ({"sampling": sampling.asked()} if sampling.asked() else {})
+    return question | ({"sampling": sampling} if sampling else {})
+
+
+def sampling_of(settings: Settings) -> dict[str, Any]:
+    """How a model that writes is to answer: only what was given."""
+    given = {
+        "temperature": None if settings.temperature is None else float(settings.temperature),
+        "seed": settings.seed,
+        "max_output_tokens": settings.max_output_tokens,
+        "extra_body": dict(settings.extra_body) if settings.extra_body else None,
+        "logprobs": settings.confidence == "logprob" or None,
+    }
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _said(prompt: Prompt) -> Question:

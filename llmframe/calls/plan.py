@@ -22,7 +22,6 @@ from llmframe.calls.identity import (
     told_apart,
 )
 from llmframe.calls.steps.extending import left_to_ask
-from llmframe.engine.asking.asking import Sampling
 from llmframe.engine.asking.embedding import NAME, Capacity
 from llmframe.engine.asking.outgoing import TextRules
 from llmframe.engine.asking.votes import Votes
@@ -104,17 +103,11 @@ class Embedding:
         endpoint = replace(destination.endpoint, api="embeddings")
         return replace(destination, endpoint=endpoint, file=file)
 
-    def sampling(self, settings: Settings) -> Sampling:
-        """What is sent with every request."""
-        return Sampling(
-            extra_body=settings.extra_body, api="embeddings", dimensions=self.dimensions
-        )
-
     def capacity(self, destination: Destination) -> Capacity:
-        """What one request may hold."""
+        """What one request may hold, and asks for."""
         limits = EmbeddingLimits() if destination.preset is None else destination.preset.embeds
         texts = self.batch_size or min(limits.texts, USUAL_TEXTS)
-        return Capacity(texts, limits.tokens * LEAST_BYTES)
+        return Capacity(texts, limits.tokens * LEAST_BYTES, self.dimensions)
 
 
 def plan(
@@ -295,15 +288,14 @@ def _plan(
         destination = _unused(destination)  # so no checkpoint is made
     # From here on with what the provider sets: the model is part of every row's key.
     settings = batch_settings(destination, rows)
-    sampling = sampling_of(settings) if embedding is None else embedding.sampling(settings)
-    asked, server = _asked(prompt, destination, sampling)
+    dimensions = None if embedding is None else embedding.dimensions
+    asked, server = _asked(prompt, destination, dimensions)
     job = Job(
         rows=rows,
         source=rows if isinstance(rows, Records) else None,
         keys=KeyMaker(asked),
         prompt=prompt,
         settings=settings,
-        sampling=sampling,
         endpoint=destination.endpoint,
         dialect=destination.dialect,
         slots=destination.slots,
@@ -314,7 +306,7 @@ def _plan(
         votes=None if settings.votes == 1 else Votes(settings.votes, asked, prompt),
     )
     target = _target(df, rows, job, only_new=only_new, selection=selection, left=left)
-    earlier = earlier_question(prompt, destination, sampling, served=asked.get("served"))
+    earlier = earlier_question(prompt, destination, dimensions, served=asked.get("served"))
     return Plan(destination, asked, earlier, job, target, server, left.note if left else "")
 
 
@@ -360,10 +352,10 @@ def _packed(settings: Settings, fields: FieldSet) -> dict[str, bytes]:
 
 
 def _asked(
-    prompt: Prompt, destination: Destination, sampling: Sampling
+    prompt: Prompt, destination: Destination, dimensions: int | None
 ) -> tuple[Question, dict[str, Any] | None]:
     """The question put to every row; and the server on this machine that is asked, or None."""
-    asked, where = question_of(prompt, destination, sampling), destination.settings.checkpoint
+    asked, where = question_of(prompt, destination, dimensions), destination.settings.checkpoint
     if where is False:
         return asked, None
     server = server_of(destination)
@@ -402,19 +394,6 @@ def _columns(
         selection=selection,
         prompts=prompts_of(job.prompt, rows.form) if isinstance(rows, RowPlan) else None,
         kept=NOTHING_KEPT if left is None else left.kept,
-    )
-
-
-def sampling_of(settings: Settings) -> Sampling:
-    """How the model is to answer."""
-    return Sampling(
-        temperature=settings.temperature,
-        seed=settings.seed,
-        max_output_tokens=settings.max_output_tokens,
-        extra_body=settings.extra_body,
-        logprobs=settings.confidence == "logprob",
-        api=settings.api,
-        service_tier=settings.service_tier,
     )
 
 

@@ -120,8 +120,7 @@ class _Preview:
         few = self._narrow().iloc[self.sample.at]
         planned = plan(few, self.input, self.fields, replace(settings, where=None))
         # only a live preview streams: an answer of a run counts when it is whole
-        sampling = replace(planned.job.sampling, stream=self.live)
-        job = replace(planned.job, sampling=sampling, remembers=True)
+        job = replace(planned.job, streams=self.live, remembers=True)
         self.planned = replace(planned, job=job)
         return self.planned
 

@@ -325,13 +325,10 @@ class Execution:
 def asker_for(job: Job) -> AnyAsker:
     """What writes the requests of a run and reads their replies."""
     if job.capacity is not None:
-        return EmbeddingAsker(job.model, job.sampling, job.capacity)
+        return EmbeddingAsker(job.settings, job.capacity)
     nonce = secrets.token_hex(4)  # one a run: the provider's prompt cache goes on working
-    keep_raw = job.settings.details
     later = () if job.votes is None else job.votes.later
-    return Asker(
-        job.prompt, job.model, job.sampling, nonce=nonce, keep_raw=keep_raw, later_votes=later
-    )
+    return Asker(job.prompt, job.settings, nonce=nonce, streams=job.streams, later_votes=later)
 
 
 async def _to_the_end(work: Coroutine[object, object, None]) -> None:

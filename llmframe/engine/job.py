@@ -12,7 +12,6 @@ from llmframe.providers.dialect import FULL_DIALECT
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from llmframe.engine.asking.asking import Sampling
     from llmframe.engine.asking.embedding import Capacity
     from llmframe.engine.asking.outgoing import TextRules
     from llmframe.engine.asking.votes import Votes
@@ -34,14 +33,13 @@ class Job:
     once, where that is known; ``concurrency="auto"`` begins there. capacity: of a request for
     embeddings; None where each request is about one row. packed: functions of the person's that
     run in processes, by their options. votes: None where each row is asked once. remembers:
-    answers that no checkpoint keeps stay in memory.
+    answers that no checkpoint keeps stay in memory. streams: answers come as they are written.
     """
 
     settings: Settings
     rows: Rows
     keys: KeyMaker
     prompt: Prompt
-    sampling: Sampling
     endpoint: Endpoint
     source: Source | None = None
     dialect: Dialect = FULL_DIALECT
@@ -53,6 +51,7 @@ class Job:
     packed: Mapping[str, bytes] = field(default_factory=dict)
     votes: Votes | None = None
     remembers: bool = False
+    streams: bool = False
 
     @property
     def model(self) -> str:

@@ -22,7 +22,6 @@ from typing import Any
 
 import llmframe as lf
 from llmframe import testing
-from llmframe.engine.asking.asking import Sampling
 from llmframe.engine.governor import forget_governors
 from tests.benchmarks import refusals
 from tests.benchmarks.scenario import FIELDS, Seen, failures, frame, simulate
@@ -73,7 +72,7 @@ def counted_at_arrival() -> Seen:
     """Prompt and cap count at arrival, about four times what usage says afterwards."""
     rows = Texts([f"row {i} " + "word " * (40 + (i * 37) % 200) for i in range(1200)])
     provider = LimitedProvider(tpm=300_000, latency=1.0, charge=4.0)
-    seconds, wired = simulate(rows, provider, sampling=Sampling(max_output_tokens=600))
+    seconds, wired = simulate(rows, provider, max_output_tokens=600)
     used, failed = provider.tokens / (seconds * 5000), failures(wired)
     share = provider.refused / len(provider.calls)
     return Seen(

@@ -19,7 +19,7 @@ import tracemalloc
 import pandas as pd
 
 import llmframe as lf
-from llmframe.engine.asking.asking import Asker, Sampling
+from llmframe.engine.asking.asking import Asker
 from llmframe.engine.events import Events, Planned
 from llmframe.engine.governor import Governor
 from llmframe.engine.rows.budget import Budget
@@ -70,7 +70,7 @@ async def planned(rows: int) -> dict[str, float]:
     results = tracemalloc.take_snapshot()
     parts = Parts(
         rows=source, keys=KeyMaker({}), store=store, events=Events(tally, watch),
-        asker=Asker(prompt, "m", Sampling(), nonce="n"), share=governor.join(50),
+        asker=Asker(prompt, Settings(model="m"), nonce="n"), share=governor.join(50),
         governor=governor, backend=Silent(), checkpoint=None, in_flight=InFlight(),
         scrub=Scrubber(), budget=Budget(),
     )  # fmt: skip

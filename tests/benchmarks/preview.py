@@ -72,8 +72,7 @@ def streamed(
 
     server.ledger.clear()
     planned = plan(frame(10), "text", FIELDS, settle(options))
-    sampling = replace(planned.job.sampling, stream=True)
-    with open_run(replace(planned, job=replace(planned.job, sampling=sampling))) as session:
+    with open_run(replace(planned, job=replace(planned.job, streams=True))) as session:
         session.execution.observe(note)
         begin(session)
     before(session)

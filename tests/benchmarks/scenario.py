@@ -12,7 +12,7 @@ from tests.kits.engine import Texts, Wired, wire
 from tests.kits.virtual_time import now, run
 
 if TYPE_CHECKING:
-    from llmframe.engine.asking.asking import Sampling
+    pass
 
 FIELDS = {"intent": ["refund", "delivery", "billing", "other"]}
 
@@ -32,16 +32,13 @@ def frame(n: int, length: int = 80) -> pd.DataFrame:
 
 
 def simulate(
-    rows: Texts,
-    provider: Any,
-    cap: int | None = None,
-    sampling: Sampling | None = None,
+    rows: Texts, provider: Any, cap: int | None = None, **options: Any
 ) -> tuple[float, Wired]:
     """Seconds of virtual time, and the pipeline as it ended."""
 
     async def main() -> tuple[float, Wired]:
         begun = now()
-        wired = await wire(rows, provider, cap=cap, probes=True, sampling=sampling).run()
+        wired = await wire(rows, provider, cap=cap, probes=True, **options).run()
         return now() - begun, wired
 
     return run(main())

@@ -12,7 +12,6 @@ import pytest
 
 from llmframe import testing
 from llmframe.engine import execution as executions
-from llmframe.engine.asking.asking import Sampling
 from llmframe.engine.execution import Execution
 from llmframe.engine.governor import Governor
 from llmframe.engine.job import Job
@@ -34,7 +33,7 @@ def job(rows, url, **options):
     return Job(
         settings=Settings(model="test-model", given=frozenset(options), **options),
         rows=rows, keys=KEYS, prompt=PROMPT,
-        sampling=Sampling(), endpoint=Endpoint(url, "k"), checkpoint=checkpoint,
+        endpoint=Endpoint(url, "k"), checkpoint=checkpoint,
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import openai
 
-from llmframe.engine.asking.asking import Asker, Sampling
+from llmframe.engine.asking.asking import Asker
 from llmframe.engine.asking.outgoing import NO_RULES
 from llmframe.engine.events import Events
 from llmframe.engine.governor import Governor
@@ -190,7 +190,7 @@ def wire(
     in_flight: InFlight | None = None,
     checkpoint: Any = None,
     patience: Patience | None = None,
-    sampling: Sampling | None = None,
+    streams: bool = False,
     observers: Sequence[Any] = (),
     budget: Budget | None = None,
     probes: bool = False,
@@ -207,12 +207,13 @@ def wire(
     if patience is not None:
         options |= asdict(patience)
     rules = options.pop("rules", NO_RULES)
+    settings = Settings(model="m", **options)
     parts = Parts(
         rows=rows,
         keys=keys,
         store=ResultStore(rows.n),
         events=Events(tally, events.append, *observers),
-        asker=asker or Asker(PROMPT, "m", sampling or Sampling(), nonce="n0"),
+        asker=asker or Asker(PROMPT, settings, nonce="n0", streams=streams),
         share=governor.join(cap, rpm=rpm),
         governor=governor,
         backend=provider,
@@ -221,4 +222,4 @@ def wire(
         scrub=Scrubber("sk-secret-key"),
         budget=budget or Budget(),
     )
-    return Wired(Pipeline(parts, Settings(**options), rules=rules), parts, provider, tally, events)
+    return Wired(Pipeline(parts, settings, rules=rules), parts, provider, tally, events)

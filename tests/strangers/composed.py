@@ -16,10 +16,11 @@ from typing import Any
 
 import httpx2
 
-from llmframe.engine.asking.asking import Asker, Sampling
+from llmframe.engine.asking.asking import Asker
 from llmframe.engine.row import Row
 from llmframe.engine.wire.reply import read_reply
 from llmframe.engine.wire.verdict import BadReply
+from llmframe.options.settings import Settings
 from llmframe.providers.dialect import FULL_DIALECT
 from llmframe.task.fields import resolve_fields
 from llmframe.task.prompt import Prompt
@@ -60,7 +61,7 @@ class Figures:
 
 def ask(bodies: list[bytes]) -> tuple[Any, Row]:
     """Put the replies to the layer that reads them, one after the other, until the row is done."""
-    asker = Asker(PROMPT, "m", Sampling(), nonce="n", keep_raw=True)
+    asker = Asker(PROMPT, Settings(model="m", details=True), nonce="n")
     row = Row(0, b"k", "a record")
     for body in bodies:
         row.note_sent(0.0, FULL_DIALECT)

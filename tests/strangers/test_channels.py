@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmframe.engine.asking.asking import Asker, Sampling
+from llmframe.engine.asking.asking import Asker
 from llmframe.engine.row import Row
 from llmframe.engine.wire.reply import read_reply
 from llmframe.engine.wire.verdict import BadReply
+from llmframe.options.settings import Settings
 from llmframe.providers.dialect import FULL_DIALECT
 from llmframe.results import Usage
 from llmframe.task.fields import resolve_fields
@@ -34,9 +35,9 @@ def completion(message=None, finish="stop", **top):
     return {"choices": [choice], **top}
 
 
-def ask(data, **sampling):
+def ask(data, **options):
     """What one row makes of one response: its result, None where it is asked again."""
-    asker = Asker(PROMPT, "m", Sampling(**sampling), nonce="n", keep_raw=True)
+    asker = Asker(PROMPT, Settings(model="m", details=True, **options), nonce="n")
     row = Row(0, b"k", "a record")
     row.note_sent(0.0, FULL_DIALECT)
     return asker.read(row, read_reply(response(data)), final=False)
@@ -234,7 +235,7 @@ def test_odd_logprobs_cost_the_confidence_alone(whole, pieces, logprob):
     ):
         data = completion({"content": STRICT})
         data["choices"][0]["logprobs"] = odd
-        said = ask(data, logprobs=True)
+        said = ask(data, confidence="logprob")
         assert said.values == GOLD
         assert all(0 <= value <= 1 for value in (said.confidence or {}).values())
 
@@ -243,4 +244,4 @@ def test_a_probability_above_one_or_none_at_all_is_no_confidence():
     for logprob in (1000, float("nan"), float("inf"), float("-inf")):
         data = completion({"content": STRICT})
         data["choices"][0]["logprobs"] = {"content": [{"token": STRICT, "logprob": logprob}]}
-        assert not ask(data, logprobs=True).confidence
+        assert not ask(data, confidence="logprob").confidence

@@ -11,8 +11,9 @@ from dataclasses import replace
 
 import pytest
 
-from llmframe.engine.asking.asking import Asker, Sampling
+from llmframe.engine.asking.asking import Asker
 from llmframe.engine.wire.verdict import BadReply
+from llmframe.options.settings import Settings
 from llmframe.providers.dialect import Dialect
 from llmframe.task.fields import resolve_fields
 from llmframe.task.prompt import Prompt
@@ -292,19 +293,19 @@ def test_a_cap_that_is_ignored_is_named_otherwise():
 
 @pytest.mark.parametrize("name", ["temperature", "response_format"])
 def test_a_person_leaves_any_parameter_out(name):
-    run = go(lambda *_: reply(), sampling=Sampling(extra_body={name: None}))
+    run = go(lambda *_: reply(), extra_body={name: None})
     assert run.statuses == ["ok"] * ROWS
     assert all(name not in body for body in run.provider.bodies)
 
 
 def test_what_a_person_gives_is_sent_and_is_refused_aloud():
     own = {"response_format": {"type": "json_object"}}
-    run = go(lambda *_: reply(), sampling=Sampling(extra_body=own))
+    run = go(lambda *_: reply(), extra_body=own)
     assert {format_of(body) for body in run.provider.bodies} == {"json_object"}
     assert "JSON schema" in run.provider.bodies[0]["messages"][0]["content"]
     refused = go(
         lambda *_: status_error(400, error("temperature is deprecated")),
-        sampling=Sampling(temperature=1.0),
+        temperature=1.0,
     )
     assert set(refused.statuses) == {"pending"}
     assert "temperature" in refused.parts.halt.verdict.message
@@ -343,7 +344,7 @@ def test_an_endpoint_that_refuses_a_long_enum_reads_the_labels_in_the_instructio
 
     label = json.dumps({"kind": MANY[7]})
     prompt = Prompt("", resolve_fields({"kind": MANY}))
-    run = go(answer, asker=Asker(prompt, "m", Sampling(), nonce="n0"))
+    run = go(answer, asker=Asker(prompt, Settings(model="m"), nonce="n0"))
     assert run.statuses == ["ok"] * ROWS
     assert run.parts.governor.dialects.dialect == FULL
     assert len(run.provider.calls) <= ROWS + 3

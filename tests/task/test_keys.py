@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmframe.engine.asking.asking import Sampling
+from llmframe.calls.identity import sampling_of
 from llmframe.errors import PlanError
+from llmframe.options.settings import Settings
 from llmframe.providers.address import endpoint_identity, is_loopback
 from llmframe.task.keys import KEY_BYTES, KeyMaker
 
@@ -95,13 +96,13 @@ def test_what_contains_itself_is_a_mistake_of_the_caller():
 
 
 def test_sampling_that_is_not_given_adds_nothing():
-    assert Sampling().asked() == {}
-    assert Sampling(extra_body={}).asked() == {}
+    assert sampling_of(Settings()) == {}
+    assert sampling_of(Settings(extra_body={})) == {}
 
 
 def test_sampling_that_is_given_is_part_of_the_question():
-    given = Sampling(temperature=0, seed=7, max_output_tokens=50, extra_body={"top_p": 0.5})
-    assert given.asked() == {
+    given = Settings(temperature=0, seed=7, max_output_tokens=50, extra_body={"top_p": 0.5})
+    assert sampling_of(given) == {
         "temperature": 0.0,
         "seed": 7,
         "max_output_tokens": 50,
@@ -111,7 +112,7 @@ def test_sampling_that_is_given_is_part_of_the_question():
 
 def test_a_temperature_of_1_and_of_1_0_ask_the_same():
     def digest(temperature):
-        return KeyMaker(Sampling(temperature=temperature).asked()).digest
+        return KeyMaker(sampling_of(Settings(temperature=temperature))).digest
 
     assert digest(1) == digest(1.0) != digest(0)
 

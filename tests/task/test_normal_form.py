@@ -81,7 +81,7 @@ def asked_and_sent(fields, options):
     """The key of a row and its request's body, in which 1.0 is 1 and parameters have no order."""
     settings = settle({"base_url": "http://127.0.0.1:1/v1", **options})
     job = plan(FRAME, "text", {"tone": fields}, settings).job
-    asker = Asker(job.prompt, job.model, job.sampling, nonce="n")
+    asker = Asker(job.prompt, job.settings, nonce="n")
     body = asker.body(Row(0, b"", "x"), job.dialect)
     plain = json.loads(json.dumps(body), parse_float=_number)
     return job.keys.key("x"), json.dumps(plain, sort_keys=True)

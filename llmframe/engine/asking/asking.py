@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from llmframe.engine.wire.responses_api import as_response_request
 from llmframe.errors import OutputError
@@ -15,10 +14,11 @@ from llmframe.task.prompt import as_one
 from llmframe.task.text import excerpt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from llmframe.engine.row import Row
     from llmframe.engine.wire.reply import Reply
+    from llmframe.options.settings import Settings
     from llmframe.providers.dialect import Dialect, Feature
     from llmframe.task.labels.enums import EnumSize
     from llmframe.task.parse import Answer
@@ -34,46 +34,14 @@ _PARTS = (("logprobs", "top_logprobs"), ("stream", "stream_options"))
 CAPS = frozenset({"max_completion_tokens", "max_tokens"})  # both names of one parameter
 
 
-@dataclass(frozen=True, slots=True)
-class Sampling:
-    """How the model is to answer, as the person gave it; None is not given.
-
-    max_output_tokens: tokens. extra_body: further parameters of the request. logprobs: ask for
-    the tokens' probabilities. api: whose words requests are written in; chat and responses put the
-    same question. dimensions: numbers of an embedding. stream: answers come as they are written.
-    """
-
-    temperature: float | None = None
-    seed: int | None = None
-    max_output_tokens: int | None = None
-    extra_body: Mapping[str, Any] | None = None
-    logprobs: bool = False
-    api: Literal["chat", "responses", "embeddings"] = "chat"
-    service_tier: str | None = None
-    dimensions: int | None = None
-    stream: bool = False
-
-    def asked(self) -> dict[str, Any]:
-        """Its part of the key: only what was given."""
-        given = {
-            "temperature": None if self.temperature is None else float(self.temperature),
-            "seed": self.seed,
-            "max_output_tokens": self.max_output_tokens,
-            "extra_body": dict(self.extra_body) if self.extra_body else None,
-            "logprobs": self.logprobs or None,
-            "dimensions": self.dimensions,
-        }
-        return {name: value for name, value in given.items() if value is not None}
-
-
 class Asker:
     """Turns rows into requests and replies into results.
 
     enums: of the schema, where they are so long that an endpoint may refuse them, else None.
-    nonce: the run's, for the fence round the row's text. keep_raw: keep the answer's text, or the
-    last reply where there is no answer. are_shares: whether all confidences so far are a label's
-    share among all labels; None before the first. later_votes: the prompts of a row's second and
-    further votes, which are asked with seeds of their own, too.
+    nonce: the run's, for the fence round the row's text. streams: answers come as they are
+    written. are_shares: whether all confidences so far are a label's share among all labels; None
+    before the first. later_votes: the prompts of a row's second and further votes, which are asked
+    with seeds of their own, too.
     """
 
     most_texts = 1  # of one request
@@ -82,37 +50,29 @@ class Asker:
     def __init__(
         self,
         prompt: Prompt,
-        model: str,
-        sampling: Sampling,
+        settings: Settings,
         *,
         nonce: str,
-        keep_raw: bool = False,
+        streams: bool = False,
         later_votes: Sequence[Prompt] = (),
     ) -> None:
         self._prompt = prompt
         self._prompts = (prompt, *later_votes)
         self._nonce = nonce
-        self._keep_raw = keep_raw
+        self._settings = settings
+        self.streams = streams
         self.are_shares: bool | None = None
-        self._cap = sampling.max_output_tokens
-        self._model = model
-        self._sampling = sampling
         self._static: dict[tuple[Dialect, int], dict[str, Any]] = {}
         self._frame = prompt.size() + len(str(prompt.response_format("json_schema")))
-        self._extra = dict(sampling.extra_body or {})
-        self._features = _features(sampling)
+        self._extra = dict(settings.extra_body or {})
+        self._features = _features(settings, streams=streams)
         own_format = "response_format" in self._extra
         self.enums: EnumSize | None = None if own_format else prompt.long_enums
 
     @property
     def is_capped(self) -> bool:
         """Whether the person has set an end to the answers."""
-        return self._cap is not None
-
-    @property
-    def streams(self) -> bool:
-        """Whether answers come as they are written."""
-        return self._sampling.stream
+        return self._settings.max_output_tokens is not None
 
     @property
     def recheck(self) -> Callable[[dict[str, Any]], bool] | None:
@@ -138,7 +98,7 @@ class Asker:
         cap = self.cap(row)
         if cap is not None and CAPS.isdisjoint(self._extra):
             body[dialect.cap] = cap
-        return body if self._sampling.api == "chat" else as_response_request(body)
+        return body if self._settings.api == "chat" else as_response_request(body)
 
     def texts(self, row: Row) -> tuple[str, ...]:
         """The texts of the row's request, which an error may quote."""
@@ -150,13 +110,13 @@ class Asker:
         features = self._features
         if capped:
             features = features | _CAP
-        if row.vote and self._sampling.seed is None and "seed" not in self._extra:
+        if row.vote and self._settings.seed is None and "seed" not in self._extra:
             features = features | _OWN_SEED
         return features
 
     def cap(self, row: Row) -> int | None:
         """The answer's token limit, None if there is none."""
-        return row.cap or self._cap
+        return row.cap or self._settings.max_output_tokens
 
     def size(self, row: Row) -> int:
         """UTF-8 bytes of the row's prompt, about: what its tokens are reckoned from."""
@@ -164,19 +124,22 @@ class Asker:
 
     def _parameters(self, dialect: Dialect, row: Row) -> dict[str, Any]:
         """All that is the same for every row of the same vote."""
-        sampling = self._sampling
-        given: dict[str, Any] = {"model": self._model, "temperature": sampling.temperature or 0.0}
-        if sampling.seed is not None or row.vote:
-            given["seed"] = (sampling.seed or 0) + row.vote
-        if sampling.service_tier is not None:
-            given["service_tier"] = sampling.service_tier
-        if sampling.logprobs:
+        settings = self._settings
+        given: dict[str, Any] = {
+            "model": str(settings.model),
+            "temperature": settings.temperature or 0.0,
+        }
+        if settings.seed is not None or row.vote:
+            given["seed"] = (settings.seed or 0) + row.vote
+        if settings.service_tier is not None:
+            given["service_tier"] = settings.service_tier
+        if settings.confidence:
             given |= {"logprobs": True, "top_logprobs": ALTERNATIVES}
-        if sampling.stream:
+        if self.streams:
             given["stream"] = True
-            if sampling.api == "chat":  # of a response the usage comes in any case
+            if settings.api == "chat":  # of a response the usage comes in any case
                 given["stream_options"] = {"include_usage": True}
-        if sampling.api == "responses":
+        if settings.api == "responses":
             given["store"] = False  # a provider keeps responses unless it is asked not to
         # what another run left out stays if it is the person's own: it is refused aloud
         dropped = dialect.dropped & self.features(row)
@@ -221,7 +184,7 @@ class Asker:
             row.sent + 1,
             usage,
             row.elapsed,
-            text if self._keep_raw else None,
+            text if self._settings.details else None,
             self._confidence(reply, text),
         )
 
@@ -237,7 +200,7 @@ class Asker:
         row.paid += 1
         final = final or row.paid >= MAX_PAID  # a row that is never valid must not cost for ever
         row.usage += reply.usage
-        if self._keep_raw:
+        if self._settings.details:  # the last reply, where there is no answer
             row.raw = reply.content
         # some models send a refusal along with a valid answer: then the answer counts
         if reply.refusal and not (reply.content or "").strip():
@@ -254,13 +217,13 @@ class Asker:
                 return None
             return self._correct(row, reply.content or "", parsed, final=final)
         values, text = parsed
-        raw = text if self._keep_raw else None
+        raw = text if self._settings.details else None
         confidence = self._confidence(reply, text)
         return RowResult("ok", values, None, row.sent, row.usage, row.elapsed, raw, confidence)
 
     def _confidence(self, reply: Reply, text: str) -> dict[str, float] | None:
         """By field; None where it was not asked for, or the endpoint does not tell."""
-        if not self._sampling.logprobs or reply.tokens is None:
+        if not self._settings.confidence or reply.tokens is None:
             return None
         self.are_shares = self.are_shares is not False and bool(reply.alternatives)
         return confidences(reply.tokens, self._prompt.fields, text, reply.alternatives)
@@ -278,7 +241,7 @@ class Asker:
             return row.failed("truncated", cure)
         row.larger = True
         # twice what was not enough: the answer's length is not known, only that it is longer
-        row.cap = 2 * max(row.cap or self._cap or 0, reply.usage.tokens_out, LEAST_LARGER_CAP // 2)
+        row.cap = 2 * max(self.cap(row) or 0, reply.usage.tokens_out, LEAST_LARGER_CAP // 2)
         return None
 
     def _is_ignored(self, row: Row, reply: Reply) -> bool:
@@ -299,16 +262,16 @@ class Asker:
         return None
 
 
-def _features(sampling: Sampling) -> frozenset[Feature]:
+def _features(settings: Settings, *, streams: bool) -> frozenset[Feature]:
     """The features of every request that the person did not ask for by name."""
-    extra = frozenset(sampling.extra_body or ())
+    extra = frozenset(settings.extra_body or ())
     features: set[Feature] = {"system"}
     if "response_format" not in extra:
         features |= {"json_schema", "json_object"}
-    if sampling.temperature is None and "temperature" not in extra:
+    if settings.temperature is None and "temperature" not in extra:
         features.add("temperature")
-    if sampling.logprobs and "logprobs" not in extra:  # there are answers without them
+    if settings.confidence and "logprobs" not in extra:  # there are answers without them
         features |= {"logprobs"} if "top_logprobs" in extra else {"logprobs", "top_logprobs"}
-    streamed: tuple[Feature, ...] = ("stream", "stream_options") if sampling.stream else ()
+    streamed: tuple[Feature, ...] = ("stream", "stream_options") if streams else ()
     features.update(each for each in streamed if each not in extra)
     return frozenset(features)

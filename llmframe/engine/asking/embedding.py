@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
-from llmframe.engine.asking.asking import MAX_PAID, Asker, Sampling
+from llmframe.engine.asking.asking import MAX_PAID, Asker
 from llmframe.engine.asking.vectors import Vector, place_vectors, vector_of
 from llmframe.errors import OutputError
 from llmframe.results import RowResult, Usage
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from llmframe.engine.row import Row
     from llmframe.engine.wire.reply import Reply
+    from llmframe.options.settings import Settings
     from llmframe.providers.dialect import Dialect, Feature
 
     AnyAsker: TypeAlias = Asker | "EmbeddingAsker"
@@ -26,10 +27,15 @@ NAME = "embedding"  # of the one value that is stored for a row
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """What a request may hold. bytes: of UTF-8, of all its texts."""
+    """What a request may hold, and what it asks for.
+
+    bytes: of UTF-8, of all its texts. dimensions: numbers of a vector, None for as many as the
+    model has.
+    """
 
     texts: int
     bytes: int
+    dimensions: int | None = None
 
 
 class EmbeddingAsker:
@@ -44,15 +50,15 @@ class EmbeddingAsker:
     streams = False
     are_shares: bool | None = None
 
-    def __init__(self, model: str, sampling: Sampling, capacity: Capacity) -> None:
+    def __init__(self, settings: Settings, capacity: Capacity) -> None:
         self.most_texts = capacity.texts
         self.most_bytes = capacity.bytes
-        self._extra = dict(sampling.extra_body or {})
-        self._fixed: dict[str, Any] = {"model": model}
-        if sampling.dimensions is not None:
-            self._fixed["dimensions"] = sampling.dimensions
-        self._asked_size = sampling.dimensions
-        self._size = sampling.dimensions  # of every vector, once the first is known
+        self._extra = dict(settings.extra_body or {})
+        self._fixed: dict[str, Any] = {"model": str(settings.model)}
+        if capacity.dimensions is not None:
+            self._fixed["dimensions"] = capacity.dimensions
+        self._asked_size = capacity.dimensions
+        self._size = capacity.dimensions  # of every vector, once the first is known
         own = "encoding_format" in self._extra
         self._features: frozenset[Feature] = frozenset(() if own else ("encoding_format",))
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from llmframe.engine.asking.asking import MAX_PAID, Asker, Sampling
+from llmframe.engine.asking.asking import MAX_PAID, Asker
 from llmframe.engine.row import Row
+from llmframe.options.settings import Settings
 from llmframe.providers.dialect import FULL_DIALECT, Dialect
 from llmframe.results import Usage
 from tests.kits.engine import GOOD, PROMPT, reply
@@ -13,8 +14,8 @@ from tests.kits.engine import GOOD, PROMPT, reply
 BAD = '{"intent": "elsewhere"}'
 
 
-def new_asker(keep_raw=False, **sampling):
-    return Asker(PROMPT, "m", Sampling(**sampling), nonce="n0", keep_raw=keep_raw)
+def new_asker(streams=False, **options):
+    return Asker(PROMPT, Settings(model="m", **options), nonce="n0", streams=streams)
 
 
 def new_row():
@@ -70,7 +71,7 @@ def test_what_the_person_gave_is_sent():
 def test_what_another_run_has_dropped_is_sent_where_the_person_gave_it():
     lower = Dialect(dropped=frozenset({"temperature", "seed", "logprobs"}))
     assert "temperature" not in new_asker().body(new_row(), lower)
-    body = new_asker(temperature=0.0, seed=5, logprobs=True).body(new_row(), lower)
+    body = new_asker(temperature=0.0, seed=5, confidence="logprob").body(new_row(), lower)
     assert (body["temperature"], body["seed"]) == (0.0, 5)
     assert "logprobs" not in body  # there are answers without them
 
@@ -95,9 +96,9 @@ def test_a_good_reply_is_the_result():
 
 
 def test_the_last_reply_is_kept_where_it_is_asked_for():
-    result, _ = legs(reply(BAD), reply(GOOD), keep_raw=True)
+    result, _ = legs(reply(BAD), reply(GOOD), details=True)
     assert result.raw == GOOD
-    result, _ = legs(reply(BAD), reply("no json"), keep_raw=True)
+    result, _ = legs(reply(BAD), reply("no json"), details=True)
     assert (result.status, result.raw) == ("failed", "no json")
 
 

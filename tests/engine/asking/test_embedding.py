@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmframe.engine.asking.asking import Sampling
 from llmframe.engine.asking.embedding import Capacity, EmbeddingAsker, shares
 from llmframe.engine.row import Row
 from llmframe.engine.wire.reply import Reply
+from llmframe.options.settings import Settings
 from llmframe.providers.dialect import Dialect
 from llmframe.results import Usage
 
@@ -21,8 +21,8 @@ def packed(*numbers):
     return base64.b64encode(struct.pack(f"<{len(numbers)}f", *numbers)).decode()
 
 
-def asker(**sampling):
-    return EmbeddingAsker("m", Sampling(api="embeddings", **sampling), Capacity(100, 10_000))
+def asker(dimensions=None, **options):
+    return EmbeddingAsker(Settings(model="m", **options), Capacity(100, 10_000, dimensions))
 
 
 def row(*texts):

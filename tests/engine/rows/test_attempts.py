@@ -9,7 +9,6 @@ from collections import Counter
 import httpx2
 import pytest
 
-from llmframe.engine.asking.asking import Sampling
 from llmframe.engine.governor import Governor
 from llmframe.engine.governor.outage import LONGEST_GAP
 from llmframe.engine.governor.repeats import FLOOR, RESERVE
@@ -186,7 +185,7 @@ def run_against(endpoint, n=200, **options):
 )  # fmt: skip
 def test_what_an_endpoint_does_not_understand_is_found_out_once(unknown):
     endpoint = Endpoint(*unknown)
-    wired = run_against(endpoint, sampling=Sampling(max_output_tokens=50))
+    wired = run_against(endpoint, max_output_tokens=50)
     asked = [name for name in unknown if name != "seed"]  # it was not sent
     assert wired.statuses == ["ok"] * 200
     assert len(endpoint.bodies) == 200 + len(asked)
@@ -204,7 +203,7 @@ def test_requests_of_an_older_rung_are_sent_again_free():
 
 
 def test_what_the_person_gave_is_refused_aloud():
-    wired = run_against(Endpoint("temperature"), n=5, sampling=Sampling(temperature=0.7))
+    wired = run_against(Endpoint("temperature"), n=5, temperature=0.7)
     assert wired.statuses == ["failed"] * 5
     assert all("temperature" in error for error in wired.errors)
 

@@ -6,7 +6,6 @@ import asyncio
 
 import pytest
 
-from llmframe.engine.asking.asking import Sampling
 from llmframe.engine.governor import Governor
 from llmframe.engine.rows.decisions import NEVER_CONNECTED
 from llmframe.engine.rows.patience import Patience
@@ -99,7 +98,7 @@ def test_ten_answers_that_are_cut_off_though_nobody_set_a_cap_end_the_run():
 
 def test_ten_answers_that_are_cut_off_at_the_persons_own_cap_fail_their_rows():
     cut = Provider(lambda text, attempt: (0.1, reply("", "length")))
-    done = outcome(numbered(30), cut, sampling=Sampling(max_output_tokens=20))
+    done = outcome(numbered(30), cut, max_output_tokens=20)
     assert done.statuses == ["failed"] * 30
 
 

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmframe.engine.asking.asking import Sampling
 from llmframe.engine.asking.embedding import Capacity, EmbeddingAsker
 from llmframe.engine.rows.claims import InFlight
 from llmframe.engine.rows.health_probe import TEXT as PROBE
 from llmframe.engine.wire.reply import Reply
+from llmframe.options.settings import Settings
 from llmframe.results import Usage
 from tests.kits import virtual_time
 from tests.kits.engine import lost_connection, numbered, refusal, status_error, wire
@@ -57,7 +57,7 @@ def good(texts, keep=lambda text: True):
 
 
 def embedding_asker(texts=10, size=10_000):
-    return EmbeddingAsker("m", Sampling(api="embeddings"), Capacity(texts, size))
+    return EmbeddingAsker(Settings(model="m"), Capacity(texts, size))
 
 
 def run(rows, provider, *, act=None, asker=None, **options):

@@ -10,7 +10,6 @@ import httpx2
 import openai
 import pytest
 
-from llmframe.engine.asking.asking import Sampling
 from llmframe.engine.events import AnswerGrows, Unread
 from llmframe.engine.rows.budget import Budget
 from llmframe.engine.rows.patience import Patience
@@ -65,10 +64,9 @@ def go(answer=whole, *, before=None, after=None, **options):
             grown.append((virtual_time.now() - 1000, event))
 
     async def main():
-        sampling = Sampling(stream=True)
         options.setdefault("probes", True)
         wired = wire(
-            numbered(10), Streaming(answer, LATENCY), sampling=sampling, observers=[note], **options
+            numbered(10), Streaming(answer, LATENCY), streams=True, observers=[note], **options
         )
         if before is not None:
             before(wired)
@@ -144,7 +142,7 @@ def test_an_endpoint_that_refuses_streams_is_asked_without_them(param):
             return await Provider.send(self, body)
 
     async def main():
-        wired = wire(numbered(10), Refusing(), sampling=Sampling(stream=True), probes=True)
+        wired = wire(numbered(10), Refusing(), streams=True, probes=True)
         wired.provider.answer = Provider().answer if refuses_all else whole
         return await wired.run()
 

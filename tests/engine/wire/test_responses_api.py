@@ -13,11 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openai.types.responses import Response
 
-from llmframe.engine.asking.asking import Asker, Sampling
+from llmframe.engine.asking.asking import Asker
 from llmframe.engine.row import Row
 from llmframe.engine.wire.reply import read_reply
 from llmframe.engine.wire.responses_api import as_response_request
 from llmframe.engine.wire.verdict import BadReply
+from llmframe.options.settings import Settings
 from llmframe.providers.dialect import FULL_DIALECT
 from llmframe.results import Usage
 from llmframe.task.fields import resolve_fields
@@ -28,8 +29,8 @@ PROMPT = Prompt("Tag it.", resolve_fields({"intent": ["refund", "other"], "summa
 ANSWER = '{"intent": "refund", "summary": "a lamp"}'
 
 
-def request(**sampling):
-    asker = Asker(PROMPT, "m", Sampling(api="responses", **sampling), nonce="n")
+def request(**options):
+    asker = Asker(PROMPT, Settings(model="m", api="responses", **options), nonce="n")
     return asker.body(Row(0, b"k", "a record"), FULL_DIALECT)
 
 
@@ -47,8 +48,10 @@ def read(*output, status="completed", **more):
 
 
 def test_a_request_has_the_words_of_the_api():
-    body = request(max_output_tokens=50, logprobs=True, seed=7)
-    chat = Asker(PROMPT, "m", Sampling(), nonce="n").body(Row(0, b"k", "a record"), FULL_DIALECT)
+    body = request(max_output_tokens=50, confidence="logprob", seed=7)
+    chat = Asker(PROMPT, Settings(model="m"), nonce="n").body(
+        Row(0, b"k", "a record"), FULL_DIALECT
+    )
     schema = chat["response_format"]["json_schema"]
     assert body == {
         "model": "m",
@@ -64,7 +67,7 @@ def test_a_request_has_the_words_of_the_api():
 
 
 def test_simpler_dialects_have_their_words_too():
-    asker = Asker(PROMPT, "m", Sampling(api="responses"), nonce="n")
+    asker = Asker(PROMPT, Settings(model="m", api="responses"), nonce="n")
     row = Row(0, b"k", "a record")
     json_object = FULL_DIALECT.without("json_schema")
     assert asker.body(row, json_object)["text"] == {"format": {"type": "json_object"}}
@@ -73,7 +76,9 @@ def test_simpler_dialects_have_their_words_too():
 
 def test_what_the_person_adds_stays():
     extra = {"store": None, "text": {"verbosity": "low"}, "reasoning": {"effort": "low"}}
-    body = request(extra_body={**extra, "include": ["file_search_call.results"]}, logprobs=True)
+    body = request(
+        extra_body={**extra, "include": ["file_search_call.results"]}, confidence="logprob"
+    )
     assert "store" not in body
     assert body["reasoning"] == {"effort": "low"}
     assert body["text"]["verbosity"] == "low"
@@ -113,7 +118,7 @@ def test_parts_of_an_answer_are_joined_with_their_logprobs():
 def test_an_incomplete_answer_says_why(reason, ends):
     details = {"reason": reason} if reason else None
     reply = read(message(text(ANSWER[:9])), status="incomplete", incomplete_details=details)
-    asker, row = Asker(PROMPT, "m", Sampling(api="responses"), nonce="n"), Row(0, b"k", "a")
+    asker, row = Asker(PROMPT, Settings(model="m", api="responses"), nonce="n"), Row(0, b"k", "a")
     row.note_sent(0.0, FULL_DIALECT)
     assert asker.read(row, reply, final=True).error.kind == ends
 
@@ -178,7 +183,7 @@ def test_junk_is_a_reply_or_a_bad_reply_and_nothing_else(body):
 def test_the_test_server_answers_as_the_sdk_reads_it():
     async def ask(url):
         async with openai.AsyncOpenAI(base_url=url, api_key="k") as client:
-            body = request(max_output_tokens=200, logprobs=True)
+            body = request(max_output_tokens=200, confidence="logprob")
             return await client.post("/responses", body=body, cast_to=Response)
 
     with serve(cache=True) as server:

@@ -242,10 +242,10 @@ def test_no_more_requests_are_sent_than_the_server_has_slots_for(weights, df):
 
 def test_what_the_preset_sets_can_be_overridden(weights, df):
     job = session_of(df.llm.start("text", LABELS, max_output_tokens=9, timeout=7)).execution.job
-    assert job.sampling.max_output_tokens == 9
+    assert job.settings.max_output_tokens == 9
     assert job.settings.timeout == 7
     job = session_of(df.llm.start("text", LABELS)).execution.job
-    assert (job.sampling.max_output_tokens, job.settings.timeout) == (256, 300.0)
+    assert (job.settings.max_output_tokens, job.settings.timeout) == (256, 300.0)
 
 
 def test_nobody_else_may_ask_the_server(weights, df):

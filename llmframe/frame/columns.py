@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from llmframe.frame.quotes import Found, OwnTexts
     from llmframe.frame.selection import Selection
     from llmframe.frame.typed_columns import Build
+    from llmframe.options.settings import Settings
     from llmframe.results import Failure, Results, RowResult
     from llmframe.task.choices import Labels
     from llmframe.task.value_type import Part, ValueType
@@ -121,16 +122,10 @@ class ColumnPlan:
 def plan_columns(
     df: pd.DataFrame,
     specs: Sequence[FieldSpec],
+    settings: Settings,
     *,
     inputs: tuple[Hashable, ...],
-    prefix: str,
-    overwrite: bool,
-    details: bool,
     task: str,
-    confidence: bool = False,
-    agreement: bool = False,
-    explode: bool = False,
-    flatten: bool = False,
     own: OwnTexts | None = None,
     selection: Selection | None = None,
     prompts: Mapping[str, str] | None = None,
@@ -139,11 +134,7 @@ def plan_columns(
     """The columns that a call will write into df, with every clash of names found now.
 
     specs: the fields in their order. inputs: columns whose names no output may have.
-    task: the task's hash. confidence: a column of probabilities after each choice.
-    agreement: a column of the votes' agreement after each choice.
-    explode: a boolean column for each label of a list of labels, in place of the list.
-    flatten: a column for each value inside a nested model, in place of the dicts.
-    own: the person's own texts, where quotes are asked for.
+    task: the task's hash. own: the person's own texts, where quotes are asked for.
     selection: the rows that are tagged, None for all; cells of other rows cannot be lost.
     prompts: field -> the hash of its prompt. kept: answers of earlier calls that stay.
     Raises PlanError for a name that two outputs share, that an input has, or that a column
@@ -151,6 +142,7 @@ def plan_columns(
     is replaced too if the frame has another number of rows by now. Warns once when the
     status columns held another task's status.
     """
+    prefix = settings.prefix
     if not isinstance(prefix, str):
         raise PlanError(f"prefix must be text, this is a {type(prefix).__name__}: {prefix!r}")
     bare: list[Output] = []
@@ -158,17 +150,16 @@ def plan_columns(
         if spec.evidence_of is not None and own is not None:
             bare += _quote(spec, own)
             continue
-        bare += _answers(spec, explode=explode, flatten=flatten)
-        bare += _companions(spec, confidence=confidence, agreement=agreement)
-    bare += [*_STATUS, *(_DETAILS if details else ())]
+        bare += [*_answers(spec, settings), *_companions(spec, settings)]
+    bare += [*_STATUS, *(_DETAILS if settings.details else ())]
     outputs = tuple(_named(output, prefix, df) for output in bare)
     existing = ExistingColumns(df, inputs)
     _refuse_clashes(outputs, inputs)  # mistakes in the call first: no option can allow them
     if selection is not None:
         _refuse_other_kinds(outputs, selection)
-    if not overwrite:
+    if not settings.overwrite:
         _refuse_taken(outputs, existing, selection, fills=kept.fills)
-    stale = _stale(outputs, existing, overwrite)
+    stale = _stale(outputs, existing, settings.overwrite)
     if selection is None:
         _warn_of_other_task(outputs, stale, existing, {task, *_kept_tasks(existing, kept)})
     else:  # the other rows keep what they have, the status of the other task too
@@ -540,15 +531,15 @@ def _warn_of_other_task(
         )
 
 
-def answer_columns(spec: FieldSpec, prefix: str, *, explode: bool, flatten: bool) -> list[str]:
+def answer_columns(spec: FieldSpec, settings: Settings) -> list[str]:
     """The names of the columns that hold a field's answers."""
-    return [prefix + output.name for output in _answers(spec, explode=explode, flatten=flatten)]
+    return [settings.prefix + output.name for output in _answers(spec, settings)]
 
 
-def _answers(spec: FieldSpec, *, explode: bool, flatten: bool) -> list[Output]:
+def _answers(spec: FieldSpec, settings: Settings) -> list[Output]:
     """The columns of one field: one, unless its parts or its labels have columns of their own."""
-    whole = _answer(spec)
-    if not (flatten and spec.parts):
+    whole, explode = _answer(spec), settings.explode is not None
+    if not (settings.flatten and spec.parts):
         return _indicators(whole, (), spec.items, spec) if explode and spec.items else [whole]
     outputs = []
     for part in spec.parts:
@@ -634,18 +625,16 @@ def _quote(spec: FieldSpec, own: OwnTexts) -> list[Output]:
     ]
 
 
-def _companions(spec: FieldSpec, *, confidence: bool, agreement: bool) -> list[Output]:
+def _companions(spec: FieldSpec, settings: Settings) -> list[Output]:
     """The columns that stand after a field's own."""
     if not is_choice(spec):
         return []
-    return [
-        *([_probability(spec)] if confidence else []),
-        *([_sureness(spec, "agreement")] if agreement else []),
-    ]
-
-
-def _probability(spec: FieldSpec) -> Output:
-    return replace(_sureness(spec, "confidence"), is_confidence=True)
+    columns = []
+    if settings.confidence:
+        columns.append(replace(_sureness(spec, "confidence"), is_confidence=True))
+    if settings.votes != 1:
+        columns.append(_sureness(spec, "agreement"))
+    return columns
 
 
 def _sureness(spec: FieldSpec, suffix: str) -> Output:

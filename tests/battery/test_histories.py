@@ -24,6 +24,7 @@ from pandas.testing import assert_frame_equal
 from llmframe.errors import PlanError
 from llmframe.frame.columns import new_columns, plan_columns
 from llmframe.journal import open_checkpoint
+from llmframe.options.settings import Settings
 from tests.kits import virtual_time
 from tests.kits.columns import held
 from tests.kits.engine import PROMPT, Provider, Texts, reply
@@ -41,10 +42,8 @@ STEPS = 8  # rules in one history
 COLUMNS = plan_columns(
     pd.DataFrame(),
     PROMPT.fields.specs,
+    Settings(),
     inputs=(),
-    prefix="",
-    overwrite=False,
-    details=False,
     task="t",
 )
 

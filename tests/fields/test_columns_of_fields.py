@@ -18,6 +18,7 @@ import llmframe as lf
 from llmframe import testing
 from llmframe.errors import PlanError
 from llmframe.frame.columns import add_columns, plan_columns
+from llmframe.options.settings import Settings
 from llmframe.results import Results, RowResult
 from llmframe.task.fields import resolve_fields
 
@@ -85,8 +86,7 @@ def written(fields, values, *, n=None, df=None, **options):
         if value is not None:
             results[position] = RowResult("ok", {"x": value})
     plan = plan_columns(
-        df, resolve_fields({"x": fields}).specs, inputs=(), prefix="", overwrite=False,
-        details=False, task="t", **options,
+        df, resolve_fields({"x": fields}).specs, Settings(**options), inputs=(), task="t",
     )  # fmt: skip
     return add_columns(df, plan, results, info={})
 
@@ -203,7 +203,7 @@ def test_whatever_the_labels_are_the_columns_say_what_the_lists_say(labels, data
         field = list[Literal[tuple(labels)]]
         resolve_fields({"x": field})
         values = data.draw(st.lists(st.none() | st.lists(st.sampled_from(labels)), max_size=4))
-        out = written(field, values, explode=True)
+        out = written(field, values, explode="indicator")
     except PlanError:
         return
     for label in labels:
@@ -243,7 +243,7 @@ def test_each_value_of_a_nested_model_is_a_typed_column():
 
 
 def test_labels_inside_can_be_columns_too():
-    out = written(Person, [PERSON, BARE | {"likes": []}, None], flatten=True, explode=True)
+    out = written(Person, [PERSON, BARE | {"likes": []}, None], flatten=True, explode="indicator")
     assert out["x.likes_tea"].tolist() == [True, False, pd.NA]
     assert out["x.likes_coffee"].tolist() == [False, False, pd.NA]
     assert "x.likes" not in out

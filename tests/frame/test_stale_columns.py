@@ -84,7 +84,7 @@ def test_rows_in_any_order_are_unchanged_and_any_edit_is_seen(rows, random):
 
 
 def test_companions_of_replaced_answers_are_removed_with_them(df):
-    first = tag(df, details=True, confidence=True)
+    first = tag(df, details=True, confidence="logprob")
     assert {"intent_confidence", *DETAILS} <= set(first.columns)
     again = tag(first, [ok(9)] * 4)
     assert list(again.columns) == ["text", "n", "intent", "stars", "summary", "tags", *SERVICE]
@@ -92,14 +92,14 @@ def test_companions_of_replaced_answers_are_removed_with_them(df):
 
 
 def test_what_goes_for_another_task_is_named_in_the_one_warning(df):
-    first = tag(df, details=True, confidence=True)
+    first = tag(df, details=True, confidence="logprob")
     with pytest.warns(UserWarning, match="'intent_confidence', 'llm_attempts'.* will go") as caught:
         tag(first, task="task2")
     assert len(caught) == 1
 
 
 def test_a_confidence_stays_beside_an_answer_that_stays(df):
-    first = tag(df, details=True, confidence=True)
+    first = tag(df, details=True, confidence="logprob")
     out = tag(first, specs=[MOOD])
     assert "intent_confidence" in out
     assert not set(DETAILS) & set(out.columns)
@@ -109,7 +109,7 @@ def test_a_confidence_stays_beside_an_answer_that_stays(df):
 
 @pytest.mark.parametrize("name", ["intent_confidence", "llm_cost"])
 def test_what_a_person_edited_is_kept_and_stays_noted_as_it_was(df, name):
-    first = tag(df, details=True, confidence=True)
+    first = tag(df, details=True, confidence="logprob")
     first[name] = pd.array([0.5, 0.25, 0.125, None], dtype="Float64")
     out = tag(first)
     assert out[name].tolist() == [0.5, 0.25, 0.125, pd.NA]
@@ -117,7 +117,7 @@ def test_what_a_person_edited_is_kept_and_stays_noted_as_it_was(df, name):
     assert noted[0] == noted[1]
     assert name not in tag(out, overwrite=True)
     with pytest.raises(PlanError, match=f"'{name}' changed since"):
-        plan_for(out, details=True, confidence=True)
+        plan_for(out, details=True, confidence="logprob")
 
 
 def test_a_column_of_the_same_name_that_llmframe_did_not_write_is_kept(df):
@@ -136,7 +136,7 @@ def test_a_field_that_is_named_like_a_companion_is_an_answer_of_its_own(df, name
 
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_an_input_never_goes(df, overwrite):
-    first = tag(df, details=True, confidence=True)
+    first = tag(df, details=True, confidence="logprob")
     options = {"inputs": ("llm_raw", "intent_confidence"), "overwrite": overwrite}
     out = tag(first, **options)
     pd.testing.assert_series_equal(out["llm_raw"], first["llm_raw"])
@@ -145,7 +145,7 @@ def test_an_input_never_goes(df, overwrite):
 
 
 def test_a_part_of_the_frame_keeps_no_details_of_an_earlier_call(df):
-    part = tag(df, details=True, confidence=True).iloc[1:]
+    part = tag(df, details=True, confidence="logprob").iloc[1:]
     out = tag(part, specs=[INTENT], overwrite=True)
     assert not {"intent_confidence", *DETAILS} & set(out.columns)
     assert not set(DETAILS) & set(tag(part, specs=[MOOD]).columns)
@@ -154,7 +154,7 @@ def test_a_part_of_the_frame_keeps_no_details_of_an_earlier_call(df):
 def test_what_goes_is_found_under_padded_names():
     columns = pd.MultiIndex.from_tuples([("text", ""), ("n", "x")])
     df = pd.DataFrame([["t", 1]], columns=columns)
-    first = tag(df, inputs=(("text", ""),), details=True, confidence=True)
+    first = tag(df, inputs=(("text", ""),), details=True, confidence="logprob")
     out = tag(first, inputs=(("text", ""),))
     assert [name for name, _ in out.columns][2:] == [
         "intent", "stars", "summary", "tags", *SERVICE,

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from llmframe.frame.columns import add_columns, plan_columns
+from llmframe.options.settings import OPTIONS, Settings
 from llmframe.results import Failure, Results, RowResult, Usage
 from llmframe.task.fields import FieldSpec, Kind
 
@@ -33,14 +34,9 @@ FAILED = RowResult("failed", error=Failure("timeout", "no answer in 60 s"), atte
 
 
 def plan_for(df, specs=FIELDS, **options):
-    defaults = {
-        "inputs": ("text",),
-        "prefix": "",
-        "overwrite": False,
-        "details": False,
-        "task": "task1",
-    }
-    return plan_columns(df, specs, **{**defaults, **options})
+    chosen = {name: options.pop(name) for name in OPTIONS if name in options}
+    defaults = {"inputs": ("text",), "task": "task1"}
+    return plan_columns(df, specs, Settings(**chosen), **{**defaults, **options})
 
 
 def held(rows):

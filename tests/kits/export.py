@@ -11,6 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 from llmframe.frame.columns import add_columns, plan_columns
+from llmframe.options.settings import Settings
 from llmframe.results import SKIPPED, RowResult
 from llmframe.task.fields import resolve_fields
 from tests.kits.columns import held
@@ -111,8 +112,8 @@ def tagged(answers=(FULL, BARE, None), *, fields=None, index=None, texts=None, p
     df = pd.DataFrame({"text": pd.Series(texts, dtype=TEXT_DTYPE)})
     if index is not None:
         df.index = index
-    options = {"inputs": ("text",), "prefix": "", "overwrite": False, "details": True}
-    plan = plan_columns(df, specs, task="0123456789ab", **options)
+    settings = Settings(details=True)
+    plan = plan_columns(df, specs, settings, inputs=("text",), task="0123456789ab")
     results = [SKIPPED if answer is None else RowResult("ok", answer) for answer in answers]
     for position in pending:
         results[position] = None

@@ -58,8 +58,7 @@ def left_to_ask(
     ``where=``. Raises PlanError for a column of a field's name whose prompt is not known.
     """
     existing, prefix = ExistingColumns(df, ()), settings.prefix
-    forms = {"explode": settings.explode is not None, "flatten": settings.flatten}
-    columns = {spec: answer_columns(spec, prefix, **forms) for spec in specs}
+    columns = {spec: answer_columns(spec, settings) for spec in specs}
     kept = [spec for spec in specs if _has_prompt(existing, columns[spec], prompts[spec.name])]
     asked = [spec for spec in specs if spec not in kept]
     new = [name for spec in asked for name in columns[spec]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from llmframe.calls.identity import keys_of_settings, normal_of
@@ -13,6 +13,7 @@ from llmframe.frame.checkpoints import read_task, specs_of
 from llmframe.frame.column_lookup import ColumnLookup, check_frame
 from llmframe.frame.columns import add_columns, plan_columns
 from llmframe.frame.rows import RowPlan, plan_rows
+from llmframe.options.settings import Settings
 from llmframe.results import SKIPPED, SPENT, Results, RowResult, UsageSum
 from llmframe.task.fields import FieldSpec, Kind
 from llmframe.task.keys import prompt_hashes
@@ -56,15 +57,19 @@ def load(
         raise _no_row(df, found, checkpoint, by_id=id is not None)
     rows, question = by.rows, normal_of(found.settings)
     results, used = _results(by, answers)
+    votes: Literal[1, 3] = 3 if answers.has_votes else 1
+    has_confidence = votes == 1 and any(answers.confidences)
+    settings = Settings(
+        prefix=prefix,
+        overwrite=overwrite,
+        votes=votes,
+        confidence="logprob" if has_confidence else None,
+    )
     plan = plan_columns(
         df,
         [_named(spec, rows) for spec in specs],
+        settings,
         inputs=rows.reserved,
-        prefix=prefix,
-        overwrite=overwrite,
-        details=False,
-        confidence=any(answers.confidences) and not answers.has_votes,
-        agreement=answers.has_votes,
         task=found.digest[:12],
         prompts=_prompts(question, by.form),
     )

@@ -7,18 +7,13 @@ from typing import TYPE_CHECKING, Unpack
 
 from llmframe.calls.tag import run_in_cell
 from llmframe.errors import PlanError
-from llmframe.options.layers import settle
-from llmframe.options.rules import COLUMN, COUNT
+from llmframe.options.layers import settle, whole_number
+from llmframe.options.rules import COLUMN
 from llmframe.options.settings import Options
 from llmframe.options.signature import with_options
 
 if TYPE_CHECKING:
-    from typing import Any
-
     import pandas as pd
-
-    from llmframe.calls.plan import Embedding, Plan
-    from llmframe.options.settings import Settings
 
 # what is said to a model that writes, or is about fields
 WITHOUT = (
@@ -69,11 +64,10 @@ def embed(  # type: ignore[misc] # its into= has a default of its own
     sent with it. Raises as ``tag`` does: PlanError before anything is sent, RunAborted where no
     row can succeed, CheckpointError when vectors can no longer be saved.
     """
-    from llmframe.calls.plan import Embedding
+    from llmframe.calls.plan import Embedding, plan_embedding
 
-    for name in WITHOUT:
-        if name in options:
-            raise PlanError(f"{name}= has no meaning for embeddings; leave it out")
+    of_others = [name for name in OF_A_MODEL if name not in options]
+    settings = settle(options, without=(*WITHOUT, *of_others), call="embeddings")
     if not options.get("model"):
         raise PlanError(
             'embed needs an embedding model by name: model="text-embedding-3-small", for example; '
@@ -81,21 +75,12 @@ def embed(  # type: ignore[misc] # its into= has a default of its own
         )
     if into is not None and not COLUMN.accepts(into):
         raise PlanError(f"into={into!r} is not valid; it takes {COLUMN.takes}")
-    asked = Embedding(into, _count("dimensions", dimensions), _count("batch_size", batch_size))
-    of_others = [name for name in OF_A_MODEL if name not in options]
-    settings = settle(options, without=(*WITHOUT, *of_others))
-    return run_in_cell(settings, partial(_plan, df, column, asked))
-
-
-def _plan(df: pd.DataFrame, column: object, asked: Embedding, settings: Settings) -> Plan:
-    from llmframe.calls.plan import plan_embedding
-
-    return plan_embedding(df, column, settings, asked)
-
-
-def _count(name: str, value: Any) -> int | None:
-    """An option that is a number from 1, in plain Python; PlanError for any other value."""
-    whole = COUNT.convert(value)
-    if whole is not None and not COUNT.accepts(whole):
-        raise PlanError(f"{name}={value!r} is not valid; it takes {COUNT.takes}, or None")
-    return None if whole is None else int(whole)
+    numbers = {"dimensions": dimensions, "batch_size": batch_size}
+    given = {
+        name: whole_number(name, number, least=1)
+        for name, number in numbers.items()
+        if number is not None
+    }
+    return run_in_cell(
+        settings, partial(plan_embedding, df, column, embedding=Embedding(into, **given))
+    )

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from llmframe.calls.tag import refuse_await, run_in_cell
-from llmframe.errors import LLMFrameError, PlanError
-from llmframe.options.layers import settle
-from llmframe.options.rules import is_int, to_whole
+from llmframe.errors import LLMFrameError
+from llmframe.options.layers import settle, whole_number
 from llmframe.options.settings import Options
 from llmframe.options.signature import with_options
 
@@ -70,7 +69,7 @@ def preview(  # type: ignore[misc] # its seed= draws the sample
     Raises as ``tag`` does.
     """
     refuse_await("preview")
-    whole = {"n": _whole("n", n, 1), "seed": _whole("seed", seed, 0)}
+    whole = {"n": whole_number("n", n, least=1), "seed": whole_number("seed", seed, least=0)}
     wanted = _Preview(df, input, fields, settle(options), by=by, live=bool(live), **whole)
     # hours of waiting for a few rows are no preview; the answers are the same
     settings = replace(wanted.settings, mode="live", batch_fallback=None)
@@ -212,11 +211,3 @@ class _Preview:
 
 def _has(df: pd.DataFrame, column: Hashable) -> bool:
     return column in list(df.columns)
-
-
-def _whole(name: str, value: Any, least: int) -> int:
-    """A number that the call takes, in plain Python; PlanError for any other value."""
-    whole = to_whole(value)
-    if not is_int(whole, least):
-        raise PlanError(f"{name}={value!r} is not valid; it takes a whole number from {least}")
-    return int(whole)

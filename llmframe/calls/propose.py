@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from llmframe.calls.tag import refuse_await, run_in_cell
 from llmframe.errors import LLMFrameError, PlanError
-from llmframe.options.layers import settle
-from llmframe.options.rules import is_int, to_whole
+from llmframe.options.layers import settle, whole_number
 from llmframe.options.settings import OPTIONS, Options
 from llmframe.options.signature import with_options
 
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from llmframe.calls.plan import Plan
     from llmframe.notebook.proposed_labels import ProposedLabels
     from llmframe.options.settings import Settings
     from llmframe.task.labels.themes import Entry, Theme, Wanted
@@ -79,13 +77,10 @@ def propose_labels(  # type: ignore[misc] # its seed= is the sample's
     """
     from llmframe.notebook.proposed_labels import ProposedLabels
 
-    for name in WITHOUT:
-        if name in options:
-            raise PlanError(f"{name}= has no meaning for propose_labels; leave it out")
     refuse_await("propose_labels")
-    settings = settle(options, without=WITHOUT)
+    settings = settle(options, without=WITHOUT, call="propose_labels")
     wanted = _wanted(k, seeds, settings.instructions)
-    numbers = {"n": _number("n", n, least=1), "seed": _number("seed", seed, least=0)}
+    numbers = {"n": whole_number("n", n, least=1), "seed": whole_number("seed", seed, least=0)}
     drawn, index = _draw(df, input, settings, **numbers)
     themes, read = _read_and_group([*drawn], wanted, settings)
     label_of = {text: theme.label for theme in themes for text in theme.texts}
@@ -107,7 +102,7 @@ def _wanted(k: object, seeds: object, instructions: str) -> Wanted:
     from llmframe.task.labels.themes import Wanted
     from llmframe.task.text import excerpt
 
-    many = None if k is None else _number("k", k, least=2)
+    many = None if k is None else whole_number("k", k, least=2)
     if isinstance(seeds, str) or not isinstance(seeds, Iterable | None):
         raise PlanError(f"seeds={seeds!r} is not valid; it takes a list of labels, or a dict")
     # a column of labels has no truth value, and a list may hold what no dict takes
@@ -127,13 +122,6 @@ def _wanted(k: object, seeds: object, instructions: str) -> Wanted:
         raise PlanError(f"k={many} is less than the {len(kept)} labels of seeds=; raise it")
     named = dict(zip(map(str, kept), given.values(), strict=True))
     return Wanted(k=many, seeds=named, own=instructions)
-
-
-def _number(name: str, value: object, *, least: int) -> int:
-    whole = to_whole(value)
-    if not is_int(whole, least):
-        raise PlanError(f"{name}={value!r} is not valid; it takes a number from {least}")
-    return int(whole)
 
 
 def _draw(
@@ -220,12 +208,14 @@ def _group(
     """
     import pandas as pd
 
+    from llmframe.calls.plan import plan
     from llmframe.notebook.drawing.spending import step_words
     from llmframe.task.labels import themes as task
 
     records = [*task.in_records(entries, most)]
     frame = pd.DataFrame({"entries": [task.record_text(record) for record in records]})
-    out = run_in_cell(settings, partial(_plan, frame), in_short=partial(step_words, done))
+    make_plan = partial(plan, frame, "entries", task.FIELDS)
+    out = run_in_cell(settings, make_plan, in_short=partial(step_words, done))
     answered = [
         (record, groups)
         for record, groups, status in zip(records, out["groups"], out["llm_status"], strict=True)
@@ -238,13 +228,6 @@ def _group(
     named = [theme for record, groups in answered for theme in task.themes_in(groups, record)]
     read = frozenset(text for record, _ in answered for entry in record for text in entry.texts)
     return named, read, _after(settings, out.attrs["llmframe"])
-
-
-def _plan(frame: pd.DataFrame, settings: Settings) -> Plan:
-    from llmframe.calls.plan import plan
-    from llmframe.task.labels.themes import FIELDS
-
-    return plan(frame, "entries", FIELDS, settings)
 
 
 def _after(settings: Settings, spent: Mapping[str, Any]) -> Settings:

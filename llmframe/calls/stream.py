@@ -8,7 +8,7 @@ from collections.abc import AsyncIterable, Iterable
 from typing import TYPE_CHECKING, Any, Unpack
 
 from llmframe.errors import PlanError
-from llmframe.options.layers import settle
+from llmframe.options.layers import settle, whole_number
 from llmframe.options.settings import Options
 from llmframe.options.signature import with_options
 from llmframe.runs.thread import refuse_own_thread
@@ -83,13 +83,9 @@ def tag_stream(
     from llmframe.runs.stream import Flow, TagStream, begin
 
     refuse_own_thread()
-    for name in WITHOUT:
-        if name in options:
-            raise PlanError(f"{name}= has no meaning for a stream; leave it out")
+    settings = settle({"checkpoint": False, **options}, without=WITHOUT, call="a stream")
     source = _source(records)
-    if isinstance(buffer, bool) or not isinstance(buffer, int) or buffer < 1:
-        raise PlanError(f"buffer={buffer!r}; it takes a number of records from 1")
-    settings = settle({"checkpoint": False, **options}, without=WITHOUT)
+    buffer = whole_number("buffer", buffer, least=1)
     with open_run(plan_stream(input, fields, settings, buffer=buffer)) as session:
         flow = Flow(session, ordered=ordered)
         begin(session, flow)

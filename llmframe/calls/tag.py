@@ -19,7 +19,7 @@ from llmframe.runs.session import registry
 from llmframe.system.loops import require_asyncio
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     import pandas as pd
 
@@ -96,8 +96,10 @@ def tag(
         some = df[df["stars"] < 3]
         df.join(some["text"].llm.tag(["refund", "delivery", "other"], into="intent"))
     """
+    from llmframe.calls.plan import plan
+
     refuse_await("tag", ATAG)
-    return run_in_cell(settle(options), partial(_plan, df, input, fields))
+    return run_in_cell(settle(options), partial(plan, df, input, fields))
 
 
 @with_options(without=OWN_RUNNER)
@@ -119,7 +121,7 @@ async def atag(
     from llmframe.calls.plan import plan
 
     require_asyncio("atag")
-    settings = settle_without(options, OWN_RUNNER)
+    settings = settle(options, without=OWN_RUNNER)
     with open_run(plan(df, input, fields, settings, own_loop=False)) as session:
         _note_expected_stop(session)
         shown = _show(session, settings, blocking=False)
@@ -152,7 +154,7 @@ def start(
     from llmframe.calls.plan import plan
 
     thread.refuse_own_thread()
-    settings = settle_without(options, OWN_RUNNER)
+    settings = settle(options, without=OWN_RUNNER)
     with cell.interruptible() as interrupts:
         planned = plan(df, input, fields, settings)
         with _joined_or_opened(planned, interrupts) as session:
@@ -172,34 +174,13 @@ def tag_series(series: pd.Series[Any], fields: object, **options: Unpack[Options
 
     {options}
     """
+    from llmframe.calls.plan import plan
+
     # The plan finds its input by the column's name, so a series without one gets one here.
     frame = series.to_frame("text" if series.name is None else series.name)
     refuse_await("tag", ATAG)
-    settings = settle_without(options, OF_FRAMES)
-    return run_in_cell(settings, partial(_plan, frame, frame.columns[0], fields, only_new=True))
-
-
-def settle_without(options: Mapping[str, Any], without: tuple[str, ...]) -> Settings:
-    """The settings of a call that does not take all options; configured ones are ignored."""
-    # Given here it is a mistake; configured it is meant for the other calls.
-    for name in without:
-        if name in options:
-            raise PlanError(f"{name}= has no meaning for this call; leave it out")
-    return settle(options, without=without)
-
-
-def _plan(
-    df: pd.DataFrame,
-    input: object,  # noqa: A002
-    fields: object,
-    settings: Settings,
-    *,
-    only_new: bool = False,
-) -> Plan:
-    """The plan of a blocking call."""
-    from llmframe.calls.plan import plan
-
-    return plan(df, input, fields, settings, only_new=only_new)
+    settings = settle(options, without=OF_FRAMES)
+    return run_in_cell(settings, partial(plan, frame, frame.columns[0], fields, only_new=True))
 
 
 def run_in_cell(

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from llmframe.errors import PlanError
 from llmframe.options.presets import PRESETS, preset_of, provider_name
-from llmframe.options.rules import URL_IS, is_url, url_cure
+from llmframe.options.rules import URL_IS, is_int, is_url, to_whole, url_cure
 from llmframe.options.settings import LONGEST, OPTIONS, Settings, shown
 from llmframe.options.short_tracebacks import short_tracebacks
 from llmframe.options.synonyms import unknown_options
@@ -90,15 +90,29 @@ def configure(*, reset: bool = False, **defaults: Any) -> Configuration:
     return Configuration(values, left=None if stays else lower.get("provider"))
 
 
-def settle(given: Mapping[str, Any], *, without: Collection[str] = ()) -> Settings:
+def settle(
+    given: Mapping[str, Any], *, without: Collection[str] = (), call: str = "this call"
+) -> Settings:
     """The options of one call: those it gives, else the configured ones, else the defaults.
 
     without: options that the call does not take. They keep their defaults, whatever is
-    configured for other calls. Raises PlanError for an unknown option or a wrong value.
+    configured for other calls. call: what does not take them, in words. Raises PlanError for
+    such an option that is given, for an unknown one, or for a wrong value.
     """
+    for name in without:
+        if name in given:
+            raise PlanError(f"{name}= has no meaning for {call}; leave it out")
     merged = merge_layers(_configured, check_layer(given))
     taken = {name: value for name, value in merged.items() if name not in without}
     return Settings(**taken, given=frozenset(taken))
+
+
+def whole_number(name: str, value: Any, *, least: int) -> int:
+    """A number that a call takes beside its options, in plain Python; PlanError for another."""
+    whole = to_whole(value)
+    if not is_int(whole, least):
+        raise PlanError(f"{name}={value!r} is not valid; it takes a whole number from {least}")
+    return int(whole)
 
 
 def check_layer(layer: Mapping[str, Any]) -> dict[str, Any]:

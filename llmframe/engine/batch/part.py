@@ -1,12 +1,10 @@
-"""One batch as a run carries it: its rows, and how far it has come."""
+"""One batch as a run carries it: its rows, how far it has come, and what to do next for it."""
 
 from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING
-
-from llmframe.engine.batch.state import Progress
+from typing import IO, TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from llmframe.engine.batch.state import Remote
@@ -15,9 +13,7 @@ if TYPE_CHECKING:
     from llmframe.journal.batches import StoredBatch
 
 
-def new_nonce() -> str:
-    """A name for a batch that nobody else gives."""
-    return secrets.token_hex(8)
+Step = Literal["drop", "match", "upload", "create", "cancel", "look", "take", "judge"]
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
@@ -26,14 +22,15 @@ class Part:
 
     keys: of all its rows, in the order of its lines. rows: those of them that this run waits for.
     stored: as an earlier call left it, None for a batch of this run. input: the file that is to be
-    uploaded. file, id, unsure, remote, cancel: as in Progress. since: when it may have been
-    created, unix seconds. due: when to go on, by the run's clock. tries: failed calls in a row.
-    failing: why the last of them failed. reservation: of the budget. was_going: it was seen at
-    work by this run.
+    uploaded. file, id: the provider's names, "" before they are known. unsure: it may have been
+    created without our hearing of it. remote: as it was seen last. cancel: it shall end now. since:
+    when it may have been created, unix seconds. due: when to go on, by the run's clock. tries:
+    failed calls in a row. failing: why the last of them failed. reservation: of the budget.
+    was_going: it was seen at work by this run.
     """
 
     keys: tuple[bytes, ...]
-    nonce: str = field(default_factory=new_nonce)
+    nonce: str = field(default_factory=lambda: secrets.token_hex(8))
     rows: dict[bytes, Row] = field(default_factory=dict)
     stored: StoredBatch | None = None
     input: IO[bytes] | None = None
@@ -51,16 +48,21 @@ class Part:
     was_going: bool = False
 
     @property
-    def progress(self) -> Progress:
-        """How far it has come."""
-        return Progress(
-            resumed=self.stored is not None,
-            file=self.file,
-            id=self.id,
-            unsure=self.unsure,
-            remote=self.remote,
-            cancel=self.cancel,
-        )
+    def next_step(self) -> Step:
+        """What to do next for it."""
+        if not self.id:
+            # match before create, always: a second batch would be paid for a second time
+            if self.unsure:
+                return "match"
+            if self.stored is not None:  # its rows go into another one
+                return "drop"
+            return "create" if self.file else "upload"
+        remote = self.remote
+        if remote is None:
+            return "look"
+        if remote.is_going:
+            return "cancel" if self.cancel and remote.status != "cancelling" else "look"
+        return "judge" if remote.status == "failed" else "take"
 
     @property
     def is_there(self) -> bool:

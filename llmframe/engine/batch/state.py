@@ -1,17 +1,14 @@
-"""One batch, and what to do next for it: pure, without a clock or a network."""
+"""A batch as the provider shows it, and what its failure means: pure values."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from llmframe.providers.responses.error_words import BILLING_CODES
 
-Step = Literal["drop", "match", "upload", "create", "cancel", "look", "take", "judge"]
-
 MOST_IN_A_ROW = 2  # batches that may fail for some of their lines before it is the fault of all
-GOING = frozenset({"validating", "in_progress", "finalizing", "cancelling"})
 _OVER = frozenset({"completed", "expired", "cancelled"})
 _SPELLINGS = {"canceled": "cancelled", "canceling": "cancelling", "progress": "in_progress"}
 # the provider's queue is full, or one batch is more than it takes
@@ -37,7 +34,7 @@ class Remote:
     """A batch as the provider shows it.
 
     nonce, file: by which we know it again. output, errors: ids of its files, "" without one.
-    total, answered, failed: its requests so far. created: unix seconds.
+    answered: requests so far. created: unix seconds.
     """
 
     id: str
@@ -46,9 +43,7 @@ class Remote:
     file: str = ""
     output: str = ""
     errors: str = ""
-    total: int = 0
     answered: int = 0
-    failed: int = 0
     created: int = 0
     problems: tuple[Problem, ...] = ()
 
@@ -56,40 +51,6 @@ class Remote:
     def is_going(self) -> bool:
         """Whether it has not come to its end; a state that nobody knows is none."""
         return self.status not in _OVER and self.status != "failed"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """How far a batch has come.
-
-    resumed: an earlier call began it. file, id: the provider's names, "" before they are known.
-    unsure: it may have been created without our hearing of it. remote: as it was seen last.
-    cancel: it shall end now.
-    """
-
-    resumed: bool = False
-    file: str = ""
-    id: str = ""
-    unsure: bool = False
-    remote: Remote | None = None
-    cancel: bool = False
-
-
-def next_step(batch: Progress) -> Step:
-    """What to do next for a batch."""
-    if not batch.id:
-        # match before create, always: a second batch would be paid for a second time
-        if batch.unsure:
-            return "match"
-        if batch.resumed:  # its rows go into another one
-            return "drop"
-        return "create" if batch.file else "upload"
-    remote = batch.remote
-    if remote is None:
-        return "look"
-    if remote.is_going:
-        return "cancel" if batch.cancel and remote.status != "cancelling" else "look"
-    return "judge" if remote.status == "failed" else "take"
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,9 +133,7 @@ def read_remote(data: Any) -> Remote:
         file=str(data.get("input_file_id") or ""),
         output=str(data.get("output_file_id") or ""),
         errors=str(data.get("error_file_id") or ""),
-        total=_count(counts.get("total")),
         answered=_count(counts.get("completed")),
-        failed=_count(counts.get("failed")),
         created=_count(data.get("created_at")),
         problems=tuple(problems),
     )

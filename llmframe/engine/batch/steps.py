@@ -16,7 +16,6 @@ from llmframe.engine.batch.state import (
     is_crowded,
     is_not_ready,
     judge,
-    next_step,
 )
 from llmframe.engine.rows.decisions import Facts, is_hopeless
 from llmframe.engine.wire.verdict import NO_API, Verdict, classify
@@ -26,11 +25,11 @@ from llmframe.system.timeout import TimeOut
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from llmframe.engine.batch.part import Part
+    from llmframe.engine.batch.part import Part, Step
     from llmframe.engine.batch.provider import BatchProvider
     from llmframe.engine.batch.results import Results
     from llmframe.engine.batch.room import Room
-    from llmframe.engine.batch.state import Remote, Step
+    from llmframe.engine.batch.state import Remote
     from llmframe.engine.rows.parts import Parts
     from llmframe.engine.rows.patience import Patience
     from llmframe.engine.rows.settle import Settler
@@ -93,7 +92,7 @@ class Steps:
 
         Raises CheckpointError, and NoBatchesError where the endpoint has none.
         """
-        self._doing = next_step(part.progress)
+        self._doing = part.next_step
         match self._doing:
             case "drop":
                 return "never started"

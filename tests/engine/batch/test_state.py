@@ -2,18 +2,21 @@
 
 import pytest
 
+from llmframe.engine.batch.part import Part
 from llmframe.engine.batch.state import (
     DropLines,
     Hopeless,
     Problem,
-    Progress,
     Remote,
     SendAgain,
     Wait,
     judge,
-    next_step,
     read_remote,
 )
+
+
+def part(*, resumed=False, **known):
+    return Part(keys=(b"k",), stored=object() if resumed else None, **known)
 
 
 def at(status):
@@ -21,36 +24,36 @@ def at(status):
 
 
 @pytest.mark.parametrize(
-    ("progress", "step"),
+    ("batch", "step"),
     [
-        (Progress(), "upload"),
-        (Progress(file="f"), "create"),
+        (part(), "upload"),
+        (part(file="f"), "create"),
         # one that may have been created is looked for before another one is
-        (Progress(unsure=True), "match"),
-        (Progress(file="f", unsure=True), "match"),
-        (Progress(file="f", unsure=True, cancel=True), "match"),
+        (part(unsure=True), "match"),
+        (part(file="f", unsure=True), "match"),
+        (part(file="f", unsure=True, cancel=True), "match"),
         # what an earlier call did not bring so far is begun anew
-        (Progress(resumed=True), "drop"),
-        (Progress(resumed=True, file="f"), "drop"),
-        (Progress(resumed=True, file="f", unsure=True), "match"),
-        (Progress(resumed=True, id="b"), "look"),
-        (Progress(id="b"), "look"),
-        (Progress(id="b", cancel=True), "look"),
-        (Progress(id="b", remote=at("validating")), "look"),
-        (Progress(id="b", remote=at("in_progress")), "look"),
-        (Progress(id="b", remote=at("in_progress"), cancel=True), "cancel"),
-        (Progress(id="b", remote=at("cancelling"), cancel=True), "look"),
-        (Progress(id="b", remote=at("finalizing")), "look"),
-        (Progress(id="b", remote=at("a state of next year")), "look"),
-        (Progress(id="b", remote=at("completed")), "take"),
-        (Progress(id="b", remote=at("completed"), cancel=True), "take"),
-        (Progress(id="b", remote=at("expired")), "take"),
-        (Progress(id="b", remote=at("cancelled")), "take"),
-        (Progress(id="b", remote=at("failed")), "judge"),
+        (part(resumed=True), "drop"),
+        (part(resumed=True, file="f"), "drop"),
+        (part(resumed=True, file="f", unsure=True), "match"),
+        (part(resumed=True, id="b"), "look"),
+        (part(id="b"), "look"),
+        (part(id="b", cancel=True), "look"),
+        (part(id="b", remote=at("validating")), "look"),
+        (part(id="b", remote=at("in_progress")), "look"),
+        (part(id="b", remote=at("in_progress"), cancel=True), "cancel"),
+        (part(id="b", remote=at("cancelling"), cancel=True), "look"),
+        (part(id="b", remote=at("finalizing")), "look"),
+        (part(id="b", remote=at("a state of next year")), "look"),
+        (part(id="b", remote=at("completed")), "take"),
+        (part(id="b", remote=at("completed"), cancel=True), "take"),
+        (part(id="b", remote=at("expired")), "take"),
+        (part(id="b", remote=at("cancelled")), "take"),
+        (part(id="b", remote=at("failed")), "judge"),
     ],
 )
-def test_the_next_step_depends_on_what_is_known(progress, step):
-    assert next_step(progress) == step
+def test_the_next_step_depends_on_what_is_known(batch, step):
+    assert batch.next_step == step
 
 
 FULL = Problem(
@@ -97,7 +100,7 @@ def test_a_batch_is_read_in_the_spellings_of_several_providers():
     }  # fmt: skip
     assert read_remote(openai) == Remote(
         id="batch_1", status="in_progress", nonce="abc", file="file_1",
-        total=7, answered=3, failed=1, created=17,
+        answered=3, created=17,
     )  # fmt: skip
     together = {"job": {"id": "b", "status": "CANCELED", "error": "why", "created_at": "2026-01"}}
     assert read_remote(together) == Remote(id="b", status="cancelled", problems=(Problem("why"),))

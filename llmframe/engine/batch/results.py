@@ -87,9 +87,7 @@ class Results:
     async def _read(self, part: Part, row: Row, reply: Reply) -> None:
         """Settle a row by its reply, or ask again where the reply is not valid."""
         self._note_back(part, row)
-        enums = self._parts.asker.enums
-        self._parts.governor.understood(row.dialect, row.tried, enums=enums)
-        row.tried, row.doubted = (), 0
+        self._parts.understood(row)
         del part.rows[row.key]
         try:
             await self._attempts.read(row, reply)
@@ -104,7 +102,7 @@ class Results:
         for key, row in everything:
             verdict = failed.get(key, LOST)
             self._note_back(part, row, was_asked=verdict is not LOST)
-            if verdict.action == "suspect" and not self._rewrite(row, verdict):
+            if verdict.action == "suspect" and not self._parts.rewrite(row, verdict):
                 refused.append((row, verdict))
             else:
                 self._decide(row, verdict, rewritten=verdict.action == "suspect")
@@ -129,22 +127,6 @@ class Results:
         if isinstance(decision, Retry):  # a batch takes long enough without a back-off
             decision = Resend(free=decision.free)
         self._attempts.carry_out(row, decision)
-
-    def _rewrite(self, row: Row, verdict: Verdict) -> bool:
-        """Whether the row may be accepted in a simpler request, in which it is sent next."""
-        if not verdict.may_be_dialect:
-            return False
-        asker = self._parts.asker
-        lower = self._parts.governor.rewrite(
-            (*row.tried, row.dialect),
-            verdict.param,
-            verdict.text,
-            features=asker.features(row),
-            enums=asker.enums,
-        )
-        if lower is not None:
-            row.rewrite(lower)
-        return lower is not None
 
     def _note_back(self, part: Part, row: Row, *, was_asked: bool = True) -> None:
         """The row's request has ended; the time that a batch takes counts against no deadline."""

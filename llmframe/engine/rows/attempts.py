@@ -142,8 +142,7 @@ class Attempts:
             row.note_back(began, self._clock(), limit.void)
             self._responded = True
             self._read_headers(reply, lease)
-            governor.understood(row.dialect, row.tried, enums=enums)
-            row.tried, row.doubted = (), 0
+            self._parts.understood(row)
             stated = reply.usage.if_stated
             governor.release(lease, answered=True, clean=row.sent == 1, usage=stated)
             await self.read(row, reply)
@@ -206,9 +205,7 @@ class Attempts:
                 limit.restart()
             self._responded = True
             # the others wait for the first answer no longer: it is being written
-            enums = self._parts.asker.enums
-            self._parts.governor.understood(row.dialect, row.tried, enums=enums)
-            row.tried, row.doubted = (), 0
+            self._parts.understood(row)
             self._parts.events.emit(AnswerGrows(row.position, text))
 
         return GrowingText(on_growth)
@@ -322,23 +319,13 @@ class Attempts:
 
     def _suspected(self, row: Row, lease: Lease, verdict: Verdict, facts: Facts) -> Facts:
         """The request is wrong: in how it is written, because of its row, or for everybody."""
-        governor, asker = self._parts.governor, self._parts.asker
-        lower = None
-        if verdict.may_be_dialect:
-            lower = governor.rewrite(
-                (*row.tried, row.dialect),
-                verdict.param,
-                verdict.text,
-                features=asker.features(row),
-                enums=asker.enums,
-            )
-        if lower is not None:
+        governor = self._parts.governor
+        if self._parts.rewrite(row, verdict):
             governor.suspect(lease, counts=False)
-            row.rewrite(lower)
             if not governor.dialects.known:  # the same row is sent next, so that few are lost
                 governor.recall(self._parts.share)
             return replace(facts, rewritten=True)
-        governor.dialects.lost(row.dialect, enums=asker.enums)
+        governor.dialects.lost(row.dialect, enums=self._parts.asker.enums)
         row.rewritten = None
         is_new = not row.doubted
         row.doubted += 1

@@ -65,7 +65,7 @@ class HealthProbe:
         else:
             parts.events.emit(Spent(reply.usage))
             valid = parts.asker.valid(row, reply) is not None
-            governor.understood(row.dialect, row.tried, enums=enums)
+            parts.understood(row)
             self._row = Row(-1, b"", TEXT)
             self._on_reply(valid)
             governor.release(lease, answered=True, usage=reply.usage.if_stated)
@@ -95,19 +95,8 @@ class HealthProbe:
 
     def _suspected(self, lease: Lease, verdict: Verdict) -> None:
         """A text that nobody can object to is refused like the rows: so are all."""
-        governor, row = self._parts.governor, self._row
-        asker, lower = self._parts.asker, None
-        if verdict.may_be_dialect:
-            lower = governor.rewrite(
-                (*row.tried, row.dialect),
-                verdict.param,
-                verdict.text,
-                features=asker.features(row),
-                enums=asker.enums,
-                sure=True,
-            )
-        if lower is not None:
-            row.rewrite(lower)
+        governor = self._parts.governor
+        if self._parts.rewrite(self._row, verdict, sure=True):
             governor.suspect(lease, counts=False)
         elif governor.probe_refused(lease):
             governor.abort_all(replace(verdict, action="end_run"))

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from llmframe.engine.asking.votes import Votes
     from llmframe.engine.events import Events
     from llmframe.engine.governor import Governor, Share
-    from llmframe.engine.row import Rows, Source
+    from llmframe.engine.row import Row, Rows, Source
     from llmframe.engine.rows.budget import Budget
     from llmframe.engine.rows.claims import InFlight
     from llmframe.engine.wire.backend import Backend
+    from llmframe.engine.wire.verdict import Verdict
     from llmframe.journal import Checkpoint
     from llmframe.providers.responses.scrubber import Scrubber
     from llmframe.results import ResultStore
@@ -56,3 +57,27 @@ class Parts:
     def most_rows(self) -> int:
         """Rows that the run may have; of a source nobody knows how many come."""
         return self.rows.n if self.source is None else sys.maxsize
+
+    def understood(self, row: Row) -> None:
+        """The row's request was answered: its dialect is understood, and the row is no suspect."""
+        self.governor.understood(row.dialect, row.tried, enums=self.asker.enums)
+        row.tried, row.doubted = (), 0
+
+    def rewrite(self, row: Row, verdict: Verdict, *, sure: bool = False) -> bool:
+        """Whether a refused row may be accepted in a simpler request, in which it is sent next.
+
+        sure: it is not the row's text that was refused.
+        """
+        if not verdict.may_be_dialect:
+            return False
+        lower = self.governor.rewrite(
+            (*row.tried, row.dialect),
+            verdict.param,
+            verdict.text,
+            features=self.asker.features(row),
+            enums=self.asker.enums,
+            sure=sure,
+        )
+        if lower is not None:
+            row.rewrite(lower)
+        return lower is not None

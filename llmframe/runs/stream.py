@@ -18,10 +18,8 @@ from llmframe.engine.recent import RecentStore
 from llmframe.errors import PlanError
 from llmframe.frame.records import Records
 from llmframe.results import NOTHING_USED, Usage
-from llmframe.runs.session import registry
-from llmframe.runs.thread import loop_thread, run_engine
+from llmframe.runs import thread
 from llmframe.system.executor import run_in_daemon_thread
-from llmframe.system.switch_interval import switch_interval
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -399,18 +397,8 @@ _END: Any = object()
 
 def begin(session: Session, flow: Flow) -> None:
     """Start the run on llmframe's loop; its results go into the flow."""
-
-    async def run_beside_the_consumer() -> None:
-        try:
-            with switch_interval.short():
-                await run_engine(session)
-        finally:
-            flow.end(session.failure)
-
     session.execution.observe(flow)
-    loop = loop_thread().loop
-    registry.begin(session, loop)
-    asyncio.run_coroutine_threadsafe(run_beside_the_consumer(), loop)
+    thread.begin(session, on_end=lambda: flow.end(session.failure))
 
 
 def feed(source: Iterator[Any], flow: Flow) -> None:

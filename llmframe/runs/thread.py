@@ -93,12 +93,15 @@ async def run_engine(session: Session) -> None:
         session.finish(crash)
 
 
-def begin(session: Session) -> None:
-    """Start a run in the background, on the loop thread."""
+def begin(session: Session, *, on_end: Callable[[], None] = lambda: None) -> None:
+    """Start a run in the background, on the loop thread. on_end: called there when it has ended."""
 
     async def run_beside_cells() -> None:
-        with switch_interval.short():  # so that a cell that computes does not starve the loop
-            await run_engine(session)
+        try:
+            with switch_interval.short():  # so that a cell that computes does not starve the loop
+                await run_engine(session)
+        finally:
+            on_end()
 
     loop = loop_thread().loop
     registry.begin(session, loop)

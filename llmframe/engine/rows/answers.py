@@ -26,16 +26,15 @@ class Answers:
         [answer] = self.recall_all([key])
         return None if answer is None else answer[0]._replace(values=answer[1])
 
-    def recall_all(self, keys: Sequence[bytes]) -> Sequence[Answer | None]:
-        """The same for many keys at once, in their order."""
-        return [None] * len(keys)
-
-    def recall_earlier(
+    def recall_all(
         self,
         keys: Sequence[bytes],
-        today: Sequence[bytes],  # noqa: ARG002 - nothing is stored here
+        today: Sequence[bytes] | None = None,  # noqa: ARG002 - nothing is stored here
     ) -> Sequence[Answer | None]:
-        """The same for keys of an earlier spelling. today: what these keys are now."""
+        """The same for many keys at once, in their order.
+
+        today: for keys of an earlier spelling of the task, what they are now.
+        """
         return [None] * len(keys)
 
     def keep(self, row: Row, result: RowResult) -> RowResult:  # noqa: ARG002 - as above
@@ -75,7 +74,11 @@ class PreviewedAnswers(Answers):
                 previewed.pop(next(iter(previewed)), None)
         return result
 
-    def recall_all(self, keys: Sequence[bytes]) -> Sequence[Answer | None]:
+    def recall_all(
+        self,
+        keys: Sequence[bytes],
+        today: Sequence[bytes] | None = None,  # noqa: ARG002 - no earlier process is remembered
+    ) -> Sequence[Answer | None]:
         """The remembered answers to keys, if they may be used."""
         return _valid([previewed.get(key) for key in keys], self._recheck)
 
@@ -103,22 +106,13 @@ class StoredAnswers(Answers):
         self._settings = settings
         self._recheck = recheck
 
-    def recall_all(self, keys: Sequence[bytes]) -> Sequence[Answer | None]:
+    def recall_all(
+        self, keys: Sequence[bytes], today: Sequence[bytes] | None = None
+    ) -> Sequence[Answer | None]:
         """The stored answers to keys, if they may be used."""
-        return self._recall(keys, lambda: self._checkpoint.get_all(keys))
-
-    def recall_earlier(
-        self, keys: Sequence[bytes], today: Sequence[bytes]
-    ) -> Sequence[Answer | None]:
-        """The stored answers to keys of an earlier spelling, if they may be used."""
-        return self._recall(keys, lambda: self._checkpoint.get_all(keys, today))
-
-    def _recall(
-        self, keys: Sequence[bytes], read: Callable[[], Sequence[Answer | None]]
-    ) -> Sequence[Answer | None]:
         if self._settings.reuse:
             try:
-                return _valid(read(), self._recheck)
+                return _valid(self._checkpoint.get_all(keys, today), self._recheck)
             except CheckpointError as error:
                 self._halt.fail(error)
         return [None] * len(keys)

@@ -211,7 +211,7 @@ class Planner:
                 for at, text in enumerate(texts)
                 if keys[at] and found[at] is None and isinstance(text, str)
             }
-            recalled = self._answers.recall_earlier([*left.values()], [keys[at] for at in left])
+            recalled = self._answers.recall_all([*left.values()], [keys[at] for at in left])
             for at, answer in zip(left, recalled, strict=True):
                 found[at] = answer
         return found

@@ -171,7 +171,7 @@ def test_new_ids_of_known_answers_are_noted_once(checkpoint):
 
 def test_a_checkpoint_that_cannot_be_read_is_an_error(tmp_path):
     class Broken:
-        def get_all(self, keys):
+        def get_all(self, keys, today=None):
             raise CheckpointError("the disk is gone")
 
     done = plan(Texts(["a"]), checkpoint=Broken())

@@ -377,7 +377,8 @@ def _batch_saves(expected: _Expected) -> float | None:
     from llmframe.providers.batch_limits import batch_limits
 
     prices, url = expected.job.budget.prices, expected.job.endpoint.base_url
-    if prices is None or batch_limits(url) is None:
+    # a batch cannot be voted on
+    if prices is None or batch_limits(url) is None or expected.job.settings.votes != 1:
         return None
     live, batch = (forecast_cost(expected.tokens, each) for each in (prices, prices.in_batch))
     return live.likely - batch.likely

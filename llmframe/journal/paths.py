@@ -123,9 +123,14 @@ def task_folders(folder: Path, stems: Sequence[str]) -> list[Path]:
     here = default_folders(folder)
     if folder.is_absolute() or any(task_files(here, stem) for stem in stems):
         return here
-    known = {_real(one) for one in here}
-    before = [used for used in reversed(_used) if used not in known]
+    before = former_folders(here)
     return [*(used for used in before if any(task_files([used], stem) for stem in stems)), *here]
+
+
+def former_folders(here: Sequence[Path]) -> list[Path]:
+    """Default folders that this process has used before, newest first, without those here."""
+    known = {_real(one) for one in here}
+    return [used for used in reversed(_used) if used not in known]
 
 
 def _real(folder: Path) -> Path:

@@ -50,6 +50,28 @@ _BY_STATUS = {  # of an HTTP answer; None: the answers were no use
         "Raise the quota, add credit, or use another key.",
     ),
 }
+_BY_ABOUT = {  # of the Batch API
+    "batches": (
+        "{} has no batches (/files and /batches)",
+        'Leave out mode="batch", or give batch_fallback="live" to ask all rows live, at the live '
+        "price. Nothing was asked, and nothing is paid.",
+    ),
+    "batch": (
+        "{} does not show a batch of this task",
+        "Give the api_key= that it was started with. To pay for its rows anew instead, give "
+        "another checkpoint=.",
+    ),
+    "batch_refused": (
+        "{} does not run this batch",
+        'Check model=, and whether the provider has it in batches; without mode="batch" the same '
+        "call asks live. " + _WAY_OUT,
+    ),
+    "results": (
+        "{} does not give out what its batches answered",
+        "These rows have been in two batches, and no more are sent: ask the provider where the "
+        'results are, or leave out mode="batch" to ask live.',
+    ),
+}
 _OTHER = (
     "{} rejects every request, a harmless one too",
     "Check model=, and what the provider lets this account use (regions, privacy settings). "
@@ -140,18 +162,9 @@ def _wrong_address(verdict: Verdict, address: Address, name: str) -> tuple[str, 
             f"Run {what_to_repeat()} again to restart it; if it stops again, memory may be "
             "short: use a smaller model file.",
         )
-    if verdict.about == "batches":
-        return (
-            f"{name} has no batches (/files and /batches)",
-            'Leave out mode="batch", or give batch_fallback="live" to ask all rows live, at the '
-            "live price. Nothing was asked, and nothing is paid.",
-        )
-    if verdict.about == "batch":
-        return (
-            f"{name} does not show a batch of this task",
-            "Give the api_key= that it was started with. To pay for its rows anew instead, give "
-            "another checkpoint=.",
-        )
+    if verdict.about in _BY_ABOUT:
+        cause, cure = _BY_ABOUT[verdict.about]
+        return cause.format(name), cure.format()
     root = _cure_of_root(address.url.rstrip("/"))
     if verdict.about == "address":
         called, other = _APIS[address.api]

@@ -20,12 +20,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmframe.errors import CheckpointError
-from llmframe.journal.paths import DEFAULT_FOLDER, default_folders, make_folder
+from llmframe.journal.paths import (
+    DEFAULT_FOLDER,
+    default_folders,
+    former_folders,
+    make_folder,
+    remember_folder,
+)
 from llmframe.quality.draw import Cell, Part
 from llmframe.system.files import APPEND, READ, SYSTEM, FileOps, write_all
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator
+    from collections.abc import Hashable, Iterator, Sequence
 
     from llmframe.quality.reviewed import Role
 
@@ -183,6 +189,7 @@ class ReviewFile:
         if not self.path.exists():
             make_folder(self.path.parent.parent, self._ops)  # hidden from version control
             self._ops.mkdir(self.path.parent)
+            remember_folder(self.path.parent.parent)
             data = self._read + data
         fd = self._ops.open(self.path, APPEND)
         try:
@@ -250,18 +257,26 @@ class Records:
     """All files of the reviews of one question.
 
     own: the file to write, that of the column's own task. Truth belongs to the text: what was
-    judged under another prompt is in the other files.
+    judged under another prompt is in the other files. Where the question has no review in the
+    working directory, those count that this process has used in others before.
     """
 
     def __init__(self, question: str, name: str, *, folder: Path = DEFAULT_FOLDER) -> None:
-        folders = [one / FOLDER for one in default_folders(folder)]
-        paths = [path for one in folders if one.is_dir() for path in sorted(one.glob("*.jsonl"))]
-        # a review that was begun goes on in its file, wherever that is
-        there = [path for path in paths if path.name == name]
+        here = default_folders(folder)
         self._question = question
-        self.own = ReviewFile(there[0] if there else _first_writable(folders) / name)
-        others = [ReviewFile(path) for path in paths if path != self.own.path]
-        self.others = [one for one in others if self._draws_of(one)]
+        found = self._files([one / FOLDER for one in here])
+        found = found or self._files([one / FOLDER for one in former_folders(here)])
+        if found:  # to find it again after the working directory has changed
+            remember_folder(found[0].path.parent.parent)
+        # a review that was begun goes on in its file, wherever that is
+        own = next((file for file in found if file.path.name == name), None)
+        self.own = own or ReviewFile(_first_writable([one / FOLDER for one in here]) / name)
+        self.others = [file for file in found if file is not own]
+
+    def _files(self, folders: Sequence[Path]) -> list[ReviewFile]:
+        """The files in these folders that hold a review of the question."""
+        paths = [path for one in folders if one.is_dir() for path in sorted(one.glob("*.jsonl"))]
+        return [file for file in map(ReviewFile, paths) if self._draws_of(file)]
 
     def _draws_of(self, file: ReviewFile) -> list[Draw]:
         return [one for one in file.draws.values() if one.header.get("question") == self._question]

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 from collections import Counter
 
 import pandas as pd
 import pytest
+from openai import AsyncOpenAI
 
 import llmframe as lf
 from llmframe.engine.batch import room, steps
-from llmframe.errors import IncompleteWarning
+from llmframe.engine.batch.provider import BatchProvider
+from llmframe.engine.rows import decisions
+from llmframe.engine.wire.verdict import BadReply
+from llmframe.errors import IncompleteWarning, RunAborted
+from tests.kits.foreign import serve_page
 
 FIELDS = {"intent": ["refund", "delivery", "other"]}
 
@@ -83,3 +90,45 @@ def test_a_budget_decides_before_the_upload(configured):
     assert 0 < done < 40
     assert report.budget.tokens <= 3000
     assert sum(call.tokens_in + call.tokens_out for call in configured.ledger.calls) <= 3000
+
+
+def test_results_that_are_never_there_are_paid_for_twice_at_most(configured, monkeypatch):
+    monkeypatch.setattr(steps, "NOT_FOUND", 1)
+    configured.update(batches={"faults": {"download": "missing"}})
+    with pytest.warns(UserWarning, match="does not have the results"):
+        with pytest.raises(RunAborted, match="does not give out what its batches answered"):
+            tag()
+    assert len(configured.ledger.batches) == 2
+
+
+def test_a_provider_that_refuses_a_batch_is_quoted_and_nothing_harmless_is_claimed(configured):
+    configured.update(batches={"faults": {"create": "content_filter"}})
+    with pytest.raises(RunAborted, match="does not run this batch") as caught:
+        tag()
+    assert "harmless" not in str(caught.value)
+    assert 'without mode="batch"' in str(caught.value)
+
+
+def test_a_provider_without_the_model_is_not_said_to_have_no_batches(configured):
+    configured.update(batches={"faults": {"create": "404_model"}})
+    with pytest.raises(RunAborted, match="has no model 'test-model'"):
+        tag(batch_fallback="live")
+    assert not configured.ledger.calls
+
+
+def test_a_page_in_place_of_the_uploaded_file_is_called_a_page(monkeypatch):
+    monkeypatch.setattr(decisions, "NEVER_CONNECTED", 0.1)
+    with serve_page() as (url, _), pytest.raises(RunAborted, match="not answer like an API"):
+        tag(base_url=f"{url}/v1", model="m", api_key="k")
+
+
+@pytest.mark.parametrize("body", [b'{"object": "file"}', b'{"id": ""}', b"[]"])
+def test_an_upload_without_an_id_has_failed_instead_of_being_made_anew_at_once(body):
+    async def upload(url):
+        async with AsyncOpenAI(base_url=f"{url}/v1", api_key="k", max_retries=0) as client:
+            provider = BatchProvider(client, url="/v1/chat/completions", purpose="batch")
+            await provider.upload(io.BytesIO(b"{}"), "in.jsonl")
+
+    with serve_page(200, body, "application/json") as (url, _):
+        with pytest.raises(BadReply, match="no file"):
+            asyncio.run(upload(url))

@@ -121,6 +121,10 @@ def test_a_batch_costs_half_and_takes_its_day(call):
     assert "within 24 hours" in repr(batch)
 
 
+def test_votes_cannot_be_had_in_batches_and_no_saving_is_promised(call):
+    assert estimate(frame(), votes=3).batch_saves is None
+
+
 @pytest.mark.parametrize(
     ("options", "minutes"),
     [({"rpm": 10}, 4.0), ({"tpm": 1000}, None), ({"concurrency": 1}, None)],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json, to_json
@@ -68,6 +68,16 @@ def verdict_on(outcome: Outcome, scrub: Scrubber, own: Sequence[str]) -> Verdict
     if not outcome.error or "expired" in outcome.error or "cancel" in outcome.error:
         return LOST
     return Verdict("retry", "server", scrub(outcome.error))
+
+
+def about_batch(verdict: Verdict) -> Verdict:
+    """The verdict on a refusal that ends the run: it was said of a batch, and nothing else asked.
+
+    A refused key, a missing credit and the like are the same wherever they are met.
+    """
+    if verdict.about or verdict.status in (401, 402, 403, 429):
+        return verdict
+    return replace(verdict, about="batch_refused")
 
 
 def _json(line: bytes) -> Any:

@@ -34,7 +34,13 @@ class BatchProvider:
         """Upload a file of requests; returns its id."""
         file.seek(0)
         upload = (name, file, "application/jsonl")
-        return (await self._sdk.files.create(file=upload, purpose=self._purpose)).id
+        files = self._sdk.files.with_raw_response
+        answer = await files.create(file=upload, purpose=self._purpose)
+        data = read_json(answer.http_response)
+        if not isinstance(data, dict) or not isinstance(data.get("id"), str) or not data["id"]:
+            # without an id the same file would be uploaded again, at once and for ever
+            raise BadReply("the endpoint answered an upload with no file")
+        return data["id"]
 
     async def create(self, file: str, nonce: str, *, metadata: dict[str, str]) -> Remote:
         """Start a batch of an uploaded file. nonce: by which it is known again."""

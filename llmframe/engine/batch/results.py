@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING
 
-from llmframe.engine.batch.lines import LOST, Outcome, read_outcome, verdict_on
+from llmframe.engine.batch.lines import LOST, Outcome, about_batch, read_outcome, verdict_on
 from llmframe.engine.events import RequestLost, RequestSent, Spent
 from llmframe.engine.row import Row
 from llmframe.engine.rows.breaker import FIRST
@@ -109,7 +109,7 @@ class Results:
                 del part.rows[key]
         # every one refused, for a reason that may be everybody's: then the call is wrong
         if FIRST <= len(refused) == len(everything) and not is_any_answered:
-            self._parts.halt.hopeless(refused[0][1])
+            self._parts.halt.hopeless(about_batch(refused[0][1]))
             return  # they are dropped as the run ends
         for row, verdict in refused:
             self._decide(row, verdict)

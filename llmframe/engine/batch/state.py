@@ -122,7 +122,8 @@ def read_remote(data: Any) -> Remote:
     status = str(data.get("status") or "").lower()
     counts = _dict(data.get("request_counts"))
     metadata = _dict(data.get("metadata"))
-    listed = _dict(data.get("errors")).get("data")
+    errors = data.get("errors")
+    listed = errors if isinstance(errors, list) else _dict(errors).get("data")
     problems = [_problem(one) for one in listed or [] if isinstance(one, dict)]
     if isinstance(data.get("error"), str) and data["error"]:  # Together's
         problems.append(Problem(data["error"]))

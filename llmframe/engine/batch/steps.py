@@ -8,6 +8,7 @@ import tempfile
 import time
 from typing import IO, TYPE_CHECKING, Any
 
+from llmframe.engine.batch.lines import about_batch
 from llmframe.engine.batch.room import FEWEST, jittered
 from llmframe.engine.batch.state import (
     DropLines,
@@ -80,6 +81,7 @@ class Steps:
         self._patience = patience
         self._clock = parts.governor.clock
         self._failed_before: set[bytes] = set()  # rows whose batch has failed as a whole
+        self._lost_before: set[bytes] = set()  # rows whose results were not there any more
         self._failed_in_a_row = 0
         self._doing: Step = "look"
         self._first_call: float | None = None
@@ -226,8 +228,10 @@ class Steps:
             case Wait(reason, halve):
                 self._refused(part, reason, halve=halve)
             case Hopeless(reason):
-                words = self._parts.scrub(f"it cannot run this batch: {reason}")
-                self._parts.halt.hopeless(Verdict("end_run", "bad_request", words, 400))
+                words = self._parts.scrub(reason)
+                self._parts.halt.hopeless(
+                    Verdict("end_run", "bad_request", words, about="batch_refused")
+                )
             case _:
                 self._failed_before.update(part.keys)
         return "failed"
@@ -270,7 +274,8 @@ class Steps:
         part.due = self._clock() + wait
         if step == "cancel":  # it may have ended meanwhile
             part.remote = None
-        if verdict.status in NO_API:
+        names_model = step == "create" and verdict.about == "model"
+        if verdict.status in NO_API and not names_model:
             return self._not_there(part, verdict)
         if is_hopeless(verdict, facts):
             self._parts.halt.hopeless(verdict)
@@ -280,7 +285,7 @@ class Steps:
         elif step == "create" and is_crowded(text) and not part.unsure:
             return self._no_room(part, verdict)
         elif not (verdict.action in ("retry", "refused") or is_not_ready(text)):
-            self._parts.halt.hopeless(verdict)
+            self._parts.halt.hopeless(about_batch(verdict))
         return ""
 
     def _no_room(self, part: Part, verdict: Verdict) -> str:
@@ -313,6 +318,13 @@ class Steps:
         if step in ("upload", "create"):
             raise NoBatchesError(verdict)
         if step == "take" or time.time() - (part.since or time.time()) > FORGOTTEN:
+            if not self._lost_before.isdisjoint(part.keys):
+                # paid twice, and not to be had: a third batch would be lost as well
+                words = f"batch {part.id} has ended, and its results are not there"
+                lost = Verdict("end_run", "server", words, verdict.status, about="results")
+                self._parts.halt.hopeless(lost)
+                return ""
+            self._lost_before.update(part.keys)
             warn(
                 f"the provider does not have the results of batch {part.id} any more; its "
                 f"{len(part.rows):,} rows are asked, and paid, again"

@@ -36,7 +36,9 @@ if TYPE_CHECKING:
     from llmframe.providers.responses.scrubber import Scrubber
 
 Action = Literal["retry", "refused", "fail_row", "suspect", "end_run"]
-About = Literal["", "model", "address", "page", "gone", "batches", "batch"]
+About = Literal[
+    "", "model", "address", "page", "gone", "batches", "batch", "batch_refused", "results"
+]
 
 NO_API = frozenset({404, 405, 410, 501})  # the server knows no such address
 # 404, 501: of a router without such an upstream, or of a server that knows no schema
@@ -66,7 +68,8 @@ class Verdict:
     param: the parameter that a 400 names. text: all that the error says, without the row's text.
     about: what is wrong, if not the row: "model" or "address" does not exist; "page": a web
     page or the like answers, no API; "gone": a server that we have started has ended; "batches":
-    the endpoint has none; "batch": one that was started is not shown to this key.
+    the endpoint has none; "batch": one that was started is not shown to this key;
+    "batch_refused": it takes no such batch; "results": those of a batch are not there.
     """
 
     action: Action

@@ -106,6 +106,11 @@ def test_a_batch_is_read_in_the_spellings_of_several_providers():
     assert read_remote(together) == Remote(id="b", status="cancelled", problems=(Problem("why"),))
 
 
+def test_errors_are_read_as_a_list_too():
+    data = {"id": "b", "status": "failed", "errors": [{"code": "c", "message": "why", "line": 2}]}
+    assert read_remote(data).problems == (Problem("why", "c", 2),)
+
+
 @pytest.mark.parametrize("junk", [None, [], {}, "batch", {"id": 7}, {"job": None}])
 def test_what_is_no_batch_is_told(junk):
     with pytest.raises(ValueError, match="no batch object"):

@@ -11,6 +11,7 @@ from llmframe.calls.destination import start_local
 from llmframe.calls.identity import (
     StoredQuestions,
     answered_elsewhere,
+    prompts_of,
 )
 from llmframe.engine.execution import Execution
 from llmframe.engine.wire.client import has_default_transport
@@ -99,6 +100,7 @@ def open_stored(planned: Plan, endpoint: Endpoint, *, read_only: bool = False) -
             stored.same,
             planned.server,
             planned.target.rows.form,
+            _prompts(planned),
         ),
         ids=settings.id is not None,
         adopt=settings.adopt,
@@ -124,6 +126,12 @@ def _tokens_needed(planned: Plan) -> int:
     sent = longest + (0 if planned.job.capacity is not None else prompt.size("json_object"))
     # Two bytes a token is more than any common text needs; a context too small fails the row.
     return sent // 2 + (planned.job.settings.max_output_tokens or 0)
+
+
+def _prompts(planned: Plan) -> dict[str, str] | None:
+    """The prompt of each field, where the question does not tell it: it joins its examples."""
+    prompt, form = planned.job.prompt, planned.target.rows.form
+    return prompts_of(prompt, form) if prompt.examples and form else None
 
 
 def _readable(asked: dict[str, Any], endpoint: Endpoint) -> dict[str, Any]:

@@ -62,7 +62,8 @@ def preview(  # type: ignore[misc] # its seed= draws the sample
     process ends. With ``mode="batch"`` the sample is asked live, and the batch leaves it out.
 
     Returns a frame of the sampled rows, in the frame's order and with its index: the ``by=`` and
-    ``id=`` columns, the input's columns, the answers, ``llm_status`` and ``llm_error``. Displayed
+    ``id=`` columns, the input's columns, the answers, ``llm_status`` and ``llm_error`` (where an
+    answer bears the name of the ``by=`` column, that one is ``<by>_before``). Displayed
     it shows each text with its answers or the reason of its failure, the labels with their
     numbers, how many rows of the frame have the same text, and what the whole frame will take.
 
@@ -153,8 +154,8 @@ class _Preview:
         from llmframe.notebook.preview_view import Facts, previewed
 
         plan, sample = self.planned.target.columns, self.sample
-        if self.by is not None and not _has(out, by := self.lookup.resolve(self.by, option="by")):
-            out.insert(0, by, self.lookup.series(by).iloc[sample.at].array)
+        if self.by is not None:
+            self._show_groups(out, self.lookup.resolve(self.by, option="by"))
         columns = {output.name: output.column for output in plan.outputs}
         facts = Facts(
             texts=self._texts(),
@@ -175,6 +176,15 @@ class _Preview:
             estimate=self._estimate(),
         )
         return previewed(out, facts)
+
+    def _show_groups(self, out: pd.DataFrame, by: Hashable) -> None:
+        """Put the column of the groups first, where it is not among the input's columns.
+
+        An answer may bear its name: a new prompt tried on each label of an earlier call.
+        """
+        name = f"{by}_before" if _has(out, by) and by not in self.read else by
+        if not _has(out, name):
+            out.insert(0, name, self.lookup.series(by).iloc[self.sample.at].array)
 
     def _texts(self) -> list[str]:
         """The rows' texts as they were sent: what ``redact=`` takes out is not shown."""

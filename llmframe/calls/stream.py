@@ -27,6 +27,7 @@ WITHOUT = (
     "on_incomplete",
     "where",
     "votes",
+    "confidence",
     "explode",
     "flatten",
     "evidence",
@@ -85,6 +86,8 @@ def tag_stream(
     refuse_own_thread()
     settings = settle({"checkpoint": False, **options}, without=WITHOUT, call="a stream")
     source = _source(records)
+    if not isinstance(ordered, bool):
+        raise PlanError(f"ordered={ordered!r}; it takes True or False")
     buffer = whole_number("buffer", buffer, least=1)
     with open_run(plan_stream(input, fields, settings, buffer=buffer)) as session:
         flow = Flow(session, ordered=ordered)

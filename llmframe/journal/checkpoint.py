@@ -38,7 +38,8 @@ class TaskInfo:
     digest: 16 bytes; names the default file. settings: readable JSON, without secrets.
     earlier: digests of the same task in other spellings, whose files are read as well.
     server: the one on this machine that answers, by address and what it states of its model.
-    form: of the input, as JSON: which columns the rows are made of.
+    form: of the input, as JSON: which columns the rows are made of. prompts: field -> the hash of
+    its prompt, where the settings alone do not tell it.
     """
 
     digest: bytes
@@ -46,6 +47,7 @@ class TaskInfo:
     earlier: tuple[bytes, ...] = ()
     server: dict[str, Any] | None = None
     form: dict[str, Any] | None = None
+    prompts: dict[str, str] | None = None
 
     @property
     def short(self) -> str:
@@ -82,7 +84,13 @@ class Checkpoint:
         self._task_line = lines.encode(
             task.digest,
             task.short,
-            lines.settings(task.settings, now=int(time.time()), server=task.server, form=task.form),
+            lines.settings(
+                task.settings,
+                now=int(time.time()),
+                server=task.server,
+                form=task.form,
+                prompts=task.prompts,
+            ),
         )
         self.written = written
         self.durable = True

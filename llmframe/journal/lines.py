@@ -19,7 +19,8 @@ batch     a batch at the provider, under the task's digest; ``batch`` is its non
           ``file`` (the input's id), ``id`` (the batch's), ``end`` (why it needs nothing more)
 settings  a task's readable settings, under the task's digest, before its first row; ``server``
           (``address``, and what it states of its ``model``) of one on this machine; ``input``:
-          the columns that its rows were made of when it began
+          the columns that its rows were made of when it began; ``prompts``: field -> the hash
+          of its prompt, where examples are part of it
 """
 
 from __future__ import annotations
@@ -190,10 +191,15 @@ def settings(
     now: int,
     server: dict[str, Any] | None = None,
     form: dict[str, Any] | None = None,
+    prompts: dict[str, str] | None = None,
 ) -> dict[str, Any]:
-    """The body of a task line. server: on this machine, that answers it. form: of the input."""
-    noted = {"server": server} if server else {}
+    """The body of a task line.
+
+    server: on this machine, that answers it. form: of the input. prompts: hashes, by field.
+    """
+    noted: dict[str, Any] = {"server": server} if server else {}
     noted |= {"input": form} if form else {}
+    noted |= {"prompts": prompts} if prompts else {}
     return {"settings": readable, "format": FORMAT, "t": now, **noted}
 
 

@@ -29,8 +29,9 @@ class FoundTask:
 
     digest: 32 hex digits, or the first 12 if the task's own line is lost. settings: readable,
     empty if lost. begun: unix s, None if lost. lines: how many are about its rows. form: of the
-    input, {} where it is not noted. answered, failed: the keys of such rows, as their lines have
-    them; a key may be in both. latest: the newest line that has a time.
+    input, {} where it is not noted. prompts: field -> hash, {} where they are not noted.
+    answered, failed: the keys of such rows, as their lines have them; a key may be in both.
+    latest: the newest line that has a time.
     """
 
     digest: str
@@ -38,6 +39,7 @@ class FoundTask:
     begun: int | None
     lines: int = 0
     form: dict[str, Any] = field(default_factory=dict)
+    prompts: dict[str, str] = field(default_factory=dict)
     answered: set[bytes] = field(default_factory=set)
     failed: set[bytes] = field(default_factory=set)
     latest: bytes = b""
@@ -213,8 +215,9 @@ class Reader:
             if isinstance(settings, dict):  # else forged: as if the line were lost
                 task.digest = line[lines.KEY].decode(errors="replace")
                 task.settings = settings
-                form = content.get("input")
+                form, prompts = content.get("input"), content.get("prompts")
                 task.form = form if isinstance(form, dict) else {}
+                task.prompts = prompts if isinstance(prompts, dict) else {}
                 task.begun = begun if type(begun) is int and 0 <= begun <= _LATEST else None
         return [found[short] for short in sorted(newest, key=newest.__getitem__)]
 

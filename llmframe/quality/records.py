@@ -257,15 +257,18 @@ class Records:
     """All files of the reviews of one question.
 
     own: the file to write, that of the column's own task. Truth belongs to the text: what was
-    judged under another prompt is in the other files. Where the question has no review in the
-    working directory, those count that this process has used in others before.
+    judged under another prompt is in the other files. former: where the question has no review in
+    the working directory, read those of the directories that this process has used before.
     """
 
-    def __init__(self, question: str, name: str, *, folder: Path = DEFAULT_FOLDER) -> None:
+    def __init__(
+        self, question: str, name: str, *, folder: Path = DEFAULT_FOLDER, former: bool = False
+    ) -> None:
         here = default_folders(folder)
         self._question = question
         found = self._files([one / FOLDER for one in here])
-        found = found or self._files([one / FOLDER for one in former_folders(here)])
+        if former and not found:
+            found = self._files([one / FOLDER for one in former_folders(here)])
         if found:  # to find it again after the working directory has changed
             remember_folder(found[0].path.parent.parent)
         # a review that was begun goes on in its file, wherever that is

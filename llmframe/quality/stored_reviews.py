@@ -34,7 +34,7 @@ def find_reviewed(
     Raises PlanError if there is no such column, CheckpointError if a file cannot be read.
     """
     cases = Cases(df, field)
-    records = records_of(cases)
+    records = records_of(cases, former=True)
     own = {id(draw) for draw in records.own.draws.values()}
     ranked = []
     for draw in records.draws():
@@ -48,9 +48,13 @@ def find_reviewed(
     return ranked[-1][1] if ranked else None
 
 
-def records_of(cases: Cases) -> Records:
-    """All that is recorded about the question that a column answers."""
-    records = Records(cases.question, file_name(cases.question, cases.task))
+def records_of(cases: Cases, *, former: bool = False) -> Records:
+    """All that is recorded about the question that a column answers.
+
+    former: in an earlier working directory, too. A score finds a review again after an
+    ``os.chdir``; a new review belongs to the folder where it is begun.
+    """
+    records = Records(cases.question, file_name(cases.question, cases.task), former=former)
     draws = records.draws()
     if not cases.task:  # attrs are lost by many operations of pandas
         any(cases.read_inputs(draw.header.get("inputs")) for draw in reversed(draws))

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import threading
 from collections import deque
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from llmframe.engine.events import Event, RowsDone, RowsReused
@@ -286,8 +286,8 @@ class TagStream:
         return self
 
     def __next__(self) -> TagResult:
-        self._begin()
         with self._stopped_by_error():
+            self._begin()
             while (result := self._taken()) is None:
                 self._flow.wait(POLL)
         if result is _END:
@@ -312,8 +312,8 @@ class TagStream:
         return self
 
     async def __anext__(self) -> TagResult:
-        self._begin()
         with self._stopped_by_error():
+            self._begin()
             while (result := self._taken()) is None:
                 await self._flow.changed(lambda: self._flow.has_news)
         if result is _END:
@@ -416,9 +416,8 @@ def feed(source: Iterator[Any], flow: Flow) -> None:
         error = exc
     finally:
         flow.end_source(error)
-        close = getattr(source, "close", None)
-        if close is not None:
-            close()
+        if isinstance(source, Generator):  # a file or a cursor is still its owner's, as in any loop
+            source.close()
 
 
 async def feed_here(source: AsyncIterator[Any], flow: Flow) -> None:
@@ -438,6 +437,5 @@ async def feed_here(source: AsyncIterator[Any], flow: Flow) -> None:
         error = exc
     finally:
         flow.end_source(error)
-        close = getattr(source, "aclose", None)
-        if close is not None:
-            await close()
+        if isinstance(source, AsyncGenerator):
+            await source.aclose()

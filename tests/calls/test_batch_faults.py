@@ -95,9 +95,9 @@ def test_a_budget_decides_before_the_upload(configured):
 def test_results_that_are_never_there_are_paid_for_twice_at_most(configured, monkeypatch):
     monkeypatch.setattr(steps, "NOT_FOUND", 1)
     configured.update(batches={"faults": {"download": "missing"}})
-    with pytest.warns(UserWarning, match="does not have the results"):
-        with pytest.raises(RunAborted, match="does not give out what its batches answered"):
-            tag()
+    gone = pytest.warns(UserWarning, match="does not have the results")
+    with gone, pytest.raises(RunAborted, match="does not give out what its batches answered"):
+        tag()
     assert len(configured.ledger.batches) == 2
 
 
@@ -129,6 +129,6 @@ def test_an_upload_without_an_id_has_failed_instead_of_being_made_anew_at_once(b
             provider = BatchProvider(client, url="/v1/chat/completions", purpose="batch")
             await provider.upload(io.BytesIO(b"{}"), "in.jsonl")
 
-    with serve_page(200, body, "application/json") as (url, _):
-        with pytest.raises(BadReply, match="no file"):
-            asyncio.run(upload(url))
+    page = serve_page(200, body, "application/json")
+    with page as (url, _), pytest.raises(BadReply, match="no file"):
+        asyncio.run(upload(url))

@@ -138,8 +138,11 @@ def test_the_id_is_shown_and_kept(served):
 def test_columns_of_an_earlier_call_are_no_clash(served):
     df = frame().llm.tag("text", FIELDS)
     out = df.llm.preview("text", {"intent": int}, 2, by="intent")
-    assert list(out.columns) == ["text", "intent", "llm_status", "llm_error"]
+    assert list(out.columns) == ["intent_before", "text", "intent", "llm_status", "llm_error"]
     assert out["intent"].dtype == "Int64"
+    assert out["intent_before"].equals(df["intent"].loc[out.index])
+    by_text = df.llm.preview("text", FIELDS, 2, by="text")
+    assert list(by_text.columns) == ["text", *FIELDS, "llm_status", "llm_error"]
 
 
 def test_a_template_a_list_and_levels_are_previewed(served):

@@ -107,6 +107,19 @@ def _new(folder):
     return folder
 
 
+def test_a_score_finds_the_review_after_the_working_directory_has_changed(
+    df, monkeypatch, tmp_path
+):
+    judge(df.llm.review("intent", n=20), df)
+    before = df.llm.score("intent")
+    monkeypatch.chdir(_new(tmp_path / "elsewhere"))
+    after = df.llm.score("intent")
+    assert (after.accuracy, after.reviewed) == (before.accuracy, 20)
+    assert df.llm.review("intent", n=20).done == 0  # a new review is begun where one is now
+    judge(df.llm.review("intent", n=30, seed=1), df)
+    assert df.llm.score("intent").reviewed == 30  # here comes first
+
+
 def test_another_seed_draws_other_rows(df, monkeypatch, tmp_path):
     one = judge(df.llm.review("intent", n=30), df)
     monkeypatch.chdir(_new(tmp_path / "elsewhere"))

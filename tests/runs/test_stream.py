@@ -305,6 +305,12 @@ def test_a_generator_is_closed_where_it_was_left(server):
     assert closed.wait(10)
 
 
+@pytest.mark.parametrize("wrong", [1, "yes", None])
+def test_ordered_is_true_or_false(wrong, server):
+    with pytest.raises(PlanError, match="ordered="):
+        stream(records(3), server, ordered=wrong)
+
+
 def test_what_is_hopeless_raises_after_what_was_answered():
     with testing.serve(latency=0.005) as server:
         results = stream(records(10_000), server, buffer=40)
@@ -369,7 +375,7 @@ def test_what_is_no_stream_of_records_is_said_before_anything_is_sent(source, wh
     assert len(server.ledger) == 0
 
 
-@pytest.mark.parametrize("option", ["prefix", "overwrite", "details", "runner"])
+@pytest.mark.parametrize("option", ["prefix", "overwrite", "details", "runner", "confidence"])
 def test_options_of_frames_have_no_meaning(option, server):
     with pytest.raises(PlanError, match=f"{option}= has no meaning for a stream"):
         stream(records(3), server, **{option: True})

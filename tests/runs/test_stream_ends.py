@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 import os
+import threading
 from collections import Counter
 from pathlib import Path
 from queue import Queue
@@ -179,6 +180,29 @@ def test_an_async_source_without_an_end_ends_with_the_loop(near):
         return results.run
 
     assert asyncio.run(main()).status in ("stopped", "finished")
+
+
+def test_a_file_is_its_owners_after_the_stream_as_after_any_loop(near, tmp_path):
+    path = tmp_path / "lines.txt"
+    path.write_text("".join(f"line {i}\n" for i in range(50)))
+    with path.open() as file:
+        with lf.tag_stream(file, FIELDS, buffer=2) as results:
+            next(results)
+        until(lambda: "llmframe-source" not in {one.name for one in threading.enumerate()})
+        assert not file.closed
+        assert file.readline()
+
+
+class Broken:
+    def __iter__(self):
+        raise ValueError("no such table")
+
+
+def test_a_source_that_cannot_begin_raises_once_and_ends(near):
+    results = lf.tag_stream(Broken(), FIELDS)
+    with pytest.raises(ValueError, match="no such table"):
+        next(results)
+    assert [*results] == []
 
 
 def test_a_queue_that_nobody_ends_is_left(near):

@@ -71,7 +71,7 @@ def load(
         settings,
         inputs=rows.reserved,
         task=found.digest[:12],
-        prompts=_prompts(question, by.form),
+        prompts=_prompts(question, by.form, found),
     )
     info = _info(found, results, used) | {"checkpoint": str(checkpoint)}
     return add_columns(df, plan, results, info=info | {"inputs": [*map(str, rows.columns)]})
@@ -183,11 +183,15 @@ def _read_from(df: pd.DataFrame, found: FoundTask) -> str:
     return f"; its call read {excerpt(noted)}"
 
 
-def _prompts(question: Question, form: dict[str, Any]) -> dict[str, str] | None:
+def _prompts(question: Question, form: dict[str, Any], found: FoundTask) -> dict[str, str] | None:
     """The prompts that the answers are to; None where the checkpoint does not say all of them."""
-    # of examples it holds one hash for all fields together
-    known = question and form and "examples" not in question
-    return prompt_hashes(question, form) if known else None
+    if not question or not form:
+        return None
+    if "examples" not in question:
+        return prompt_hashes(question, form)
+    # of examples the settings hold one hash for all fields together; earlier versions noted no more
+    known = form == found.form and {spec.name for spec in specs_of(question)} <= {*found.prompts}
+    return found.prompts if known else None
 
 
 def _named(spec: FieldSpec, rows: RowPlan) -> FieldSpec:

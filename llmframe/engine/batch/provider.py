@@ -37,10 +37,11 @@ class BatchProvider:
         files = self._sdk.files.with_raw_response
         answer = await files.create(file=upload, purpose=self._purpose)
         data = read_json(answer.http_response)
-        if not isinstance(data, dict) or not isinstance(data.get("id"), str) or not data["id"]:
+        file_id = data.get("id") if isinstance(data, dict) else None
+        if not isinstance(file_id, str) or not file_id:
             # without an id the same file would be uploaded again, at once and for ever
             raise BadReply("the endpoint answered an upload with no file")
-        return data["id"]
+        return file_id
 
     async def create(self, file: str, nonce: str, *, metadata: dict[str, str]) -> Remote:
         """Start a batch of an uploaded file. nonce: by which it is known again."""

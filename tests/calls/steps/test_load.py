@@ -10,6 +10,7 @@ import pytest
 
 import llmframe as lf
 from llmframe.errors import PlanError
+from llmframe.journal import lines
 
 FIELDS = {"intent": ["refund", "other"], "urgency": int, "tags": list[str]}
 TEXTS = ["row 0", "row 1", "bad row", "row 3", "", "row 1"]
@@ -191,3 +192,37 @@ def test_a_frame_without_rows_gets_the_columns(tagged):
     out = lf.load(only_file(), frame([]))
     assert list(out.columns) == list(tagged.columns)
     assert out["intent"].cat.categories.tolist() == ["refund", "other"]
+
+
+EXAMPLES = [
+    ("row 9", {"intent": "refund", "urgency": 1}),
+    ("row 8", {"intent": "other", "urgency": 3}),
+]
+
+
+def test_what_a_call_with_examples_has_answered_is_kept_by_extend(call, asked):
+    fields = {"intent": ["refund", "other"], "urgency": int}
+    df = frame(["row 0", "row 1"])
+    before = df.llm.tag("text", fields, examples=EXAMPLES, **call)
+    loaded = lf.load(lf.last_run().report.checkpoint, df)
+    noted = [one.attrs["llmframe"]["columns"]["intent"]["prompts"] for one in (before, loaded)]
+    assert noted[0] == noted[1]
+    asked.requests.clear()
+    more = [(text, {**values, "note": "n"}) for text, values in EXAMPLES]
+    out = loaded.llm.tag("text", {**fields, "note": str}, examples=more, extend=True, **call)
+    assert asked.fields == ['["note"]']
+    assert out["intent"].equals(before["intent"])
+
+
+def test_examples_of_an_earlier_version_say_nothing_of_the_prompts(call):
+    df = frame(["row 0", "row 1"])
+    df.llm.tag("text", {"urgency": int}, examples=[("row 9", 1)], **call)
+    path = Path(lf.last_run().report.checkpoint)
+    first, *rest = path.read_bytes().splitlines(keepends=True)
+    noted = lines.read(first.rstrip(b"\n"))
+    content = {name: noted[name] for name in ("settings", "format", "t", "input")}
+    digest = bytes.fromhex(first[lines.KEY].decode())
+    path.write_bytes(b"".join([lines.encode(digest, digest.hex()[:12], content), *rest]))
+    loaded = lf.load(path, df)
+    with pytest.raises(PlanError, match="cannot see to which prompt"):
+        loaded.llm.tag("text", {"urgency": int}, examples=[("row 9", 1)], extend=True, **call)

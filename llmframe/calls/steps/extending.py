@@ -12,7 +12,9 @@ from llmframe.frame.columns import ERROR, STATUS, Kept, answer_columns
 from llmframe.frame.existing import ExistingColumns
 from llmframe.frame.selection import Selection, snapshot
 from llmframe.results import Failure
+from llmframe.task.confidence import is_choice
 from llmframe.task.text import quoted
+from llmframe.task.trust.evidence import SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -69,20 +71,21 @@ def left_to_ask(
     lacking = np.zeros(len(df), dtype=bool)
     for mask in open_rows.values():
         lacking |= mask
+    beside = _about_beside(existing, kept, prompts, settings)
     # of the rows of where= alone
     at = rows[lacking[rows]]
     if asked:
         names = tuple(name for spec in kept for name in columns[spec])
         open_at = np.flatnonzero(lacking[rows])
         unanswered = {int(one): _failure(existing, prefix, rows[one]) for one in open_at}
-        note = _about_new(existing, names, new, len(open_at))
+        note = _about_new(existing, names, new, len(open_at)) + beside
         # one call asks one question, so rows without an old answer wait for the next call
         fields = tuple(spec.name for spec in asked)
         return Left(fields, selection, Kept(names=names, unanswered=unanswered), note)
     # a field that all these rows have is not asked, and not paid, again
     missing = tuple(spec.name for spec, mask in open_rows.items() if mask[at].any())
     rest = Selection(snapshot(df) if selection is None else selection.whole, at)
-    return Left(missing, rest, Kept(fills=True), _about_rest(len(at)))
+    return Left(missing, rest, Kept(fills=True), _about_rest(len(at)) + beside)
 
 
 def _equal(cells: pd.Series[Any], value: str) -> Mask:
@@ -159,6 +162,32 @@ def _about_new(
             "frame asks them"
         )
     return f"extend=True: {'; '.join(said)}." if said else ""
+
+
+def _about_beside(
+    existing: ExistingColumns,
+    kept: Sequence[FieldSpec],
+    prompts: Mapping[str, str],
+    settings: Settings,
+) -> str:
+    """That a kept field gets no column beside it, which this call wants; "" where none is missing.
+
+    Without the sentence a person who adds evidence= waits for a column that does not come.
+    """
+    wanted = []
+    for spec in kept:
+        if is_choice(spec):
+            wanted += [f"{spec.name}_confidence"] * (settings.confidence is not None)
+            wanted += [f"{spec.name}_agreement"] * (settings.votes != 1)
+        wanted += [spec.name + SUFFIX] * (spec.name + SUFFIX in prompts)
+    names = [settings.prefix + name for name in wanted]
+    missing = [name for name in names if existing.cells(name) is None]
+    if not missing:
+        return ""
+    return (
+        f" What is kept gets no columns beside it ({quoted(missing)}): a call without extend=True "
+        "asks for them."
+    )
 
 
 def _about_rest(rows: int) -> str:

@@ -10,7 +10,9 @@ import pydantic
 import pytest
 
 import llmframe as lf
+from llmframe.calls.plan import plan
 from llmframe.errors import PlanError
+from llmframe.options.layers import settle
 
 INTENT = {"intent": ["refund", "other"], "note": str}
 MORE = {**INTENT, "urgency": int}
@@ -85,6 +87,31 @@ def test_who_answers_and_how_is_no_part_of_the_prompt(asked, call, change):
     after = before.llm.tag("text", fields, extend=True, **call | {change: value})
     assert asked.fields == ['["urgency"]']
     assert_kept(before, after)
+
+
+@pytest.mark.parametrize("more", [{}, {"tone": ["refund", "other"]}], ids=["none new", "a field"])
+@pytest.mark.parametrize(
+    ("option", "column"),
+    [
+        ({"evidence": True}, "'intent_evidence', 'note_evidence'"),
+        ({"confidence": "logprob"}, "'intent_confidence'"),
+        ({"votes": 3}, "'intent_agreement'"),
+    ],
+    ids=["evidence", "confidence", "votes"],
+)
+def test_what_is_kept_gets_no_column_beside_it_and_the_card_says_so(
+    asked, call, option, column, more
+):
+    before = frame().llm.tag("text", INTENT, **call)
+    left = extending(before, INTENT | more, call | option)
+    assert f"What is kept gets no columns beside it ({column})" in left
+    assert "no columns beside" not in extending(before, INTENT | more, call)
+
+
+def extending(df, fields, options):
+    """The note of a call with extend=True, which is only planned."""
+    settings = settle({**options, "extend": True})
+    return plan(df, "text", fields, settings).note
 
 
 # --- the prompt has changed

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Unpack
 
 from llmframe.options.layers import settle
-from llmframe.options.settings import Options
+from llmframe.options.settings import OPTIONS, Options
 from llmframe.options.signature import with_options
 from llmframe.runs.thread import loop_thread, refuse_own_thread
 
@@ -24,13 +24,10 @@ PATIENCE = 10.0  # seconds for all of it, unless timeout= is given
 TEXT = "The kettle arrived a day early and works well."
 FIELDS = {"tone": ["positive", "negative"]}
 INSTRUCTIONS = "Say what tone the review has."
-OPTIONS = (
-    "provider", "base_url", "api_key", "client", "api", "service_tier", "allow_http", "model",
-    "instructions", "temperature", "seed", "max_output_tokens", "extra_body", "prices", "timeout",
-)  # fmt: skip
+TAKEN = [name for name, each in OPTIONS.items() if each.of_one_request or each.group == "Endpoint"]
 
 
-@with_options(only=OPTIONS)
+@with_options(only=TAKEN)
 def check(**options: Unpack[Options]) -> Check:
     """Send the endpoint one small request and show what it is and can do, line by line.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from llmframe.errors import PlanError
 from llmframe.options.layers import settle, whole_number
-from llmframe.options.settings import Options
+from llmframe.options.settings import OPTIONS, Options
 from llmframe.options.signature import with_options
 from llmframe.runs.thread import refuse_own_thread
 
@@ -18,21 +18,7 @@ if TYPE_CHECKING:
 
     from llmframe.runs.stream import TagStream
 
-WITHOUT = (
-    "runner",
-    "prefix",
-    "overwrite",
-    "details",
-    "adopt",
-    "on_incomplete",
-    "where",
-    "votes",
-    "confidence",
-    "explode",
-    "flatten",
-    "evidence",
-    "extend",
-)  # of frames
+WITHOUT = tuple(name for name, option in OPTIONS.items() if option.of_frames)
 
 
 @with_options(without=WITHOUT)

@@ -37,7 +37,8 @@ class Option:
     doc: what it does, in plain words, with the unit: one line that stands alone, then perhaps more
     on a second. of_endpoint: part of what an endpoint is,
     so that no other endpoint may get it. secret: never printed. by_row: a value for each row is
-    accepted.
+    accepted. of_frames: it means nothing to a stream. of_one_request: it means something to a
+    single small request, too, as all of an endpoint does.
     """
 
     name: str
@@ -48,6 +49,8 @@ class Option:
     of_endpoint: bool = False
     secret: bool = False
     by_row: bool = False
+    of_frames: bool = False
+    of_one_request: bool = False
 
     @property
     def takes(self) -> str:
@@ -129,7 +132,8 @@ class Settings:
         of_endpoint=True)
     allow_http: bool = endpoint(False, BOOL, "True: no warning when a key is sent over plain http")
 
-    instructions: str = prompt("", rules.TEXT, "what the model should do with each row")
+    instructions: str = prompt("", rules.TEXT, "what the model should do with each row",
+        of_one_request=True)
     examples: list[tuple[Any, Any]] | Any | None = prompt(None, rules.EXAMPLES,
         "texts with their right answers, shown with every request\n"
         "A frame with the input's columns and the fields', or a list of (text, values): values is "
@@ -140,18 +144,18 @@ class Settings:
         '"balanced" takes the first of each label of the first closed choice, at most four, in '
         "turns.")
     temperature: float | None = prompt(None, rules.NOT_NEGATIVE,
-        "randomness, from 0; None: 0, where the model allows it")
+        "randomness, from 0; None: 0, where the model allows it", of_one_request=True)
     seed: int | None = prompt(None, rules.WHOLE,
-        "for repeatable answers, where the model supports it")
+        "for repeatable answers, where the model supports it", of_one_request=True)
     max_output_tokens: int | None = prompt(None, TOKENS,
-        "tokens of one answer, at most; None: the endpoint's limit")
+        "tokens of one answer, at most; None: the endpoint's limit", of_one_request=True)
     max_input_tokens: int | None = prompt(None, TOKENS,
         "tokens of one text, at most, counted as UTF-8 bytes / 4")
     on_long: Literal["fail", "truncate"] = prompt("fail", one_of("fail", "truncate"),
         'longer texts: "fail" without sending, or "truncate"\n'
         'A text above max_input_tokens: "fail" does not send it, "truncate" sends its beginning.')
     extra_body: Mapping[str, Any] | None = prompt(None, rules.JSON,
-        "a dict of further parameters for every request")
+        "a dict of further parameters for every request", of_one_request=True)
     redact: Callable[[str], str] | None = prompt(None, rules.FUNCTION,
         "a function str -> str for every text before it is sent\n"
         "Where it raises, the row fails and is not sent.")
@@ -162,7 +166,7 @@ class Settings:
         "requests a minute, at most; None: learnt from the provider")
     tpm: float | None = speed(None, above_0("tokens a minute"),
         "tokens a minute, at most; None: learnt from the provider")
-    timeout: float = speed(60.0, above_0("seconds"), "seconds for one request")
+    timeout: float = speed(60.0, above_0("seconds"), "seconds for one request", of_one_request=True)
     deadline: float | None = speed(None, above_0("seconds"),
         "seconds for one row with all its requests; None: no limit\n"
         "Waiting for the provider does not count.")
@@ -188,7 +192,7 @@ class Settings:
         '{"in": ..., "out": ..., "cached": ...}, the last for input that the provider had in its '
         'cache; "batch": the share of all these that a batch costs, 0.5 if you do not say; '
         '"currency": "CNY" names the currency of the amounts that are shown. None: from '
-        "the package genai-prices (US dollars), if it is installed.")
+        "the package genai-prices (US dollars), if it is installed.", of_one_request=True)
     mode: Literal["live", "batch"] = money("live", one_of("live", "batch"),
         '"live"; "batch": within 24 hours, at about half the price\n'
         "The requests go to the provider as files (its Batch API). The same call again, in a new "
@@ -207,36 +211,38 @@ class Settings:
         "name of a column whose values are saved with the answers")
     adopt: bool = keeping(False, BOOL,
         "take over a file of your own with answers by id\n"
-        'Plain lines {"id": ..., <field>: ...}; needs checkpoint=<path> and id.')
+        'Plain lines {"id": ..., <field>: ...}; needs checkpoint=<path> and id.', of_frames=True)
     store_input: bool = keeping(False, BOOL, "save the text of each row, too")
 
     where: Any | None = rows(None, rules.MASK,
         "tag only these rows: a mask, or a query such as 'n < 3'\n"
         "All other rows keep the answers and the status that they have. A mask is a boolean for "
-        "each row, such as df['stars'] < 3; a query is written as for df.query.", by_row=True)
+        "each row, such as df['stars'] < 3; a query is written as for df.query.", by_row=True,
+        of_frames=True)
 
     extend: bool = rows(False, BOOL,
         "True: ask only for fields without an answer yet\n"
         "A field that this prompt (instructions, description, input) has been answered for keeps "
         "its column as it is, whichever model answered; where no field is new, rows without an "
-        "answer are asked for what they lack.")
+        "answer are asked for what they lack.", of_frames=True)
 
-    prefix: str = columns("", rules.PREFIX, "put before the name of every new column")
+    prefix: str = columns("", rules.PREFIX, "put before the name of every new column",
+        of_frames=True)
     into: str = columns("label", rules.COLUMN, "the new column, where fields is a single field")
     overwrite: bool = columns(False, BOOL,
         "replace existing columns, even those of your own\n"
-        "Those that llmframe wrote and nobody changed are replaced anyway.")
+        "Those that llmframe wrote and nobody changed are replaced anyway.", of_frames=True)
     details: bool = columns(False, BOOL,
         "add columns: attempts, tokens, cost, seconds, raw answer\n"
         "They are llm_attempts, llm_tokens_in, llm_tokens_cached, llm_tokens_out, llm_cost, "
-        "llm_seconds and llm_raw.")
+        "llm_seconds and llm_raw.", of_frames=True)
     explode: Literal["indicator"] | None = columns(None, one_of("indicator"),
         '"indicator": a column True or False for each label\n'
         "Of each list of labels, in place of the list: topics_refund, topics_delivery. Missing "
-        "where the row has no answer.")
+        "where the row has no answer.", of_frames=True)
     flatten: bool = columns(False, BOOL,
         "True: a column for each value of a nested model\n"
-        "Named and typed as it is: customer.name, customer.age. Lists stay lists.")
+        "Named and typed as it is: customer.name, customer.age. Lists stay lists.", of_frames=True)
 
     other: str | None = trust(None, rules.LABEL,
         'a label added to every closed choice, such as "other"\n'
@@ -254,31 +260,31 @@ class Settings:
         "(top_logprobs). Else the probability of the label's own tokens, which is at most that, "
         'and may be below 0.5 for one of two; the card and attrs["llmframe"] say which. Missing '
         "where the endpoint gives no probabilities. It ranks rows by doubt; how often a 0.9 is "
-        "right, you must measure.")
+        "right, you must measure.", of_frames=True)
 
     votes: Literal[1, 3, "2+1"] = trust(1, rules.VOTES,
         '3 or "2+1": ask again, and say how far the answers agree\n'
         "<field>_agreement after each closed choice: the share of the votes, from 0 to 1, that "
         "have the label that most of them have. Each vote sees the labels in another order and has "
         'a seed of its own. "2+1" asks a third time only where the first two differ: about 2.2 '
-        "requests a row. A saved answer is the first vote, and is not paid again.")
+        "requests a row. A saved answer is the first vote, and is not paid again.", of_frames=True)
 
     evidence: bool | str | list[str] = trust(False, rules.EVIDENCE,
         "True or field names: quote the text behind each answer\n"
         "<field>_evidence is the shortest part of the text that carries the answer, as it stands "
         "in your own cell, and <field>_evidence_at where: [begin, end]. A quote that stands "
-        "nowhere in the text does not count and is missing.")
+        "nowhere in the text does not count and is missing.", of_frames=True)
 
     progress: Literal["auto", "widget", "tqdm", "log"] | bool = running("auto", rules.PROGRESS,
         '"auto", "widget", "tqdm", "log", or False for none at all')
     runner: Literal["auto", "thread", "nest"] = running("auto", one_of("auto", "thread", "nest"),
         '"thread": in the background; "nest": the notebook\'s loop\n'
-        '"auto" is "thread".')
+        '"auto" is "thread".', of_frames=True)
     on_error: Literal["keep", "raise"] = running("keep", one_of("keep", "raise"),
         'a row fails for good: "keep" the others going, or "raise"')
     on_incomplete: Literal["return", "raise"] = running("return", one_of("return", "raise"),
         'a run was stopped: "return" the frame and warn, or "raise"\n'
-        'With "raise", Run All does not export half a table.')
+        'With "raise", Run All does not export half a table.', of_frames=True)
     # fmt: on
     given: frozenset[str] = frozenset()
 

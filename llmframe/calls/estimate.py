@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from llmframe.calls.plan import Plan
     from llmframe.engine.forecast import Answered, Range, Tokens, Work
     from llmframe.engine.governor import Learnt
-    from llmframe.engine.job import Job
+    from llmframe.engine.rows.parts import Job
     from llmframe.journal import Checkpoint
     from llmframe.journal.measured import Taken
     from llmframe.notebook.estimate_view import Estimate

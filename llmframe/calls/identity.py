@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from llmframe.engine.job import Job
+    from llmframe.engine.rows.parts import Job
     from llmframe.journal import Checkpoint
     from llmframe.options.settings import Settings
     from llmframe.providers.destination import Destination

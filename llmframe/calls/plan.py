@@ -25,8 +25,8 @@ from llmframe.calls.steps.extending import left_to_ask
 from llmframe.engine.asking.embedding import NAME, Capacity
 from llmframe.engine.asking.outgoing import TextRules
 from llmframe.engine.asking.votes import Votes
-from llmframe.engine.job import Job
 from llmframe.engine.rows.budget import Budget
+from llmframe.engine.rows.parts import Job
 from llmframe.errors import PlanError
 from llmframe.frame.columns import NOTHING_KEPT, ColumnPlan, plan_columns
 from llmframe.frame.examples import read_examples

@@ -19,7 +19,7 @@ from llmframe.engine.limited_by import BATCH, Bounds, LimitHistory, cause, pace,
 from llmframe.engine.recent import RecentStore
 from llmframe.engine.rows.claims import in_flight
 from llmframe.engine.rows.halt import Halt
-from llmframe.engine.rows.parts import Parts
+from llmframe.engine.rows.parts import Job, Parts
 from llmframe.engine.rows.pipeline import Pipeline
 from llmframe.engine.tally import Tally
 from llmframe.engine.wire.backend import open_backend
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from llmframe.engine.asking.embedding import AnyAsker
     from llmframe.engine.events import Event, Observer
     from llmframe.engine.governor import Share
-    from llmframe.engine.job import Job
     from llmframe.report import RunStatus
     from llmframe.results import Results, Usage
     from llmframe.system.processes import Processes
@@ -123,25 +122,19 @@ class Execution:
         )
         self._asker = asker = asker_for(job)
         parts = Parts(
-            rows=job.rows,
-            source=job.source,
+            job=job,
             processes=processes,
-            keys=job.keys,
             store=self.store,
             events=Events(self.tally, self._keep_unanswered, *self._observers),
             asker=asker,
             share=share,
             governor=self._governor,
             backend=backend,
-            checkpoint=job.checkpoint,
             in_flight=in_flight,
             scrub=Scrubber(*job.endpoint.secrets),
-            budget=job.budget,
             halt=self.halt,
-            votes=job.votes,
-            remembers=job.remembers,
         )
-        self._pipeline = Pipeline(parts, settings, rules=job.rules, batching=self._batching(parts))
+        self._pipeline = Pipeline(parts, batching=self._batching(parts))
         noting = asyncio.ensure_future(self._note_limits())
         try:
             self._obey()  # the person may have stopped or paused it before it began
@@ -157,7 +150,7 @@ class Execution:
             return None
 
         def make(**wired: Any) -> Batches:
-            self._batches = Batches(parts, job=self.job, **wired)
+            self._batches = Batches(parts, **wired)
             return self._batches
 
         return make

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from llmframe.engine.governor import Learnt
-    from llmframe.engine.job import Job
+    from llmframe.engine.rows.parts import Job
     from llmframe.providers.prices import Prices
     from llmframe.task.fields import FieldSpec
 

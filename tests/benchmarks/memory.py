@@ -22,13 +22,13 @@ import llmframe as lf
 from llmframe.engine.asking.asking import Asker
 from llmframe.engine.events import Events, Planned
 from llmframe.engine.governor import Governor
-from llmframe.engine.rows.budget import Budget
 from llmframe.engine.rows.claims import InFlight
-from llmframe.engine.rows.parts import Parts
+from llmframe.engine.rows.parts import Job, Parts
 from llmframe.engine.rows.pipeline import Pipeline
 from llmframe.engine.tally import Tally
 from llmframe.frame.rows import plan_rows
 from llmframe.options.settings import Settings
+from llmframe.providers.endpoint import Endpoint
 from llmframe.providers.responses.scrubber import Scrubber
 from llmframe.results import ResultStore
 from llmframe.task.fields import resolve_fields
@@ -68,13 +68,17 @@ async def planned(rows: int) -> dict[str, float]:
     before = tracemalloc.take_snapshot()
     store = ResultStore(rows)
     results = tracemalloc.take_snapshot()
-    parts = Parts(
-        rows=source, keys=KeyMaker({}), store=store, events=Events(tally, watch),
-        asker=Asker(prompt, Settings(model="m"), nonce="n"), share=governor.join(50),
-        governor=governor, backend=Silent(), checkpoint=None, in_flight=InFlight(),
-        scrub=Scrubber(), budget=Budget(),
+    job = Job(
+        settings=Settings(model="m"), rows=source, keys=KeyMaker({}), prompt=prompt,
+        endpoint=Endpoint("", ""),
     )  # fmt: skip
-    pipeline = Pipeline(parts, Settings())
+    parts = Parts(
+        job=job, store=store, events=Events(tally, watch),
+        asker=Asker(prompt, job.settings, nonce="n"), share=governor.join(50),
+        governor=governor, backend=Silent(), in_flight=InFlight(),
+        scrub=Scrubber(),
+    )  # fmt: skip
+    pipeline = Pipeline(parts)
     run = asyncio.create_task(pipeline.run())
     await all_planned.wait()
     after = tracemalloc.take_snapshot()

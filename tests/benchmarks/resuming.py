@@ -94,14 +94,11 @@ def steps(shape: Shape, rows: int) -> dict[str, float]:
 async def _plan_all(job: Any) -> None:
     """Render and key every row, as a run does over an empty checkpoint."""
     parts = SimpleNamespace(
-        rows=job.rows,
-        source=None,
-        keys=job.keys,
+        job=job,
         store=ResultStore(job.rows.n),
         events=Events(),
         halt=Halt(),
         processes={},
-        votes=None,
     )
     settler = SimpleNamespace(fail_unsent=lambda position, result: None)
     work = Work(time.monotonic, lambda: 1)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from llmframe.engine.job import Job
+    from llmframe.engine.rows.parts import Job
 
 FIELDS: dict[str, Any] = {
     "intent": ["refund", "delivery", "billing", "other"],

@@ -14,8 +14,8 @@ from llmframe import testing
 from llmframe.engine import execution as executions
 from llmframe.engine.execution import Execution
 from llmframe.engine.governor import Governor
-from llmframe.engine.job import Job
 from llmframe.engine.rows.claims import in_flight
+from llmframe.engine.rows.parts import Job
 from llmframe.engine.rows.pipeline import Pipeline
 from llmframe.errors import CheckpointError
 from llmframe.journal.shared import open_stores

@@ -19,13 +19,14 @@ from llmframe.engine.events import Events
 from llmframe.engine.governor import Governor
 from llmframe.engine.rows.budget import Budget
 from llmframe.engine.rows.claims import InFlight
-from llmframe.engine.rows.parts import Parts
+from llmframe.engine.rows.parts import Job, Parts
 from llmframe.engine.rows.patience import Patience
 from llmframe.engine.rows.pipeline import Pipeline
 from llmframe.engine.tally import Tally
 from llmframe.engine.wire.reply import Reply
 from llmframe.options.settings import Settings
 from llmframe.providers.dialect import Dialect
+from llmframe.providers.endpoint import Endpoint
 from llmframe.providers.responses.scrubber import Scrubber
 from llmframe.results import ResultStore, Usage
 from llmframe.task.fields import resolve_fields
@@ -208,18 +209,25 @@ def wire(
         options |= asdict(patience)
     rules = options.pop("rules", NO_RULES)
     settings = Settings(model="m", **options)
-    parts = Parts(
+    job = Job(
+        settings=settings,
         rows=rows,
         keys=keys,
+        prompt=PROMPT,
+        endpoint=Endpoint(URL, "k"),
+        checkpoint=checkpoint,
+        budget=budget or Budget(),
+        rules=rules,
+    )
+    parts = Parts(
+        job=job,
         store=ResultStore(rows.n),
         events=Events(tally, events.append, *observers),
         asker=asker or Asker(PROMPT, settings, nonce="n0", streams=streams),
         share=governor.join(cap, rpm=rpm),
         governor=governor,
         backend=provider,
-        checkpoint=checkpoint,
         in_flight=in_flight or InFlight(),
         scrub=Scrubber("sk-secret-key"),
-        budget=budget or Budget(),
     )
-    return Wired(Pipeline(parts, settings, rules=rules), parts, provider, tally, events)
+    return Wired(Pipeline(parts), parts, provider, tally, events)

@@ -31,11 +31,9 @@ from llmframe.results import Usage, UsageSum
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from llmframe.engine.job import Job
     from llmframe.engine.row import Row
     from llmframe.engine.rows.attempts import Attempts
     from llmframe.engine.rows.parts import Parts
-    from llmframe.engine.rows.patience import Patience
     from llmframe.engine.rows.settle import Settler
     from llmframe.engine.rows.work import Work
 
@@ -54,15 +52,14 @@ class Batches:
         self,
         parts: Parts,
         *,
-        job: Job,
         attempts: Attempts,
         work: Work,
         settler: Settler,
-        patience: Patience,
     ) -> None:
-        assert parts.checkpoint is not None
+        job = parts.job
+        assert job.checkpoint is not None
         self._parts = parts
-        self._checkpoint = parts.checkpoint
+        self._checkpoint = job.checkpoint
         self._work = work
         self._settler = settler
         self._clock = parts.governor.clock
@@ -75,10 +72,9 @@ class Batches:
         self._steps = Steps(
             parts,
             provider=BatchProvider(parts.backend.client, url=self._url, purpose=purpose),
-            results=Results(parts, attempts=attempts, settler=settler, patience=patience),
+            results=Results(parts, attempts=attempts, settler=settler),
             settler=settler,
             room=self._room,
-            patience=patience,
         )
         stored = self._checkpoint.open_batches()
         self._open = [resumed(one, self._clock()) for one in stored]
@@ -194,7 +190,9 @@ class Batches:
         """Make a batch of rows that wait, and note it on the disk before anything is sent."""
         for part in self._open:
             if part.reservation is None and part.rows:  # of an earlier call
-                part.reservation = self._parts.budget.set_aside(self._expected(part.rows.values()))
+                part.reservation = self._parts.job.budget.set_aside(
+                    self._expected(part.rows.values())
+                )
         file = tempfile.TemporaryFile(prefix="llmframe-")  # noqa: SIM115 - closed with its part
         rows, expected = await self._write(file)
         if self._parts.halt.error is not None:
@@ -202,20 +200,20 @@ class Batches:
             return
         if not rows:
             file.close()
-            if self._queue and not self._parts.budget.in_flight:
+            if self._queue and not self._parts.job.budget.in_flight:
                 self._parts.halt.spent()  # all is back, and what is left does not suffice
             self._room.until = self._clock() + FIRST_LOOK
             return
         part = Part(keys=tuple(row.key for row in rows), input=file, began=self._clock())
         part.rows = {row.key: row for row in rows}
-        part.reservation = self._parts.budget.set_aside(expected)
+        part.reservation = self._parts.job.budget.set_aside(expected)
         self._open.append(part)
         self._is_urgent &= bool(self._queue)
         await self._steps.note(part, keys=join_keys(part.keys))
 
     async def _write(self, file: IO[bytes]) -> tuple[list[Row], Usage]:
         """Write requests up to the limits and the budget; the rows, and what they may take."""
-        asker, budget = self._parts.asker, self._parts.budget
+        asker, budget = self._parts.asker, self._parts.job.budget
         dialects = self._parts.governor.dialects
         rows: list[Row] = []
         expected = Usage(cost=0.0)
@@ -246,7 +244,7 @@ class Batches:
 
     def _expected(self, rows: Iterable[Row]) -> Usage:
         """What rows may take, where there is a budget."""
-        asker, budget, total = self._parts.asker, self._parts.budget, UsageSum(Usage(cost=0.0))
+        asker, budget, total = self._parts.asker, self._parts.job.budget, UsageSum(Usage(cost=0.0))
         for row in rows if budget.is_set else ():
             total.add(budget.expected(asker.size(row), asker.cap(row), batch=True))
         return total.total

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from llmframe.engine.batch.part import Part
     from llmframe.engine.rows.attempts import Attempts
     from llmframe.engine.rows.parts import Parts
-    from llmframe.engine.rows.patience import Patience
     from llmframe.engine.rows.settle import Settler
     from llmframe.engine.wire.reply import Reply
 
@@ -29,13 +28,11 @@ SLICE = 128  # lines read in one go
 class Results:
     """Settles the rows of one run by the outcomes in files; lives on the run's loop."""
 
-    def __init__(
-        self, parts: Parts, *, attempts: Attempts, settler: Settler, patience: Patience
-    ) -> None:
+    def __init__(self, parts: Parts, *, attempts: Attempts, settler: Settler) -> None:
         self._parts = parts
         self._attempts = attempts
         self._settler = settler
-        self._patience = patience
+        self._patience = parts.patience
 
     async def take(self, part: Part, outcomes: IO[bytes]) -> Usage:
         """Settle every row of a batch that has ended; returns what its answers took.
@@ -75,12 +72,12 @@ class Results:
         """The completion in an outcome, priced; raises BadReply where there is none."""
         reply = self._parts.backend.read(outcome.body)
         size = self._parts.asker.size(row)
-        usage = self._parts.budget.accounted(reply.usage, size, reply.written, batch=True)
+        usage = self._parts.job.budget.accounted(reply.usage, size, reply.written, batch=True)
         return replace(reply, usage=usage)
 
     def _bad_reply(self, row: Row, bad: BadReply) -> Verdict:
         """What a response without a completion means; what it took is the row's."""
-        usage = self._parts.budget.priced(bad.usage, batch=True)
+        usage = self._parts.job.budget.priced(bad.usage, batch=True)
         row.note_paid(usage, counts=not bad.broken_off)
         return classify(bad, timeout=0.0, scrub=self._parts.scrub)
 
@@ -137,7 +134,7 @@ class Results:
 
     def _keep_for_others(self, outcome: Outcome) -> None:
         """Keep an answer to a row that this run does not wait for: it is paid."""
-        checkpoint, row = self._parts.checkpoint, Row(-1, outcome.key, "", sent=1)
+        checkpoint, row = self._parts.job.checkpoint, Row(-1, outcome.key, "", sent=1)
         if checkpoint is None or not outcome.is_answer or checkpoint.holds(outcome.key):
             return
         try:

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from llmframe.engine.batch.room import Room
     from llmframe.engine.batch.state import Remote
     from llmframe.engine.rows.parts import Parts
-    from llmframe.engine.rows.patience import Patience
     from llmframe.engine.rows.settle import Settler
 
 FIRST_LOOK, LAST_LOOK = 0.5, 60.0  # seconds between two looks at a batch: a fifth of its age
@@ -69,16 +68,15 @@ class Steps:
         results: Results,
         settler: Settler,
         room: Room,
-        patience: Patience,
     ) -> None:
-        assert parts.checkpoint is not None
+        assert parts.job.checkpoint is not None
         self._parts = parts
-        self._checkpoint = parts.checkpoint
+        self._checkpoint = parts.job.checkpoint
         self._provider = provider
         self._results = results
         self._settler = settler
         self._room = room
-        self._patience = patience
+        self._patience = parts.patience
         self._clock = parts.governor.clock
         self._failed_before: set[bytes] = set()  # rows whose batch has failed as a whole
         self._lost_before: set[bytes] = set()  # rows whose results were not there any more

@@ -30,6 +30,7 @@ from llmframe.engine.rows.decisions import (
     unless_over,
 )
 from llmframe.engine.rows.health_probe import HealthProbe
+from llmframe.engine.rows.hedge import Hedges
 from llmframe.engine.wire.verdict import BadReply, Verdict, classify
 from llmframe.providers.responses.finish_reason import ending
 from llmframe.providers.responses.streamed import GrowingText
@@ -42,9 +43,7 @@ if TYPE_CHECKING:
     from llmframe.engine.governor import Lease
     from llmframe.engine.row import Row
     from llmframe.engine.rows.claims import Claims
-    from llmframe.engine.rows.hedge import Hedges
     from llmframe.engine.rows.parts import Parts
-    from llmframe.engine.rows.patience import Patience
     from llmframe.engine.rows.settle import Settler
     from llmframe.engine.rows.work import Work
     from llmframe.engine.wire.reply import Reply
@@ -59,34 +58,30 @@ NOT_BY_CHANCE = 422  # it has read the request, and would say the same again
 class Attempts:
     """What happens to a run's rows between a lease and a result; lives on the run's loop.
 
-    hurried: the first row that fails ends the run, so none is put off.
+    hedges: its requests on the wire, where late ones are asked twice.
     """
 
     def __init__(
         self,
         parts: Parts,
         *,
-        patience: Patience,
         work: Work,
         claims: Claims,
         settler: Settler,
         grouping: Grouping,
-        hedges: Hedges | None = None,
-        hurried: bool = False,
     ) -> None:
         self._parts = parts
-        self._patience = patience
+        self._patience = parts.patience
         self._work = work
         self._claims = claims
         self._settler = settler
         self._grouping = grouping
-        self._hedges = hedges
-        self._hurried = hurried
+        self.hedges = Hedges() if parts.job.settings.hedge else None
         self._sender = Sender(
-            parts.backend, asker=parts.asker, budget=parts.budget, events=parts.events
+            parts.backend, asker=parts.asker, budget=parts.job.budget, events=parts.events
         )
         self._health_probe = HealthProbe(
-            parts, self._sender, timeout=patience.timeout, on_reply=settler.probed
+            parts, self._sender, timeout=self._patience.timeout, on_reply=settler.probed
         )
         self._validator = Validator(parts.asker, parts.processes.get("fields"))
         self._clock = parts.governor.clock
@@ -153,10 +148,10 @@ class Attempts:
 
     async def hedge(self, row: Row, lease: Lease) -> None:
         """Ask for a late row once more; the first valid answer wins."""
-        hedges, governor = self._hedges, self._parts.governor
+        hedges, governor = self.hedges, self._parts.governor
         size, cap = self._parts.asker.size(row), self._parts.asker.cap(row)
         is_open = hedges is not None and hedges.is_open(row)  # not answered in the meantime
-        reservation = self._parts.budget.reserve(size, cap) if is_open else None
+        reservation = self._parts.job.budget.reserve(size, cap) if is_open else None
         if hedges is None or reservation is None:
             governor.give_back(lease)
             return
@@ -190,9 +185,9 @@ class Attempts:
     async def _call(self, row: Row, reservation: Reservation, growing: GrowingText | None) -> Reply:
         """Send the row's request; with hedging so that a faster answer can end it."""
         sending = self._sender.send(row, row.dialect, reservation, growing)
-        if self._hedges is None:
+        if self.hedges is None:
             return await sending
-        async with self._hedges.watch(row, sending, self._clock()) as call:
+        async with self.hedges.watch(row, sending, self._clock()) as call:
             return await call
 
     def _growing(self, row: Row, limit: TimeOut) -> GrowingText | None:
@@ -211,7 +206,7 @@ class Attempts:
         return GrowingText(on_growth)
 
     def _was_overtaken(self, row: Row) -> bool:
-        return self._hedges is not None and self._hedges.was_overtaken(row)
+        return self.hedges is not None and self.hedges.was_overtaken(row)
 
     def _read_headers(self, response: object, lease: Lease) -> None:
         """Tell the governor which limits a reply, or the response of an error, states."""
@@ -330,8 +325,8 @@ class Attempts:
         is_new = not row.doubted
         row.doubted += 1
         if governor.successes:
-            counts = not self._hurried
-            if self._hurried or verdict.status == NOT_BY_CHANCE or row.others:
+            counts = not self._parts.hurried
+            if self._parts.hurried or verdict.status == NOT_BY_CHANCE or row.others:
                 row.doubted = DOUBTED  # of several texts one, or their number, may be the reason
         else:  # of few rows none ends the run for its text alone
             is_text = verdict.status in FOR_THE_ROW and verdict.kind == "bad_request"

@@ -49,7 +49,7 @@ class HealthProbe:
         enums = parts.asker.enums
         row.dialect = governor.dialects.next(row.rewritten, row.tried, enums=enums, may_try=False)
         size, cap = parts.asker.size(row), parts.asker.cap(row)
-        reservation = parts.budget.force(size, cap)
+        reservation = parts.job.budget.force(size, cap)
         try:
             async with TimeOut(self._timeout):
                 reply = await self._sender.send(row, row.dialect, reservation)

@@ -1,4 +1,4 @@
-"""What a pipeline is wired from."""
+"""Everything that one run of the engine needs, and what its pipeline is wired from."""
 
 from __future__ import annotations
 
@@ -6,25 +6,74 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from llmframe.engine.asking.outgoing import NO_RULES
+from llmframe.engine.rows.budget import Budget
 from llmframe.engine.rows.halt import Halt
+from llmframe.engine.rows.patience import Patience
+from llmframe.providers.dialect import FULL_DIALECT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from llmframe.engine.asking.embedding import AnyAsker
+    from llmframe.engine.asking.embedding import AnyAsker, Capacity
+    from llmframe.engine.asking.outgoing import TextRules
     from llmframe.engine.asking.votes import Votes
     from llmframe.engine.events import Events
     from llmframe.engine.governor import Governor, Share
     from llmframe.engine.row import Row, Rows, Source
-    from llmframe.engine.rows.budget import Budget
     from llmframe.engine.rows.claims import InFlight
     from llmframe.engine.wire.backend import Backend
     from llmframe.engine.wire.verdict import Verdict
     from llmframe.journal import Checkpoint
+    from llmframe.options.settings import Settings
+    from llmframe.providers.dialect import Dialect
+    from llmframe.providers.endpoint import Endpoint
     from llmframe.providers.responses.scrubber import Scrubber
     from llmframe.results import ResultStore
     from llmframe.system.processes import Processes
     from llmframe.task.keys import KeyMaker
+    from llmframe.task.prompt import Prompt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """Everything one run needs to know: the call's settings, and what was made of them.
+
+    source: where further rows come from, None for a frame, whose rows are all known.
+    dialect: how requests are written at first. slots: requests that the server works on at
+    once, where that is known; ``concurrency="auto"`` begins there. capacity: of a request for
+    embeddings; None where each request is about one row. packed: functions of the person's that
+    run in processes, by their options. votes: None where each row is asked once. remembers:
+    answers that no checkpoint keeps stay in memory. streams: answers come as they are written.
+    """
+
+    settings: Settings
+    rows: Rows
+    keys: KeyMaker
+    prompt: Prompt
+    endpoint: Endpoint
+    source: Source | None = None
+    dialect: Dialect = FULL_DIALECT
+    slots: int | None = None
+    capacity: Capacity | None = None
+    budget: Budget = field(default_factory=Budget)
+    rules: TextRules = NO_RULES
+    checkpoint: Checkpoint | None = None
+    packed: Mapping[str, bytes] = field(default_factory=dict)
+    votes: Votes | None = None
+    remembers: bool = False
+    streams: bool = False
+
+    @property
+    def model(self) -> str:
+        """The model's name at the endpoint."""
+        return str(self.settings.model)
+
+    @property
+    def cap(self) -> int | None:
+        """Requests on the wire at most; None finds its own."""
+        concurrency = self.settings.concurrency
+        return None if concurrency == "auto" else concurrency
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,31 +81,35 @@ class Parts:
     """What a pipeline is wired from; see their own modules.
 
     processes: for functions of the person's, by option; those that are not named run in threads.
-    remembers: answers that no checkpoint keeps stay in memory.
     """
 
-    rows: Rows
-    keys: KeyMaker
+    job: Job
     store: ResultStore
     events: Events
     asker: AnyAsker
     share: Share
     governor: Governor
     backend: Backend
-    checkpoint: Checkpoint | None
     in_flight: InFlight
     scrub: Scrubber
-    budget: Budget
-    source: Source | None = None
     processes: Mapping[str, Processes] = field(default_factory=dict)
     halt: Halt = field(default_factory=Halt)
-    remembers: bool = False
-    votes: Votes | None = None
+
+    @property
+    def patience(self) -> Patience:
+        """How long and how often to try each row."""
+        settings = self.job.settings
+        return Patience(settings.timeout, settings.deadline, settings.max_attempts)
+
+    @property
+    def hurried(self) -> bool:
+        """Whether the first row that fails for good halts the run, so that none is put off."""
+        return self.job.settings.on_error == "raise"
 
     @property
     def most_rows(self) -> int:
         """Rows that the run may have; of a source nobody knows how many come."""
-        return self.rows.n if self.source is None else sys.maxsize
+        return self.job.rows.n if self.job.source is None else sys.maxsize
 
     def understood(self, row: Row) -> None:
         """The row's request was answered: its dialect is understood, and the row is no suspect."""

@@ -11,13 +11,10 @@ import contextlib
 from typing import TYPE_CHECKING, Protocol
 
 from llmframe.engine.asking.grouping import Grouping
-from llmframe.engine.asking.outgoing import NO_RULES
 from llmframe.engine.events import Spent
 from llmframe.engine.rows.answers import Answers, PreviewedAnswers, StoredAnswers
 from llmframe.engine.rows.attempts import Attempts
 from llmframe.engine.rows.claims import Claims
-from llmframe.engine.rows.hedge import Hedges
-from llmframe.engine.rows.patience import Patience
 from llmframe.engine.rows.planner import Planner
 from llmframe.engine.rows.settle import Settler
 from llmframe.engine.rows.work import Work
@@ -27,13 +24,11 @@ from llmframe.system.executor import as_exception
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from llmframe.engine.asking.outgoing import TextRules
     from llmframe.engine.governor import Lease
     from llmframe.engine.row import Row
     from llmframe.engine.rows.budget import Reservation
     from llmframe.engine.rows.parts import Parts
     from llmframe.errors import CheckpointError
-    from llmframe.options.settings import Settings
     from llmframe.results import RowResult
 
 HEDGE_INTERVAL = 0.1  # seconds between two checks for late rows, only with hedging
@@ -62,27 +57,18 @@ class Pipeline:
     def __init__(
         self,
         parts: Parts,
-        settings: Settings,
         *,
-        rules: TextRules = NO_RULES,
         batching: Callable[..., Batching] | None = None,
     ) -> None:
         self._parts, self._halt = parts, parts.halt
         self._loop, self._clock = asyncio.get_running_loop(), parts.governor.clock
-        hurried = settings.on_error == "raise"
-        limit, endless = parts.governor.limit_of, parts.source is not None
+        limit, endless = parts.governor.limit_of, parts.job.source is not None
         self._work = Work(self._clock, lambda: limit(parts.share), endless=endless)
-        self._answers = self._open_answers(settings)
+        self._answers = self._open_answers()
         self._claims = Claims(parts.in_flight, on_answer=self._on_answer)
-        self._settler = Settler(
-            parts,
-            work=self._work,
-            claims=self._claims,
-            answers=self._answers,
-            raise_on_failure=hurried,
-        )
+        self._settler = Settler(parts, work=self._work, claims=self._claims, answers=self._answers)
         self._planner = Planner(
-            parts, work=self._work, answers=self._answers, settler=self._settler, rules=rules
+            parts, work=self._work, answers=self._answers, settler=self._settler
         )
         self._grouping = Grouping(
             parts.asker,
@@ -91,11 +77,15 @@ class Pipeline:
             put_back=self._put_back,
             resend=self._resend,
         )
-        self._hedges = Hedges() if settings.hedge else None
-        patience = Patience(settings.timeout, settings.deadline, settings.max_attempts)
-        self._attempts = self._make_attempts(patience, hurried=hurried)
+        self._attempts = Attempts(
+            parts,
+            work=self._work,
+            claims=self._claims,
+            settler=self._settler,
+            grouping=self._grouping,
+        )
         self._batching = batching and batching(
-            attempts=self._attempts, work=self._work, settler=self._settler, patience=patience
+            attempts=self._attempts, work=self._work, settler=self._settler
         )
         self._workers: set[asyncio.Task[None]] = set()
         self._hires = False
@@ -104,33 +94,16 @@ class Pipeline:
         parts.share.on_hopeless = parts.halt.hopeless
         parts.halt.on_stop(self._stop)
 
-    def _make_attempts(self, patience: Patience, *, hurried: bool) -> Attempts:
-        return Attempts(
-            self._parts,
-            patience=patience,
-            hurried=hurried,
-            work=self._work,
-            claims=self._claims,
-            settler=self._settler,
-            grouping=self._grouping,
-            hedges=self._hedges,
-        )
-
-    def _open_answers(self, settings: Settings) -> Answers:
+    def _open_answers(self) -> Answers:
         """Where stored answers come from: the checkpoint, where there is one."""
-        checkpoint = self._parts.checkpoint
-        recheck = self._parts.asker.recheck
+        job, recheck = self._parts.job, self._parts.asker.recheck
+        checkpoint = job.checkpoint
         if checkpoint is None:
-            remembers = self._parts.remembers
-            known = PreviewedAnswers(remembers=remembers, recheck=recheck)
-            return known if settings.reuse else Answers()
+            known = PreviewedAnswers(remembers=job.remembers, recheck=recheck)
+            return known if job.settings.reuse else Answers()
         checkpoint.on_error(self._on_checkpoint_error)  # a failed fsync, in a thread
         return StoredAnswers(
-            checkpoint,
-            rows=self._parts.rows,
-            halt=self._halt,
-            settings=settings,
-            recheck=recheck,
+            checkpoint, rows=job.rows, halt=self._halt, settings=job.settings, recheck=recheck
         )
 
     @property
@@ -145,7 +118,7 @@ class Pipeline:
 
     async def run(self) -> None:
         """Run to the end: all rows done, or stopped and everything in flight is back."""
-        beside = [] if self._hedges is None else [self._loop.create_task(self._hedge())]
+        beside = [] if self._attempts.hedges is None else [self._loop.create_task(self._hedge())]
         try:
             try:
                 await self._planner.run(self._hire)
@@ -204,9 +177,9 @@ class Pipeline:
     def _stop(self) -> None:
         self._wake_batches()
         self._parts.governor.close(self._parts.share)
-        self._parts.budget.wake()
-        if self._parts.source is not None:
-            self._parts.source.close()
+        self._parts.job.budget.wake()
+        if self._parts.job.source is not None:
+            self._parts.job.source.close()
         for row in [member for first in self._work.close() for member in first.members]:
             self._claims.release(row)
             if row.usage is not NOTHING_USED:  # its answer was of no use, and paid
@@ -341,7 +314,7 @@ class Pipeline:
 
     async def _turn(self, row: Row) -> tuple[Lease, Reservation] | tuple[None, None]:
         """Wait until the row may be sent and the budget allows it; None if that is never."""
-        budget, asker = self._parts.budget, self._parts.asker
+        budget, asker = self._parts.job.budget, self._parts.asker
         cap = asker.cap(row)
         while not self._work.closed:
             size = asker.size(row)
@@ -379,11 +352,12 @@ class Pipeline:
 
     async def _hedge(self) -> None:
         """While nothing is left to be sent, ask for late rows once more; never under a refusal."""
+        hedges = self._attempts.hedges
         async with asyncio.TaskGroup() as second:
             while True:
                 await asyncio.sleep(HEDGE_INTERVAL)
                 calm = self._parts.governor.refused_for >= CALM and self._work.is_drained
-                row = self._hedges.late(self._clock()) if calm and self._hedges else None
+                row = hedges.late(self._clock()) if calm and hedges else None
                 lease = await self._lease(self._parts.asker.size(row)) if row else None
                 if row is not None and lease is not None:
                     second.create_task(self._attempts.hedge(row, lease))

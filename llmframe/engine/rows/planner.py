@@ -7,7 +7,6 @@ import time
 from itertools import repeat
 from typing import TYPE_CHECKING
 
-from llmframe.engine.asking.outgoing import NO_RULES
 from llmframe.engine.events import Planned, RowsDone, RowsReused, TextCut
 from llmframe.engine.row import Row
 from llmframe.results import SKIPPED, RowResult
@@ -16,7 +15,6 @@ from llmframe.system.executor import run_in_daemon_thread
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from llmframe.engine.asking.outgoing import TextRules
     from llmframe.engine.events import Source
     from llmframe.engine.rows.answers import Answers
     from llmframe.engine.rows.parts import Parts
@@ -35,34 +33,27 @@ LAST_RECALL = 0.5  # seconds after a stop in which stored answers are still reca
 class Planner:
     """Gives every row its place: blank, failed unsent, shared, recalled, or fresh work.
 
-    rules: what is done to every text; redact runs in a thread, never on the loop.
+    The person's redact runs in a thread, never on the loop.
     """
 
-    def __init__(
-        self,
-        parts: Parts,
-        *,
-        work: Work,
-        answers: Answers,
-        settler: Settler,
-        rules: TextRules = NO_RULES,
-    ) -> None:
-        self._rows = parts.rows
-        self._source = parts.source
-        self._keys = parts.keys
+    def __init__(self, parts: Parts, *, work: Work, answers: Answers, settler: Settler) -> None:
+        job = parts.job
+        self._rows = job.rows
+        self._source = job.source
+        self._keys = job.keys
         self._store = parts.store
         self._events = parts.events
         self._halt = parts.halt
         self._work = work
         self._answers = answers
         self._settler = settler
-        self._rules = rules
+        self._rules = job.rules
         self._processes = parts.processes.get("redact=")
         self._longest = LONGEST_SLICE if self._processes is None else LONGEST_ELSEWHERE
         # what is rendered or redacted once more may be another text, and then another key
-        self._keeps_texts = rules.redact is not None or not parts.rows.is_stable
+        self._keeps_texts = job.rules.redact is not None or not job.rows.is_stable
         self._kept: dict[int, str] = {}
-        self._votes = parts.votes
+        self._votes = job.votes
         self._first_votes: dict[int, RowResult] = {}  # that the checkpoint has in another spelling
         self._stopped: float | None = None  # when a stop was first noticed
 

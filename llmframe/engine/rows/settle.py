@@ -26,28 +26,16 @@ if TYPE_CHECKING:
 
 
 class Settler:
-    """Brings the rows of one run to their end; lives on its loop.
+    """Brings the rows of one run to their end; lives on its loop."""
 
-    raise_on_failure: the first row that fails for good halts the run.
-    """
-
-    def __init__(
-        self,
-        parts: Parts,
-        *,
-        work: Work,
-        claims: Claims,
-        answers: Answers,
-        raise_on_failure: bool,
-    ) -> None:
+    def __init__(self, parts: Parts, *, work: Work, claims: Claims, answers: Answers) -> None:
         self._parts = parts
         self._work = work
         self._claims = claims
         self._answers = answers
-        self._raise_on_failure = raise_on_failure
-        self._is_stream = parts.source is not None
+        self._is_stream = parts.job.source is not None
         # with on_error="raise" the first failure ends the run, so none is held back
-        rows = 0 if raise_on_failure else parts.most_rows
+        rows = 0 if parts.hurried else parts.most_rows
         # answers that meet a cap of the person's own say nothing about the call
         kinds = KINDS if parts.asker.is_capped else KINDS | {"truncated"}
 
@@ -129,14 +117,14 @@ class Settler:
 
     def fail_unsent(self, position: int, result: RowResult) -> None:
         """A row that was never sent has failed: its text is too long, or redact= raised."""
-        if self._raise_on_failure and result.error is not None:
+        if self._parts.hurried and result.error is not None:
             self._parts.halt.fail(row_error(position, result.error, None))
 
     def _conclude(self, row: Row, result: RowResult) -> None:
         result = self._answers.keep(row, result)
         self._record(row, result, "request")
         self._claims.release(row, result)
-        if self._raise_on_failure and result.error is not None:
+        if self._parts.hurried and result.error is not None:
             self._parts.halt.fail(row_error(row.position, result.error, row.failure))
 
     def _note_id(self, row: Row) -> None:
@@ -145,7 +133,7 @@ class Settler:
 
     def _record(self, row: Row, result: RowResult, source: Source) -> None:
         """Give the result to the row and to all that ask the same, if it needs no other vote."""
-        votes = self._parts.votes
+        votes = self._parts.job.votes
         if votes is not None:
             bought = source == "request"
             if bought:

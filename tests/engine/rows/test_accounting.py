@@ -108,8 +108,8 @@ def test_a_cancelled_run_says_what_it_left_unread():
 
     wired = run(main())
     assert wired.tally.unread == 10
-    assert wired.parts.budget.in_flight == 0
-    assert wired.parts.budget.unread.tokens == pytest.approx(10_000, rel=0.1)
+    assert wired.parts.job.budget.in_flight == 0
+    assert wired.parts.job.budget.unread.tokens == pytest.approx(10_000, rel=0.1)
 
 
 def late(text, attempt):
@@ -160,7 +160,7 @@ def test_over_budget_is_said_when_what_is_in_flight_is_back():
         running = asyncio.ensure_future(wired.run())
         while not running.done():
             await asyncio.sleep(0.5)
-            halted, out = wired.parts.halt.over_budget, wired.parts.budget.in_flight
+            halted, out = wired.parts.halt.over_budget, wired.parts.job.budget.in_flight
             seen.append((halted, out))
         return wired
 

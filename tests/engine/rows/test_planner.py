@@ -46,19 +46,21 @@ class Planning:
             )
         self.planner = Planner(
             SimpleNamespace(
-                rows=self.rows,
-                source=None,
-                keys=KEYS,
+                job=SimpleNamespace(
+                    rows=self.rows,
+                    source=None,
+                    keys=KEYS,
+                    votes=None,
+                    rules=self.options.get("rules", NO_RULES),
+                ),
                 store=self.store,
                 events=Events(self.events.append),
                 halt=self.halt,
                 processes={},
-                votes=None,
             ),
             work=self.work,
             answers=answers,
             settler=SimpleNamespace(fail_unsent=self.note_unsent),
-            rules=self.options.get("rules", NO_RULES),
         )
 
         def count():

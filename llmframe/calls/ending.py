@@ -32,7 +32,7 @@ def make_ending(session: Session, headline: str, assigned: Assignment) -> Ending
     """
     report = session.execution.report()
     ended, status = session.has_ended, session.status
-    raises = session.failure is not None or (session.target.raise_incomplete and report.pending > 0)
+    raises = session.failure is not None or (session.raises_incomplete and report.pending > 0)
     returns = headline != "interrupted" and not raises
     is_over_budget = status == "stopped" and report.limited_by == "budget"
     lines = _lines(session, assigned, report, returns=returns)

@@ -183,8 +183,6 @@ def plan_embedding(
         rows,
         Prompt(settings.instructions, vector_field(NAME, column=into)),
         settings,
-        own_loop=True,
-        only_new=False,
         embedding=embedding,
         selection=selection,
     )
@@ -213,7 +211,7 @@ def plan_stream(
     quote = settings.redact is None
     records = Records(keys, render, id=settings.id, buffer=buffer, quote=quote)
     prompt = _prompt(input, fields, settings)
-    return _plan(pd.DataFrame(), records, prompt, settings, own_loop=True, only_new=True)
+    return _plan(pd.DataFrame(), records, prompt, settings, only_new=True)
 
 
 def _prompt(input: object, fields: object, settings: Settings) -> Prompt:  # noqa: A002
@@ -270,8 +268,8 @@ def _plan(
     prompt: Prompt,
     settings: Settings,
     *,
-    own_loop: bool,
-    only_new: bool,
+    own_loop: bool = True,
+    only_new: bool = False,
     embedding: Embedding | None = None,
     selection: Selection | None = None,
     left: Left | None = None,
@@ -334,9 +332,8 @@ def _target(
         columns=_columns(df, rows, job, only_new=only_new, selection=selection, left=left),
         selection=selection,
         only_new=only_new,
-        raise_incomplete=job.settings.on_incomplete == "raise",
         # a stream is never joined: its records are nobody else's
-        options=_identity(job, job.settings) if is_frame else (object(),),
+        options=_identity(job) if is_frame else (object(),),
     )
 
 
@@ -409,18 +406,19 @@ def _budget(destination: Destination) -> Budget:
     )
 
 
-def _identity(job: Job, settings: Settings) -> tuple[object, ...]:
+def _identity(job: Job) -> tuple[object, ...]:
     """The options that make two calls for the same task different runs.
 
     Speed is not among them: a call with another concurrency joins the run that is alive. One
     with another key or address does not: the account or server of the other may be at its end.
     """
-    budget, endpoint = job.budget, job.endpoint
+    settings, budget, endpoint = job.settings, job.budget, job.endpoint
     return (
         (endpoint.base_url.rstrip("/"), *map(Key, endpoint.secrets)),
         _wanted_file(settings.checkpoint, job.keys.digest),
         (settings.adopt, settings.reuse, settings.store_input),
-        (settings.on_error, job.rules, settings.mode, settings.batch_fallback, settings.votes),
+        (settings.on_error, settings.on_incomplete, job.rules),
+        (settings.mode, settings.batch_fallback, settings.votes),
         (budget.max_cost, budget.max_tokens, budget.prices),
     )
 

@@ -58,14 +58,7 @@ class Execution:
         self.job = job
         self.halt = Halt()
         unspent = job.budget.priced(NOTHING_USED)  # 0, not unknown, where prices are known
-        self.tally = Tally(
-            job.rows.n,
-            clock=clock,
-            started=clock(),
-            usage=unspent,
-            currency=job.budget.currency,
-            price_missing=job.budget.price_missing,
-        )
+        self.tally = Tally(job.rows.n, clock=clock, started=clock(), usage=unspent)
         self.stop_requested = False
         self.held = False
         self.expected_stop = ""
@@ -209,12 +202,12 @@ class Execution:
             eta=None if binding.outage or self.held or batched else tally.eta(),
             limited_by=self._limited_by(),
             message=message,
-            currency=tally.currency,
+            currency=self.job.budget.currency,
             unread=tally.unread,
             table=self._table(),
             budget=self.job.budget.state(),
             expected_stop=self.expected_stop,
-            price_missing=tally.price_missing,
+            price_missing=self.job.budget.price_missing,
             model=self.job.model,
             endpoint=urlsplit(self.job.endpoint.base_url).hostname or "",
             pace=""
@@ -234,6 +227,8 @@ class Execution:
             checkpoint=self._path,
             table=self._table(),
             budget=self.job.budget.state(),
+            currency=self.job.budget.currency,
+            price_missing=self.job.budget.price_missing,
         )
 
     def _table(self) -> Usage:

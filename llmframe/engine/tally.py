@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from llmframe.engine.wire.verdict import Verdict
-    from llmframe.report import TaskBudget
 
 RATE_WINDOW = 10.0  # seconds, of the live rows per second
 SETTLING = 4.0  # seconds, over which a pace must hold before a time left is worth saying
@@ -48,8 +47,6 @@ class Tally:
     usage: Usage = NOTHING_USED
     unread: int = 0
     unread_usage: Usage = NOTHING_USED
-    currency: str = ""
-    price_missing: bool = False
     in_batches: tuple[int, int] = (0, 0)  # rows, batches
     errors_by_kind: Counter[str] = field(default_factory=Counter)
     _recent: deque[tuple[float, int]] = field(default_factory=deque)
@@ -151,17 +148,8 @@ class Tally:
         counts = {counter.name: getattr(self, counter.name) for counter in fields(Counts)}
         return counts | {"errors_by_kind": dict(self.errors_by_kind)}  # a copy: ours goes on
 
-    def report(
-        self,
-        *,
-        limited_by: str,
-        time_went_to: dict[str, float],
-        limits: tuple[tuple[float, int], ...],
-        checkpoint: str | None,
-        table: Usage,
-        budget: TaskBudget | None,
-    ) -> RunReport:
-        """The counts so far as a report."""
+    def report(self, **known: Any) -> RunReport:
+        """The counts so far as a report. known: those of its fields that are not counted here."""
         counts = self.counts()  # once: the seconds go on
         answered, seconds = self.answered, counts["seconds"]
         return RunReport(
@@ -172,21 +160,14 @@ class Tally:
             tokens_out=self.usage.tokens_out,
             cost=self.usage.cost,
             rows_per_second=answered / seconds if seconds > 0 else 0.0,
-            limited_by=limited_by,
-            checkpoint=checkpoint,
-            time_went_to=time_went_to,
-            limits=limits,
             hedges=self.hedges,
             cut=self.cut,
             examples=self.examples,
             tokens_cached=self.usage.tokens_cached,
-            currency=self.currency,
-            table=table,
-            budget=budget,
-            price_missing=self.price_missing,
             in_batches=self.in_batches,
             estimated=self.usage.estimated,
             unread=self.unread,
             unread_tokens=self.unread_usage.tokens,
             unread_cost=self.unread_usage.cost,
+            **known,
         )

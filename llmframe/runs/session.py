@@ -50,8 +50,8 @@ class Target:
 
     df: the rows to tag as they were at the call. rows: the same as texts.
     selection: which rows of which frame they are, where not all are tagged.
-    only_new: return only the new columns. raise_incomplete: pending rows are an error.
-    options: all else that makes two calls over equal frames the same.
+    only_new: return only the new columns. options: all else that makes two calls over equal frames
+    the same.
     """
 
     df: pd.DataFrame
@@ -59,7 +59,6 @@ class Target:
     columns: ColumnPlan
     selection: Selection | None = None
     only_new: bool = False
-    raise_incomplete: bool = False
     options: tuple[object, ...] = ()
 
     def is_same(self, other: Target) -> bool:
@@ -69,8 +68,7 @@ class Target:
         return (
             (mine.task, mine.columns, mine.stale) == (its.task, its.columns, its.stale)
             and self.rows.columns == other.rows.columns
-            and (self.only_new, self.raise_incomplete) == (other.only_new, other.raise_incomplete)
-            and mine.kept == its.kept
+            and (self.only_new, mine.kept) == (other.only_new, its.kept)
             and self.options == other.options
             and (
                 self.selection.is_same(other.selection)
@@ -143,6 +141,11 @@ class Session:
         if self._crash is not None or halt.verdict or halt.error:
             return "aborted"
         return "stopped" if execution.report().pending else "finished"
+
+    @property
+    def raises_incomplete(self) -> bool:
+        """Whether rows that are left pending are an error."""
+        return self.execution.job.settings.on_incomplete == "raise"
 
     def snapshot(self, message: str = "") -> Snapshot:
         """The run at this moment, for the views."""
@@ -257,7 +260,7 @@ class Session:
         frame, report = self.partial(), self.execution.report()
         if report.pending:
             warning = IncompleteWarning(endings.incomplete(report))
-            if self.target.raise_incomplete:
+            if self.raises_incomplete:
                 warning.run = self.handle  # type: ignore[attr-defined]
                 raise warning
             self._warn_once(warning, printed=self.stage is None or not self.stage.has_card)

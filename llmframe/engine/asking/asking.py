@@ -175,18 +175,8 @@ class Asker:
         parsed = reply.parsed or self.parse(reply)
         if isinstance(parsed, OutputError):
             return None
-        values, text = parsed
-        usage = row.usage + reply.usage
-        return RowResult(
-            "ok",
-            values,
-            None,
-            row.sent + 1,
-            usage,
-            row.elapsed,
-            text if self._settings.details else None,
-            self._confidence(reply, text),
-        )
+        result = self._answered(row, reply, *parsed)
+        return result._replace(attempts=row.sent + 1, usage=row.usage + reply.usage)
 
     def results(self, row: Row, reply: Reply, *, final: bool) -> Sequence[RowResult | None]:
         """What ``read`` returns, for the one row that a request is about."""
@@ -216,7 +206,9 @@ class Asker:
                 row.again = True
                 return None
             return self._correct(row, reply.content or "", parsed, final=final)
-        values, text = parsed
+        return self._answered(row, reply, *parsed)
+
+    def _answered(self, row: Row, reply: Reply, values: dict[str, Any], text: str) -> RowResult:
         raw = text if self._settings.details else None
         confidence = self._confidence(reply, text)
         return RowResult("ok", values, None, row.sent, row.usage, row.elapsed, raw, confidence)

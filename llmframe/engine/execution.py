@@ -7,7 +7,7 @@ import contextlib
 import secrets
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from llmframe.engine.asking.asking import Asker
@@ -127,26 +127,19 @@ class Execution:
             scrub=Scrubber(*job.endpoint.secrets),
             halt=self.halt,
         )
-        self._pipeline = Pipeline(parts, batching=self._batching(parts))
+        self._pipeline = pipeline = Pipeline(parts)
+        if settings.mode == "batch":
+            self._batches = pipeline.batching = Batches(
+                parts, attempts=pipeline.attempts, work=pipeline.work, settler=pipeline.settler
+            )
         noting = asyncio.ensure_future(self._note_limits())
         try:
             self._obey()  # the person may have stopped or paused it before it began
-            await self._pipeline.run()
+            await pipeline.run()
         finally:
             noting.cancel()
             self._governor.leave(share)
             await backend.close()
-
-    def _batching(self, parts: Parts) -> Callable[..., Batches] | None:
-        """What makes the batches of the run, from the pipeline's parts; None asks live."""
-        if self.job.settings.mode == "live":
-            return None
-
-        def make(**wired: Any) -> Batches:
-            self._batches = Batches(parts, **wired)
-            return self._batches
-
-        return make
 
     def stop(self, *, cancels_batches: bool = False) -> None:
         """Send nothing new; what is in flight goes on to its end.

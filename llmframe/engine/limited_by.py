@@ -67,9 +67,9 @@ def words(
     text = cause(binding, cap=cap, held=held, own=own)
     if text == "provider pause":
         why = f": {refusal}" if refusal and binding.pause > SHORT else ""
-        return f"provider pause, {_span(binding.pause)} left{_until(binding.pause)}{why}"
+        return f"provider pause, {span(binding.pause)} left{_until(binding.pause)}{why}"
     if text == "outage":
-        wait = f"next check in {_span(binding.pause)}" if binding.pause else "checking"
+        wait = f"next check in {span(binding.pause)}" if binding.pause else "checking"
         return f"outage, {wait}"
     if text == "the provider's cap":
         return f"{binding.limit} at once, the provider's cap"
@@ -96,7 +96,7 @@ def pace(
         return _outage(binding.pause, lost)
     if text == "provider pause":
         why = f" ({refusal})" if refusal and binding.pause > SHORT else ""
-        wait = f"{_span(binding.pause)} left{_until(binding.pause)}"
+        wait = f"{span(binding.pause)} left{_until(binding.pause)}"
         return f"the provider asked for a pause{why}: {wait}; nothing is lost"
     if text.startswith(("RPM", "TPM")):
         unit, number = ("requests", binding.rpm) if text[0] == "R" else ("tokens", binding.tpm)
@@ -125,7 +125,7 @@ def _outage(pause: float, lost: Verdict | None) -> str:
         else:
             state = f"the provider {silent.get(lost.kind, 'is down')}"
         own = f' ("{cut(lost.message, OWN)}")' if lost.message else ""
-    again = f"tried again in {_span(pause)}" if pause >= 1 else "being tried again now"
+    again = f"tried again in {span(pause)}" if pause >= 1 else "being tried again now"
     return f"{state}{own}: {again}; nothing is lost"
 
 
@@ -137,7 +137,8 @@ def _until(seconds: float) -> str:
     return f", until {end:%H:%M}" if seconds < DAY else f", until {end:%d %B, %H:%M}"
 
 
-def _span(seconds: float) -> str:
+def span(seconds: float) -> str:
+    """Seconds, minutes or hours, in a few words."""
     if seconds < 100:
         return f"{seconds:.0f} s"
     if seconds < 6000:

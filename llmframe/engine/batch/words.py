@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from llmframe.engine.limited_by import span
 from llmframe.text import cut
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def batch_words(
         left_over = waiting + sum(len(part.keys) for part in sending)
         words.append(
             f'the provider takes no more right now ("{cut(full, OWN)}"): {_rows(left_over)} '
-            f"follow, next try in {_span(left)}"
+            f"follow, next try in {span(max(0.0, left))}"
         )
     elif sending:
         words.append(_being_sent(sending[0]))
@@ -50,7 +51,7 @@ def batch_words(
     if failing and not full:
         words.append(f"the provider cannot be asked right now ({cut(failing, OWN)}); tried again")
     elif there and looked is not None:
-        words.append(f"last looked {_span(looked)} ago")
+        words.append(f"last looked {span(looked)} ago")
         if not (sending or full):
             words.append("this may be closed: the same call collects the answers later")
     return "; ".join(words) or (f"preparing {_rows(waiting)} for a batch" if waiting else "")
@@ -85,8 +86,3 @@ def _being_sent(part: Part) -> str:
 
 def _rows(number: int) -> str:
     return "1 row" if number == 1 else f"{number:,} rows"
-
-
-def _span(seconds: float) -> str:
-    seconds = max(0.0, seconds)
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

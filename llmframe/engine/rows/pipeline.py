@@ -22,7 +22,7 @@ from llmframe.results import NOTHING_USED
 from llmframe.system.executor import as_exception
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from llmframe.engine.governor import Lease
     from llmframe.engine.row import Row
@@ -51,25 +51,18 @@ class Batching(Protocol):
 class Pipeline:
     """One run of rows through the engine; lives on one loop. See parts.halt for why it ended.
 
-    batching: makes what sends the rows in batches; None asks live.
+    batching: what sends the rows in batches, set before the run; None asks live.
     """
 
-    def __init__(
-        self,
-        parts: Parts,
-        *,
-        batching: Callable[..., Batching] | None = None,
-    ) -> None:
+    def __init__(self, parts: Parts) -> None:
         self._parts, self._halt = parts, parts.halt
         self._loop, self._clock = asyncio.get_running_loop(), parts.governor.clock
         limit, endless = parts.governor.limit_of, parts.job.source is not None
-        self._work = Work(self._clock, lambda: limit(parts.share), endless=endless)
+        self.work = Work(self._clock, lambda: limit(parts.share), endless=endless)
         self._answers = self._open_answers()
         self._claims = Claims(parts.in_flight, on_answer=self._on_answer)
-        self._settler = Settler(parts, work=self._work, claims=self._claims, answers=self._answers)
-        self._planner = Planner(
-            parts, work=self._work, answers=self._answers, settler=self._settler
-        )
+        self.settler = Settler(parts, work=self.work, claims=self._claims, answers=self._answers)
+        self._planner = Planner(parts, work=self.work, answers=self._answers, settler=self.settler)
         self._grouping = Grouping(
             parts.asker,
             fresh=self._fresh,
@@ -77,16 +70,14 @@ class Pipeline:
             put_back=self._put_back,
             resend=self._resend,
         )
-        self._attempts = Attempts(
+        self.attempts = Attempts(
             parts,
-            work=self._work,
+            work=self.work,
             claims=self._claims,
-            settler=self._settler,
+            settler=self.settler,
             grouping=self._grouping,
         )
-        self._batching = batching and batching(
-            attempts=self._attempts, work=self._work, settler=self._settler
-        )
+        self.batching: Batching | None = None
         self._workers: set[asyncio.Task[None]] = set()
         self._hires = False
         self._nobody_left = asyncio.Event()
@@ -109,7 +100,7 @@ class Pipeline:
     @property
     def waiting(self) -> int:
         """Rows that wait to be tried again."""
-        return self._work.waiting
+        return self.work.waiting
 
     @property
     def workers(self) -> int:
@@ -118,7 +109,7 @@ class Pipeline:
 
     async def run(self) -> None:
         """Run to the end: all rows done, or stopped and everything in flight is back."""
-        beside = [] if self._attempts.hedges is None else [self._loop.create_task(self._hedge())]
+        beside = [] if self.attempts.hedges is None else [self._loop.create_task(self._hedge())]
         try:
             try:
                 await self._planner.run(self._hire)
@@ -132,7 +123,7 @@ class Pipeline:
             self._wake_batches()
             await batches
         finally:
-            self._settler.release_held()
+            self.settler.release_held()
             for task in beside:
                 task.cancel()
             self._claims.close()
@@ -156,14 +147,14 @@ class Pipeline:
             return
         self._parts.governor.hold(self._parts.share)
         # rows on the wire keep their keys: their answers are about to come
-        for row in (*self._queued, *self._work.waiting_rows()):
+        for row in (*self._queued, *self.work.waiting_rows()):
             self._grouping.dissolve(row)
             self._claims.release(row)
 
     async def _run_batches(self) -> None:
-        if self._batching is not None:
+        if self.batching is not None:
             try:
-                await self._batching.run()
+                await self.batching.run()
             except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
                 self._halt.stop()
                 raise
@@ -171,8 +162,8 @@ class Pipeline:
                 self._halt.crashed(as_exception(exc))
 
     def _wake_batches(self) -> None:
-        if self._batching is not None:
-            self._batching.wake()
+        if self.batching is not None:
+            self.batching.wake()
 
     def _stop(self) -> None:
         self._wake_batches()
@@ -180,7 +171,7 @@ class Pipeline:
         self._parts.job.budget.wake()
         if self._parts.job.source is not None:
             self._parts.job.source.close()
-        for row in [member for first in self._work.close() for member in first.members]:
+        for row in [member for first in self.work.close() for member in first.members]:
             self._claims.release(row)
             if row.usage is not NOTHING_USED:  # its answer was of no use, and paid
                 self._parts.events.emit(Spent(row.usage))
@@ -190,7 +181,7 @@ class Pipeline:
     def _hire(self) -> None:
         """As many workers as requests may be on the wire, while there is work for them."""
         limit = self._parts.governor.limit_of(self._parts.share)
-        enough = len(self._workers) >= limit or not self._work.unattended
+        enough = len(self._workers) >= limit or not self.work.unattended
         if self._hires or enough:
             return
         worker = self._loop.create_task(self._serve())
@@ -217,10 +208,10 @@ class Pipeline:
 
     async def _serve(self) -> None:
         """One worker: row after row, until there are no more."""
-        while (taken := await self._work.next()) is not None:
+        while (taken := await self.work.next()) is not None:
             row = self._row(taken)
             with self._claims.released_on_error(row):
-                if self._batching is not None and self._add_to_batch(self._batching, row):
+                if self.batching is not None and self._add_to_batch(self.batching, row):
                     continue
                 # a held run claims nothing: it would keep the key from other runs
                 if row.claimed or self._parts.share.held or self._claim(row):
@@ -230,15 +221,15 @@ class Pipeline:
 
     def _fresh(self) -> Row | None:
         """A fresh row for a request that others are in."""
-        taken = self._work.take_fresh()
+        taken = self.work.take_fresh()
         return None if taken is None else self._row(taken)
 
     def _resend(self, row: Row) -> None:
         """Send a request that is a part of a failed one, unless the run is ending."""
-        if self._work.closed:
-            self._settler.drop(row)
+        if self.work.closed:
+            self.settler.drop(row)
         else:
-            self._work.retry(row, self._clock())
+            self.work.retry(row, self._clock())
 
     def _row(self, taken: Row | int) -> Row:
         """A row from the work, made where it gives a position."""
@@ -259,12 +250,12 @@ class Pipeline:
             if self._claims.claim(row):
                 claimed.append(row)
             else:
-                self._work.await_elsewhere()
+                self.work.await_elsewhere()
         # another run may just have written them
         answers = self._answers.recall_all([row.key for row in claimed])
         for row, answer in zip(claimed, answers, strict=True):
             if answer is not None:
-                self._settler.recalled(row, answer[0]._replace(values=answer[1]))
+                self.settler.recalled(row, answer[0]._replace(values=answer[1]))
         return [row for row, answer in zip(claimed, answers, strict=True) if answer is None]
 
     async def _send(self, row: Row) -> None:
@@ -280,18 +271,18 @@ class Pipeline:
                 self._parts.governor.give_back(lease)
                 self._put_back(row)
             elif row.claimed or self._claim(row):
-                await self._attempts.attempt(row, lease, reservation)
+                await self.attempts.attempt(row, lease, reservation)
             else:  # while this run was held another one has taken the row's key
                 self._parts.governor.give_back(lease)
         except asyncio.CancelledError:
             if row in self._queued:  # it was never sent, so attempt() did not drop it
-                self._settler.drop(row)
+                self.settler.drop(row)
             raise
         finally:
             self._queued.discard(row)
             if reservation is not None:
                 reservation.settle()  # of a request that was not sent after all
-        if self._settler.in_doubt:
+        if self.settler.in_doubt:
             await self._settle_doubt()
         self._hire()
         if lease is None or row.refused:
@@ -299,10 +290,10 @@ class Pipeline:
 
     def _not_sent(self, row: Row) -> None:
         """The row got no lease: because the run ends, or because others are to queue before it."""
-        if self._work.closed or self._parts.share.closed:
-            self._settler.drop(row)
+        if self.work.closed or self._parts.share.closed:
+            self.settler.drop(row)
         elif row.sent:
-            self._work.retry(row, self._clock())
+            self.work.retry(row, self._clock())
         else:
             self._grouping.dissolve(row)
             self._put_back(row)
@@ -310,13 +301,13 @@ class Pipeline:
     def _put_back(self, row: Row) -> None:
         """A row was not sent: this run or another asks for it later."""
         self._claims.release(row)
-        self._work.put_back(row)
+        self.work.put_back(row)
 
     async def _turn(self, row: Row) -> tuple[Lease, Reservation] | tuple[None, None]:
         """Wait until the row may be sent and the budget allows it; None if that is never."""
         budget, asker = self._parts.job.budget, self._parts.asker
         cap = asker.cap(row)
-        while not self._work.closed:
+        while not self.work.closed:
             size = asker.size(row)
             if not budget.allows(size, cap):
                 if row.others and not budget.in_flight:  # what is left may do for fewer rows
@@ -341,7 +332,7 @@ class Pipeline:
         """Wait in turn; in an outage the lease may be for a health probe, then wait again."""
         governor, share = self._parts.governor, self._parts.share
         while (lease := await governor.acquire(share, size, cap)) is not None and lease.is_probe:
-            await self._attempts.probe(lease)
+            await self.attempts.probe(lease)
         return lease
 
     async def _settle_doubt(self) -> None:
@@ -352,27 +343,27 @@ class Pipeline:
 
     async def _hedge(self) -> None:
         """While nothing is left to be sent, ask for late rows once more; never under a refusal."""
-        hedges = self._attempts.hedges
+        hedges = self.attempts.hedges
         async with asyncio.TaskGroup() as second:
             while True:
                 await asyncio.sleep(HEDGE_INTERVAL)
-                calm = self._parts.governor.refused_for >= CALM and self._work.is_drained
+                calm = self._parts.governor.refused_for >= CALM and self.work.is_drained
                 row = hedges.late(self._clock()) if calm and hedges else None
                 lease = await self._lease(self._parts.asker.size(row)) if row else None
                 if row is not None and lease is not None:
-                    second.create_task(self._attempts.hedge(row, lease))
+                    second.create_task(self.attempts.hedge(row, lease))
 
     # -- from outside ---------------------------------------------------------------
 
     def _on_answer(self, row: Row, result: RowResult | None) -> None:
         """Another run is done with this row's key; take over where it has no answer."""
-        self._work.back_from_elsewhere()
-        if self._work.closed:
+        self.work.back_from_elsewhere()
+        if self.work.closed:
             return
         if result is None or result.status != "ok":
-            self._work.retry(row, self._clock())
+            self.work.retry(row, self._clock())
         else:
-            self._settler.shared(row, result)
+            self.settler.shared(row, result)
 
     def _on_checkpoint_error(self, error: CheckpointError) -> None:
         """An fsync has failed, in a thread."""

@@ -16,7 +16,7 @@ from llmframe.runs.thread import refuse_own_thread
 
 # The rest is imported by the functions: `import llmframe` loads this module, and must be quick.
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Sequence
 
     import pandas as pd
 
@@ -32,9 +32,7 @@ if TYPE_CHECKING:
 
     Stored: TypeAlias = "Checkpoint | _Previewed"
 
-SLICE = 512  # rows whose texts are rendered together, so that never all are in memory
 MOST = 20_000  # rows looked at before a run with a limit begins: that takes some 0.1 s
-PIECE = 50  # neighbouring rows of a sample: texts are rendered by the slice
 
 
 @with_options()
@@ -256,7 +254,7 @@ def _count(job: Job, stored: Stored, measured: Collection[bytes], most: int | No
     from llmframe.engine.forecast import is_wide
 
     rows, left = _Rows(), dict[bytes, float]()
-    for text in _texts(job, most):
+    for text in job.texts(most):
         rows.seen += 1
         if not isinstance(text, str):
             rows.skipped += text.status == "skipped"
@@ -289,16 +287,6 @@ def _requests_left(job: Job, stored: Stored, under: bytes | None, text: str) -> 
     if job.votes is None:
         return float(under is None)
     return job.votes.left(text, None if under is None else stored.get(under), stored.get)
-
-
-def _texts(job: Job, most: int | None) -> Iterator[str | RowResult]:
-    """The texts as they would be sent, or why they are not: of all rows, or of some."""
-    n, size, step = job.rows.n, SLICE, SLICE
-    if most is not None and n > most:
-        # pieces from the whole frame: one that is sorted has its long texts at one end
-        size, step = PIECE, n * PIECE // most
-    for start in range(0, n, step):
-        yield from map(job.rules.prepare, job.rows.texts(start, min(start + size, n)))
 
 
 def _stored_under(job: Job, stored: Stored, key: bytes, text: str) -> bytes | None:

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from llmframe.task.prompt import Prompt
 
 SAMPLE = 1000  # rows, spread over the frame, whose answers under other questions are counted
-PIECE = 50  # of them that stand together: texts are rendered by the slice
 LEAST = 20  # rows; fewer are no loss worth a warning
 MOST_NEAR = 3  # nearly equal tasks whose files are read, the newest
 
@@ -272,9 +271,6 @@ def _keys_of(task: StoredTask) -> KeyMaker | None:
 
 def _sample(job: Job) -> tuple[list[str], float]:
     """Texts of rows as they are sent, spread over the frame; and how many of the rows they are."""
-    rows = job.rows
-    step = max(PIECE, rows.n * PIECE // SAMPLE)
-    starts = range(0, rows.n, step)
-    texts = [text for at in starts for text in rows.texts(at, min(at + PIECE, rows.n))]
-    prepared = [text for text in map(job.rules.prepare, texts) if isinstance(text, str)]
-    return prepared, len(texts) / rows.n if rows.n else 1.0
+    texts = [*job.texts(SAMPLE)]
+    sent = [text for text in texts if isinstance(text, str)]
+    return sent, len(texts) / job.rows.n if job.rows.n else 1.0

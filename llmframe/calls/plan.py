@@ -127,7 +127,7 @@ def plan(
     if isinstance(fields, str) and not isinstance(input, str):
         raise PlanError(f"the input comes first, fields second: df.llm.tag({fields!r}, <fields>)")
     selection, left = selected(df, settings.where), None
-    asked, rows = _rows(df, input, settings, selection)
+    asked, rows = rows_of(df, input, settings, selection)
     prompt = _prompt(input, fields, settings)
     if settings.extend:
         check_options(settings, prompt, rows)  # for all fields: those left may be of other kinds
@@ -137,7 +137,7 @@ def plan(
             prompt, settings = _narrowed(prompt, fields, settings, left.fields)
         if left.selection is not selection:
             selection = left.selection
-            asked, rows = _rows(df, input, settings, selection)
+            asked, rows = rows_of(df, input, settings, selection)
     return _plan(
         asked,
         rows,
@@ -150,7 +150,7 @@ def plan(
     )
 
 
-def _rows(
+def rows_of(
     df: pd.DataFrame,
     input: object,  # noqa: A002
     settings: Settings,
@@ -173,7 +173,7 @@ def plan_embedding(
     if settings.provider == "local" and str(settings.model).strip().casefold() in NAMED:
         raise _no_embedding_model(str(settings.model))
     selection = selected(df, settings.where)
-    asked, rows = _rows(df, column, settings, selection)
+    asked, rows = rows_of(df, column, settings, selection)
     is_name = column in rows.columns
     if embedding.into is None and not is_name:
         raise PlanError("into= names the new column; without it embed takes the name of one column")
@@ -217,7 +217,7 @@ def plan_stream(
 def _prompt(input: object, fields: object, settings: Settings) -> Prompt:  # noqa: A002
     """The question that a call asks about every row."""
     resolved = _fields(fields, settings)
-    examples = read_examples(settings, input, resolved, _rules(settings))
+    examples = read_examples(settings, input, resolved, rules_of(settings))
     if settings.evidence is not False:
         resolved = with_evidence(resolved, settings.evidence)
     return Prompt(settings.instructions, resolved, examples)
@@ -252,7 +252,7 @@ def _narrowed(
     return Prompt(settings.instructions, asked, examples), settings
 
 
-def _rules(settings: Settings, examples: Iterable[Example] = ()) -> TextRules:
+def rules_of(settings: Settings, examples: Iterable[Example] = ()) -> TextRules:
     """What is done to every text before it leaves."""
     return TextRules(
         settings.redact,
@@ -299,7 +299,7 @@ def _plan(
         slots=destination.slots,
         capacity=None if embedding is None else embedding.capacity(destination),
         budget=_budget(destination),
-        rules=_rules(settings, prompt.examples),
+        rules=rules_of(settings, prompt.examples),
         packed=_packed(settings, prompt.fields),
         votes=None if settings.votes == 1 else Votes(settings.votes, asked, prompt),
     )
@@ -323,17 +323,34 @@ def _target(
     selection: Selection | None,
     left: Left | None,
 ) -> Target:
-    """What the run is about, and where its answers go."""
-    is_frame = isinstance(rows, RowPlan)
+    """What the run is about, and where its answers go; only new columns can clash with nothing."""
+    settings, task = job.settings, job.keys.digest.hex()[:12]
+    frame_rows = rows if isinstance(rows, RowPlan) else None
+    whole = df if selection is None else selection.whole
+    if left is not None and not left.fields:
+        columns = ColumnPlan(outputs=(), task=task, prefix=settings.prefix)
+    else:
+        columns = plan_columns(
+            # a frame of answers alone has no columns that could be replaced
+            whole.iloc[:, :0] if only_new else whole,
+            job.prompt.fields.specs,
+            settings,
+            inputs=() if only_new else rows.reserved,
+            own=frame_rows,
+            task=task,
+            selection=selection,
+            prompts=None if frame_rows is None else prompts_of(job.prompt, rows.form),
+            kept=NOTHING_KEPT if left is None else left.kept,
+        )
     return Target(
         # the person may change the frame while the run goes on
-        df=rows.as_planned(df) if isinstance(rows, RowPlan) else df,
+        df=df if frame_rows is None else frame_rows.as_planned(df),
         rows=rows,
-        columns=_columns(df, rows, job, only_new=only_new, selection=selection, left=left),
+        columns=columns,
         selection=selection,
         only_new=only_new,
         # a stream is never joined: its records are nobody else's
-        options=_identity(job) if is_frame else (object(),),
+        options=(object(),) if frame_rows is None else _identity(job),
     )
 
 
@@ -358,34 +375,6 @@ def _asked(
     server = server_of(destination)
     own = None if where is True else explicit_path(where)
     return told_apart(asked, server, tasks_before(own)), server
-
-
-def _columns(
-    df: pd.DataFrame,
-    rows: RowPlan | Records,
-    job: Job,
-    *,
-    only_new: bool,
-    selection: Selection | None,
-    left: Left | None,
-) -> ColumnPlan:
-    """The columns to add; only new ones can clash with nothing."""
-    settings, task = job.settings, job.keys.digest.hex()[:12]
-    if left is not None and not left.fields:
-        return ColumnPlan(outputs=(), task=task, prefix=settings.prefix)
-    whole = df if selection is None else selection.whole
-    return plan_columns(
-        # a frame of answers alone has no columns that could be replaced
-        whole.iloc[:, :0] if only_new else whole,
-        job.prompt.fields.specs,
-        settings,
-        inputs=() if only_new else rows.reserved,
-        own=rows if isinstance(rows, RowPlan) else None,
-        task=task,
-        selection=selection,
-        prompts=prompts_of(job.prompt, rows.form) if isinstance(rows, RowPlan) else None,
-        kept=NOTHING_KEPT if left is None else left.kept,
-    )
 
 
 def _budget(destination: Destination) -> Budget:

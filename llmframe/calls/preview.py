@@ -100,17 +100,15 @@ class _Preview:
 
     def plan(self, settings: Settings) -> Plan:
         """Plan the call for rows drawn from the frame. Raises PlanError as ``tag`` does."""
-        from llmframe.calls.plan import plan
+        from llmframe.calls.plan import plan, rows_of
         from llmframe.frame.column_lookup import ColumnLookup
-        from llmframe.frame.rows import plan_rows
         from llmframe.frame.sample import draw
         from llmframe.frame.selection import selected
 
-        selection = selected(self.df, settings.where)
-        self.asked = asked = self.df if selection is None else selection.rows
         # the whole frame first: a mistake that tag would find is found here, too
-        rows = plan_rows(asked, self.input, id=settings.id, quote=settings.redact is None)
-        self.lookup = lookup = ColumnLookup(asked)
+        selection = selected(self.df, settings.where)
+        self.asked, rows = rows_of(self.df, self.input, settings, selection)
+        self.lookup = lookup = ColumnLookup(self.asked)
         groups = None
         if self.by is not None:
             groups = lookup.series(lookup.resolve(self.by, option="by"))

@@ -138,15 +138,12 @@ def _draw(
     """
     import numpy as np
 
-    from llmframe.engine.asking.outgoing import TextRules
-    from llmframe.frame.rows import plan_rows
+    from llmframe.calls.plan import rows_of, rules_of
     from llmframe.frame.sample import draw
     from llmframe.frame.selection import selected
 
-    selection = selected(df, settings.where)
-    asked = df if selection is None else selection.rows
-    rows = plan_rows(asked, input, quote=settings.redact is None)
-    rules = TextRules(settings.redact, settings.max_input_tokens, settings.on_long == "truncate")
+    asked, rows = rows_of(df, input, settings, selected(df, settings.where))
+    rules = rules_of(settings)
     positions = draw(rows, n, seed=seed).at
     found: dict[str, int] = {}
     # a frame that is sorted would show each request one theme alone

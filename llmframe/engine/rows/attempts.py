@@ -80,7 +80,7 @@ class Attempts:
         self._sender = Sender(
             parts.backend, asker=parts.asker, budget=parts.job.budget, events=parts.events
         )
-        self._health_probe = HealthProbe(
+        self.health_probe = HealthProbe(
             parts, self._sender, timeout=self._patience.timeout, on_reply=settler.probed
         )
         self._validator = Validator(parts.asker, parts.processes.get("fields"))
@@ -141,10 +141,6 @@ class Attempts:
             stated = reply.usage.if_stated
             governor.release(lease, answered=True, clean=row.sent == 1, usage=stated)
             await self.read(row, reply)
-
-    async def probe(self, lease: Lease) -> None:
-        """Use a lease to find out whether the endpoint responds again."""
-        await self._health_probe.send(lease)
 
     async def hedge(self, row: Row, lease: Lease) -> None:
         """Ask for a late row once more; the first valid answer wins."""

@@ -13,7 +13,7 @@ from llmframe.engine.rows.patience import Patience
 from llmframe.providers.dialect import FULL_DIALECT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from llmframe.engine.asking.embedding import AnyAsker, Capacity
     from llmframe.engine.asking.outgoing import TextRules
@@ -29,10 +29,13 @@ if TYPE_CHECKING:
     from llmframe.providers.dialect import Dialect
     from llmframe.providers.endpoint import Endpoint
     from llmframe.providers.responses.scrubber import Scrubber
-    from llmframe.results import ResultStore
+    from llmframe.results import ResultStore, RowResult
     from llmframe.system.processes import Processes
     from llmframe.task.keys import KeyMaker
     from llmframe.task.prompt import Prompt
+
+SLICE = 512  # rows whose texts are rendered together
+PIECE = 50  # the same of a sample: neighbours, since texts are rendered by the slice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +77,18 @@ class Job:
         """Requests on the wire at most; None finds its own."""
         concurrency = self.settings.concurrency
         return None if concurrency == "auto" else concurrency
+
+    def texts(self, most: int | None = None) -> Iterator[str | RowResult]:
+        """The texts as they would be sent, or why they are not: of all rows, or of about so many.
+
+        They are rendered by the slice, so that never all are in memory.
+        """
+        n, size, step = self.rows.n, SLICE, SLICE
+        if most is not None and n > most:
+            # pieces from the whole frame: one that is sorted has its long texts at one end
+            size, step = PIECE, n * PIECE // most
+        for start in range(0, n, step):
+            yield from map(self.rules.prepare, self.rows.texts(start, min(start + size, n)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

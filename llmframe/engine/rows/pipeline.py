@@ -332,7 +332,7 @@ class Pipeline:
         """Wait in turn; in an outage the lease may be for a health probe, then wait again."""
         governor, share = self._parts.governor, self._parts.share
         while (lease := await governor.acquire(share, size, cap)) is not None and lease.is_probe:
-            await self.attempts.probe(lease)
+            await self.attempts.health_probe.send(lease)
         return lease
 
     async def _settle_doubt(self) -> None:

@@ -14,7 +14,7 @@ from llmframe.task.prompt import as_one
 from llmframe.task.text import excerpt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from llmframe.engine.row import Row
     from llmframe.engine.wire.reply import Reply
@@ -41,7 +41,9 @@ class Asker:
     nonce: the run's, for the fence round the row's text. streams: answers come as they are
     written. are_shares: whether all confidences so far are a label's share among all labels; None
     before the first. later_votes: the prompts of a row's second and further votes, which are asked
-    with seeds of their own, too.
+    with seeds of their own, too. is_capped: the person has set an end to the answers. recheck:
+    whether stored values are valid for the model given now, None where they always are.
+    runs_own_code: reading an answer runs validators of the person's, which may take any time.
     """
 
     most_texts = 1  # of one request
@@ -61,6 +63,10 @@ class Asker:
         self._nonce = nonce
         self._settings = settings
         self.streams = streams
+        self.is_capped = settings.max_output_tokens is not None
+        fields = prompt.fields
+        self.recheck = fields.holds if fields.has_hidden_rules else None
+        self.runs_own_code = fields.runs_own_code
         self.are_shares: bool | None = None
         self._static: dict[tuple[Dialect, int], dict[str, Any]] = {}
         self._frame = prompt.size() + len(str(prompt.response_format("json_schema")))
@@ -68,22 +74,6 @@ class Asker:
         self._features = _features(settings, streams=streams)
         own_format = "response_format" in self._extra
         self.enums: EnumSize | None = None if own_format else prompt.long_enums
-
-    @property
-    def is_capped(self) -> bool:
-        """Whether the person has set an end to the answers."""
-        return self._settings.max_output_tokens is not None
-
-    @property
-    def recheck(self) -> Callable[[dict[str, Any]], bool] | None:
-        """Whether stored values are valid for the model given now; None where they always are."""
-        fields = self._prompt.fields
-        return fields.holds if fields.has_hidden_rules else None
-
-    @property
-    def runs_own_code(self) -> bool:
-        """Whether reading an answer runs validators of the person's, which may take any time."""
-        return self._prompt.fields.runs_own_code
 
     def body(self, row: Row, dialect: Dialect) -> dict[str, Any]:
         """The request of the row's next leg, written so that the endpoint understands it."""

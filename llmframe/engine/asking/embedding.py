@@ -12,7 +12,7 @@ from llmframe.errors import OutputError
 from llmframe.results import RowResult, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from typing import TypeAlias
 
     from llmframe.engine.row import Row
@@ -62,12 +62,8 @@ class EmbeddingAsker:
         own = "encoding_format" in self._extra
         self._features: frozenset[Feature] = frozenset(() if own else ("encoding_format",))
 
-    @property
-    def recheck(self) -> Callable[[dict[str, Any]], bool]:
+    def recheck(self, values: dict[str, Any]) -> bool:
         """Whether a stored vector is whole, and as long as the others."""
-        return self._holds
-
-    def _holds(self, values: dict[str, Any]) -> bool:
         vector = vector_of(values.get(NAME))
         return vector is not None and self._wrong_size(vector) is None
 

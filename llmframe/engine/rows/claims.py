@@ -127,18 +127,14 @@ class Claims:
             row.claimed = False
             self._in_flight.resolve(row.key, result, self._loop)
 
-    def release_all(self, row: Row) -> None:
-        """Give back the keys of the row and of those in the same request, without results."""
-        for member in row.members:
-            self.release(member)
-
     @contextlib.contextmanager
     def released_on_error(self, row: Row) -> Iterator[None]:
         """Release the request's keys if the block raises, so that nobody waits for them in vain."""
         try:
             yield
         except BaseException:
-            self.release_all(row)
+            for member in row.members:
+                self.release(member)
             raise
 
     def close(self) -> None:

@@ -117,6 +117,8 @@ def explain(verdict: Verdict, address: Address, *, name: str = "") -> tuple[str,
         cure = "Check the server's log or the provider's status page, or try another model."
         if verdict.kind == "timeout":
             cure = "If the server is only slow, give a larger timeout=; otherwise check its log."
+        if (verdict.status or 0) == 200:  # it does answer, in a form that is no completion
+            return f"{name} has given no usable answer for two minutes", cure
         return f"{name} has not answered any request for two minutes", cure
     if is_redirect(verdict):
         return (

@@ -293,3 +293,11 @@ def test_the_address_of_a_provider_is_told_as_it_is(url, right):
     verdict = classify_status(404, {"message": "Not Found"}, {}, Scrubber())
     _, cure = explain(verdict, Address(url, model="m"))
     assert f'base_url="{right}"' in cure
+
+
+def test_an_endpoint_that_answers_200_is_not_said_to_be_silent():
+    address = Address("https://api.example/v1", model="m")
+    empty = Verdict("retry", "server", "the endpoint answered without a choice", 200)
+    assert explain(empty, address)[0] == f"{address.url} has given no usable answer for two minutes"
+    silent = explain(replace(empty, status=503), address)[0]
+    assert silent == f"{address.url} has not answered any request for two minutes"

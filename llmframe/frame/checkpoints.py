@@ -113,6 +113,10 @@ def _choose(tasks: Sequence[FoundTask], wanted: str | None, path: object) -> Fou
     raise PlanError(f"{many} with {wanted!r} in {path}, which holds, newest first:{listed}")
 
 
+def _is_too_large(row_id: str | int | None) -> bool:
+    return isinstance(row_id, int) and not -(2**63) <= row_id < 2**63
+
+
 def _frame(task: FoundTask, answers: Answers) -> pd.DataFrame:
     rows = answers.rows
     # without the task's line the fields are known by name only: their values as they are
@@ -126,7 +130,8 @@ def _frame(task: FoundTask, answers: Answers) -> pd.DataFrame:
         return f"llm_{name}" if name in fields else name  # a field keeps its own name
 
     ids = [row_id for row_id, _ in rows]
-    has_text = any(isinstance(row_id, str) for row_id in ids)
+    # an int beyond 64 bits has no place in Int64, where it would be a missing cell
+    has_text = any(isinstance(row_id, str) or _is_too_large(row_id) for row_id in ids)
     texts_of_ids = [None if row_id is None else str(row_id) for row_id in ids]
     columns: dict[str, Any] = {column("id"): texts(texts_of_ids) if has_text else integers(ids)}
     nothing = [None] * len(answers.errors)

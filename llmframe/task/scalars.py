@@ -66,7 +66,8 @@ def read_label(value: Any, labels: tuple[Any, ...], name: str) -> Any:
             label = unique_forms(labels, form).get(form(text))
             if label is not None:
                 return label
-    return value
+    number = None if has_texts else read_integer(value)
+    return value if number is None or number not in labels else number
 
 
 def _without_marks(text: str) -> str:

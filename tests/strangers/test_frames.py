@@ -199,3 +199,10 @@ def test_ids_that_repeat_are_not_taken_for_unique_in_silence(configured):
     df.llm.tag("text", LABELS, id="ticket", checkpoint="a.jsonl")
     with pytest.warns(UserWarning, match=r"not shown: 3; their ids have a newer one.*no cost"):
         assert len(lf.read_checkpoint("a.jsonl")) == 3
+
+
+def test_an_id_beyond_64_bits_is_no_missing_one(configured):
+    big = 2**63 + 5
+    df = frame(2).assign(order=[big, 7])
+    df.llm.tag("text", LABELS, id="order", checkpoint="a.jsonl")
+    assert set(lf.read_checkpoint("a.jsonl")["id"]) == {str(big), "7"}

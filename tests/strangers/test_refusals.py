@@ -175,7 +175,7 @@ def test_no_money_is_said_under_200_too(words):
     assert len(run.provider.calls) <= 20
 
 
-POISON = (301, 400, 403, 404, 405, 410, 413, 418, 422, 451, 498, 499, 501, 529)
+POISON = (301, 400, 401, 403, 404, 405, 410, 413, 418, 422, 451, 498, 499, 501, 529)
 
 
 @pytest.mark.parametrize("position", [0, 500])

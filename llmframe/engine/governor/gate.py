@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 FIRST_ANSWER = 3.0  # seconds that all others wait for the first answer, at most
 RECONNECT = 0.5  # seconds between two requests while nobody answers
-KEY_AGAIN = 1.0  # seconds until a key that was refused after successes is tried once more
+KEY_AGAIN = 1.0  # seconds until a health probe tries a key that was refused after successes
 BUSY = 0.8  # share of the limit on the wire, from which a completion teaches the limit
 
 
@@ -121,7 +121,6 @@ class Gate:
         self._climb: Climb | None = None
         self._provider_cap = ProviderCap()
         self._windows = Windows()
-        self._key_doubted: int | None = None  # epoch whose requests decide
         self._first_sent: float | None = None
         self._reconnect_at: float | None = None  # set while nobody has ever answered
         self._on_wire = 0
@@ -303,11 +302,9 @@ class Gate:
             self._limiter.refused(now, ticket.sent_at)
 
     def _got_through(self, ticket: Ticket) -> None:
-        """Somebody is there, and knows the key: so there is no outage, and no bad key."""
+        """Somebody is there: so there is no outage."""
         self._reconnect_at = None
         self.outage.got_through(ticket.sent_at)
-        if self._key_doubted is not None and ticket.epoch >= self._key_doubted:
-            self._key_doubted = None
 
     def lost(self, ticket: Ticket, now: float, left: float = math.inf) -> bool:
         """A 5xx, a lost connection or a time-out; True if that is no fault of its row.
@@ -329,16 +326,13 @@ class Gate:
         if not self.successes:
             self._first_sent, self._reconnect_at = now, now + RECONNECT
 
-    def key_refused(self, ticket: Ticket, now: float) -> bool:
-        """The key was not accepted; True if that may be a mistake that passes."""
-        self.outage.got_through(ticket.sent_at)
-        decides = self._key_doubted is not None and ticket.epoch >= self._key_doubted
-        if decides or not self.successes:
-            return False
-        if self._key_doubted is None:  # after a success: one request leaves alone, and decides
+    def suspect(self, now: float, *, of_key: bool) -> None:
+        """A row was refused, which may concern all; of_key: because the key was not accepted."""
+        was_on = self.doubt.is_on
+        self.doubt.suspect(now)
+        # a key that was good a moment ago may be good again: the probe that decides waits
+        if of_key and self.successes and self.doubt.is_on and not was_on:
             self.pause.probe_in(KEY_AGAIN, now, self.pause.epoch)
-            self._key_doubted = self.pause.epoch
-        return True
 
     def read_headers(
         self, headers: Iterable[tuple[bytes, bytes]], now: float, ticket: Ticket | None = None

@@ -208,13 +208,6 @@ class Governor:
             self._pump()
             return outage
 
-    def key_refused(self, lease: Lease) -> bool:
-        """The key was not accepted; True to try once more, alone, False if it is hopeless."""
-        with self._lock:
-            again = self._take_back(lease) and self._gate.key_refused(lease.ticket, self.clock())
-            self._pump()
-            return again
-
     def read_headers(
         self, headers: Iterable[tuple[bytes, bytes]], lease: Lease | None = None
     ) -> None:
@@ -263,16 +256,16 @@ class Governor:
         """Whether a health probe is to show whose fault the last refusals are."""
         return self._gate.doubt.is_on
 
-    def suspect(self, lease: Lease, *, counts: bool = True) -> None:
+    def suspect(self, lease: Lease, *, counts: bool = True, of_key: bool = False) -> None:
         """The attempt has ended with a refusal that may be its row's fault, or everybody's.
 
-        counts: False where it is the row's in any case.
+        counts: False where it is the row's in any case. of_key: the key was not accepted.
         """
         with self._lock:
             if self._take_back(lease):
                 self._gate.responded(lease.ticket, self.clock())
                 if counts:
-                    self._gate.doubt.suspect(self.clock())
+                    self._gate.suspect(self.clock(), of_key=of_key)
             if counts or self.dialects.known:  # else the same row is sent next
                 self._pump()
 

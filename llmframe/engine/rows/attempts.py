@@ -31,7 +31,13 @@ from llmframe.engine.rows.decisions import (
 )
 from llmframe.engine.rows.health_probe import HealthProbe
 from llmframe.engine.rows.hedge import Hedges
-from llmframe.engine.wire.verdict import BadReply, Verdict, classify
+from llmframe.engine.wire.verdict import (
+    BadReply,
+    Verdict,
+    classify,
+    doubted_key,
+    is_about_key,
+)
 from llmframe.providers.responses.finish_reason import ending
 from llmframe.providers.responses.streamed import GrowingText
 from llmframe.system.timeout import TimeOut
@@ -252,6 +258,7 @@ class Attempts:
             self.carry_out(row, unless_over(Resend(free=False), row, facts, self._patience))
 
     def _failed(self, row: Row, lease: Lease, verdict: Verdict) -> None:
+        verdict = doubted_key(verdict)
         row.failure = verdict
         # a proxy's page proves nothing: the API behind it may not exist
         if verdict.status is not None and verdict.about != "page":
@@ -277,8 +284,6 @@ class Attempts:
             governor.release(lease, answered=True)
         elif verdict.action == "suspect":
             facts = self._suspected(row, lease, verdict, facts)
-        elif verdict.status == 401 and governor.key_refused(lease):
-            facts = replace(facts, key_doubted=True)
         elif is_hopeless(verdict, facts):
             governor.release(lease)
         else:
@@ -320,15 +325,17 @@ class Attempts:
         row.rewritten = None
         is_new = not row.doubted
         row.doubted += 1
+        of_key = is_about_key(verdict)
         if governor.successes:
-            counts = not self._parts.hurried
-            if self._parts.hurried or verdict.status == NOT_BY_CHANCE or row.others:
+            is_final = self._parts.hurried and not of_key  # a bad key is never one row's failure
+            counts = not is_final
+            if is_final or verdict.status == NOT_BY_CHANCE or row.others:
                 row.doubted = DOUBTED  # of several texts one, or their number, may be the reason
         else:  # of few rows none ends the run for its text alone
             is_text = verdict.status in FOR_THE_ROW and verdict.kind == "bad_request"
             counts = not is_text or self._parts.most_rows >= FIRST
             row.doubted = DOUBTED if row.others else row.doubted
-        governor.suspect(lease, counts=counts and is_new)
+        governor.suspect(lease, counts=counts and is_new, of_key=of_key)
         return replace(facts, in_doubt=governor.in_doubt)
 
     def _lose(self, row: Row, lease: Lease, verdict: Verdict, facts: Facts) -> bool:

@@ -90,8 +90,8 @@ class Facts:
 
     stopped: the run is ending. responded: the API has responded to this run before. connecting:
     seconds since the run's first request. rewritten: a simpler request dialect is now in use.
-    key_doubted: the key was good before and is tried once more. outage: the endpoint, not the
-    row, is to blame. in_doubt: a health probe is to show whose fault a refusal is.
+    outage: the endpoint, not the row, is to blame. in_doubt: a health probe is to show whose
+    fault a refusal is.
     now: seconds, the governor's clock. successes, refusals: requests answered and refused so far,
     over all runs. none_fresh: every row that is left has
     been sent before. suspect: only the row itself can be the reason of its refusal. pause:
@@ -102,7 +102,6 @@ class Facts:
     responded: bool = True
     connecting: float = 0.0
     rewritten: bool = False
-    key_doubted: bool = False
     outage: bool = False
     in_doubt: bool = False
     now: float = 0.0
@@ -119,7 +118,7 @@ def decide(row: Row, verdict: Verdict, facts: Facts, patience: Patience) -> Deci
         return _after_refusal(row, verdict, facts, patience)
     if verdict.action == "fail_row":
         return Fail(verdict.kind, verdict.message)
-    if facts.rewritten or facts.key_doubted:
+    if facts.rewritten:
         return unless_over(Resend(), row, facts, patience)
     if verdict.action == "suspect":
         return _after_doubt(row, verdict, facts, patience)

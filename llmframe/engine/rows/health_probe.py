@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 
 from llmframe.engine.events import RequestLost, RequestRefused, RequestSent, Spent
 from llmframe.engine.row import Row
-from llmframe.engine.wire.verdict import BadReply, Verdict, classify
+from llmframe.engine.wire.verdict import (
+    BadReply,
+    Verdict,
+    classify,
+    doubted_key,
+)
 from llmframe.system.timeout import TimeOut
 
 if TYPE_CHECKING:
@@ -71,7 +76,7 @@ class HealthProbe:
             governor.release(lease, answered=True, usage=reply.usage.if_stated)
 
     def _judge(self, lease: Lease, verdict: Verdict) -> None:
-        governor = self._parts.governor
+        governor, verdict = self._parts.governor, doubted_key(verdict)
         if verdict.action == "refused":
             self._parts.events.emit(RequestRefused(verdict))
             governor.refuse(lease, verdict.retry_after)
@@ -89,7 +94,7 @@ class HealthProbe:
                 return
             governor.release(lease)
             self._parts.halt.hopeless(replace(verdict, action="end_run"))
-        elif not (verdict.status == 401 and governor.key_refused(lease)):
+        else:
             governor.release(lease)
             governor.abort_all(verdict)
 

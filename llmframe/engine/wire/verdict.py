@@ -89,6 +89,19 @@ class Verdict:
         return is_unknown and self.status in ABOUT_DIALECT and self.about != "model"
 
 
+def is_about_key(verdict: Verdict) -> bool:
+    """Whether the key was not accepted."""
+    return verdict.status == 401 and verdict.kind == "bad_request"
+
+
+def doubted_key(verdict: Verdict) -> Verdict:
+    """The same; a key that was not accepted becomes a doubt, for a health probe to settle.
+
+    A gateway with several keys of its own, or with a filter, may refuse a single row so.
+    """
+    return replace(verdict, action="suspect") if is_about_key(verdict) else verdict
+
+
 class BadReply(Exception):  # noqa: N818 - it is the reply that is bad
     """A response with status 200 that is no completion.
 

@@ -145,40 +145,21 @@ def answered_once():
 
 def refuse_key(gate, ticket, now):
     gate.take_off(ticket)
-    return gate.key_refused(ticket, now)
+    gate.responded(ticket, now)
+    gate.suspect(now, of_key=True)
 
 
-def test_a_key_that_was_never_accepted_is_not_tried_again():
+def test_a_key_that_was_never_accepted_is_put_to_a_probe_at_once():
     gate = new_gate(10)
-    assert not refuse_key(gate, *send(gate, 0.0), 1.0)
+    refuse_key(gate, *send(gate, 0.0), 1.0)
+    assert gate.doubt.is_on
+    assert gate.is_open(1.0)
 
 
-def test_a_key_that_was_accepted_before_is_tried_once_more_alone():
+def test_a_key_that_was_accepted_before_is_put_to_one_probe_a_second_later():
     gate = answered_once()
-    flying = send(gate, 1.0, 3)
-    assert all(refuse_key(gate, ticket, 2.0) for ticket in flying)
-    assert not gate.is_open(2.0)
+    for ticket in send(gate, 1.0, 3):
+        refuse_key(gate, ticket, 2.0)
+    assert gate.doubt.is_on
+    assert not gate.is_open(2.5)
     assert gate.is_open(3.0)
-    (lone,) = send(gate, 3.0)
-    assert not gate.is_open(60.0)
-    assert not lone.probe
-    assert not refuse_key(gate, lone, 4.0)
-
-
-def test_a_key_that_is_accepted_again_was_refused_by_mistake():
-    gate = answered_once()
-    assert refuse_key(gate, *send(gate, 1.0), 2.0)
-    (lone,) = send(gate, 3.0)
-    gate.take_off(lone)
-    gate.succeeded(lone, 4.0, None, clean=True)
-    assert gate.is_open(6.0)
-    assert refuse_key(gate, *send(gate, 6.0), 7.0)  # the next mistake is one, too
-
-
-def test_a_refusal_for_the_rate_accepts_the_key():
-    gate = answered_once()
-    assert refuse_key(gate, *send(gate, 1.0), 2.0)
-    (lone,) = send(gate, 3.0)
-    gate.take_off(lone)
-    gate.refused(lone, 4.0, 1.0)
-    assert refuse_key(gate, *send(gate, 6.0), 7.0)

@@ -87,7 +87,6 @@ CASES = {
         INSECURE, {}, {"responded": False}, EndRun(INSECURE, for_all=False)),
     # hopeless
     "a wrong key ends the runs of that key": (WRONG_KEY, {}, {}, EndRun(WRONG_KEY)),
-    "a key that was good is tried once more": (WRONG_KEY, {}, {"key_doubted": True}, Resend()),
     # refusals
     "a refusal waits and uses up nothing": (REFUSED, {"charged": 5}, {}, Defer(BACKOFF)),
     "as long as the provider asks": (
@@ -137,11 +136,9 @@ def test_the_decision(met, state, facts, wanted):
 DEADLINE = Steady(deadline=10.0, max_attempts=99)
 
 
-@pytest.mark.parametrize(
-    ("met", "busy"), [(verdict(), 8.0), (REFUSED, 10.0), (WRONG_KEY, 10.0), (DOUBT, 10.0)]
-)
+@pytest.mark.parametrize(("met", "busy"), [(verdict(), 8.0), (REFUSED, 10.0), (DOUBT, 10.0)])
 def test_a_deadline_is_met_with_the_wait_but_not_by_waiting_for_the_provider(met, busy):
-    facts = Facts(key_doubted=met is WRONG_KEY, rewritten=met is DOUBT)
+    facts = Facts(rewritten=met is DOUBT)
     late = row(busy=busy, failure=met)
     assert decide(late, met, facts, DEADLINE) == Fail(
         "deadline", "the deadline of 10 s has passed; last: it broke"

@@ -125,7 +125,7 @@ def test_a_401_that_passes_costs_no_row(seconds, tmp_path):
         server.update(faults=fault)
         out = tag(frame(200), server, tmp_path, concurrency=10)
         assert 1 <= len(refused) <= 10
-        assert len(server.ledger) == 200 + len(refused)
+        assert len(server.ledger) == 200 + len(refused) + 1  # the health probe
         bad = [call for call in server.ledger.calls if call.fault == "401"]
         lone = server.ledger.since(bad[-1].at + 0.8)[0]
         assert lone.in_flight == 1

@@ -258,7 +258,8 @@ class Attempts:
             self.carry_out(row, unless_over(Resend(free=False), row, facts, self._patience))
 
     def _failed(self, row: Row, lease: Lease, verdict: Verdict) -> None:
-        verdict = doubted_key(verdict)
+        if self._parts.governor.successes:  # the key was good before
+            verdict = doubted_key(verdict)
         row.failure = verdict
         # a proxy's page proves nothing: the API behind it may not exist
         if verdict.status is not None and verdict.about != "page":

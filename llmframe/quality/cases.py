@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
@@ -30,17 +29,6 @@ FEW = 60  # different texts that still are labels, in a column of unknown type
 ROLES = ("measure", "learn")
 _ADDED = ("_final", "_truth", "_weight", "_role")  # by ``Review.frame``
 CONFIDENCE, AGREEMENT = "_confidence", "_agreement"
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column of labels. codes: into labels, -1 where a row has none."""
-
-    name: str
-    _: KW_ONLY
-    cells: pd.Series[Any]
-    labels: tuple[Hashable, ...]
-    codes: Ints
 
 
 class Cases:

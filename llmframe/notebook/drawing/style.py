@@ -173,11 +173,6 @@ def record(label: str, parts: Iterable[str]) -> str:
     return f'<div style="display:flex;gap:8px;padding:4px 0;{_RULE}">{name}{body}</div>'
 
 
-def titled(text: str, title: str) -> str:
-    """Text that may be cut, with the whole of it on hover. title: from ``escape.attribute``."""
-    return f'<span dir="auto" title="{title}">{text}</span>'
-
-
 def quote(text: str) -> str:
     """A text that somebody or a model wrote, whole."""
     return (

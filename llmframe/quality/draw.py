@@ -9,13 +9,13 @@ sample too.
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from llmframe.quality.reviewed import OUTSIDE
+from llmframe.quality.reviewed import OUTSIDE, Cell, Part
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Sequence
@@ -36,33 +36,6 @@ PER_STRATUM = 4  # planned rows for each stratum, so that the floor takes half o
 LEAST_SURE = 0.3
 _GOLDEN = 0x9E3779B97F4A7C15  # 2**64 divided by the golden ratio, the step of SplitMix64
 CONFIDENT = (0.5, 0.95)  # mean confidences are cut to this range, because models are overconfident
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """Rows of one label: the less sure ones, the surer ones, or all of them.
-
-    label: its code, OUTSIDE for any label. part: "low" (confidence at most ``cut``), "rest"
-    (above it) or "".
-    """
-
-    label: int = OUTSIDE
-    part: str = ""
-    cut: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One stratum as it is drawn from.
-
-    cells: which rows are in it. size: how many that were at the draw. share: of the drawn rows.
-    complete: all of them are drawn. It has no cells then, as its rows are those of the draw.
-    """
-
-    cells: tuple[Cell, ...]
-    size: int
-    share: float
-    complete: bool = False
 
 
 def random_numbers(keys: Hashes, occurrence: Ints, seed: int) -> Hashes:

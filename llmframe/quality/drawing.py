@@ -15,9 +15,8 @@ import numpy as np
 from llmframe.errors import PlanError
 from llmframe.quality import draw as pure
 from llmframe.quality.cases import AGREEMENT
-from llmframe.quality.draw import Cell, Part
 from llmframe.quality.records import Draw, DrawnRow, read_header
-from llmframe.quality.reviewed import OUTSIDE, Order
+from llmframe.quality.reviewed import OUTSIDE, Cell, Order, Part
 from llmframe.quality.suspects import suspects
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isnan
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,9 +21,7 @@ def accuracy_so_far(reviewed: Reviewed) -> Estimates | None:
         one
         for one in reviewed.judgements
         # a row that has no answer now is neither right nor wrong, as in a score
-        if one.said is not None
-        and one.first
-        and (one.role == "measure" or reviewed.strata[one.stratum].complete)
+        if one.said is not None and not isnan(one.weight)
     ]
     if reviewed.method == "not a sample" or not counted:
         return None

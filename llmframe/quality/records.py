@@ -27,7 +27,7 @@ from llmframe.journal.paths import (
     make_folder,
     remember_folder,
 )
-from llmframe.quality.draw import Cell, Part
+from llmframe.quality.reviewed import Cell, Part
 from llmframe.system.files import APPEND, READ, SYSTEM, FileOps, write_all
 
 if TYPE_CHECKING:

@@ -29,18 +29,29 @@ OUTSIDE = -1  # the stratum of a row that is not in the population
 
 
 @dataclass(frozen=True, slots=True)
-class Stratum:
-    """A part of the population, from which rows were drawn at random.
+class Cell:
+    """Rows of one label: the less sure ones, the surer ones, or all of them.
 
-    size: rows of the population in it. label: the model's label that all of them have, None if
-    they differ. part: "low" for the less sure third of that label, "rest" for the others, "" for
-    all of them. complete: every row of it was drawn (the least sure rows of ``order="both"``).
+    label: its code, OUTSIDE for any label. part: "low" (confidence at most ``cut``), "rest"
+    (above it) or "".
     """
 
-    size: int
-    _: KW_ONLY
-    label: Hashable | None = None
+    label: int = OUTSIDE
     part: str = ""
+    cut: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One stratum as it is drawn from.
+
+    cells: which rows are in it. size: how many that were at the draw. share: of the drawn rows.
+    complete: all of them are drawn. It has no cells then, as its rows are those of the draw.
+    """
+
+    cells: tuple[Cell, ...]
+    size: int
+    share: float
     complete: bool = False
 
 
@@ -54,7 +65,6 @@ class Judgement:
     first judged in it; NaN for a repeat, for a ``learn`` row (1 in a complete stratum) and for an
     order that is no sample. role: fixed when the row was drawn. first: False for a repeat
     (``twice=``, a second person), which counts for agreement only. who: the person, "" if unnamed.
-    copied: the row's text was judged at another row or in an earlier review.
     """
 
     position: int
@@ -66,16 +76,14 @@ class Judgement:
     role: Role = "measure"
     first: bool = True
     who: str = ""
-    copied: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reviewed:
     """All judgements of one draw, in the order in which the rows were drawn.
 
-    field: the column. order, seed: as the review was called. planned: its ``n``. strata: the
-    population when the rows were drawn. labels: those that a person can choose from.
-    population: rows with status ok and a label now. added: rows more than at the draw; nothing
+    order: as the review was called. strata: the population when the rows were drawn. labels:
+    those that a person can choose from. added: rows with a label more than at the draw; nothing
     was drawn from them. undecided: drawn rows that were shown and skipped: they are
     not missing at random. stratum_of: for each row of the frame its stratum, OUTSIDE if it is not
     in the population; None if the labels are another prompt's than those that were drawn from.
@@ -83,15 +91,10 @@ class Reviewed:
     "right" or "wrong".
     """
 
-    field: str
-    _: KW_ONLY
     judgements: tuple[Judgement, ...]
-    strata: tuple[Stratum, ...]
+    strata: tuple[Part, ...]
     order: Order
-    planned: int
-    seed: int = 0
     labels: tuple[Hashable, ...] = ()
-    population: int = 0
     added: int = 0
     undecided: int = 0
     is_verdict: bool = False

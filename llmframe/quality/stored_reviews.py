@@ -12,16 +12,16 @@ import numpy as np
 from llmframe.quality import draw as pure
 from llmframe.quality.cases import Cases, file_name
 from llmframe.quality.records import SKIPS, Draw, Records
-from llmframe.quality.reviewed import OUTSIDE, SAMPLES, Judgement, Reviewed, Stratum
+from llmframe.quality.reviewed import SAMPLES, Judgement, Reviewed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
 
-    from llmframe.quality.draw import Ints, Part
+    from llmframe.quality.draw import Ints
     from llmframe.quality.records import Given
-    from llmframe.quality.reviewed import Order
+    from llmframe.quality.reviewed import Order, Part
 
 
 def find_reviewed(
@@ -94,14 +94,10 @@ def reviewed(
             judged += _judgements(cases, draw, turn, position, known)
     now = int((cases.said >= 0).sum())
     return Reviewed(
-        cases.field,
         judgements=_weighted(judged, parts, str(header["order"])),
-        strata=tuple(_stratum(cases, part) for part in parts),
+        strata=tuple(parts),
         order=header["order"],
-        planned=int(header["planned"]) if limit is None else limit,
-        seed=int(header["seed"]),
         labels=cases.labels,
-        population=now,
         added=max(now - int(header["population"]), 0) if is_own else 0,
         undecided=sum(1 for turn in draw.skipped if is_undecided(draw, first, turn)),
         is_verdict=cases.is_verdict,
@@ -135,7 +131,6 @@ def _judgements(
 ) -> list[Judgement]:
     """The first judgement of a row's text, then those that repeat it."""
     row, own = draw.rows[turn], draw.judged.get(turn, [])
-    is_own = any(one is known for one in own)
     # in either review: a text that may have become an example must not measure
     learns = "learn" in (row.role, known.role)
     one = Judgement(
@@ -145,10 +140,9 @@ def _judgements(
         stratum=row.stratum,
         role="learn" if learns else "measure",
         who=known.who,
-        copied=not is_own,
     )
     repeats = [
-        replace(one, truth=again.truth, who=again.who, first=False, copied=False)
+        replace(one, truth=again.truth, who=again.who, first=False)
         for again in own
         if again is not known
     ]
@@ -168,19 +162,6 @@ def _weighted(
     return tuple(
         replace(one, weight=parts[one.stratum].size / number[one.stratum] if counts(one) else nan)
         for one in judged
-    )
-
-
-def _stratum(cases: Cases, part: Part) -> Stratum:
-    labels = {cell.label for cell in part.cells}  # none of a complete stratum, which has no cells
-    [label] = labels if len(labels) == 1 else [OUTSIDE]
-    known = 0 <= label < len(cases.labels)
-    kinds = {cell.part for cell in part.cells}
-    return Stratum(
-        part.size,
-        label=cases.labels[label] if known else None,
-        part=kinds.pop() if len(kinds) == 1 else "",
-        complete=part.complete,
     )
 
 

@@ -175,7 +175,7 @@ class OpenView:
     def close(self, headline: str = "", *, sentence: str = "") -> None:
         """Leave the card, or a sentence in its place. headline: the run's status if empty."""
         if sentence or not _attempted(lambda: self._close(headline)):
-            self._view.close_without_card(sentence or NO_CARD)
+            self._view.close(sentence or NO_CARD)
         self.closed = True  # last: a view that is closed is no longer held
 
     def _close(self, headline: str) -> None:

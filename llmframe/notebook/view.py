@@ -142,8 +142,5 @@ class View:
     def refresh(self, snapshot: Snapshot) -> None:
         """Draw the run as it is now; cheap, at most five times a second."""
 
-    def close(self, ending: Ending) -> None:
-        """Replace the live view by what stays."""
-
-    def close_without_card(self, text: str) -> None:
-        """Replace the live view by a sentence, where the card cannot be made."""
+    def close(self, ending: Ending | str) -> None:
+        """Replace the live view by the card, or by a sentence in its place."""

@@ -1,4 +1,7 @@
-"""The card that stays when a run has ended: static HTML, and the same as text."""
+"""The card that stays when a run has ended: static HTML, and the same as text.
+
+A sentence may stand in its place.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +30,10 @@ if TYPE_CHECKING:
 NOTES_SHOWN = 6
 
 
-def card_html(ending: Ending) -> str:
+def card_html(ending: Ending | str) -> str:
     """The card as HTML: no script, no style block, readable without any style at all."""
+    if isinstance(ending, str):
+        return html(ending)
     report = ending.report
     number, words = _reached(report)
     state = style.chip(html(_headline(ending), limit=60), _tint(ending))
@@ -133,8 +138,10 @@ def _notes(ending: Ending) -> list[str]:
     return notes + [words for words in spending if words]
 
 
-def card_text(ending: Ending) -> str:
+def card_text(ending: Ending | str) -> str:
     """The card as lines of text, for terminals, logs and viewers without HTML."""
+    if isinstance(ending, str):
+        return ending
     report = ending.report
     rows = " ".join(_reached(report))
     speed = f" ({' '.join(rate(report.rows_per_second))})" if _has_speed(report) else ""

@@ -62,20 +62,15 @@ class TextBar(View):
             self._written.add(known)
             self._bar.write(line, file=sys.stderr)
 
-    def close(self, ending: Ending) -> None:
+    def close(self, ending: Ending | str) -> None:
         """Leave the bar as it ended, red if rows are missing, and print the card."""
         if self._bar is not None:
-            report = ending.report
-            self._bar.colour = "red" if report.failed or report.pending else "green"
-            self.refresh(ending.snapshot)
+            if not isinstance(ending, str):
+                report = ending.report
+                self._bar.colour = "red" if report.failed or report.pending else "green"
+                self.refresh(ending.snapshot)
             self._bar.close()
         sys.stderr.write(card_text(ending) + "\n")
-
-    def close_without_card(self, text: str) -> None:
-        """Leave the bar as it is, and print the sentence."""
-        if self._bar is not None:
-            self._bar.close()
-        sys.stderr.write(text + "\n")
 
 
 def fitting(words: Iterable[str], room: int) -> str:

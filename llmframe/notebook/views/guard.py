@@ -52,25 +52,16 @@ class GuardedView(View):
             if not self._closed:  # a late refresh must not replace the card
                 self._try(lambda: self.view.refresh(snapshot))
 
-    def close(self, ending: Ending) -> None:
-        """Show the card, or log it; a second call does nothing."""
+    def close(self, ending: Ending | str) -> None:
+        """Show the card or the sentence, or log it; a second call does nothing."""
         with self._lock:
             if self._closed:
                 return
-            self._closed = True
+            self._closed, self._has_card = True, not isinstance(ending, str)
             if not self._try(lambda: self.view.close(ending)):
                 self._has_card = False
-                self._try(lambda: self.view.close_without_card(NO_CARD))  # no live view may stay
+                self._try(lambda: self.view.close(NO_CARD))  # no live view may stay
                 self._try(lambda: LogView().close(ending))
-
-    def close_without_card(self, text: str) -> None:
-        """Show the sentence, or log it."""
-        with self._lock:
-            if self._closed:
-                return
-            self._closed, self._has_card = True, False
-            if not self._try(lambda: self.view.close_without_card(text)):
-                self._try(lambda: LogView().close_without_card(text))
 
     def _try(self, draw: Callable[[], None]) -> bool:
         try:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from llmframe.notebook.drawing import style
 from llmframe.notebook.drawing.card import card_html, card_text
-from llmframe.notebook.drawing.escape import html
 from llmframe.notebook.drawing.live import BACKGROUND_HINT, INTERRUPT_HINT, live_html, live_text
 from llmframe.notebook.drawing.preview import rows_html
 from llmframe.notebook.drawing.rows import answers_html, shares_html
@@ -55,10 +54,6 @@ class HtmlView(View):
             self._shown = page
             self._handle.update(bundle(page, live_text(snapshot)), raw=True)
 
-    def close(self, ending: Ending) -> None:
+    def close(self, ending: Ending | str) -> None:
         """Replace it by the card."""
         self._handle.update(bundle(card_html(ending), card_text(ending)), raw=True)
-
-    def close_without_card(self, text: str) -> None:
-        """Replace it by the sentence."""
-        self._handle.update(bundle(html(text), text), raw=True)

@@ -39,14 +39,10 @@ class LogView(View):
             if self._latest is not None and (shares := shares_text(self._latest.labels())):
                 log_line(f"  labels so far: {shares}")
 
-    def close(self, ending: Ending) -> None:
+    def close(self, ending: Ending | str) -> None:
         """Log the card, line by line."""
         for line in card_text(ending).splitlines():
             log_line(line)
-
-    def close_without_card(self, text: str) -> None:
-        """Log the sentence."""
-        log_line(text)
 
 
 def log_line(line: str) -> None:

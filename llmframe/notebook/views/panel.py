@@ -134,15 +134,9 @@ class PanelView(View):
         if len(self.box.children) != 3 + len(shown):
             self.box.children = (self.body, self.row, self.answers, *shown)
 
-    def close(self, ending: Ending) -> None:
+    def close(self, ending: Ending | str) -> None:
         """Put the card in the place of the widgets."""
-        self._close(card_html(ending), card_text(ending))
-
-    def close_without_card(self, text: str) -> None:
-        """Put the sentence in the place of the widgets."""
-        self._close(html(text), text)
-
-    def _close(self, card: str, text: str) -> None:
+        card, text = card_html(ending), card_text(ending)
         try:
             self.body.value = card + style.line(style.soft(html(RELOADED)))
             self.box.children = (self.body,)

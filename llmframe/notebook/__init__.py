@@ -52,13 +52,9 @@ def _choose(
 ) -> View:
     from llmframe.notebook import hosts
 
-    if hosts.marimo() is not None and wanted in ("auto", "widget"):
-        from llmframe.notebook.views.html_view import HtmlView
-
-        return HtmlView(blocking=blocking, controllable=controls is not None, latest=latest)
-    kernel = hosts.kernel()
-    if kernel is not None and wanted in ("auto", "widget"):
-        if hosts.has_ipywidgets():
+    kernel, in_marimo = hosts.kernel(), hosts.marimo() is not None
+    if wanted in ("auto", "widget") and (in_marimo or kernel is not None):
+        if not in_marimo and hosts.has_ipywidgets():
             from llmframe.notebook.views.panel import PanelView
 
             return PanelView(controls, blocking=blocking, kernel=kernel, latest=latest)

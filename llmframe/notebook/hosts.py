@@ -121,6 +121,12 @@ def show(data: dict[str, Any]) -> Any:
     return handle
 
 
+def show_widget(widget: Any, text: str) -> Any:
+    """Display a widget, with a text for viewers that draw none; returns the same handle."""
+    reference = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
+    return show({**bundle(text, text), "application/vnd.jupyter.widget-view+json": reference})
+
+
 class MarimoDisplay:
     """One HTML output of a marimo cell, with the methods of IPython's display handle."""
 

@@ -101,7 +101,7 @@ class LatestRows:
         if text is None:
             [text] = self._rows.texts(position, position + 1)
         return ShownRow(
-            self._label_text(position),
+            label_text(self._label, position),
             text=text if isinstance(text, str) else "",
             values=result.values and self._readable(result.values),
             error=str(result.error or ""),
@@ -115,9 +115,6 @@ class LatestRows:
             name: vector_words(value) if name in self._vectors else value
             for name, value in values.items()
         }
-
-    def _label_text(self, position: int) -> str:
-        return label_text(self._label, position)
 
 
 def label_text(label: Callable[[int], object], position: int) -> str:

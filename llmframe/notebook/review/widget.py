@@ -16,7 +16,7 @@ from llmframe.errors import LLMFrameError
 from llmframe.notebook import hosts
 from llmframe.notebook.drawing import style
 from llmframe.notebook.drawing.escape import plain
-from llmframe.notebook.hosts import bundle, close_widget, free_route, show
+from llmframe.notebook.hosts import bundle, close_widget, free_route, show, show_widget
 from llmframe.notebook.review.drawing import question_html
 from llmframe.notebook.review.keys import HELP, SKIP, UNDO
 from llmframe.notebook.review.question import act
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 GUARD = 0.2  # seconds after a row was drawn in which no key counts: nobody has read it
 FOCUS = 1.0  # seconds until the page has drawn the box, which then can take the focus
 _LABEL = 60  # characters of a button
-_WIDGET = "application/vnd.jupyter.widget-view+json"
 _CLASS = "llmframe-review"
 # one sheet for all reviews of a page; without it all still works, and both sentences show
 _SHEET = f"""<style>
@@ -104,8 +103,7 @@ class ReviewWidget:
 
     def _display(self) -> None:
         self._cells.add(hosts.running_cell())
-        reference = {"version_major": 2, "version_minor": 0, "model_id": self.whole.model_id}
-        self._handles.append(show({**bundle(_LEFT_OPEN, _LEFT_OPEN), _WIDGET: reference}))
+        self._handles.append(show_widget(self.whole, _LEFT_OPEN))
         for widget in (self.box, *self.labels, *self.commands):
             free_route(widget)  # keys reach the kernel while another cell runs
 

@@ -15,7 +15,7 @@ from llmframe.notebook.drawing.card import card_html, card_text
 from llmframe.notebook.drawing.escape import html
 from llmframe.notebook.drawing.live import INTERRUPT_HINT, live_html
 from llmframe.notebook.drawing.rows import answers_html, failures_html
-from llmframe.notebook.hosts import bundle, close_widget, free_route, has_subshell, show
+from llmframe.notebook.hosts import bundle, close_widget, free_route, has_subshell, show_widget
 from llmframe.notebook.latest_rows import NEWEST
 from llmframe.notebook.view import View
 from llmframe.notebook.views.html_view import STARTING, latest_html
@@ -31,7 +31,6 @@ COUNTS_STAY = 0.35  # seconds; of five refreshes a second every other one is sen
 ROWS_STAY = 2.0  # seconds that single rows stay, so that they can be read
 MORE_STAY = 10.0  # seconds that the longer list of answers stays
 _ICONS = {"Pause": "pause", "Resume": "play", "Stop": "stop"}
-_WIDGET = "application/vnd.jupyter.widget-view+json"
 KEPT = 20  # widgets of ended runs that stay alive; each is five small models in the kernel
 RELOADED = (
     "This page was loaded again during the run, so the notebook's file does not hold this card "
@@ -88,8 +87,7 @@ class PanelView(View):
         if (run := self._controls) is not None:
             actions = {"Pause": run.pause, "Resume": run.resume, "Stop": run.stop}
             self.buttons = {name: _button(name, action) for name, action in actions.items()}
-        reference = {"version_major": 2, "version_minor": 0, "model_id": self.box.model_id}
-        self._handle = show({**bundle(_LEFT_OPEN, _LEFT_OPEN), _WIDGET: reference})
+        self._handle = show_widget(self.box, _LEFT_OPEN)
         for button in self.buttons.values():
             free_route(button)
 

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from llmframe.frame.cells import cell_text, is_missing
 from llmframe.messages.afterwards import kind_words, what_a_rerun_mends
 from llmframe.notebook.drawing import style
 from llmframe.notebook.drawing.counts import kinds
 from llmframe.notebook.drawing.escape import SENTENCES, html, plain
 from llmframe.notebook.drawing.format import count, plural
-from llmframe.notebook.shown_frame import ShownFrame
+from llmframe.notebook.shown_frame import ShownFrame, shown_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,13 +30,8 @@ class FailedRows(ShownFrame):
     Otherwise it is an ordinary frame, and all that pandas makes of it is one.
     """
 
-    def _text_view(self) -> str | None:
-        read = _read(self)
-        return None if read is None else _text(read)
-
-    def _html_view(self) -> str | None:
-        read = _read(self)
-        return None if read is None else _html(read)
+    def _view(self, *, as_html: bool) -> str:
+        return (_html if as_html else _text)(_read(self))
 
 
 class _Row:
@@ -56,28 +50,18 @@ class _Row:
         return plain(", ".join(f"{name}: {text}" for name, text in self.texts.items()), limit=limit)
 
 
-def _read(df: pd.DataFrame) -> list[_Row] | None:
-    """The rows; None for a frame that no longer holds the errors, or not as text."""
-    try:
-        columns: list[object] = [*df.columns]
-        names = [str(name[0] if isinstance(name, tuple) else name) for name in columns]
-        [at] = [at for at, name in enumerate(names) if name.endswith(_ERROR)]
-        raw = names[at].removesuffix(_ERROR) + _RAW
-        rows = []
-        for label, cells in zip(df.index, df.itertuples(index=False, name=None), strict=True):
-            texts = dict(zip(names, map(_cell, cells), strict=True))
-            error, reply = texts.pop(names[at]), texts.pop(raw, "")
-            rows.append(_Row(str(label), texts=texts, error=error, reply=reply))
-    except Exception:  # noqa: BLE001 - whatever somebody made of it, a view must not fail
-        return None
+def _read(df: pd.DataFrame) -> list[_Row]:
+    """The rows. Raises ValueError for a frame that no longer holds the errors."""
+    columns: list[object] = [*df.columns]
+    names = [str(name[0] if isinstance(name, tuple) else name) for name in columns]
+    [at] = [at for at, name in enumerate(names) if name.endswith(_ERROR)]
+    raw = names[at].removesuffix(_ERROR) + _RAW
+    rows = []
+    for label, cells in zip(df.index, df.itertuples(index=False, name=None), strict=True):
+        texts = {name: shown_cell(cell) or "" for name, cell in zip(names, cells, strict=True)}
+        error, reply = texts.pop(names[at]), texts.pop(raw, "")
+        rows.append(_Row(str(label), texts=texts, error=error, reply=reply))
     return rows
-
-
-def _cell(cell: object) -> str:
-    try:
-        return "" if is_missing(cell) else cell_text(cell)
-    except Exception:  # noqa: BLE001 - the code of the cell's own class
-        return f"<{type(cell).__name__}>"
 
 
 def _by_kind(rows: list[_Row]) -> Iterator[tuple[str, list[_Row]]]:

@@ -18,7 +18,7 @@ from llmframe.notebook.drawing.preview import (
     preview_text,
     rows_html,
 )
-from llmframe.notebook.shown_frame import ShownFrame
+from llmframe.notebook.shown_frame import ShownFrame, shown_cell
 from llmframe.notebook.view import Choice, PreviewRow
 
 if TYPE_CHECKING:
@@ -61,19 +61,15 @@ class PreviewedRows(ShownFrame):
     it is an ordinary frame, and all that pandas makes of it is one.
     """
 
-    def _text_view(self) -> str | None:
-        read = _read(self)
-        if read is None:
+    def _view(self, *, as_html: bool) -> str | None:
+        facts: Facts | None = getattr(self, "_llmframe_facts", None)
+        # somebody has added, dropped or sorted rows: the facts no longer fit them
+        if facts is None or not _cells(facts.given).equals(_cells(self[[*facts.given.columns]])):
             return None
-        facts, rows, choices = read
-        text = preview_text(rows, _of(facts), choices)
-        return text if facts.estimate is None else f"{text}\n{facts.estimate!r}"
-
-    def _html_view(self) -> str | None:
-        read = _read(self)
-        if read is None:
-            return None
-        facts, rows, choices = read
+        rows, choices = _rows(self, facts), _choices(self, facts)
+        if not as_html:
+            text = preview_text(rows, _of(facts), choices)
+            return text if facts.estimate is None else f"{text}\n{facts.estimate!r}"
         parts = [head_html(rows, _of(facts)), *map(choice_html, choices), style.line("")]
         shown = style.frame((*parts, rows_html(rows)))
         estimate: Any = facts.estimate
@@ -91,18 +87,6 @@ def previewed(frame: pd.DataFrame, facts: Facts) -> PreviewedRows:
 def _of(facts: Facts) -> str:
     equal = f", {count(facts.distinct)} of them distinct" if facts.distinct < facts.rows else ""
     return f"previewed of {plural(facts.rows, 'row')} with a text{equal}"
-
-
-def _read(df: pd.DataFrame) -> tuple[Facts, list[PreviewRow], list[Choice]] | None:
-    """What to show; None for a frame that is no longer as the preview made it."""
-    facts: Facts | None = getattr(df, "_llmframe_facts", None)
-    try:
-        # somebody has added, dropped or sorted rows: the facts no longer fit them
-        if facts is None or not _cells(facts.given).equals(_cells(df[[*facts.given.columns]])):
-            return None
-        return facts, _rows(df, facts), _choices(df, facts)
-    except Exception:  # noqa: BLE001 - whatever somebody made of it, a view must not fail
-        return None
 
 
 def _cells(df: pd.DataFrame) -> pd.DataFrame:
@@ -125,7 +109,9 @@ def _rows(df: pd.DataFrame, facts: Facts) -> list[PreviewRow]:
             text=facts.texts[at],
             alike=facts.alike[at],
             state=_STATES.get(str(status), "pending"),
-            values={name: _cell(column[at]) or unsure.get(name) for name, column in cells.items()}
+            values={
+                name: shown_cell(column[at]) or unsure.get(name) for name, column in cells.items()
+            }
             if status == "ok"
             else {},
             brief=brief,
@@ -138,13 +124,6 @@ def _rows(df: pd.DataFrame, facts: Facts) -> list[PreviewRow]:
 def _is_brief(dtype: Any) -> bool:
     """Whether a column holds labels or numbers, which are read before texts."""
     return isinstance(dtype, pd.CategoricalDtype) or pd.api.types.is_numeric_dtype(dtype)
-
-
-def _cell(cell: object) -> str | None:
-    try:
-        return None if is_missing(cell) else cell_text(cell)
-    except Exception:  # noqa: BLE001 - the code of the cell's own class
-        return f"<{type(cell).__name__}>"
 
 
 def _choices(df: pd.DataFrame, facts: Facts) -> list[Choice]:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 
+from llmframe.frame.cells import cell_text, is_missing
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
 class ShownFrame(pd.DataFrame):
-    """Displays itself by ``_text_view`` and ``_html_view``; pandas makes ordinary frames of it."""
+    """Displays itself by ``_view``; pandas makes ordinary frames of it."""
 
     @property
     def _constructor(self) -> Callable[..., pd.DataFrame]:
@@ -26,19 +28,33 @@ class ShownFrame(pd.DataFrame):
         return self.copy().transpose(*args, **options)
 
     def __repr__(self) -> str:
-        text = self._text_view()
+        text = self._view_if_any(as_html=False)
         return super().__repr__() if text is None else text
 
     def _repr_html_(self) -> str | None:
-        shown = self._html_view() if pd.get_option("display.notebook_repr_html") else None
+        wanted = pd.get_option("display.notebook_repr_html")
+        shown = self._view_if_any(as_html=True) if wanted else None
         if shown is None:
             return cast("str | None", pd.DataFrame(self)._repr_html_())  # type: ignore[operator]
         return shown
 
-    def _text_view(self) -> str | None:
-        """The view as lines of text; None where the frame is no longer what it was made as."""
+    def _view_if_any(self, *, as_html: bool) -> str | None:
+        try:
+            return self._view(as_html=as_html)
+        except Exception:  # noqa: BLE001 - whatever somebody made of it, a view must not fail
+            return None
+
+    def _view(self, *, as_html: bool) -> str | None:
+        """The view as HTML or as lines of text.
+
+        None, or any error, where the frame is no longer what it was made as.
+        """
         raise NotImplementedError
 
-    def _html_view(self) -> str | None:
-        """The view as HTML; None as for the text."""
-        raise NotImplementedError
+
+def shown_cell(cell: object) -> str | None:
+    """A cell's text whatever its class; None where it is missing."""
+    try:
+        return None if is_missing(cell) else cell_text(cell)
+    except Exception:  # noqa: BLE001 - the code of the cell's own class
+        return f"<{type(cell).__name__}>"

@@ -106,6 +106,14 @@ def cell_text(cell: Any) -> str:
         raise CellError(error_words(exc)) from exc
 
 
+def text_or_blank(cell: Any) -> str:
+    """The same; "" as well for a cell that has no text."""
+    try:
+        return cell_text(cell)
+    except CellError:
+        return ""
+
+
 def _text(cell: Any) -> str:
     if isinstance(cell, str):
         return str.__str__(cell)

@@ -77,6 +77,13 @@ class ColumnLookup:
         """The cells of a column that was resolved."""
         return self._df.iloc[:, self.position(column)]
 
+    def find(self, name: str) -> pd.Series[Any] | None:
+        """The cells of the column of exactly this name, None if there is none.
+
+        Raises PlanError where several columns have it.
+        """
+        return self.series(self.resolve(name, option="column")) if self.has(name) else None
+
     def position(self, column: Hashable) -> int:
         """The position of a column that was resolved."""
         return self._positions[column][0]

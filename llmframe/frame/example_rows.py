@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from llmframe.frame.column_lookup import ColumnLookup
-from llmframe.frame.existing import ATTRS_KEY, hashes_of_rows
+from llmframe.frame.existing import hashes_of_rows, noted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
@@ -61,8 +61,7 @@ def example_rows(df: pd.DataFrame) -> npt.NDArray[np.bool_]:
 
 def _noted(df: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """The entries in a frame's attrs, which anybody may have edited."""
-    note = df.attrs.get(ATTRS_KEY)
-    entries = note.get("examples") if isinstance(note, dict) else None
+    entries = noted(df).get("examples")
     for one in entries if isinstance(entries, list) else ():
         if isinstance(one, dict) and isinstance(one.get("task"), str):
             lists = [one.get("inputs"), one.get("rows")]

@@ -57,10 +57,15 @@ class WrittenColumn:
         return {self.task, *self.also}
 
 
+def noted(df: pd.DataFrame) -> dict[str, Any]:
+    """What attrs record of the latest call; {} where they are lost, or are not ours."""
+    entry = df.attrs.get(ATTRS_KEY)
+    return entry if isinstance(entry, dict) else {}
+
+
 def written_columns(df: pd.DataFrame) -> dict[str, WrittenColumn]:
     """Name -> written column, as attrs record them; {} for attrs that are not ours."""
-    entry = df.attrs.get(ATTRS_KEY)
-    columns = entry.get("columns") if isinstance(entry, dict) else None
+    columns = noted(df).get("columns")
     written = {}
     for name, one in columns.items() if isinstance(columns, dict) else ():
         if isinstance(one, dict):  # attrs travel in files that anybody may have edited
@@ -77,8 +82,8 @@ def written_columns(df: pd.DataFrame) -> dict[str, WrittenColumn]:
     return written
 
 
-def _texts(noted: Any) -> tuple[str, ...]:
-    return tuple(map(str, noted)) if isinstance(noted, list | tuple) else ()
+def _texts(names: Any) -> tuple[str, ...]:
+    return tuple(map(str, names)) if isinstance(names, list | tuple) else ()
 
 
 def attrs_entry(

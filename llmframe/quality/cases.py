@@ -11,18 +11,18 @@ import numpy as np
 import pandas as pd
 
 from llmframe.errors import PlanError
-from llmframe.frame.cells import CellError, cell_text, column_cells, is_missing
+from llmframe.frame.cells import column_cells, is_missing, text_or_blank
 from llmframe.frame.column_lookup import ColumnLookup
 from llmframe.frame.example_rows import example_rows
 from llmframe.frame.existing import WrittenColumn, written_columns
 from llmframe.quality.scoring.labels import matched, read_labels
-from llmframe.quality.tagged import STATUS, input_columns
+from llmframe.quality.tagged import STATUS, input_columns, rows_ok, status_of
 from llmframe.task.trust.evidence import SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
-    from llmframe.quality.draw import Bools, Floats, Hashes, Ints
+    from llmframe.quality.draw import Floats, Hashes, Ints
 
 RIGHT, WRONG = "right", "wrong"
 FEW = 60  # different texts that still are labels, in a column of unknown type
@@ -51,18 +51,15 @@ class Cases:
         written = written_columns(df)
         self.task = written[self.field].task if self.field in written else ""
         # without it the answers of tag(prefix="v2_") are to the same question, and share a review
-        prefix = _prefix(self.field, written)
-        self.question = self.field.removeprefix(prefix)
+        status = status_of(self.field, written)
+        self.question = self.field.removeprefix((status or STATUS).removesuffix(STATUS))
         column = self._lookup.series(name)
         labels = _labels(column, written.get(self.field))
         self.is_verdict = labels is None
         self.labels: tuple[Hashable, ...] = (RIGHT, WRONG) if labels is None else labels
         self.answers = column
         self.against: str | None = None
-        status = prefix + STATUS
-        is_own = status in written and written[status].task == self.task
-        answered = column.notna().to_numpy(dtype=bool)
-        answered = answered & self._ok(self.column(status), is_own=is_own)
+        answered = column.notna().to_numpy(dtype=bool) & rows_ok(df, status)
         answered = answered & ~example_rows(df)  # the model was shown their right answers
         codes = np.zeros(len(df), np.int64) if labels is None else codes_of(column, labels)
         self.said: Ints = np.where(answered, codes, -1)
@@ -89,16 +86,12 @@ class Cases:
         self.answers = pd.Series(cells, index=self.answers.index)
         return True
 
-    def column(self, name: str) -> pd.Series[Any] | None:
-        """A column of the frame by its name as text; None if there is none."""
-        if not self._lookup.has(name):
-            return None
-        return self._lookup.series(self._lookup.resolve(name, option="field"))
-
     def check_added(self) -> None:
         """Raise PlanError if ``Review.frame`` would replace columns that no review has written."""
-        there = [self.field + end for end in _ADDED if self.column(self.field + end) is not None]
-        role = self.column(f"{self.field}_role")
+        there = [
+            self.field + end for end in _ADDED if self._lookup.find(self.field + end) is not None
+        ]
+        role = self._lookup.find(f"{self.field}_role")
         # attrs may be lost; but all four come together, and nobody else's roles are these
         if there and (role is None or not role.dropna().isin(ROLES).all()):
             raise PlanError(
@@ -113,18 +106,12 @@ class Cases:
         if highlight is False:
             return None
         if highlight in (None, True):
-            return self.column(f"{self.field}{SUFFIX}")
+            return self._lookup.find(f"{self.field}{SUFFIX}")
         return self._lookup.series(self._lookup.resolve(highlight, option="highlight"))
-
-    def _ok(self, status: pd.Series[Any] | None, *, is_own: bool) -> Bools:
-        # the status columns may be another call's, which says nothing about this field
-        if status is None or not is_own:
-            return np.ones(len(self.df), dtype=bool)
-        return (status == "ok").to_numpy(dtype=bool)
 
     def numbers(self, ending: str) -> Floats | None:
         """The numbers that stand beside the field: its confidences, or agreements."""
-        column = self.column(self.field + ending)
+        column = self._lookup.find(self.field + ending)
         if column is None:
             return None
         return pd.to_numeric(column, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
@@ -155,14 +142,14 @@ class Cases:
     @cached_property
     def texts(self) -> list[str]:
         """Each row's text; of several input columns one below the other."""
-        parts = [[*map(_text, column_cells(self.df.iloc[:, at]))] for at in self.inputs]
+        parts = [[*map(text_or_blank, column_cells(self.df.iloc[:, at]))] for at in self.inputs]
         return parts[0] if len(parts) == 1 else ["\n".join(row) for row in zip(*parts, strict=True)]
 
     def shown(self, position: int) -> tuple[tuple[str, str], ...]:
         """The name and the text of each input column of one row."""
         text_name, columns = self._lookup.text_name, self.df.columns
         return tuple(
-            (text_name(columns[at]), _text(column_cells(self.df.iloc[[position], at])[0]))
+            (text_name(columns[at]), text_or_blank(column_cells(self.df.iloc[[position], at])[0]))
             for at in self.inputs
         )
 
@@ -171,7 +158,7 @@ class Cases:
         """A hash of each row's text; where answers are judged, of the answer too."""
         texts: Sequence[str] = self.texts
         if self.is_verdict:
-            answers = [_text(cell) for cell in column_cells(self.answers)]
+            answers = [text_or_blank(cell) for cell in column_cells(self.answers)]
             texts = [f"{text}\0{answer}" for text, answer in zip(texts, answers, strict=True)]
         # 8 bytes: of a million texts, two share a hash in 3 of 100 million frames
         hashed = b"".join(
@@ -203,7 +190,7 @@ class Cases:
 
     def said_text(self, position: int) -> str:
         """The answer of a row, as text."""
-        return _text(self.answers.iloc[position])
+        return text_or_blank(self.answers.iloc[position])
 
     def label_said(self, position: int) -> Hashable | None:
         """The label of a row; "right" where answers are judged; None if it has none."""
@@ -251,16 +238,6 @@ def _code(code: dict[Any, int], cell: Any) -> int:
         return -1
 
 
-def _prefix(field: str, written: dict[str, WrittenColumn]) -> str:
-    """The prefix of the call that wrote a column; "" if it had none or is not known."""
-    task = written[field].task if field in written else None
-    for name, one in written.items():
-        prefix = name.removesuffix(STATUS)
-        if one.task == task and name.endswith(STATUS) and field.startswith(prefix):
-            return prefix
-    return ""
-
-
 def _labels(column: pd.Series[Any], written: WrittenColumn | None) -> tuple[Hashable, ...] | None:
     """The labels of a closed choice, None for a column that is none."""
     if isinstance(column.dtype, pd.CategoricalDtype):
@@ -282,13 +259,6 @@ def _index_hashes(index: pd.Index[Any]) -> Hashes:
         return np.asarray(pd.util.hash_pandas_object(index, index=False), dtype=np.uint64)
     except (TypeError, ValueError):  # labels that pandas cannot hash: by position then
         return np.arange(len(index), dtype=np.uint64)
-
-
-def _text(cell: Any) -> str:
-    try:
-        return cell_text(cell)
-    except CellError:
-        return ""
 
 
 def file_name(question: str, task: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from llmframe.frame.cells import CellError, cell_text, column_cells, is_missing
+from llmframe.frame.cells import column_cells, text_or_blank
 from llmframe.quality.scoring.sample import Answers, read_answers
 from llmframe.quality.scoring.score import confidence_of
 from llmframe.quality.tagged import input_columns
@@ -87,10 +87,9 @@ def _rare(answers: Answers) -> Iterator[tuple[int, float, str]]:
 
 
 def _without_evidence(answers: Answers) -> Iterator[tuple[int, float, str]]:
-    name = f"{answers.name}{SUFFIX}"
-    if not answers.lookup.has(name):
+    column = answers.lookup.find(f"{answers.name}{SUFFIX}")
+    if column is None:
         return
-    column = answers.lookup.series(answers.lookup.resolve(name, option="column"))
     for at in np.flatnonzero(answers.given & column.isna().to_numpy(dtype=bool)):
         yield int(at), 0.5, "no evidence in the text"
 
@@ -119,16 +118,9 @@ def _texts(df: pd.DataFrame, answers: Answers) -> dict[int, frozenset[str]]:
     """The words of each labelled row's text."""
     columns = [column_cells(df.iloc[:, at]) for at in input_columns(df, without=answers.name)]
     return {
-        int(at): _words(" ".join(_text(column[at]) for column in columns))
+        int(at): _words(" ".join(text_or_blank(column[at]) for column in columns))
         for at in np.flatnonzero(answers.given)
     }
-
-
-def _text(cell: object) -> str:
-    try:
-        return "" if is_missing(cell) else cell_text(cell)
-    except CellError:
-        return ""
 
 
 def _words(text: str) -> frozenset[str]:

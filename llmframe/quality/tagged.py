@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from llmframe.errors import PlanError
 from llmframe.frame.column_lookup import ColumnLookup
 from llmframe.frame.example_rows import example_rows
-from llmframe.frame.existing import ATTRS_KEY, written_columns
+from llmframe.frame.existing import noted, written_columns
 from llmframe.notebook.failed_rows import FailedRows
 from llmframe.task.definition import Kind
 from llmframe.task.trust.evidence import SUFFIX
@@ -18,7 +19,6 @@ from llmframe.task.trust.evidence import SUFFIX
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import numpy as np
     import numpy.typing as npt
 
     from llmframe.frame.existing import WrittenColumn
@@ -113,10 +113,10 @@ def _quotes(answers: Mapping[str, WrittenColumn]) -> dict[str, str]:
 
 
 def _note(df: pd.DataFrame) -> dict[str, Any]:
-    note = df.attrs.get(ATTRS_KEY)
-    counts = note.get("counts") if isinstance(note, dict) else None
+    note = noted(df)
+    counts = note.get("counts")
     # pandas copies attrs to slices, for which the call's tokens and cost would be too high
-    if note is None or not isinstance(counts, dict) or counts.get("rows") != len(df):
+    if not isinstance(counts, dict) or counts.get("rows") != len(df):
         return {}
     return {name: note[name] for name, kind in _NOTED.items() if isinstance(note.get(name), kind)}
 
@@ -147,16 +147,37 @@ def failed_rows(df: pd.DataFrame, prefix: str = "") -> pd.DataFrame:
     tagged = read_tagged(df, prefix)
     rows = (tagged.status == "failed").to_numpy(dtype=bool).nonzero()[0]
     shown = [df.iloc[rows, list(tagged.inputs)], tagged.error.iloc[rows]]
-    lookup, raw = ColumnLookup(df), f"{prefix}llm_raw"
+    raw = ColumnLookup(df).find(f"{prefix}llm_raw")
     # what was redacted for the model must not come back in a table of errors
-    if not _is_redacted(df) and lookup.has(raw):
-        shown.append(lookup.series(lookup.resolve(raw, option="column")).iloc[rows])
+    if not _is_redacted(df) and raw is not None:
+        shown.append(raw.iloc[rows])
     return FailedRows(pd.concat(shown, axis=1))
 
 
+def status_of(field: str, written: Mapping[str, WrittenColumn]) -> str | None:
+    """The name of the status that the call of a field has written; None if it is not known."""
+    task = written[field].task if field in written else None
+    found = [
+        name
+        for name, one in written.items()
+        if one.task == task
+        and name.endswith(STATUS)
+        and field.startswith(name.removesuffix(STATUS))
+    ]
+    # the same prompt may be there under several prefixes, and every name begins with ""
+    return max(found, key=len, default=None)
+
+
+def rows_ok(df: pd.DataFrame, status: str | None) -> npt.NDArray[np.bool_]:
+    """The rows that are ok by this status; all of them where there is none."""
+    column = None if status is None else ColumnLookup(df).find(status)
+    if column is None:
+        return np.ones(len(df), dtype=bool)
+    return (column == "ok").to_numpy(dtype=bool)
+
+
 def _is_redacted(df: pd.DataFrame) -> bool:
-    note = df.attrs.get(ATTRS_KEY)
-    return isinstance(note, dict) and note.get("redacted") is True
+    return noted(df).get("redacted") is True
 
 
 def input_columns(df: pd.DataFrame, *, without: str) -> list[int]:
@@ -178,8 +199,7 @@ def input_columns(df: pd.DataFrame, *, without: str) -> list[int]:
 
 def _asked(df: pd.DataFrame) -> list[int]:
     """The positions of the input's columns, as far as the attrs name them."""
-    note = df.attrs.get(ATTRS_KEY)
-    names = note.get("inputs") if isinstance(note, dict) else None
+    names = noted(df).get("inputs")
     if not isinstance(names, list):  # attrs are lost by many operations of pandas
         return []
     text_name = ColumnLookup(df).text_name

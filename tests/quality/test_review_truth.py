@@ -56,6 +56,16 @@ def test_the_same_field_under_a_prefix_is_the_same_question(df):
     assert len(find_reviewed(other, "v2_intent").measured) == 20
 
 
+def test_one_prompt_under_two_prefixes_is_one_question_and_each_has_its_status(df):
+    judge(df.llm.review("intent", n=20), df)
+    other = tagged(prefix="v2_")
+    both = pd.concat([df.assign(llm_status="failed"), other.filter(like="v2_")], axis=1)
+    columns = [one.attrs["llmframe"]["columns"] for one in (df, other)]
+    both.attrs = {"llmframe": {**df.attrs["llmframe"], "columns": {**columns[0], **columns[1]}}}
+    assert len(find_reviewed(both, "v2_intent").measured) == 20
+    assert both.llm.score("v2_intent").coverage == 1
+
+
 def test_a_text_that_occurs_again_is_not_shown_again_and_has_the_same_label():
     df = tagged(120)
     df["text"] = [f"text {at % 40}" for at in range(120)]

@@ -12,7 +12,7 @@ import pandas as pd
 from llmframe._version import __version__
 from llmframe.errors import PlanError
 from llmframe.frame.column_lookup import ColumnLookup
-from llmframe.frame.existing import ATTRS_KEY, written_columns
+from llmframe.frame.existing import noted, written_columns
 from llmframe.frame.export.target import existing_path, needed
 from llmframe.task.fields import Kind
 
@@ -45,8 +45,7 @@ def describe(df: pd.DataFrame) -> dict[str, Any]:
     ``checkpoint`` (the file's name), ``counts``, ``tokens_in``, ``tokens_cached`` (of
     them), ``tokens_out``, ``cost``, ``currency``, and ``table``: the same of all its answers.
     """
-    entry = df.attrs.get(ATTRS_KEY)
-    entry = entry if isinstance(entry, dict) else {}  # attrs may be anybody's
+    entry = noted(df)
     call = {key: entry[key] for key, kind in _RECORDED.items() if isinstance(entry.get(key), kind)}
     path = entry.get("checkpoint")
     if isinstance(path, str):  # the file's name: a reader has no use for the folders before it

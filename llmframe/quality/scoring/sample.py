@@ -14,12 +14,12 @@ from llmframe.errors import PlanError
 from llmframe.frame.cells import cell_text
 from llmframe.frame.column_lookup import ColumnLookup
 from llmframe.frame.example_rows import example_rows
-from llmframe.frame.existing import ATTRS_KEY, written_columns
+from llmframe.frame.existing import noted, written_columns
 from llmframe.notebook.drawing.format import plural
 from llmframe.quality.scoring.labels import Labelled, aligned, matched, read_labels
 from llmframe.quality.statistics.samples import Estimates, stratified, widened
 from llmframe.quality.stored_reviews import find_reviewed
-from llmframe.quality.tagged import ERROR, STATUS
+from llmframe.quality.tagged import ERROR, STATUS, rows_ok, status_of
 from llmframe.task.text import listing
 
 if TYPE_CHECKING:
@@ -170,15 +170,14 @@ def _verdicts_of(df: pd.DataFrame, field: object) -> Answers:
 def _answers(df: pd.DataFrame, lookup: ColumnLookup, column: Hashable, said: Labelled) -> Answers:
     """The answers that numbers may be about: those of rows that are ok and no examples."""
     # an example has its answer from the prompt, so it says nothing about the model
-    examples, ok = example_rows(df), _only_ok(said, lookup, df)
-    counted = replace(ok, codes=np.where(examples, -1, ok.codes))
-    return Answers(lookup, column, counted, examples & (ok.codes >= 0))
+    examples, ok = example_rows(df), rows_ok(df, status_of(said.name, written_columns(df)))
+    counted = replace(said, codes=np.where(ok & ~examples, said.codes, -1))
+    return Answers(lookup, column, counted, examples & ok & (said.codes >= 0))
 
 
 def _refuse_others(df: pd.DataFrame, lookup: ColumnLookup, column: Hashable, option: str) -> None:
     """Raise PlanError for a status, and for what the model was shown."""
-    name, written, note = lookup.text_name(column), written_columns(df), df.attrs.get(ATTRS_KEY)
-    inputs = note.get("inputs") if isinstance(note, dict) else None
+    name, written, inputs = lookup.text_name(column), written_columns(df), noted(df).get("inputs")
     # a column that was tagged before may be the input of another call, and still holds answers
     is_input = name not in written and isinstance(inputs, list) and name in inputs
     if not is_input and not name.endswith(_STATUSES):
@@ -187,18 +186,6 @@ def _refuse_others(df: pd.DataFrame, lookup: ColumnLookup, column: Hashable, opt
     answers = [known for known in asked if not known.endswith(_STATUSES)]
     known = f"; answers are in {', '.join(map(repr, answers))}" if answers else ""
     raise PlanError(f"{option}: {column!r} holds no answers of a model{known}")
-
-
-def _only_ok(said: Labelled, lookup: ColumnLookup, df: pd.DataFrame) -> Labelled:
-    """The labels in rows that are ok, where the frame still has the status of that call."""
-    written = written_columns(df)
-    task = written[said.name].task if said.name in written else None
-    for name, one in written.items():
-        if task is not None and one.task == task and name.endswith(STATUS) and lookup.has(name):
-            status = lookup.series(lookup.resolve(name, option="column"))
-            ok = (status == "ok").to_numpy(dtype=bool)
-            return replace(said, codes=np.where(ok, said.codes, -1))
-    return said
 
 
 def from_truth(answers: Answers, truth: object) -> Sample:

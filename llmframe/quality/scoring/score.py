@@ -356,8 +356,8 @@ def confidence_of(
     NaN where it is not known. companions: what such columns' names end in, the best first.
     """
     for companion in companions:
-        if lookup.has(f"{name}{companion}"):
-            column = lookup.series(lookup.resolve(f"{name}{companion}", option="column"))
+        column = lookup.find(f"{name}{companion}")
+        if column is not None:
             numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
             if not np.isnan(numbers).all():
                 # rounding leaves some a hair above 1; more than that is no confidence

@@ -115,7 +115,7 @@ def _held_metrics(made: World, sample: Sample) -> Iterator[tuple[str, bool]]:
     k = len(CLASSES)
     whole = table_of(made.truth, made.said, k)
     true = metrics(whole)
-    table = weighted_table(sample, sample.said >= 0)
+    table = weighted_table(sample)
     found = class_frame(sample, table, LEVEL)
     for label in range(3):
         for name in ("precision", "recall", "f1"):

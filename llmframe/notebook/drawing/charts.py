@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from llmframe.notebook.drawing import style
@@ -27,10 +28,13 @@ def interval_bar(
 ) -> str:
     """An estimate with its interval on a line from 0 to whole, between its label and its words.
 
-    ends: the interval's lower end, the estimate and the upper end. mark: another value to
+    ends: the interval's lower end, the estimate and the upper end; NaN where anything from 0 to
+    whole is possible. mark: another value to
     compare with, drawn above the line. label, says: any text; words: HTML.
     """
     low, value, high = (min(max(end / whole, 0.0), 1.0) for end in ends)
+    if math.isnan(ends[1]):
+        low, value, high = 0.0, 0.5, 1.0
     width = max(high - low, 0.004)  # an interval of no width must be seen as well
     inner = 100 * (value - low) / width
     above = ""

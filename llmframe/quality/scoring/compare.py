@@ -262,8 +262,21 @@ def _truth_codes(first: Answers, pair: _Pair, truth: object) -> Codes:
 
 
 def _judged(df: pd.DataFrame, columns: tuple[Answers, Answers]) -> Sample | None:
-    """The rows that a person judged: of those that differ, else of a whole sample."""
-    return _changed_sample(df, columns) or _whole_sample(df, columns)
+    """The rows that a person judged: of those that differ, else of a sample of all rows."""
+    a, b = columns
+    asked: list[tuple[Answers, dict[str, Any]]] = [
+        (a, {"order": "changed", "against": b.name}),
+        (b, {"order": "changed", "against": a.name}),
+        (b, {}),  # before a: it is the column that .review() judges
+        (a, {}),
+    ]
+    for one, wanted in asked:
+        found = find_reviewed(df, one.column, **wanted)
+        if found is not None and found.measured and not found.is_verdict:
+            sample = from_review(one, found)
+            if wanted or sample.is_sample:
+                return sample
+    return None
 
 
 def _by_review(sample: Sample | None, pair: _Pair) -> tuple[Outcome, list[str]]:
@@ -288,26 +301,6 @@ def _by_review(sample: Sample | None, pair: _Pair) -> tuple[Outcome, list[str]]:
     found = Outcome(len(at), only_a, only_b, difference=difference, interval=ends, p=p)
     notes = list(sample.notes) if sample.is_sample else []
     return found, [*notes, _NO_P] if math.isnan(p) else notes
-
-
-def _changed_sample(df: pd.DataFrame, columns: tuple[Answers, Answers]) -> Sample | None:
-    """The judged rows of a review of the rows in which these columns differ."""
-    for one, other in (columns, columns[::-1]):
-        found = find_reviewed(df, one.column, order="changed", against=other.name)
-        if found is not None and found.measured and not found.is_verdict:
-            return from_review(one, found)
-    return None
-
-
-def _whole_sample(df: pd.DataFrame, columns: tuple[Answers, Answers]) -> Sample | None:
-    """The judged rows of a sample that was drawn for one of the columns."""
-    for one in columns[::-1]:  # b first, which is the column that .review() judges
-        found = find_reviewed(df, one.column)
-        if found is not None and found.measured and not found.is_verdict:
-            sample = from_review(one, found)
-            if sample.is_sample:
-                return sample
-    return None
 
 
 def _unlabelled(first: Answers, second: Answers) -> list[str]:

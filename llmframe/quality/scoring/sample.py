@@ -98,6 +98,16 @@ class Sample:
         return self.method != "not a sample"
 
     @property
+    def labelled(self) -> npt.NDArray[np.bool_]:
+        """Which of the known rows have a label now."""
+        return self.said >= 0
+
+    @property
+    def right(self) -> npt.NDArray[np.bool_]:
+        """Which of the known rows have their true label."""
+        return np.asarray(self.said == self.truth, dtype=bool)
+
+    @property
     def drawn(self) -> Numbers:
         """How many rows are known in each stratum."""
         return np.bincount(self.stratum, minlength=len(self.sizes)).astype(float)
@@ -118,7 +128,12 @@ class Sample:
     def estimates(
         self, inside: Numbers, right: Numbers, *, level: float, totals: Numbers | None = None
     ) -> Estimates:
-        """How many of the rows in each part are right. inside, right: as ``counted``."""
+        """How many of the rows in each part are right; NaN where nothing follows for them.
+
+        inside, right: as ``counted``.
+        """
+        if not self.is_sample:
+            return Estimates(*[np.full(inside.shape[1], math.nan)] * 4)
         found = stratified(
             self.sizes, self.drawn, inside, right, level=level, finite=self.finite, totals=totals
         )

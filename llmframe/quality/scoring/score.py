@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from dataclasses import field as attribute
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,7 +26,7 @@ from llmframe.quality.statistics import agreement, confusion
 from llmframe.quality.statistics.binomial import normal_quantile
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Sequence
 
     import numpy.typing as npt
 
@@ -90,7 +89,7 @@ class Score:
     reliability: pd.DataFrame | None = None
     ece: float = math.nan
     groups: pd.DataFrame | None = None
-    notes: tuple[str, ...] = attribute(default=())
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         lines = [self._headline(), self._basis(), self._covered()]
@@ -182,28 +181,26 @@ def score(
     """See LLMAccessor.score."""
     check_level(level)
     answers, sample = read_judged(df, field, truth)
-    labelled = sample.said >= 0
-    table = weighted_table(sample, labelled)
-    known = sample.is_sample
-    right = right_share(sample, level) if known else None
+    table, right = weighted_table(sample), right_share(sample, level)
     # where answers were judged right or wrong there are no labels to agree on
-    known = known and not sample.is_verdict
-    metrics = confusion.metrics(table) if known else None
-    reliability, ece = _reliability(answers, sample, level) if right else (None, math.nan)
+    agreed = np.full_like(table, math.nan) if sample.is_verdict else table
+    metrics = confusion.metrics(agreed)
+    known = sample.is_sample
+    reliability, ece = _reliability(answers, sample, level) if known else (None, math.nan)
     return Score(
         name=answers.name,
         table=class_frame(sample, table, level),
-        accuracy=float(right.value[0]) if right else math.nan,
-        accuracy_interval=_ends(right),
-        kappa=agreement.kappa(table) if known else math.nan,
-        kappa_interval=kappa_interval(sample, table, level) if known else (math.nan, math.nan),
-        ac1=agreement.ac1(table) if known else math.nan,
-        macro_f1=metrics.macro_f1 if metrics else math.nan,
-        weighted_f1=metrics.weighted_f1 if metrics else math.nan,
+        accuracy=float(right.value[0]),
+        accuracy_interval=(float(right.low[0]), float(right.high[0])),
+        kappa=agreement.kappa(agreed),
+        kappa_interval=kappa_interval(sample, agreed, level),
+        ac1=agreement.ac1(agreed),
+        macro_f1=metrics.macro_f1,
+        weighted_f1=metrics.weighted_f1,
         coverage=answers.coverage,
         confusion=_confusion_frame(sample, table),
-        reviewed=int(labelled.sum()),
-        effective=float(right.effective[0]) if right else math.nan,
+        reviewed=int(sample.labelled.sum()),
+        effective=float(right.effective[0]),
         method=sample.method,
         level=level,
         rows=int(answers.given.sum()),
@@ -223,38 +220,31 @@ def check_level(level: object, *, option: str = "level") -> None:
         raise PlanError(f"{option}={level!r} is no share between 0 and 1, such as 0.95{hint}")
 
 
-def weighted_table(sample: Sample, rows: npt.NDArray[np.bool_]) -> Numbers:
-    """The chosen known rows by truth and label, each with the rows that it stands for.
+def weighted_table(sample: Sample) -> Numbers:
+    """The known rows by truth and label, each with the rows that it stands for.
 
     NaN where they are no sample and so stand for none.
     """
-    k = len(sample.labels)
+    k, rows = len(sample.labels), sample.labelled
     if not sample.is_sample:
         return np.full((k, k), math.nan)
     return confusion.table_of(sample.truth[rows], sample.said[rows], k, sample.weights[rows])
 
 
-def _ends(found: Estimates | None) -> Interval:
-    return (math.nan, math.nan) if found is None else (float(found.low[0]), float(found.high[0]))
-
-
 def right_share(sample: Sample, level: float) -> Estimates:
     """The share of all labelled rows that is right."""
     one = np.zeros(len(sample.at), dtype=np.intp)
-    labelled = sample.said >= 0
-    hit = sample.said == sample.truth
     return sample.estimates(
-        sample.counted(labelled, one, 1), sample.counted(hit, one, 1), level=level
+        sample.counted(sample.labelled, one, 1), sample.counted(sample.right, one, 1), level=level
     )
 
 
 def class_frame(sample: Sample, table: Numbers, level: float) -> pd.DataFrame:
     """Support, precision, recall and F1 of each label, with their intervals."""
-    k, labelled = len(sample.labels), sample.said >= 0
-    hit = labelled & (sample.said == sample.truth)
-    said = sample.counted(labelled, sample.said, k)
-    true = sample.counted(labelled, sample.truth, k)
-    both = sample.counted(hit, sample.truth, k)
+    k = len(sample.labels)
+    said = sample.counted(sample.labelled, sample.said, k)
+    true = sample.counted(sample.labelled, sample.truth, k)
+    both = sample.counted(sample.right, sample.truth, k)
     columns: dict[str, Any] = {"support": table.sum(axis=1)}
     if sample.method == "whole frame":
         columns["support"] = columns["support"].astype(np.int64)
@@ -263,22 +253,12 @@ def class_frame(sample: Sample, table: Numbers, level: float) -> pd.DataFrame:
     parts = {"precision": said, "recall": true, "f1": said + true - both}
     ends: dict[str, Any] = {}
     for name, inside in parts.items():
-        values = _estimates(sample, inside, both, level)
-        for end, value in zip(("", "_low", "_high"), values, strict=True):
+        found = sample.estimates(inside, both, level=level)
+        for end, value in (("", found.value), ("_low", found.low), ("_high", found.high)):
             ends[f"{name}{end}"] = 2 * value / (1 + value) if name == "f1" else value
     columns |= {name: ends.pop(name) for name in parts} | ends
     columns["reviewed"] = true.sum(axis=0).astype(np.int64)
     return pd.DataFrame(columns, index=label_index(sample, "label"))
-
-
-def _estimates(
-    sample: Sample, inside: Numbers, right: Numbers, level: float
-) -> tuple[Numbers, Numbers, Numbers]:
-    if not sample.is_sample:
-        nothing = np.full(inside.shape[1], math.nan)
-        return nothing, nothing, nothing
-    found = sample.estimates(inside, right, level=level)
-    return found.value, found.low, found.high
 
 
 def label_index(sample: Sample, name: str) -> pd.Index[Any]:
@@ -299,7 +279,7 @@ def kappa_interval(sample: Sample, table: Numbers, level: float) -> Interval:
     value = agreement.kappa(table)
     if math.isnan(value):
         return math.nan, math.nan
-    labelled = sample.said >= 0
+    labelled = sample.labelled
     each = np.zeros(len(sample.at))
     each[labelled] = agreement.kappa_influence(table)[sample.truth[labelled], sample.said[labelled]]
     drawn = sample.drawn
@@ -322,13 +302,11 @@ def _reliability(
     if numbers is None:
         return None, math.nan
     own = numbers[sample.at]
-    rows = (sample.said >= 0) & ~np.isnan(own)
+    rows = sample.labelled & ~np.isnan(own)
     # the last bin holds 1.0 as well
     bins = np.minimum((np.nan_to_num(own) * BINS).astype(np.intp), BINS - 1)
-    hit = rows & (sample.said == sample.truth)
-    found = sample.estimates(
-        sample.counted(rows, bins, BINS), sample.counted(hit, bins, BINS), level=level
-    )
+    inside, right = (sample.counted(each, bins, BINS) for each in (rows, rows & sample.right))
+    found = sample.estimates(inside, right, level=level)
     weights: Numbers = np.bincount(bins[rows], sample.weights[rows], minlength=BINS).astype(float)
     held = weights > 0
     if not held.any():
@@ -382,15 +360,13 @@ def _groups(answers: Answers, sample: Sample, by: object, level: float) -> pd.Da
     """The accuracy in each group, with its interval and coverage."""
     codes, groups = group_codes(answers, by)
     n, own = len(groups), codes[sample.at]
-    labelled = sample.said >= 0
-    hit = labelled & (sample.said == sample.truth)
-    inside = sample.counted(labelled, own, n)
-    value, low, high = _estimates(sample, inside, sample.counted(hit, own, n), level)
+    inside, right = (sample.counted(each, own, n) for each in (sample.labelled, sample.right))
+    found = sample.estimates(inside, right, level=level)
     rows = np.bincount(codes[~answers.examples], minlength=n)
     columns = {
-        "accuracy": value,
-        "low": low,
-        "high": high,
+        "accuracy": found.value,
+        "low": found.low,
+        "high": found.high,
         "reviewed": inside.sum(axis=0).astype(np.int64),
         "rows": rows,
         "coverage": np.bincount(codes[answers.given], minlength=n) / np.maximum(rows, 1),
@@ -447,11 +423,10 @@ def _bars(frame: pd.DataFrame, title: str) -> list[str]:
     mark = style.soft("the mark above a bar is the mean confidence") if title else ""
     head = f"<b>right by {html(name, limit=60)}</b> &nbsp; {mark}"
     parts = [f'<div style="margin-top:12px">{head}</div>']
-    for label, row in zip(*_shown(frame), strict=True):
-        value = row["accuracy"]
-        words = with_interval(value, row["low"], row["high"])
-        # of no sample anything is possible
-        ends = (0.0, 0.5, 1.0) if math.isnan(value) else (row["low"], value, row["high"])
+    shown = _most(frame, "reviewed")
+    for label, row in zip(shown.index, shown.to_dict("records"), strict=True):
+        ends = row["low"], row["accuracy"], row["high"]
+        words = with_interval(row["accuracy"], row["low"], row["high"])
         parts.append(
             charts.interval_bar(
                 str(label),
@@ -462,8 +437,3 @@ def _bars(frame: pd.DataFrame, title: str) -> list[str]:
             )
         )
     return parts
-
-
-def _shown(frame: pd.DataFrame) -> tuple[Any, list[dict[Hashable, Any]]]:
-    shown = _most(frame, "reviewed")
-    return shown.index, shown.to_dict("records")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from dataclasses import field as attribute
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,7 +42,7 @@ class Shares:
     reviewed: int
     rows: int
     level: float = 0.95
-    notes: tuple[str, ...] = attribute(default=())
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         lines = [f"llmframe: {self._basis()}", *aligned_text(_rows(self.table))]
@@ -97,7 +96,7 @@ def shares(df: pd.DataFrame, field: object, *, by: object, level: float) -> Shar
         name=answers.name,
         table=table.set_axis(labels),
         method=sample.method,
-        reviewed=int((sample.said >= 0).sum()),
+        reviewed=int(sample.labelled.sum()),
         rows=int(answers.given.sum()),
         level=level,
         notes=sample.notes,
@@ -112,14 +111,13 @@ def label_table(
     said: n x k, how many rows of a group have each label. groups: of each reviewed row.
     """
     n, k = said.shape
-    rows, known = np.repeat(said.sum(axis=1), k).astype(float), sample.said >= 0
+    rows, known = np.repeat(said.sum(axis=1), k).astype(float), sample.labelled
     given_to, total = said.ravel().astype(float), np.maximum(rows, 1.0)
     true = sample.counted(known, groups * k + sample.truth, n * k)
     columns: dict[str, Any] = {"said": given_to / total}
     if sample.is_sample:
         given = sample.counted(known, groups * k + sample.said, n * k)
-        right = sample.said == sample.truth
-        both = sample.counted(known & right, groups * k + sample.truth, n * k)
+        both = sample.counted(sample.right, groups * k + sample.truth, n * k)
         judged = np.repeat(sample.counted(known, groups, n), k, axis=1)
         # how often the model gave each label is counted, not estimated: hence totals
         inside = sample.estimates(given, both, level=level, totals=given_to)
@@ -166,6 +164,7 @@ def _bar(label: str, row: dict[Any, Any], whole: float) -> str:
     said = percent(row["said"], fine=fine)
     words = f"<b>{percent(share, fine=fine)}</b> {interval(low, high)}"
     words += f" {style.soft(f'(model {said})')}"
-    ends = (0.0, 0.5 * whole, whole) if math.isnan(share) else (low, share, high)
     says = f"{label}: {percent(share, fine=fine)}, {interval(low, high)}; the model's share {said}"
-    return charts.interval_bar(label, ends, words, mark=row["said"], whole=whole, says=says)
+    return charts.interval_bar(
+        label, (low, share, high), words, mark=row["said"], whole=whole, says=says
+    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from dataclasses import field as attribute
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,7 +60,7 @@ class Threshold:
     table: pd.DataFrame
     needed: int | None
     reviewed: int
-    notes: tuple[str, ...] = attribute(default=())
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         lines = [
@@ -124,7 +123,7 @@ def threshold(df: pd.DataFrame, field: object, *, accuracy: float, sure: float) 
     # a label without a confidence is below every cut-off
     cuts = [(value, kept * len(known) / max(int(answers.given.sum()), 1)) for value, kept in cuts]
     own = np.nan_to_num(confidence[sample.at[chosen]], nan=-1.0)
-    right = (sample.said == sample.truth)[chosen]
+    right = sample.right[chosen]
     found, tried = fixed_sequence(cuts, own, right, accuracy=accuracy, sure=sure)
     sure_enough = answers.given & (confidence >= (math.inf if found is None else found.value))
     # an example has its answer by the person: no other model need be asked
@@ -152,7 +151,7 @@ def equal_chances(sample: Sample) -> npt.NDArray[np.intp]:
     lowest = float(rates.min())
     lots = np.random.default_rng(_SEED).random(len(sample.at))
     kept = lots * rates[sample.stratum] <= lowest
-    return np.flatnonzero(kept & (sample.said >= 0))
+    return np.flatnonzero(kept & sample.labelled)
 
 
 def _needed(

@@ -38,7 +38,7 @@ def metrics(table: Numbers) -> Metrics:
     # F1 in a form that is 0, not NaN, for a label that rows have and the model never gave
     with np.errstate(divide="ignore", invalid="ignore"):
         precision, recall, f1 = hit / said, hit / support, 2 * hit / (support + said)
-    present = support + said > 0
+        present = support + said > 0
     return Metrics(
         support=support,
         precision=precision,

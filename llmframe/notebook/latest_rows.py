@@ -71,15 +71,8 @@ class LatestRows:
             kind = result.error.kind if result.error else ""
             self._failed.setdefault(kind, deque(maxlen=FAILED)).append(event)
 
-    def newest(self) -> list[ShownRow]:
+    def newest(self, most: int = NEWEST) -> list[ShownRow]:
         """The newest answers, the newest first."""
-        return self._answers(NEWEST)
-
-    def more(self) -> list[ShownRow]:
-        """The same, and some that came before them."""
-        return self._answers(MORE)
-
-    def _answers(self, most: int) -> list[ShownRow]:
         return [self._shown(event) for event in [*self._newest][: -most - 1 : -1]]
 
     def labels(self) -> list[LabelCounts]:

@@ -85,29 +85,31 @@ class ProposedLabels(DescribedLabels):
 
     def __str__(self) -> str:
         lines = [f"llmframe: {self._head()}"]
-        for label, description in self._described():
-            of = self._of(label)
-            lines.append(f"  {plain(label, limit=_LABEL)}: {self._counted(of)}")
+        for name, description, of in self._groups():
+            lines.append(f"  {plain(name, limit=_LABEL)}: {self._counted(of)}")
             lines += [f"    {plain(description, limit=SENTENCES)}"] if description.strip() else []
-            lines += [f"    - {row}: {text}" for row, text in _examples(of)]
-        if left := self._of(None):
-            lines.append(f"  {_TO_OTHER}: {self._counted(left)}")
-            lines += [f"    - {row}: {text}" for row, text in _examples(left)]
+            lines += [
+                f"    - {plain(row, limit=_ROW)}: {plain(text, limit=_TEXT)}"
+                for row, text in of[:EXAMPLES]
+            ]
         return "\n".join([*lines, f"  Edit it as a dict, then: {self._next}"])
 
     def _repr_html_(self) -> str:
         title = f"{style.big(count(len(self)))} {style.soft(html(self._head(number=False)))}"
         parts = [f"<div>{title}</div>"]
-        longest = max(len(self._of(label)) for label in (*self, None))
-        for label, description in self._described():
-            parts += self._label_html(label, description, longest)
-        if left := self._of(None):
-            says = attribute(f"{_TO_OTHER}: {self._counted(left)}")
-            bar = style.labelled_bar(
-                style.soft(html(_TO_OTHER)), len(left) / longest,
-                html(self._counted(left)), says=says,
-            )  # fmt: skip
-            parts += [_ABOVE, bar, *_examples_html(left)]
+        groups = self._groups()
+        longest = max((len(of) for *_, of in groups), default=0) or 1
+        for name, description, of in groups:
+            shown, counted = html(name, limit=_LABEL), self._counted(of)
+            label = style.soft(shown) if name == _TO_OTHER else f"<b>{shown}</b>"
+            says = attribute(f"{name}: {counted}", limit=_LABEL)
+            bar = style.labelled_bar(label, len(of) / longest, html(counted), says=says)
+            about = f'<div dir="auto">{html(description, limit=SENTENCES)}</div>'
+            examples = [
+                style.record(html(row, limit=_ROW), [html(text, limit=_TEXT)])
+                for row, text in of[:EXAMPLES]
+            ]
+            parts += [_ABOVE, bar, about if description else "", *examples]
         words = f"Edit it as a dict, then {style.code(html(self._next))}"
         return style.frame((*parts, style.line(style.soft(words))))
 
@@ -124,24 +126,15 @@ class ProposedLabels(DescribedLabels):
     def _here(self) -> object:
         return hosts.running_cell(), tuple(self.items())
 
-    def _described(self) -> list[tuple[str, str]]:
-        """Labels and descriptions as texts, whatever an edit has put there: ``tag`` refuses it."""
-        return [
-            (str(label), description if isinstance(description, str) else "")
+    def _groups(self) -> list[tuple[str, str, list[tuple[str, str]]]]:
+        """Each label with its description and its rows; at last the rows that no label covers."""
+        groups = [
+            # as texts, whatever an edit has put there: ``tag`` refuses it
+            (str(label), description if isinstance(description, str) else "", self._of(label))
             for label, description in self.items()
         ]
-
-    def _label_html(self, label: str, description: str, longest: int) -> list[str]:
-        of = self._of(label)
-        name = f"<b>{html(label, limit=_LABEL)}</b>"
-        says = attribute(f"{label}: {self._counted(of)}", limit=_LABEL)
-        share = len(of) / longest if longest else 0.0
-        return [
-            _ABOVE,
-            style.labelled_bar(name, share, html(self._counted(of)), says=says),
-            f'<div dir="auto">{html(description, limit=SENTENCES)}</div>',
-            *_examples_html(of),
-        ]
+        left = self._of(None)
+        return [*groups, (_TO_OTHER, "", left)] if left else groups
 
     def _of(self, label: str | None) -> list[tuple[str, str]]:
         """Rows and texts with a label; None: those that no label covers."""
@@ -166,14 +159,3 @@ class ProposedLabels(DescribedLabels):
         if self._unread:
             words += f" ({plural(self._unread, 'text')} of the sample could not be read)"
         return words
-
-
-def _examples(texts: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    return [(plain(row, limit=_ROW), plain(text, limit=_TEXT)) for row, text in texts[:EXAMPLES]]
-
-
-def _examples_html(texts: Sequence[tuple[str, str]]) -> list[str]:
-    return [
-        style.record(html(row, limit=_ROW), [html(text, limit=_TEXT)])
-        for row, text in texts[:EXAMPLES]
-    ]

@@ -146,11 +146,8 @@ class Rows:
         )
         self._failure = ShownRow(text, text=text, error=text)
 
-    def newest(self) -> list[ShownRow]:
-        return [self._answer] * 3
-
-    def more(self) -> list[ShownRow]:
-        return [self._answer] * 20
+    def newest(self, most: int = 3) -> list[ShownRow]:
+        return [self._answer] * most
 
     def labels(self) -> list[LabelCounts]:
         return [LabelCounts(self._answer.label, labels=((self._answer.label, 98), ("none", 2)))]

@@ -296,8 +296,8 @@ class LongRows(Rows):
             ShownRow("18", text=TEXTS[2], error="refusal: the model refused: 'No.'"),
         ]
 
-    def newest(self) -> list[ShownRow]:
-        return self._rows
+    def newest(self, most: int = 3) -> list[ShownRow]:
+        return self._rows[:most]
 
     def failures(self) -> list[ShownRow]:
         return self._failures

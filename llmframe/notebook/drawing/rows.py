@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from llmframe.messages.afterwards import ENOUGH, NEARLY_ALL
 from llmframe.notebook.drawing import style
 from llmframe.notebook.drawing.escape import html, plain
 from llmframe.notebook.drawing.format import count, plural
@@ -20,8 +21,6 @@ _TEXT, _VALUE, _ERROR = 100, 60, 120  # characters; a page has room for about ha
 _SHORT = 16  # characters that fit into a narrow column
 _LABELS = 4  # labels shown of a field, the most frequent
 _LABEL = 40  # characters of a label
-NEARLY_ALL = 0.95  # share of one label from which the prompt may be wrong
-ENOUGH = 50  # answers, below which such a share may be chance
 
 
 def shares_html(fields: Sequence[LabelCounts]) -> str:

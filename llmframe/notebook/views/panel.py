@@ -16,7 +16,7 @@ from llmframe.notebook.drawing.escape import html
 from llmframe.notebook.drawing.live import INTERRUPT_HINT, live_html
 from llmframe.notebook.drawing.rows import answers_html, failures_html
 from llmframe.notebook.hosts import bundle, close_widget, free_route, has_subshell, show_widget
-from llmframe.notebook.latest_rows import NEWEST
+from llmframe.notebook.latest_rows import MORE, NEWEST
 from llmframe.notebook.view import View
 from llmframe.notebook.views.html_view import STARTING, latest_html
 
@@ -125,7 +125,7 @@ class PanelView(View):
             self._rows_due = now + ROWS_STAY
         if self.answers.value and now >= self._more_due:
             self._more_due = now + MORE_STAY
-            more = latest.more()
+            more = latest.newest(MORE)
             self.more.value = answers_html(more, "the last answers") if len(more) > NEWEST else ""
         folded = ((self.more, self.folded_more), (self.failures, self.folded))
         shown = tuple(fold for content, fold in folded if content.value)

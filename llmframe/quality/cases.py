@@ -61,7 +61,11 @@ class Cases:
         self.against: str | None = None
         answered = column.notna().to_numpy(dtype=bool) & rows_ok(df, status)
         answered = answered & ~example_rows(df)  # the model was shown their right answers
-        codes = np.zeros(len(df), np.int64) if labels is None else codes_of(column, labels)
+        codes = np.zeros(len(df), np.int64)
+        if labels is not None:
+            # of objects: pandas' own type for text refuses lone surrogates
+            known = pd.Index([*labels], dtype=object, tupleize_cols=False)
+            codes = np.asarray(pd.Categorical(column, categories=known).codes, np.int64)
         self.said: Ints = np.where(answered, codes, -1)
         found = self.numbers(CONFIDENCE)
         self.sure = self.numbers(AGREEMENT) if found is None else found
@@ -219,23 +223,6 @@ class Cases:
             f"{self.field!r} and {self.against!r} must both be closed choices; numbers that are "
             f"labels become one by df[{self.field!r}].astype('category')"
         )
-
-
-def codes_of(column: pd.Series[Any], labels: Sequence[Hashable]) -> Ints:
-    """The position of each cell among the labels; -1 for a cell that is none of them."""
-    if isinstance(column.dtype, pd.CategoricalDtype) and tuple(column.cat.categories) == tuple(
-        labels
-    ):
-        return np.asarray(column.cat.codes, dtype=np.int64)
-    code = {label: at for at, label in enumerate(labels)}
-    return np.array([_code(code, cell) for cell in column_cells(column)], dtype=np.int64)
-
-
-def _code(code: dict[Any, int], cell: Any) -> int:
-    try:
-        return -1 if is_missing(cell) else code.get(cell, -1)
-    except TypeError:  # a list or a dict
-        return -1
 
 
 def _labels(column: pd.Series[Any], written: WrittenColumn | None) -> tuple[Hashable, ...] | None:

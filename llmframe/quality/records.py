@@ -55,7 +55,6 @@ class Given:
 
     key: int
     _: KW_ONLY
-    turn: int
     truth: Hashable
     role: Role
     who: str = ""
@@ -114,7 +113,6 @@ class Draw:
             session, when = str(line.get("session", "")), float(line.get("when", 0))
             given = Given(
                 row.key,
-                turn=turn,
                 truth=line["truth"],
                 role=row.role,
                 who=who,

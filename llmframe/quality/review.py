@@ -45,7 +45,7 @@ class Review:
     @property
     def labels(self) -> tuple[Hashable, ...]:
         """The labels to choose from; "right" and "wrong" for a field that is no closed choice."""
-        return self._session.labels
+        return self._session.cases.labels
 
     @property
     def done(self) -> int:

@@ -23,7 +23,7 @@ from llmframe.quality.records import SKIPS
 from llmframe.task.text import excerpt, fold
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable
 
     import pandas as pd
 
@@ -104,11 +104,6 @@ class ReviewSession:
     def row(self) -> int | None:
         """The position in the frame of the row that is shown; None once all are judged."""
         return None if self._turn is None else self._position(self._turn)
-
-    @property
-    def labels(self) -> tuple[Hashable, ...]:
-        """The labels to choose from; "right" and "wrong" for a field that is no closed choice."""
-        return self.cases.labels
 
     @property
     def done(self) -> int:
@@ -192,19 +187,15 @@ class ReviewSession:
     # -- what a person does ------------------------------------------------------------------------
 
     def answer(self, label: object) -> None:
-        """Give the row that is shown this label, save it, and go to the next row.
-
-        Raises PlanError for what is no label and at the end, CheckpointError if it cannot be
-        saved; the row then stays.
-        """
-        names = [fold(str(one)) for one in self.labels]
-        typed = fold(str(label))
-        if label in self.labels:
-            self.answer_at(self.labels.index(label))
+        """See Review.answer."""
+        labels, typed = self.cases.labels, fold(str(label))
+        names = [fold(str(one)) for one in labels]
+        if label in labels:
+            self.answer_at(labels.index(label))
         elif names.count(typed) == 1:
             self.answer_at(names.index(typed))
         else:
-            known = excerpt([*self.labels])
+            known = excerpt([*labels])
             raise PlanError(f"{excerpt(label)} is no label of {self.cases.field!r}: {known}")
 
     def answer_at(self, at: int) -> None:
@@ -219,7 +210,7 @@ class ReviewSession:
                     "stratum": row.stratum,
                     "said": said,
                     "first": row.key not in self.records.first(),
-                    "truth": self.labels[at],
+                    "truth": self.cases.labels[at],
                     "seconds": round(time.monotonic() - self._shown, 2),
                     "blind": self.is_blind,
                     "role": row.role,

@@ -99,15 +99,14 @@ def reviewed(
         order=header["order"],
         labels=cases.labels,
         added=max(now - int(header["population"]), 0) if is_own else 0,
-        undecided=sum(1 for turn in draw.skipped if is_undecided(draw, first, turn)),
+        # put last so often that they are not shown any more
+        undecided=sum(
+            times >= SKIPS and draw.rows[turn].key not in first
+            for turn, times in draw.skipped.items()
+        ),
         is_verdict=cases.is_verdict,
         stratum_of=stratum_of,
     )
-
-
-def is_undecided(draw: Draw, first: dict[int, Given], turn: int) -> bool:
-    """Whether a row was put last so often that it is not shown any more."""
-    return draw.skipped.get(turn, 0) >= SKIPS and draw.rows[turn].key not in first
 
 
 def reached(draw: Draw, first: dict[int, Given], limit: int | None) -> int:

@@ -96,9 +96,7 @@ class Estimate:
         bar = style.bar(parts, self.rows, label="rows by what happens to them", words=words)
         lines = [f"{style.soft(name)} {html(words)}" for name, words in self._facts() if words]
         lines += [style.soft(html(line, limit=SENTENCES)) for line in self._lines()]
-        lines += [
-            f"{style.chip('note', 'wait')} {html(note, limit=SENTENCES)}" for note in self.notes
-        ]
+        lines += [style.note(html(note, limit=SENTENCES)) for note in self.notes]
         if path := short_path(self.checkpoint):
             lines.append(f"{style.soft('checkpoint')} {style.mono(html(path))}")
         parts_shown = (head, bar, style.facts(legend), *map(style.line, lines))

@@ -188,7 +188,7 @@ def _field_html(field: Distribution) -> str:
     title = f"<b>{html(field.name, limit=_LABEL)}</b> {style.soft(html(_remark(field)))}"
     parts = [f'<div dir="auto" style="overflow-wrap:anywhere">{title}</div>']
     if field.warning:
-        parts.append(style.line(f"{style.chip('note', 'wait')} {html(field.warning)}"))
+        parts.append(style.line(style.note(html(field.warning))))
     wide = bool(field.examples) or any(_columns(label) > _NARROW for label, _ in field.bars)
     parts += _bars(field, wide=wide)
     if field.bins:

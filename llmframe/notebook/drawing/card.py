@@ -109,7 +109,7 @@ def _lines(ending: Ending) -> list[str]:
     if limits:
         lines.append(f"{style.soft(label)} {html(limits)}")
     lines += map(html, _money_lines(report))
-    lines += [f"{style.chip('note', 'wait')} {html(note)}" for note in _notes(ending)]
+    lines += [style.note(html(note)) for note in _notes(ending)]
     if ending.next_step:
         lines.append(html(ending.next_step, limit=SENTENCES))
     if report.checkpoint:

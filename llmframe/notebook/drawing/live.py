@@ -156,7 +156,7 @@ def _budget_lines(snapshot: Snapshot) -> list[str]:
         if stop := stop_words(snapshot):
             lines[-1] += f" &nbsp; {style.chip(html(stop), 'wait')}"
     if early := early_stop_words(snapshot):
-        lines.append(f"{style.chip('note', 'wait')} {html(early, limit=SENTENCES)}")
+        lines.append(style.note(html(early, limit=SENTENCES)))
     return lines
 
 

@@ -95,6 +95,11 @@ def chip(text: str, tint: str) -> str:
     )
 
 
+def note(text: str) -> str:
+    """A sentence to heed."""
+    return f"{chip('note', 'wait')} {text}"
+
+
 def code(text: str) -> str:
     """A line to type."""
     return (

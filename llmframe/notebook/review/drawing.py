@@ -24,7 +24,7 @@ def question_html(question: Question, *, help_shown: bool, message: str) -> str:
     right = style.soft(html(question.progress))
     parts = [style.head(left, right), _bar(question)]
     if message:
-        parts.append(style.line(f"{style.chip('note', 'wait')} {html(message, limit=_LABEL * 10)}"))
+        parts.append(style.line(style.note(html(message, limit=_LABEL * 10))))
     parts += [_text_html(question, name, text) for name, text in question.texts]
     if question.said:
         sure = "" if question.sure is None else style.soft(f", confidence {question.sure:.2f}")

@@ -162,10 +162,7 @@ class Comparison:
         verdict = self._verdict()
         parts += [style.line(html(verdict, limit=SENTENCES))] if verdict else []
         parts.append(style.line(style.soft(self._coefficients())))
-        parts += [
-            style.line(f"{style.chip('note', 'wait')} {html(note, limit=SENTENCES)}")
-            for note in self.notes
-        ]
+        parts += [style.line(style.note(html(note, limit=SENTENCES))) for note in self.notes]
         labels = [str(label) for label in self.churn.index]
         if len(labels) <= charts.LABELS:
             counts = self.churn.to_numpy().tolist()

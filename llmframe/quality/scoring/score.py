@@ -146,10 +146,7 @@ class Score:
         chip = style.chip(interval(low, high), "good") if known else style.chip("no sample", "wait")
         parts = [style.head(f"{title} &nbsp; {chip}", style.soft(self._level() if known else ""))]
         parts.append(style.line(style.soft(f"{html(self._basis())}; {self._covered()}")))
-        parts += [
-            style.line(f"{style.chip('note', 'wait')} {html(note, limit=SENTENCES)}")
-            for note in self.notes
-        ]
+        parts += [style.line(style.note(html(note, limit=SENTENCES))) for note in self.notes]
         if self._has_labels():
             parts += [style.line(html(self._coefficients())), *self._by_label()]
         return style.frame([*parts, *self._by_part()])

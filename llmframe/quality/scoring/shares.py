@@ -58,10 +58,7 @@ class Shares:
 
     def _repr_html_(self) -> str:
         parts = [style.line(html(self._basis(), limit=SENTENCES))]
-        parts += [
-            style.line(f"{style.chip('note', 'wait')} {html(note, limit=SENTENCES)}")
-            for note in self.notes
-        ]
+        parts += [style.line(style.note(html(note, limit=SENTENCES))) for note in self.notes]
         parts.append(style.line(style.soft("the mark above a bar is the model's own share")))
         shown = self.table.head(LINES)
         # bars end at the highest interval, so that small shares differ visibly

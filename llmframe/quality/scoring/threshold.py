@@ -96,10 +96,7 @@ class Threshold:
     def _repr_html_(self) -> str:
         parts = [style.line(f"<b>{html(self._headline(), limit=SENTENCES)}</b>")]
         parts += [style.line(html(self._next()))] if self._next() else []
-        parts += [
-            style.line(f"{style.chip('note', 'wait')} {html(note, limit=SENTENCES)}")
-            for note in self.notes
-        ]
+        parts += [style.line(style.note(html(note, limit=SENTENCES))) for note in self.notes]
         head, *rows = _rows(self.table, self.value)
         return style.frame([*parts, style.table(head, rows, shares=(3, 3, 2, 2, 4))])
 

@@ -225,12 +225,13 @@ class LLMAccessor(_Accessor):
         be saved.
         """
         from llmframe.frame.column_lookup import check_frame
-        from llmframe.quality.drawing import Wish, whole
+        from llmframe.options.rules import to_whole
+        from llmframe.quality.drawing import Wish
         from llmframe.quality.review import open_review
         from llmframe.quality.review_session import Manner
 
         check_frame(self._df)
-        wish = Wish(whole(n), order=order, against=against, learn=learn, seed=whole(seed))
+        wish = Wish(to_whole(n), order=order, against=against, learn=learn, seed=to_whole(seed))
         manner = Manner(blind=blind, who=who, twice=twice, highlight=highlight, keys=keys)
         return open_review(self._df, field, wish, manner)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import operator
 import time
 from dataclasses import KW_ONLY, dataclass, replace
 from hashlib import blake2b
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 
 from llmframe.errors import PlanError
+from llmframe.options.rules import is_int
 from llmframe.quality import draw as pure
 from llmframe.quality.cases import AGREEMENT
 from llmframe.quality.records import Draw, DrawnRow, read_header
@@ -47,7 +47,7 @@ class Wish:
         if self.order not in get_args(Order):
             known = ", ".join(map(repr, get_args(Order)))
             raise PlanError(f"order={self.order!r} is none of {known}")
-        if not isinstance(self.n, int) or isinstance(self.n, bool) or self.n < 1:
+        if not is_int(self.n, 1):
             raise PlanError(f"n={self.n!r}: give the number of rows to judge, such as n=100")
         if not isinstance(self.seed, int):
             raise PlanError(f"seed={self.seed!r} is no whole number")
@@ -60,12 +60,6 @@ class Wish:
 def is_share(value: object) -> bool:
     """Whether this is a number from 0 to 1."""
     return isinstance(value, Real) and 0 <= float(value) <= 1
-
-
-def whole(number: Any) -> Any:
-    """A whole number of numpy's as one of Python's; anything else as it is."""
-    is_numpys = hasattr(number, "__index__") and not isinstance(number, int | np.bool_)
-    return operator.index(number) if is_numpys else number
 
 
 def open_draw(cases: Cases, records: Records, wish: Wish) -> Draw:

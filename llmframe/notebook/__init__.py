@@ -42,14 +42,6 @@ def make_view(
         raise PlanError(
             f"progress={progress!r} is none of the choices: 'auto', 'widget', 'tqdm', 'log', False"
         )
-    from llmframe.notebook.views.guard import GuardedView
-
-    return GuardedView(_choose(wanted, controls, blocking=blocking, latest=latest))
-
-
-def _choose(
-    wanted: str, controls: Controls | None, *, blocking: bool, latest: LatestRows | None
-) -> View:
     from llmframe.notebook import hosts
 
     kernel, in_marimo = hosts.kernel(), hosts.marimo() is not None

@@ -5,20 +5,20 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from llmframe.notebook import hosts, make_view
 from llmframe.notebook.drawing.card import card_html, card_text
 from llmframe.notebook.hosts import bundle, show
 from llmframe.notebook.view import Controls
-from llmframe.notebook.views.guard import NO_CARD
+from llmframe.notebook.views.log import LogView
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from llmframe.notebook import Progress
     from llmframe.notebook.latest_rows import LatestRows
-    from llmframe.notebook.view import Ending
+    from llmframe.notebook.view import Ending, View
     from llmframe.report import Snapshot
 
 TICK = 0.2  # seconds between two refreshes of a view
@@ -26,6 +26,10 @@ MOST = 3  # live views of one run in addition to the first; each costs its share
 logger = logging.getLogger("llmframe")
 LAST = 2.0  # seconds in which a view that a thread draws leaves its card, at most
 BELOW = "The error of this call, below, says why, what is safe and what to do."
+NO_CARD = (
+    "llmframe: the run has ended, but its card could not be drawn. lf.last_run() tells how it "
+    "ended, lf.last_run().partial() returns the frame."
+)
 ELSEWHERE = "The run goes on; it is shown in a newer cell."
 
 
@@ -71,7 +75,6 @@ class Stage:
         self._cells.add(hosts.running_cell())
         wanted = self._progress if progress is None else progress
         view = make_view(wanted, controls=self._run, blocking=blocking, latest=self._latest)
-        view.open()
         opened = OpenView(self._run, view, self._ending, raises=blocking)
         self._had_card |= any(one.draws_card for one in self._opened if one.closed)
         self._opened = [*(one for one in self._opened if not one.closed), opened]
@@ -114,12 +117,13 @@ class Stage:
             view.settle(LAST)
 
 
-def _attempted(draw: Callable[[], None]) -> bool:
-    """Whether drawing worked; a failure is logged, because no view may end a run or its cell."""
+def _attempted(draw: Callable[[], None], *, logged: bool = False) -> bool:
+    """Whether drawing worked. A failure is logged, unless one was: no view may end a paid run."""
     try:
         draw()
-    except Exception:
-        logger.debug("the run could not be shown; it is not affected", exc_info=True)
+    except Exception:  # a closed comm, a dead page
+        if not logged:
+            logger.debug("the progress view failed; the run goes on", exc_info=True)
         return False
     return True
 
@@ -127,28 +131,41 @@ def _attempted(draw: Callable[[], None]) -> bool:
 class OpenView:
     """One view of a run, from the cell that opens it to the card that stays.
 
+    It cannot hurt the run: what drawing raises is logged once. Log lines replace a view that
+    cannot be opened, and a card that cannot be shown.
     raises: its cell shows the error, too, that ends the run.
     """
 
     def __init__(
-        self, run: ShownRun, view: Any, ending: Callable[[str], Ending], *, raises: bool
+        self, run: ShownRun, view: View, ending: Callable[[str], Ending], *, raises: bool
     ) -> None:
         self._run = run
         self._raises = raises
-        self._view = view
         self._ending = ending
+        self._lock = threading.RLock()
         self._retired = threading.Event()
         self._thread: threading.Thread | None = None
+        self._ended = False
+        self._has_card = True
+        self._logged = False
         self.closed = False
+        self.view = view if self._try(view.open) else LogView()
 
     @property
     def draws_card(self) -> bool:
-        """Whether a card stays below the cell."""
-        return bool(self._view.draws_card)
+        """Whether a card stays below the cell; False once that has failed."""
+        return self._has_card and self.view.draws_card
 
     def refresh(self) -> None:
         """Draw the run as it is, if that works."""
-        _attempted(lambda: self._view.refresh(self._run.snapshot()))
+
+        def draw() -> None:
+            snapshot = self._run.snapshot()
+            with self._lock:
+                if not self._ended:  # a late refresh must not replace the card
+                    self.view.refresh(snapshot)
+
+        self._try(draw)
 
     def refresh_in_background(self) -> None:
         """Draw the run until it ends, on a thread."""
@@ -173,15 +190,34 @@ class OpenView:
         self._retired.set()
 
     def close(self, headline: str = "", *, sentence: str = "") -> None:
-        """Leave the card, or a sentence in its place. headline: the run's status if empty."""
-        if sentence or not _attempted(lambda: self._close(headline)):
-            self._view.close(sentence or NO_CARD)
+        """Leave the card, or a sentence in its place; a second call does nothing.
+
+        headline: the run's status if empty.
+        """
+        left = sentence or self._card(headline)
+        with self._lock:
+            if self._ended:
+                return
+            self._ended, self._has_card = True, not isinstance(left, str)
+            if not self._try(lambda: self.view.close(left)):
+                self._has_card = False
+                self._try(lambda: self.view.close(NO_CARD))  # no live view may stay
+                self._try(lambda: LogView().close(left))
         self.closed = True  # last: a view that is closed is no longer held
 
-    def _close(self, headline: str) -> None:
-        ending = self._ending(headline)
+    def _card(self, headline: str) -> Ending | str:
+        """What the card shows; a sentence where that cannot be found out."""
+        made: list[Ending] = []
+        if not self._try(lambda: made.append(self._ending(headline))):
+            return NO_CARD
+        ending = made[0]
         if self._retired.is_set() and not self._run.wait(0):
             ending = replace(ending, next_step=ELSEWHERE)
         if self._raises and ending.snapshot.message:  # else one page shows the same text twice
             ending = replace(ending, snapshot=replace(ending.snapshot, message=BELOW))
-        self._view.close(ending)
+        return ending
+
+    def _try(self, draw: Callable[[], None]) -> bool:
+        worked = _attempted(draw, logged=self._logged)
+        self._logged |= not worked
+        return worked

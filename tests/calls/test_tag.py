@@ -19,7 +19,6 @@ from llmframe.engine.tally import Tally
 from llmframe.errors import IncompleteWarning, PlanError
 from llmframe.journal.shared import open_stores
 from llmframe.notebook import stage
-from llmframe.notebook.views.guard import NO_CARD
 from llmframe.options.settings import DEFAULTS
 from tests.kits import scripts
 from tests.kits.scripts import until
@@ -166,7 +165,7 @@ def test_a_run_that_cannot_be_shown_ends_as_any_other(
     ):
         assert (out["llm_status"] == "ok").all()
     said = capfd.readouterr().err + "\n".join(caplog.messages)
-    assert said.count(NO_CARD) == (3 if progress else 0)
+    assert said.count(stage.NO_CARD) == (3 if progress else 0)
 
 
 def test_no_progress_writes_nothing(configured, capfd):

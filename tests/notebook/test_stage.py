@@ -7,8 +7,7 @@ import pytest
 
 from llmframe.notebook import hosts
 from llmframe.notebook.drawing.card import card_text
-from llmframe.notebook.stage import ELSEWHERE, MOST, Stage
-from llmframe.notebook.views.guard import NO_CARD
+from llmframe.notebook.stage import ELSEWHERE, MOST, NO_CARD, Stage
 from tests.kits.notebook_cases import FINISHED, RUNNING
 from tests.kits.notebook_screen import Clicks, own_shell, page_of
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from types import SimpleNamespace
 
 import pytest
 
 from llmframe.engine.governor import Governor
 from llmframe.engine.rows.claims import InFlight
+from llmframe.notebook.stage import OpenView
 from llmframe.notebook.view import View
-from llmframe.notebook.views.guard import GuardedView
 from llmframe.system.loops import Loops
 from llmframe.system.switch_interval import SwitchInterval
 
@@ -45,8 +46,8 @@ def of_governor():
 
 
 def of_view():
-    view = GuardedView(View())
-    return view, lambda: view.refresh(None)
+    view = OpenView(SimpleNamespace(snapshot=lambda: None), View(), str, raises=False)
+    return view, view.refresh
 
 
 @pytest.mark.parametrize("what", [of_keys, of_loops, of_switch_interval, of_governor, of_view])

@@ -65,22 +65,22 @@ def seen(view):
 
 def test_a_kernel_gets_the_panel(screen, shell):
     for progress in ("auto", True, "widget"):
-        view = make_view(progress, controls=Clicks(), blocking=True).view
+        view = make_view(progress, controls=Clicks(), blocking=True)
         assert isinstance(view, PanelView)
 
 
 def test_a_kernel_without_ipywidgets_gets_plain_html(screen, monkeypatch):
     monkeypatch.setitem(sys.modules, "ipywidgets", None)
-    assert isinstance(make_view("auto", controls=None, blocking=True).view, HtmlView)
+    assert isinstance(make_view("auto", controls=None, blocking=True), HtmlView)
 
 
 def test_the_text_bar_can_be_asked_for_in_a_kernel(screen):
-    assert isinstance(make_view("tqdm", controls=None, blocking=True).view, TextBar)
+    assert isinstance(make_view("tqdm", controls=None, blocking=True), TextBar)
 
 
 def test_ipython_in_a_terminal_gets_the_bar(shell):
     assert hosts.kernel() is None
-    assert isinstance(make_view("auto", controls=None, blocking=True).view, TextBar)
+    assert isinstance(make_view("auto", controls=None, blocking=True), TextBar)
 
 
 def test_the_panel_is_one_display_that_names_its_widget(screen, shell):

@@ -12,9 +12,9 @@ import pytest
 from llmframe.errors import PlanError
 from llmframe.notebook import hosts, make_view
 from llmframe.notebook.drawing.card import card_text
+from llmframe.notebook.stage import NO_CARD, OpenView
 from llmframe.notebook.view import View
 from llmframe.notebook.views.bar import TextBar, fitting
-from llmframe.notebook.views.guard import NO_CARD, GuardedView
 from llmframe.notebook.views.log import LogView
 from tests.kits.notebook_cases import BEGIN, FINISHED, RUNNING
 
@@ -38,7 +38,7 @@ def on_terminal(monkeypatch):
 
 
 def made(progress, **options):
-    return make_view(progress, **{"controls": None, "blocking": True, **options}).view
+    return make_view(progress, **{"controls": None, "blocking": True, **options})
 
 
 def run(view, *snapshots):
@@ -77,7 +77,7 @@ def test_without_standard_error_there_are_log_lines_that_go_nowhere(monkeypatch)
     monkeypatch.setattr(sys, "stderr", None)
     monkeypatch.setattr(logging.getLogger("llmframe"), "propagate", False)
     view = make_view("auto", controls=None, blocking=True)
-    assert isinstance(view.view, LogView)
+    assert isinstance(view, LogView)
     run(view, RUNNING)
 
 
@@ -218,10 +218,29 @@ class Broken:
         self._call("close")
 
 
+class Going:
+    """A run that goes on."""
+
+    def snapshot(self):
+        return RUNNING
+
+
+def guarded(view):
+    return OpenView(Going(), view, lambda headline: FINISHED, raises=False)
+
+
+def run_guarded(view, times=1):
+    opened = guarded(view)
+    for _ in range(times):
+        opened.refresh()
+    opened.close()
+    return opened
+
+
 def test_a_failing_view_is_noted_once_and_the_run_goes_on(caplog):
     caplog.set_level(logging.DEBUG, logger="llmframe")
     view = Broken("refresh")
-    run(GuardedView(view), RUNNING, RUNNING, RUNNING)
+    run_guarded(view, 3)
     assert view.calls == ["open", "refresh", "refresh", "refresh", "close"]
     assert [record.getMessage() for record in caplog.records] == [
         "the progress view failed; the run goes on"
@@ -230,14 +249,14 @@ def test_a_failing_view_is_noted_once_and_the_run_goes_on(caplog):
 
 def test_a_view_that_cannot_be_opened_is_replaced_by_log_lines(lines):
     view = Broken("open")
-    run(GuardedView(view), RUNNING)
+    run_guarded(view)
     assert view.calls == ["open"]
     assert lines()[0].startswith("llmframe: 6,214 of 10,000 rows")
     assert "\n".join(lines()[1:]) == card_text(FINISHED)
 
 
 def test_a_card_that_cannot_be_shown_is_logged(lines):
-    run(GuardedView(Broken("close")), RUNNING)
+    run_guarded(Broken("close"))
     assert "\n".join(lines()) == card_text(FINISHED)
 
 
@@ -251,22 +270,21 @@ def test_a_view_whose_card_fails_shows_a_sentence_instead_of_the_live_run(lines)
             shown.append(ending)
 
     shown = []
-    guarded = GuardedView(Cardless())
-    assert guarded.draws_card
-    run(guarded)
+    opened = guarded(Cardless())
+    assert opened.draws_card
+    opened.close()
     assert shown == [NO_CARD]
-    assert not guarded.draws_card
+    assert not opened.draws_card
     assert "\n".join(lines()) == card_text(FINISHED)
-    guarded.close("later")
+    opened.close(sentence="later")
     assert shown == [NO_CARD]
 
 
 def test_nothing_is_drawn_after_the_end():
     view = Broken()
-    guarded = GuardedView(view)
-    run(guarded, RUNNING)
-    guarded.refresh(RUNNING)
-    guarded.close(FINISHED)
+    opened = run_guarded(view)
+    opened.refresh()
+    opened.close()
     assert view.calls == ["open", "refresh", "close"]
 
 
@@ -275,11 +293,11 @@ def test_an_interrupt_passes_through():
         def refresh(self, snapshot):
             raise KeyboardInterrupt
 
-    guarded = GuardedView(Interrupted())
+    opened = guarded(Interrupted())
     with pytest.raises(KeyboardInterrupt):
-        guarded.refresh(RUNNING)
-    guarded.close(FINISHED)
-    assert guarded.view.calls == ["close"]
+        opened.refresh()
+    opened.close()
+    assert opened.view.calls == ["open", "close"]
 
 
 def test_without_tqdm_or_ipywidgets_nothing_crashes(monkeypatch, on_terminal):
@@ -292,6 +310,5 @@ def test_without_tqdm_or_ipywidgets_nothing_crashes(monkeypatch, on_terminal):
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    view = make_view("widget", controls=None, blocking=True)
-    run(view, RUNNING)
+    run_guarded(make_view("widget", controls=None, blocking=True))
     assert terminal.getvalue() == card_text(FINISHED) + "\n"

@@ -16,9 +16,9 @@ from tests.kits.engine import Provider, Texts, reply, wire
 
 pytestmark = pytest.mark.battery
 
-MANY = 150_000
-SOME = 20_000
-ENOUGH = 50_000  # for figures that are measured several times
+MANY = 60_000
+SOME = 8_000
+ENOUGH = 20_000  # for figures that are measured several times
 ROUNDS = 3
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from llmframe.engine.governor.pause import exponential
+from tenacity import RetryCallState, Retrying, wait_random_exponential
 
 if TYPE_CHECKING:
     from llmframe.engine.row import Row
 
-FIRST, LONGEST = 0.5, 30.0  # seconds
+# exponential with full jitter, 30 s at most: rows that failed together do not come back together
+_BACKOFF = wait_random_exponential(multiplier=0.5, max=30.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,5 +42,9 @@ class Patience:
 
     def backoff(self, attempts: int) -> float:
         """Seconds to wait after so many attempts."""
-        # full jitter: rows that failed together do not come back together
-        return random.uniform(0.0, exponential(FIRST, attempts - 1, LONGEST))  # noqa: S311 - no secret
+        state = RetryCallState(_RETRYING, None, (), {})
+        state.attempt_number = attempts
+        return float(_BACKOFF(state))
+
+
+_RETRYING = Retrying()  # tenacity wants one besides the number of attempts

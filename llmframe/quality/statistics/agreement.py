@@ -37,6 +37,14 @@ def kappa_influence(table: Numbers) -> Numbers:
     return influence
 
 
+def kappa_error(table: Numbers) -> float:
+    """The standard error of kappa in a simple sample (Fleiss, Cohen and Everitt 1969)."""
+    share, n = table / table.sum(), float(table.sum())
+    if float(share.sum(axis=0) @ share.sum(axis=1)) >= 1:
+        return math.nan
+    return math.sqrt(float((share * kappa_influence(table) ** 2).sum()) / n)
+
+
 def ac1(table: Numbers) -> float:
     """Gwet's AC1 (2008), which stays sensible where one label has nearly all rows.
 
@@ -51,12 +59,24 @@ def ac1(table: Numbers) -> float:
 
 
 def alpha_of_pairs(table: Numbers) -> float:
-    """Krippendorff's alpha of two observers who both labelled every row (Krippendorff 2011).
+    """Krippendorff's alpha of two observers who both labelled every row; the table has counts."""
+    return _alpha(2 * float(np.trace(table)), table.sum(axis=0) + table.sum(axis=1))
 
-    The table has counts. NaN where only one label was ever given.
+
+def alpha(counts: Numbers) -> float:
+    """Krippendorff's alpha for labels without an order (Krippendorff 2011).
+
+    counts: a row for each unit and a column for each label: how many observers gave it. Units
+    with fewer than two labels say nothing. NaN where only one label was ever given.
     """
-    totals = table.sum(axis=0) + table.sum(axis=1)
+    counts = counts[counts.sum(axis=1) > 1]
+    others = counts.sum(axis=1, keepdims=True) - 1
+    return _alpha(float((counts * (counts - 1) / others).sum()), counts.sum(axis=0))
+
+
+def _alpha(alike: float, totals: Numbers) -> float:
+    """alike: the diagonal of the table of coincidences. totals: its margin."""
     n = float(totals.sum())
     # n - 1 below: no label is paired with itself, which matters in small samples
     by_chance = n**2 - float((totals**2).sum())
-    return 1 - (n - 1) * (n - 2 * float(np.trace(table))) / by_chance if by_chance else math.nan
+    return 1 - (n - 1) * (n - alike) / by_chance if by_chance else math.nan

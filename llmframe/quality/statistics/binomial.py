@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy.typing as npt
 
 Interval = tuple[float, float]
+
+_STEPS = 200  # bisections; a float has no more to halve long before
 
 
 def normal_quantile(level: float) -> float:
@@ -19,13 +23,19 @@ def normal_quantile(level: float) -> float:
     return NormalDist().inv_cdf(0.5 + level / 2)
 
 
+def wilson(share: float, n: float, *, level: float = 0.95) -> Interval:
+    """Wilson's interval (1927) for a share of n rows; n may be an effective number.
+
+    (nan, nan) where n is 0, (share, share) where n is infinite.
+    """
+    low, high = wilson_many(np.array([share]), np.array([n], dtype=float), level=level)
+    return float(low[0]), float(high[0])
+
+
 def wilson_many(
     share: npt.NDArray[np.float64], n: npt.NDArray[np.float64], *, level: float = 0.95
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Wilson's intervals (1927) for shares of n rows: the lower ends and the upper ends.
-
-    n may be an effective number. NaN where it is 0, the share itself where it is infinite.
-    """
+    """The same for arrays: the lower ends and the upper ends."""
     with np.errstate(divide="ignore", invalid="ignore"):
         z2 = normal_quantile(level) ** 2 / np.where(n > 0, n, np.nan)
     middle = (share + z2 / 2) / (1 + z2)
@@ -49,6 +59,59 @@ def tail(most: int, n: int, chance: float) -> float:
     return math.fsum(
         math.exp(whole - math.lgamma(k + 1) - math.lgamma(n - k + 1) + k * yes + (n - k) * no)
         for k in range(most + 1)
+    )
+
+
+def clopper_pearson(right: int, n: int, *, level: float = 0.95) -> Interval:
+    """The exact interval for right of n, never too narrow and often too wide."""
+    rest = (1 - level) / 2  # the chance that is left to each side
+    low, high = 0.0, 1.0
+    if right > 0:  # P(X >= right) grows with the chance
+        low = _crossing(lambda chance: tail(n - right, n, 1 - chance) - rest, 0.0, right / n)
+    if right < n:
+        high = _crossing(lambda chance: rest - tail(right, n, chance), right / n, 1.0)
+    return low, high
+
+
+def anytime_band(right: int, n: int, *, level: float = 0.95) -> Interval:
+    """An interval for right of n that stays valid however often one looks and stops.
+
+    All chances p for which B(right + 1, n - right + 1) < p^right (1 - p)^(n - right) / (1 - level).
+    """
+    if not n:
+        return 0.0, 1.0
+    beta = math.lgamma(right + 1) + math.lgamma(n - right + 1) - math.lgamma(n + 2)
+    bound = beta + math.log(1 - level)
+
+    def above(chance: float) -> float:
+        yes = right * math.log(chance) if right else 0.0
+        return yes + ((n - right) * math.log1p(-chance) if right < n else 0.0) - bound
+
+    tiny, best = 1e-300, right / n  # 0 and 1 themselves have no logarithm
+    low = _crossing(above, tiny, best) if right else 0.0
+    high = _crossing(lambda chance: -above(chance), best, 1 - 1e-16) if right < n else 1.0
+    return low, high
+
+
+def _crossing(grows: Callable[[float], float], low: float, high: float) -> float:
+    """Where a function that grows from low to high is 0."""
+    for _ in range(_STEPS):
+        middle = (low + high) / 2
+        if not low < middle < high:
+            break
+        low, high = (middle, high) if grows(middle) < 0 else (low, middle)
+    return (low + high) / 2
+
+
+def newcombe(first: tuple[int, int], second: tuple[int, int], *, level: float = 0.95) -> Interval:
+    """The difference of two independent shares, each (right, n); Newcombe 1998, method 10."""
+    p, q = first[0] / first[1], second[0] / second[1]
+    low, high = wilson(p, first[1], level=level)
+    other_low, other_high = wilson(q, second[1], level=level)
+    # each end has the two errors that move the difference in its direction
+    return (
+        p - q - math.hypot(p - low, other_high - q),
+        p - q + math.hypot(high - p, q - other_low),
     )
 
 

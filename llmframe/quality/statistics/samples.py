@@ -6,12 +6,13 @@ for each stratum, and where several shares are estimated at once, a column for e
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from llmframe.quality.statistics.binomial import wilson_many
+from llmframe.quality.statistics.binomial import normal_quantile, wilson_many
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -116,3 +117,26 @@ def _known(found: Estimates) -> tuple[Numbers, Numbers, Numbers]:
         np.where(empty, 0.0, found.low),
         np.where(empty, 1.0, found.high),
     )
+
+
+def sample_size(
+    weights: Numbers,
+    rates: Numbers,
+    *,
+    rows: float,
+    half_width: float,
+    allocation: str = "neyman",
+    level: float = 0.95,
+) -> int:
+    """How many rows to review for an interval of +/- half_width (Cochran 1977, 5.25).
+
+    weights, rates: of each stratum its share of the rows, and the share that is right.
+    allocation: "neyman" draws most where it varies most, "proportional" by the strata's sizes;
+    of one stratum both are a simple random sample.
+    """
+    spread = np.sqrt(rates * (1 - rates))
+    mean_variance = float((weights * spread**2).sum())
+    needed = float((weights * spread).sum()) ** 2 if allocation == "neyman" else mean_variance
+    # the second term: in a small frame much is reviewed, and that part has no error
+    allowed = (half_width / normal_quantile(level)) ** 2 + mean_variance / rows
+    return math.ceil(needed / allowed)

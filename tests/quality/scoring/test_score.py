@@ -9,7 +9,7 @@ import pytest
 import llmframe as lf
 from llmframe import testing
 from llmframe.errors import PlanError
-from llmframe.quality.statistics.binomial import wilson_many
+from llmframe.quality.statistics.binomial import wilson
 from tests.kits import reference_metrics as reference
 from tests.kits.notebook_cases import HOSTILE, Seen
 from tests.kits.tagged import tagged
@@ -22,10 +22,6 @@ def frame(pairs, **columns):
     """A tagged frame with a truth. pairs: (said, truth) of each row."""
     df = pd.DataFrame({"gold": [truth for _, truth in pairs], **columns})
     return tagged(df, intent=pd.Categorical([said for said, _ in pairs], LABELS))
-
-
-def wilson(share, n, level=0.95):
-    return [float(end[0]) for end in wilson_many(np.array([share]), np.array([n]), level=level)]
 
 
 def right_of(right, n, **columns):

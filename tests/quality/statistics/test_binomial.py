@@ -6,11 +6,15 @@ import numpy as np
 import pytest
 
 from llmframe.quality.statistics.binomial import (
+    anytime_band,
     bonett_price,
     changed_rows,
+    clopper_pearson,
     mcnemar,
+    newcombe,
     normal_quantile,
     tail,
+    wilson,
     wilson_many,
 )
 
@@ -31,13 +35,35 @@ def test_the_quantile_of_95_percent():
     ],
 )
 def test_wilson(right, n, wanted):
-    low, high = wilson_many(np.array([right / n]), np.array([float(n)]))
-    assert (low[0], high[0]) == pytest.approx(wanted, **EXACT)
+    assert wilson(right / n, n) == pytest.approx(wanted, **EXACT)
 
 
 def test_wilson_of_no_row_and_of_all_rows():
-    assert np.isnan(wilson_many(np.array([0.5]), np.array([0.0]))).all()
-    assert wilson_many(np.array([0.25]), np.array([math.inf])) == (0.25, 0.25)
+    assert all(map(math.isnan, wilson(0.5, 0)))
+    assert wilson(0.25, math.inf) == (0.25, 0.25)
+
+
+def test_wilson_of_arrays_is_wilson_of_each():
+    low, high = wilson_many(np.array([0.3, 1.0]), np.array([10.0, 4.0]), level=0.9)
+    assert [*zip(low, high, strict=True)] == [
+        pytest.approx(wilson(0.3, 10, level=0.9)), pytest.approx(wilson(1.0, 4, level=0.9)),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("right", "n", "wanted"),
+    [
+        (81, 263, (0.2527367456, 0.3676219226)),
+        (85, 100, (0.7646924999, 0.9135456144)),
+    ],
+)
+def test_clopper_pearson(right, n, wanted):
+    assert clopper_pearson(right, n) == pytest.approx(wanted, **EXACT)
+
+
+def test_clopper_pearson_at_the_ends_is_known_in_closed_form():
+    assert clopper_pearson(0, 20) == pytest.approx((0.0, 1 - 0.025 ** (1 / 20)), abs=1e-13)
+    assert clopper_pearson(20, 20) == pytest.approx((0.025 ** (1 / 20), 1.0), abs=1e-13)
 
 
 def test_the_tail_is_a_sum_of_binomial_chances():
@@ -47,6 +73,10 @@ def test_the_tail_is_a_sum_of_binomial_chances():
             wanted += math.comb(n, most) * chance**most * (1 - chance) ** (n - most)
             assert tail(most, n, chance) == pytest.approx(wanted, abs=1e-12)
     assert (tail(-1, 5, 0.5), tail(5, 5, 0.5), tail(2, 5, 0.0), tail(2, 5, 1.0)) == (0, 1, 1, 0)
+
+
+def test_newcombe():
+    assert newcombe((56, 70), (48, 80)) == pytest.approx((0.0524314724, 0.3338726540), **EXACT)
 
 
 @pytest.mark.parametrize(
@@ -67,3 +97,17 @@ def test_the_difference_by_changed_rows():
     found, ends = changed_rows(12, 24, 50, share=1_300 / 10_000)
     assert found == pytest.approx(0.0312, abs=1e-12)
     assert ends == pytest.approx((0.0009163331, 0.0590836669), **EXACT)
+
+
+def test_the_anytime_band():
+    assert anytime_band(85, 100) == pytest.approx((0.7099328879, 0.9413766897), **EXACT)
+    assert anytime_band(0, 0) == (0.0, 1.0)
+    assert anytime_band(0, 10)[0] == 0.0
+    assert anytime_band(10, 10)[1] == 1.0
+
+
+def test_the_anytime_band_is_wider_than_an_interval_for_one_look():
+    for right, n in ((1, 3), (17, 20), (500, 900)):
+        low, high = anytime_band(right, n)
+        once_low, once_high = clopper_pearson(right, n)
+        assert low < once_low < once_high < high

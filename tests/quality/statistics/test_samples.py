@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from llmframe.quality.statistics.binomial import wilson_many
+from llmframe.quality.statistics.binomial import wilson
 from llmframe.quality.statistics.samples import (
     Estimates,
     label_shares,
+    sample_size,
     stratified,
     widened,
 )
@@ -92,7 +93,16 @@ def test_the_share_of_a_label():
 def test_a_label_of_which_no_row_was_reviewed_may_be_right_or_wrong_everywhere():
     nothing = Estimates(*(np.array([np.nan]) for _ in range(3)), np.array([0.0]))
     found = label_shares(np.array([0.02]), nothing, shares(0, 60, 9_800))
-    low, high = wilson_many(np.array([0.0]), np.array([60 / (1 - 60 / 9_800)]))
+    low, high = wilson(0.0, 60 / (1 - 60 / 9_800))
     assert found.value[0] == pytest.approx(0.01)
     assert found.low[0] == pytest.approx(max(0.0, 0.01 - np.hypot(0.01, 0.98 * low)))
     assert found.high[0] == pytest.approx(0.01 + np.hypot(0.01, 0.98 * high))
+
+
+def test_how_many_rows_an_interval_needs():
+    weights, rates = np.array([0.6, 0.3, 0.1]), RIGHT / DRAWN
+    goal = {"rows": 10_000, "half_width": 0.05}
+    assert sample_size(weights, rates, **goal) == 110
+    assert sample_size(weights, rates, **goal, allocation="proportional") == 131
+    mean = np.array([float(weights @ rates)])
+    assert sample_size(np.array([1.0]), mean, **goal) == 154

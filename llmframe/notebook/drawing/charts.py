@@ -29,12 +29,12 @@ def interval_bar(
     """An estimate with its interval on a line from 0 to whole, between its label and its words.
 
     ends: the interval's lower end, the estimate and the upper end; NaN where anything from 0 to
-    whole is possible. mark: another value to
-    compare with, drawn above the line. label, says: any text; words: HTML.
+    whole is possible. mark: another value to compare with, drawn above the line. label, says: any
+    text; words: HTML.
     """
-    low, value, high = (min(max(end / whole, 0.0), 1.0) for end in ends)
     if math.isnan(ends[1]):
-        low, value, high = 0.0, 0.5, 1.0
+        ends = (0.0, whole / 2, whole)
+    low, value, high = (min(max(end / whole, 0.0), 1.0) for end in ends)
     width = max(high - low, 0.004)  # an interval of no width must be seen as well
     inner = 100 * (value - low) / width
     above = ""

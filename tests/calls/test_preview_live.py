@@ -67,7 +67,7 @@ def test_one_stream_that_breaks_or_stalls_costs_no_other(served, fault):
         return fault if text == "text 7" and not attempt else None
 
     served.update(faults=once)
-    out = preview(n=30, timeout=0.5)
+    out = preview(n=30, timeout=3)  # a busy machine holds up the others for less
     assert out["llm_status"].eq("ok").all()
     assert served.ledger.rows() == dict.fromkeys(TEXTS, 1) | {"text 7": 2}
 

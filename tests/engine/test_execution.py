@@ -228,7 +228,7 @@ def test_another_thread_may_steer_it(slow, ended_well):
     execution.hold(True)
     execution.hold(False)
     execution.stop()
-    thread.join(5)
+    thread.join(30)
     assert 0 < execution.report().ok < 500
     assert ended_well(execution)
 

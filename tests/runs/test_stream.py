@@ -14,9 +14,10 @@ import pytest
 import llmframe as lf
 from llmframe import testing
 from llmframe.errors import PlanError, RunAborted
+from llmframe.runs import stream as streams
 from tests.kits.until import until
 
-AT_FIRST = 40  # requests in flight: concurrency begins at 20, and doubles
+AT_ONCE = 20  # requests in flight
 FIELDS = {"intent": ["refund", "delivery", "other"], "summary": str}
 
 
@@ -216,20 +217,25 @@ def assert_stopped(server, asked):
     run = lf.last_run()
     assert run.wait(30)
     assert run.status in ("stopped", "finished")
-    assert len(server.ledger) <= asked + AT_FIRST
+    assert len(server.ledger) <= asked + AT_ONCE
     assert run.report.ok == len(server.ledger)  # all came back
 
 
-def test_leaving_the_loop_stops_it(server):
-    for result in stream(({"text": f"text {i}"} for i in itertools.count()), server):
+def test_leaving_the_loop_stops_it(server, monkeypatch):
+    monkeypatch.setattr(streams, "GRACE", 60.0)  # on a busy machine all come back, too
+    source = ({"text": f"text {i}"} for i in itertools.count())
+    for result in stream(source, server, concurrency=AT_ONCE):
         if result.record["text"] == "text 5":
             break
     assert_stopped(server, len(server.ledger))
 
 
-def test_leaving_async_for_and_cancelling_stop_it(server):
+def test_leaving_async_for_and_cancelling_stop_it(server, monkeypatch):
+    monkeypatch.setattr(streams, "GRACE", 60.0)  # on a busy machine all come back, too
+
     async def read():
-        async for _ in stream(({"text": f"t {i}"} for i in itertools.count()), server):
+        source = ({"text": f"t {i}"} for i in itertools.count())
+        async for _ in stream(source, server, concurrency=AT_ONCE):
             pass
 
     async def main():

@@ -13,6 +13,7 @@ import pytest
 
 import llmframe as lf
 from llmframe.errors import PlanError
+from llmframe.runs import here
 from tests.kits import scripts
 from tests.kits.until import turns, until, until_true
 
@@ -120,10 +121,12 @@ def test_atag_runs_beside_other_tasks_of_its_loop(slow):
 
     out, ticks = asyncio.run(cell())
     assert all_ok(out)
-    assert ticks > 20
+    assert ticks > 3  # once while each of its five rounds is on its way, at least
 
 
-def test_a_cancelled_atag_keeps_what_comes_back_within_its_second_of_grace(slow):
+def test_a_cancelled_atag_keeps_what_comes_back_within_its_grace(slow, monkeypatch):
+    monkeypatch.setattr(here, "GRACE", 60.0)  # however busy the machine is, all come back in it
+
     async def cell():
         tag = asyncio.create_task(frame(100).llm.atag("text", FIELDS))
         await asked(slow, 30)
@@ -140,7 +143,8 @@ def test_a_cancelled_atag_keeps_what_comes_back_within_its_second_of_grace(slow)
     assert len(slow.ledger) == 100
 
 
-def test_atag_inside_wait_for_ends_soon_after_the_time_is_over(configured):
+def test_atag_inside_wait_for_ends_a_second_after_the_time_is_over(configured):
+    assert here.GRACE == 1.0
     configured.update(fault_rows={"record": "hang"})
 
     async def cell():
@@ -150,11 +154,12 @@ def test_atag_inside_wait_for_ends_soon_after_the_time_is_over(configured):
             await asyncio.wait_for(frame().llm.atag("text", FIELDS), 0.3)
         return loop.time() - began
 
-    assert 1.2 < asyncio.run(cell()) < 2.0
+    assert 0.3 + 0.9 < asyncio.run(cell()) < 15  # and not the 60 s of a request that hangs
     assert lf.last_run().status == "stopped"
 
 
-def test_a_second_cancel_ends_the_grace(configured):
+def test_a_second_cancel_ends_the_grace(configured, monkeypatch):
+    monkeypatch.setattr(here, "GRACE", 60.0)
     configured.update(fault_rows={"record": "hang"})
 
     async def cell():
@@ -169,7 +174,7 @@ def test_a_second_cancel_ends_the_grace(configured):
         return asyncio.get_running_loop().time() - began, asyncio.all_tasks()
 
     seconds, left = asyncio.run(cell())
-    assert seconds < 0.8
+    assert seconds < 15
     assert len(left) == 1
     assert lf.last_run().status == "stopped"
 
@@ -214,7 +219,7 @@ async def cell():
 def test_nest_lets_the_other_tasks_of_the_loop_go_on(slow):
     reported = scripts.run(slow, NEST + "asyncio.run(cell())")
     assert (reported["ok"], reported["again"]) == ({"ok": 50}, {"ok": 60})
-    assert reported["ticks"] > 20
+    assert reported["ticks"] > 3  # 50 rows, ten at once: five rounds of 0.1 s
     assert reported["warnings"] == []
     assert len(slow.ledger) == 60
 

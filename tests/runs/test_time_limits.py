@@ -10,7 +10,15 @@ from tests.kits import scripts
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="Windows has no alarm")
 
-LIMITED = """
+AMIDST = """
+def amidst(strike):
+    def wait():
+        while lf.last_run().report.ok < 30:
+            time.sleep(0.005)
+        strike()
+    threading.Thread(target=wait, daemon=True).start()
+"""
+LIMITED = """{amidst}
 class Limit({base}):
     pass
 
@@ -37,8 +45,9 @@ AGAIN = """signal.setitimer(signal.ITIMER_REAL, 0)
     run.wait(5)
     tell(again=counts(frame(200).llm.tag("text", FIELDS)))"""
 TAG = 'frame(200).llm.tag("text", FIELDS, runner="{}")'
-ALARM = "signal.setitimer(signal.ITIMER_REAL, 0.5)"
-KILL = "threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGTERM)).start()"
+SOON = "signal.setitimer(signal.ITIMER_REAL, {})"
+ALARM = f"amidst(lambda: {SOON.format(0.01)})"
+KILL = "amidst(lambda: os.kill(os.getpid(), signal.SIGTERM))"
 
 LIMITS = {  # the class that it raises, the signal, and how it comes
     "SIGALRM with TimeoutError": ("Exception", "TimeoutError", "SIGALRM", ALARM),
@@ -52,7 +61,14 @@ LIMITS = {  # the class that it raises, the signal, and how it comes
 def limited(server, limit, call, *, begin="pass", after=AGAIN):
     base, raised, name, arm = limit
     code = LIMITED.format(
-        base=base, raised=raised, name=name, arm=arm, call=call, begin=begin, after=after
+        base=base,
+        raised=raised,
+        name=name,
+        arm=arm,
+        call=call,
+        begin=begin,
+        after=after,
+        amidst=AMIDST,
     )
     with scripts.Program(server, code) as program:
         found = program.report()
@@ -90,7 +106,8 @@ def test_a_time_limit_while_the_call_is_planned_sends_nothing(slow):
     call = (
         """pd.DataFrame({"text": ["x"]}).llm.tag("text", FIELDS, client=lambda: time.sleep(30))"""
     )
-    found, *_ = limited(slow, LIMITS["Celery's soft limit"], call, after="")
+    limit = "Exception", "Limit", "SIGALRM", SOON.format(0.5)
+    found, *_ = limited(slow, limit, call, after="")
     assert found["raised"] == "Limit"
     assert len(slow.ledger) == 1  # the warm one
 
@@ -129,11 +146,11 @@ def throw():
         ctypes.c_ulong(threading.main_thread().ident), ctypes.py_object(Limit)
     )
 frame(1, "warm").llm.tag("text", FIELDS)
-threading.Timer(0.7, throw).start()
 try:
+    amidst(throw)
     frame(300).llm.tag("text", FIELDS)
 except Limit:
     run = lf.last_run()
     tell(ended=run.wait(10), status=run.status)
 """
-    assert scripts.run(slow, code) == {"ended": True, "status": "stopped"}
+    assert scripts.run(slow, AMIDST + code) == {"ended": True, "status": "stopped"}

@@ -15,6 +15,7 @@ from llmframe.providers.dialect import Dialect
 from llmframe.system.loops import STOPPED, Loops
 from tests.kits.engine import Provider, numbered, reply, wire
 from tests.kits.left_loops import leaves_a_loop
+from tests.kits.until import until_true
 
 
 async def go(governor, name, n, provider, rpm=None):
@@ -125,8 +126,7 @@ def test_who_waits_for_the_keys_of_a_loop_that_is_gone_asks_itself(standing, clo
 
     governor.understood(Dialect())
     first = standing.create_task(go(hang))
-    standing.run_until_complete(asyncio.wait([first], timeout=0.05))
-    assert in_flight.count == 8
+    standing.run_until_complete(until_true(lambda: in_flight.count == 8))
     if closed:
         first._log_destroy_pending = False
         standing.close()
@@ -147,7 +147,7 @@ def test_a_loop_that_goes_on_after_all_finishes_its_rows(standing):
         ).run()
 
     first = standing.create_task(go(slow))
-    standing.run_until_complete(asyncio.wait([first], timeout=0.05))
+    standing.run_until_complete(until_true(lambda: in_flight.count == 8))
     assert asyncio.run(go(Provider(latency=0.001))).statuses == ["ok"] * 30
     assert standing.run_until_complete(first).statuses == ["ok"] * 30
     assert in_flight.count == 0

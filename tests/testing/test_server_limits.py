@@ -16,7 +16,7 @@ def test_an_answer_takes_the_latency():
     with serve(latency=0.05) as server:
         ask(server, "a")
         (call,) = server.ledger.calls
-        assert 0.045 <= call.answered - call.at < 0.5
+        assert 0.045 <= call.answered - call.at < 10
 
 
 def test_a_lognormal_latency_has_its_median_and_its_tail():
@@ -29,7 +29,7 @@ def test_a_lognormal_latency_has_its_median_and_its_tail():
 
 
 def test_more_than_max_in_flight_are_refused():
-    with serve(latency=0.2, max_in_flight=3) as server:
+    with serve(latency=1.0, max_in_flight=3) as server:  # until the last of five has come
         answers = ask_all(server, [f"row {i}" for i in range(5)], concurrent=True)
         assert sorted(a.status for a in answers) == [200, 200, 200, 429, 429]
         refused = next(a for a in answers if a.status == 429)

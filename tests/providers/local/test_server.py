@@ -313,7 +313,7 @@ def test_a_killed_server_is_told_within_a_second(weights, df):
     began = time.monotonic()
     with pytest.raises(RunAborted, match="has stopped"):
         run.result()
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10  # without being told, it would be tried for minutes
 
 
 def test_an_interrupt_is_not_for_the_server(weights):
@@ -354,7 +354,7 @@ def test_the_server_ends_with_the_process_however_that_ends(weights, way):
     )
     assert done.returncode == {"exit": 0, "error": 3, "kill": -signal.SIGKILL, "busy": 0}[way]
     pid = int(done.stdout)
-    until(lambda: not is_there(pid), 5)
+    until(lambda: not is_there(pid))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -392,6 +392,6 @@ def test_what_is_still_loading_is_ended_and_holds_up_no_exit(weights, tmp_path):
     until(lambda: local.starting)
     began = time.monotonic()
     local.stop_all()
-    loading.join(5)
+    loading.join(30)
     assert failures
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30  # it would load for 60 s

@@ -29,8 +29,7 @@ START = 'run = frame({}).llm.start("text", FIELDS)'
 TELL = "tell(**counts(out))"
 PARTIAL = "tell(**counts(lf.last_run().partial()))"
 TICK = 0.25  # seconds after which what was on its way to the server has come
-BUSY = 10.0  # seconds that a click may take on a busy machine; what it ends would take longer
-AT_ONCE = 10  # requests
+BUSY = 10.0  # seconds that a click may take on a busy machine; 1,000 rows take twice as long
 
 
 @pytest.fixture
@@ -85,9 +84,8 @@ def test_stop_ends_a_cell_that_blocks(notebook, server, kernel):
     until(lambda: len(server.ledger) >= 50)
     at = page.click("Stop", 1)
     page.finish(1)
-    assert time.monotonic() - at <= 2.0
-    time.sleep(TICK)
-    assert server.ledger.since(at + 1.0) == []
+    assert time.monotonic() - at <= BUSY
+    assert_quiet(server)
     page.run(2)
     rows = reported(page, 2)
     assert rows["ok"] >= 40
@@ -98,23 +96,31 @@ def test_stop_ends_a_cell_that_blocks(notebook, server, kernel):
 
 @NEW
 def test_a_cell_that_blocks_can_be_held_and_goes_on(notebook, server, kernel):
-    page = notebook(TAG.format(150))
+    page = notebook(TAG.format(1_000))
     page.send(1)
     hold_and_go_on(page, server)
+    server.update(latency=0.0)
     page.finish(1)
-    until(lambda: page.shown(1).startswith("150 rows in"))
-    assert len(server.ledger) == 150
+    until(lambda: page.shown(1).startswith("1,000 rows in"))
+    assert len(server.ledger) == 1_000
+
+
+def assert_quiet(server):
+    """Nothing is sent any more, once what was on its way has come: 50 a second were."""
+    time.sleep(TICK)
+    sent = len(server.ledger)
+    time.sleep(2 * TICK)
+    assert len(server.ledger) == sent
 
 
 def hold_and_go_on(page, server):
     """Pause and Resume, below the second cell."""
     until(lambda: len(server.ledger) >= 30)
-    at = page.click("Pause", 1)
-    until(lambda: "paused" in page.shown(1), timeout=1.0)
-    time.sleep(1.5)
-    assert server.ledger.since(at + 1.0) == []
+    page.click("Pause", 1)
+    until(lambda: "paused" in page.shown(1))
+    assert_quiet(server)
     at = page.click("Resume", 1)
-    until(lambda: server.ledger.since(at), timeout=1.0)
+    until(lambda: server.ledger.since(at))
 
 
 @BOTH
@@ -128,19 +134,19 @@ def test_the_interrupt_button_ends_the_cell_and_the_next_one_works(notebook, ser
         page.picture(kept("panel"), page.cell(1), page.area(1))
     at = page.interrupt()
     page.finish(1)
-    assert time.monotonic() - at <= 2.0
+    assert time.monotonic() - at <= BUSY
     assert page.outputs(1)[-1]["ename"] == "KeyboardInterrupt"
     assert "interrupted" in page.shown(1)
-    assert server.ledger.since(at + 1.0) == []
+    assert_quiet(server)
     page.run(2)
     rows = reported(page, 2)
     assert rows["ok"] >= 40
     assert rows["ok"] + rows["pending"] == 1_000
 
 
-BUSY = """\
+COMPUTE = """\
 before, begun = run.report.ok, time.monotonic()
-while time.monotonic() < begun + 3:
+while run.report.ok < before + 200 and time.monotonic() < begun + 20:
     sum(range(1000))
 tell(rate=(run.report.ok - before) / (time.monotonic() - begun))"""
 
@@ -149,17 +155,17 @@ tell(rate=(run.report.ok - before) / (time.monotonic() - begun))"""
 def test_a_background_run_goes_on_and_is_shown_while_another_cell_computes(
     notebook, server, kernel
 ):
-    page = notebook(START.format(1_000), BUSY)
+    page = notebook(START.format(1_000), COMPUTE)
     page.run(1)
     before = until(lambda: (done(page, 1) or 0) > 30 and done(page, 1))
     page.send(2)
     until(lambda: done(page, 1) > before + 50)
     assert page.is_running(2)
     page.finish(2)
-    assert reported(page, 2)["rate"] >= 0.6 * 50
-    at = page.click("Stop", 1)
-    until(lambda: "stopped" in page.shown(1), timeout=2.0)
-    assert server.ledger.since(at + 1.0) == []
+    assert reported(page, 2)["rate"] >= 0.2 * 50  # of 50 rows a second; 0.6 on a quiet machine
+    page.click("Stop", 1)
+    until(lambda: "stopped" in page.shown(1))
+    assert_quiet(server)
 
 
 @BOTH
@@ -169,8 +175,8 @@ def test_a_background_run_can_be_held_goes_on_and_is_stopped(notebook, server, k
     hold_and_go_on(page, server)
     at = page.click("Stop", 1)
     page.run(2)
-    assert time.monotonic() - at <= 2.0
-    assert server.ledger.since(at + 1.0) == []
+    assert time.monotonic() - at <= BUSY
+    assert_quiet(server)
     assert reported(page, 2)["ok"] >= 30
 
 
@@ -213,7 +219,7 @@ def test_a_cell_that_is_run_again_pays_nothing_twice(notebook, server, kernel):
 @OLD  # where a click reaches the page alone
 def test_answers_and_failures_are_seen_while_the_cell_blocks(notebook, server, kernel, kept):
     server.update(fault_rows={"record 7": "content_filter"})
-    page = notebook(TAG.format(400))
+    page = notebook(TAG.format(1_000))
     page.send(1)
     until(lambda: "newest answers" in page.shown(1))
     assert "record" in page.shown(1)

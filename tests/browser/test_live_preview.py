@@ -24,7 +24,7 @@ LIVE = 'df.llm.preview("text", {"intent": ["refund", "other"], "note": str}, liv
 
 
 def test_ten_answers_are_written_side_by_side_and_stop_pays_for_none_again(opened, kept):
-    with testing.serve(stream=7, answer=lambda *_: {"intent": "refund", "note": WORDS}) as server:
+    with testing.serve(stream=4, answer=lambda *_: {"intent": "refund", "note": WORDS}) as server:
         begin = BEGIN.replace('os.environ["LOOPBACK"], progress=False', repr(server.url))
         page = opened([f"{begin}\ndf = frame(10)", LIVE, LIVE], "ipykernel7")
         page.run(0)

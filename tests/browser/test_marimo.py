@@ -81,16 +81,17 @@ def answers(port):
 
 
 @CALLS
-def test_a_marimo_notebook_shows_the_run_live_and_keeps_the_card(app, browser, kept, call):
+def test_a_marimo_notebook_shows_the_run_live_and_keeps_the_card(app, browser, server, kept, call):
     page = browser.new_page()
-    page.goto(app(call, 300))
+    page.goto(app(call, 1_000))
     panel = page.locator(".llmframe").first
     panel.wait_for(timeout=1000 * PATIENCE)
     seen = [until(lambda: done(panel))]
     for _ in range(3):
         seen.append(until(lambda: (now := done(panel)) and now > seen[-1] and now))
     page.screenshot(path=kept("live"))
-    until(lambda: "300 rows in" in " ".join(panel.inner_text().split()))
+    server.update(latency=0.0)  # all has been seen
+    until(lambda: "1,000 rows in" in " ".join(panel.inner_text().split()))
     time.sleep(1.0)  # what would come after the card
     assert page.locator(".llmframe").count() == 1
     assert "finished" in panel.inner_text()
@@ -100,5 +101,5 @@ def test_a_marimo_notebook_shows_the_run_live_and_keeps_the_card(app, browser, k
 
 def done(panel):
     """How many rows the panel says are done."""
-    found = re.search(r"([\d,]+) of 300 rows", " ".join(panel.inner_text().split()))
+    found = re.search(r"([\d,]+) of 1,000 rows", " ".join(panel.inner_text().split()))
     return int(found[1]) if found else None

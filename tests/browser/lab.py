@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 ARTIFACTS = ROOT / "artifacts"
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
-PATIENCE = 30.0  # seconds for anything to happen
+PATIENCE = 90.0  # seconds for anything to happen; marimo needs 30 to begin on a busy machine
 LIGHT, DARK = "JupyterLab Light", "JupyterLab Dark"
 FLAGS = (
     "--no-sandbox",

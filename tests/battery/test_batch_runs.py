@@ -58,9 +58,12 @@ def test_another_process_cancels_by_the_same_call(tmp_path, nursery):
     path = tmp_path / "run.jsonl"
     with testing.serve(process=True, batches=HELD) as server:
         child = begin_on(nursery, server, path, 60, hurry=HURRY)()
-        assert child.kill_when(lambda: server.ledger.steps["retrieve"] > 6)
+        until(lambda: len(server.ledger.batches) == 3)
+        seen = server.ledger.steps["retrieve"]
+        assert child.kill_when(lambda: server.ledger.steps["retrieve"] > seen + 9)
+        seen = server.ledger.steps["retrieve"]
         run = start_batch(frame(60), server, tmp_path)
-        until(lambda: server.ledger.steps["retrieve"] > 12)
+        until(lambda: server.ledger.steps["retrieve"] > seen + 9)
         run.stop()
         run.wait()
         assert {b["status"] for b in server.ledger.batches} == {"cancelled"}

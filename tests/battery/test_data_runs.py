@@ -143,7 +143,7 @@ def test_a_run_that_was_stopped_and_resumed_gives_every_type_as_if_it_never_was(
     """The standing invariant over all kinds of fields; the half frame has the dtypes already."""
     df = frame(60)
     wanted = uninterrupted(df, fields=EVERYTHING)
-    with testing.serve(latency=0.03) as server:
+    with testing.serve(latency=0.1) as server:  # a second from the first ten rows to the end
         run = kit.start(df, server, tmp_path, fields=EVERYTHING, concurrency=5)
         until(lambda: run.report.done >= 10)
         run.stop()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from tests.kits.battery import (
     says,
     tag,
     uninterrupted,
+    until,
 )
 from tests.kits.files import child
 from tests.kits.journal import (
@@ -157,16 +157,9 @@ def test_a_process_killed_beside_another_costs_at_most_what_it_had_in_flight(
     df = frame(40)
     with testing.serve(latency=0.05) as server:
         with child(RUN, server.url, 0, 40) as doomed:
-            until_bought(server, 8)
+            until(lambda: len(answered(server.ledger)) >= 8)
             doomed.kill()
         early = answered(server.ledger)
         out = tag(df, server, None, checkpoint=True)
         check(out, df, server, twice=20)
         assert early
-
-
-def until_bought(server: testing.Server, count: int) -> None:
-    end = time.monotonic() + 30
-    while len(answered(server.ledger)) < count:
-        assert time.monotonic() < end
-        time.sleep(0.01)

@@ -54,14 +54,14 @@ def test_killed_with_ids_it_loses_neither_answers_nor_ids(nursery, tmp_path, ser
 
 
 def test_killed_with_ids_nothing_that_was_kept_is_asked_again(nursery, tmp_path, server):
-    path = tmp_path / "run.jsonl"
-    child = nursery.tag(300, server.url, path, concurrency=20, id="number")
+    path, n = tmp_path / "run.jsonl", 800  # many more than are kept: the kill may come late
+    child = nursery.tag(n, server.url, path, concurrency=20, id="number")
     assert child.kill_when(lambda: size(path) > 20_000)
     lines = [json.loads(line) for line in path.read_text().split("\n")[:-1]]  # no torn tail
     kept = {line["id"] for line in lines if "v" in line}
     server.ledger.clear()
-    nursery.tag(300, server.url, path, concurrency=20, id="number").end()
-    texts = dict(zip(numbered(300)["number"], numbered(300)["text"], strict=True))
+    nursery.tag(n, server.url, path, concurrency=20, id="number").end()
+    texts = dict(zip(numbered(n)["number"], numbered(n)["text"], strict=True))
     assert len(kept) > 50
     assert {texts[each] for each in kept}.isdisjoint(server.ledger.rows())
 

@@ -47,12 +47,15 @@ def awaited_beside_a_background_run(server, folder):
 
 
 def started_twice(server, folder):
+    server.update(latency=1.0)  # so that the first is under way when the second begins
     runs = [kit.start(frame(), server, folder) for _ in range(2)]
+    server.update(latency=0.03)
     assert runs[0] is runs[1]
     return [run.result() for run in runs]
 
 
 def blocking_beside_a_background_run(server, folder):
+    server.update(latency=0.2)  # so that the first is under way when the second begins
     run = kit.start(frame(), server, folder)
     return [kit.tag(frame(), server, folder), run.result()]
 
@@ -142,8 +145,11 @@ def apart():
 def test_two_kernels_on_one_default_file_both_finish_and_share_what_is_there(
     nursery, tmp_path, apart
 ):
-    here = {"cwd": str(tmp_path)}
+    here, files = {"cwd": str(tmp_path)}, tmp_path / ".llmframe"
+    apart.update(latency=3.0)  # so that the first still has its file when the second begins
     first, second = (nursery.tag(ROWS, apart.url, True, **here) for _ in "ab")
+    kit.until(lambda: len(list(files.glob("*.jsonl"))) == 2)
+    apart.update(latency=0.02)
     results = [first.end(), second.end()]
     for each in results:
         assert kit.statuses(each["frame"]) == {"ok": ROWS}
@@ -155,7 +161,7 @@ def test_two_kernels_on_one_default_file_both_finish_and_share_what_is_there(
     third = nursery.tag(ROWS, apart.url, True, **here).end()
     assert (third["report"].requests, third["report"].reused) == (0, ROWS)
     assert len(apart.ledger) == paid
-    for path in (tmp_path / ".llmframe").glob("*.jsonl"):
+    for path in files.glob("*.jsonl"):
         for line in path.read_text().splitlines():
             json.loads(line)
 
@@ -173,9 +179,9 @@ def test_a_second_kernel_on_ones_own_path_is_told_who_has_it_and_sends_nothing(
     nursery, tmp_path, apart
 ):
     path = tmp_path / "run.jsonl"
+    apart.update(latency=60.0)  # so that the first still has the file when the second has begun
     first = nursery.tag(300, apart.url, path)
     kit.until(lambda: len(apart.ledger) >= 20)
-    apart.update(latency=10.0)  # so that the first still has the file when the second has begun
     second = nursery.tag(300, apart.url, path).end()
     assert second["error"] == "CheckpointError"
     kit.says(second["message"], f"process {first.pid}", "Nothing was sent", "checkpoint=False")

@@ -80,10 +80,12 @@ def kill_until_done(
     """
     chance, lives = random.Random(f"{seed}/{checkpoint.name}"), Lives()
     probe = checkpoint.with_stem("probe")
-    each = n * _bytes_of_a_row(nursery, server, probe, options) / (kills + 1)
+    whole = n * _bytes_of_a_row(nursery, server, probe, options)
     while len(lives.rounds) < kills:
-        child = nursery.tag(n, server.url, checkpoint, **options)
+        # a share of what is left: a kill that came late takes nothing from those that follow
+        each = max(0.0, whole - size(checkpoint)) / (kills - len(lives.rounds) + 1)
         goal = size(checkpoint) + chance.uniform(0.0, 1.6 * each)
+        child = nursery.tag(n, server.url, checkpoint, **options)
         assert child.kill_when(lambda goal=goal: size(checkpoint) > goal), "it came to its end"
         ended = arrived(server)
         kept = answers(checkpoint)

@@ -20,6 +20,7 @@ from tests.kits.ways import let_the_sdk_send
 
 # How long an example takes depends on what else the machine does, so no example fails for its time.
 settings.register_profile("llmframe", settings.default, deadline=None)
+settings.register_profile("few", settings.get_profile("llmframe"), max_examples=20)
 settings.load_profile("llmframe")
 
 # A shell starts a background job with SIGINT ignored, children inherit that, and a Python that

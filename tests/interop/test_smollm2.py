@@ -62,7 +62,7 @@ def test_json_that_is_cut_is_asked_for_again_with_a_larger_cap(df):
 
 
 def test_a_text_without_end_fails_with_its_reason_or_ends(df):
-    out = df.head(2).llm.tag(
+    out = df.head(1).llm.tag(
         "text", {"summary": str}, instructions="Summarise in one sentence.", max_output_tokens=24
     )
     for status, error in zip(out["llm_status"], out["llm_error"], strict=True):

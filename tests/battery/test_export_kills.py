@@ -70,11 +70,11 @@ class Exporter:
 
     def export(self, which: str, *, kill_at: float | None = None) -> bool:
         """One export; whether it was killed, which is done when kill_at bytes are written."""
-        before = self.leftovers()
+        before, old = self.leftovers(), self._inode()
         order = [which, self.call, str(self.path), OPTIONS[self.call]]
         child = self._ask(json.dumps(order))
         if kill_at is not None:
-            self._wait(kill_at, before)
+            self._wait(kill_at, before, old)
             os.kill(child, signal.SIGKILL)
         return self._ask("") == signal.SIGKILL
 
@@ -86,11 +86,14 @@ class Exporter:
     def leftovers(self) -> set[Path]:
         return set(self.path.parent.glob(f".*{SUFFIX}"))
 
-    def _wait(self, kill_at: float, before: set[Path]) -> None:
-        """Until the temporary file has grown so far, or has taken its place."""
-        end, old = time.monotonic() + PATIENCE, self.path.stat().st_ino
+    def _inode(self) -> int | None:
+        return self.path.stat().st_ino if self.path.exists() else None
+
+    def _wait(self, kill_at: float, before: set[Path], old: int | None) -> None:
+        """Until the temporary file has grown so far, or has taken the place of the old one."""
+        end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
-            if self.path.stat().st_ino != old or self.grown(before) >= kill_at:
+            if self._inode() != old or self.grown(before) >= kill_at:
                 return
         pytest.fail("the export did not grow so far in time")
 

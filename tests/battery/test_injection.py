@@ -138,7 +138,8 @@ def test_no_label_off_the_list_ever_reaches_a_column(replies, server):
     """Prompt injection, for replies nobody thought of: a label of the list, or a failed row."""
     texts = [f"row {at}" for at in range(len(replies))]
     answers = dict(zip(texts, replies, strict=True))
-    server.update(answer=lambda text, _: answers[text])
+    # what is no row is a health probe: an endpoint that cannot answer it is waited for, for ever
+    server.update(answer=lambda text, _: answers.get(text, {"intent": "refund"}))
     call = kit.settings(server, None, max_attempts=2)
     try:
         out = lf.tag(pd.DataFrame({"text": texts}), "text", {"intent": LABELS}, **call)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from llmframe.testing import expected
 from llmframe.testing.answers import asked_schema, row_text
+from tests.kits import listening
 
 if TYPE_CHECKING:
     import ssl
@@ -108,7 +109,7 @@ class Raw:
 
     def __exit__(self, *exc: object) -> None:
         self._closed.set()
-        self._listener.close()
+        listening.close(self._listener)
         with self._lock:
             for connection in self._open:
                 with contextlib.suppress(OSError):

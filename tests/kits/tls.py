@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Self
 
 import pytest
 
+from tests.kits import listening
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -51,7 +53,7 @@ class Tunnel:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._listener.close()
+        listening.close(self._listener)
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):

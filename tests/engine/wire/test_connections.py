@@ -15,6 +15,7 @@ from llmframe.engine.wire.backend import Backend, open_backend
 from llmframe.engine.wire.verdict import classify
 from llmframe.providers.endpoint import Endpoint
 from llmframe.providers.responses.scrubber import Scrubber
+from tests.kits import listening
 from tests.kits.engine import lost_connection
 
 KEY = "sk-proj-AbCd1234567890"
@@ -48,7 +49,7 @@ class Listener:
                 self._do(connection)
 
     def close(self) -> None:
-        self._socket.close()
+        listening.close(self._socket)
 
 
 def answering(payload: bytes):

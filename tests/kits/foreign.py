@@ -7,6 +7,8 @@ import socket
 import threading
 from contextlib import contextmanager, suppress
 
+from tests.kits import listening
+
 PAGE = b"<html><head><title>Sign in</title></head><body>Please sign in.</body></html>"
 
 
@@ -14,7 +16,7 @@ PAGE = b"<html><head><title>Sign in</title></head><body>Please sign in.</body></
 def serve_raw(answer, *, drip=b""):
     """A port that answers every connection with these bytes; drip: and then so, without end."""
     closing = threading.Event()
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def talk(connection):
             with suppress(OSError), connection:
@@ -26,13 +28,13 @@ def serve_raw(answer, *, drip=b""):
         def accept():
             with suppress(OSError):
                 while True:
-                    connection, _ = listening.accept()
+                    connection, _ = listener.accept()
                     threading.Thread(target=talk, args=(connection,), daemon=True).start()
 
         threading.Thread(target=accept, daemon=True).start()
-        yield listening.getsockname()[1]
+        yield listener.getsockname()[1]
         closing.set()
-        listening.shutdown(socket.SHUT_RDWR)
+        listening.close(listener)
 
 
 @contextmanager

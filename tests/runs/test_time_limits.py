@@ -18,7 +18,7 @@ def amidst(strike):
         strike()
     threading.Thread(target=wait, daemon=True).start()
 """
-LIMITED = """{amidst}
+LIMITED = """
 class Limit({base}):
     pass
 
@@ -61,16 +61,9 @@ LIMITS = {  # the class that it raises, the signal, and how it comes
 def limited(server, limit, call, *, begin="pass", after=AGAIN):
     base, raised, name, arm = limit
     code = LIMITED.format(
-        base=base,
-        raised=raised,
-        name=name,
-        arm=arm,
-        call=call,
-        begin=begin,
-        after=after,
-        amidst=AMIDST,
+        base=base, raised=raised, name=name, arm=arm, call=call, begin=begin, after=after
     )
-    with scripts.Program(server, code) as program:
+    with scripts.Program(server, AMIDST + code) as program:
         found = program.report()
         again = program.report() if after else {}
         assert program.end() == ""
